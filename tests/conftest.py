@@ -1,0 +1,155 @@
+"""What every test may use."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from unsct_mmpose.imaging import write_radiograph
+from unsct_mmpose.imaging.annotations import (
+    AnnotatedRadiograph,
+    LandmarkStates,
+    write_annotations,
+)
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A stock MMPose model, as small as it gets: nothing of ours in it but the import.
+STOCK_CONFIG = """
+custom_imports = dict(imports=['unsct_mmpose'], allow_failed_imports=False)
+default_scope = 'mmpose'
+codec = dict(type='MSRAHeatmap', input_size=(64, 64), heatmap_size=(16, 16), sigma=1)
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=dict(type='PoseDataPreprocessor', mean=[127.0] * 3, std=[60.0] * 3),
+    backbone=dict(type='ResNet', depth=18, base_channels=8, stem_channels=8),
+    head=dict(type='HeatmapHead', in_channels=64, out_channels=17, deconv_out_channels=(8, 8, 8),
+              deconv_kernel_sizes=(4, 4, 4), loss=dict(type='KeypointMSELoss'), decoder=codec))
+_load = [dict(type='LoadImage'), dict(type='GetBBoxCenterScale')]
+_pack = [dict(type='TopdownAffine', input_size=(64, 64)), dict(type='PackPoseInputs')]
+_target = [_pack[0], dict(type='GenerateTarget', encoder=codec), _pack[1]]
+_data = dict(type='CocoDataset', data_root='data', ann_file='people.json', data_prefix=dict(img=''))
+_loader = dict(batch_size=2, num_workers=0)
+train_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=True),
+                        dataset=dict(pipeline=_load + _target, **_data), **_loader)
+val_dataloader = dict(sampler=dict(type='DefaultSampler', shuffle=False),
+                      dataset=dict(pipeline=_load + _pack, test_mode=True, **_data), **_loader)
+test_dataloader = val_dataloader
+val_evaluator = [dict(type='EPE')]
+test_evaluator = [dict(type='EPE')]
+train_cfg = dict(by_epoch=True, max_epochs=1)
+val_cfg = dict()
+test_cfg = dict()
+optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))
+param_scheduler = [dict(type='MultiStepLR', milestones=[2], by_epoch=True)]
+default_hooks = dict(
+    logger=dict(type='LoggerHook', interval=1),
+    checkpoint=dict(type='CheckpointHook', interval=1, save_best='EPE', rule='less'),
+    visualization=dict(type='PoseVisualizationHook', enable=False))
+custom_hooks = [dict(type='EMAHook')]
+visualizer = dict(type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
+env_cfg = dict(mp_cfg=dict(mp_start_method='fork', opencv_num_threads=1))
+"""
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _few_threads():
+    """Several pytest processes share two cores: one thread each is fastest."""
+    try:
+        import torch
+    except ImportError:
+        return
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session')
+def shared_dir() -> Path:
+    """The folder of real radiographs and references beside the repository, or a skipped test."""
+    path = Path(os.environ.get('UNSCT_SHARED') or ROOT.parent / 'shared')
+    if not path.is_dir():
+        pytest.skip(f'no real data: {path} is not there (set UNSCT_SHARED)')
+    return path
+
+
+@pytest.fixture(scope='session')
+def run_python():
+    """Run this interpreter in a process of its own, with a path of its own."""
+
+    def run(*arguments, cwd=ROOT, path=(), check=True, **variables) -> subprocess.CompletedProcess:
+        environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
+        environment |= {'OMP_NUM_THREADS': '1', 'MPLBACKEND': 'Agg', **variables}
+        if path:
+            environment['PYTHONPATH'] = os.pathsep.join(map(str, path))
+        command = [sys.executable, *map(str, arguments)]
+        done = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True)
+        if check:
+            assert done.returncode == 0, f'{done.stdout[-2000:]}\n{done.stderr[-4000:]}'
+        return done
+
+    return run
+
+
+@pytest.fixture
+def stock_run(tmp_path) -> Path:
+    """A folder with ``stock.py``, a stock MMPose config, and the four images that it trains on."""
+    import cv2
+
+    rng = np.random.default_rng(0)
+    (tmp_path / 'data').mkdir()
+    images, people = [], []
+    for i in range(4):
+        name = f'{i}.png'
+        cv2.imwrite(str(tmp_path / 'data' / name), rng.integers(0, 255, (64, 48, 3), np.uint8))
+        images.append({'id': i, 'file_name': name, 'width': 48, 'height': 64})
+        points = np.c_[rng.uniform(5, 40, (17, 2)), np.full(17, 2)].ravel().tolist()
+        person = {'id': i, 'image_id': i, 'category_id': 1, 'bbox': [0, 0, 48, 64], 'area': 3072}
+        people.append({**person, 'iscrowd': 0, 'keypoints': points, 'num_keypoints': 17})
+    categories = [{'id': 1, 'name': 'person'}]
+    content = {'images': images, 'annotations': people, 'categories': categories}
+    (tmp_path / 'data' / 'people.json').write_text(json.dumps(content))
+    (tmp_path / 'stock.py').write_text(STOCK_CONFIG)
+    return tmp_path
+
+
+@pytest.fixture
+def tiny_set(tmp_path: Path) -> Path:
+    """A folder with train.json (3 images) and val.json (2), and their small DICOM files."""
+    for split, count in (('train', 3), ('val', 2)):
+        _write_split(tmp_path, split, count)
+    return tmp_path
+
+
+def _write_split(root: Path, split: str, count: int) -> None:
+    (root / 'images').mkdir(exist_ok=True)
+    cases = []
+    for index in range(count):
+        rng = np.random.default_rng((count, index))
+        name = f'images/{split}-{index}.dcm'
+        write_radiograph(
+            root / name,
+            rng.integers(0, 4095, (80, 96), dtype=np.uint16),
+            spacing_xy_mm=(4.0, 4.0),
+            magnification=1.15,
+            source_detector_mm=1150.0,
+            patient_id=f'{split}-{index}',
+            uid_seed=name,
+        )
+        everything = np.ones(24, dtype=bool)
+        states = LandmarkStates(rng.uniform((4, 4), (91, 75), (24, 2)), everything, ~everything)
+        cases.append(
+            AnnotatedRadiograph(
+                image_id=index + 1,
+                file_name=name,
+                size_wh=(96, 80),
+                subset='structured',
+                states=states,
+                spacing_xy_mm=(4.0, 4.0),
+                magnification=1.15,
+                patient_id=f'{split}-{index}',
+            )
+        )
+    write_annotations(root / f'{split}.json', cases)

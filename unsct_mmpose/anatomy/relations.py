@@ -1,0 +1,105 @@
+"""Which landmark points to which: the relations that part affinity fields draw.
+
+The paper's Figure 4 is not in its text; the two sets here are this project's decision. Every
+relation serves a clinical parameter or ties landmarks of one bone or of both sides, so that each
+landmark takes part in at least three relations of the ``full`` set.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .landmarks import FLIP_INDICES, side_index
+
+
+@dataclass(frozen=True)
+class RelationSet:
+    """An ordered set of directed relations between landmarks.
+
+    Relations come in the order: all left same-side relations, all right ones, then those that run
+    from the left side to the right.
+
+    Attributes:
+        name: ``'full'`` or ``'core'``.
+        pairs: ``(tail, head)`` landmark positions, one pair for each relation.
+    """
+
+    name: str
+    pairs: tuple[tuple[int, int], ...]
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    @property
+    def is_cross(self) -> tuple[bool, ...]:
+        """Whether each relation joins a landmark to its own mirror image."""
+        return tuple(FLIP_INDICES[tail] == head for tail, head in self.pairs)
+
+    @property
+    def flip_indices(self) -> tuple[int, ...]:
+        """The relation that each relation becomes when the image is mirrored.
+
+        A relation across the body becomes itself, running the other way.
+        """
+        position = {pair: index for index, pair in enumerate(self.pairs)}
+        flipped = []
+        for tail, head in self.pairs:
+            mirrored = (FLIP_INDICES[tail], FLIP_INDICES[head])
+            flipped.append(position[mirrored[::-1] if FLIP_INDICES[tail] == head else mirrored])
+        return tuple(flipped)
+
+
+# fmt: off
+_SIDE_FULL = (
+    (11, 12), (7, 11), (5, 7), (7, 12),      # Skinner line, shaft axis
+    (6, 10), (10, 11), (7, 10),              # neck-shaft angle, neck base
+    (6, 11), (6, 12),                        # femoral offset
+    (6, 7), (5, 6), (5, 8),                  # head, fovea
+    (3, 6), (4, 6),                          # centre-edge angle
+    (6, 8), (3, 8),                          # acetabular offset, Sharp angle
+    (3, 4), (2, 3), (2, 4),                  # acetabular index
+    (1, 9), (1, 2), (2, 8), (8, 9),          # Koehler line, medial wall
+)
+_CROSS_FULL = (8, 6, 2, 9, 1, 7)             # reference lines; they catch swapped sides
+_SIDE_CORE = (
+    (11, 12), (6, 10), (10, 11), (7, 11), (5, 6), (5, 7), (6, 12), (3, 6),
+    (6, 8), (3, 8), (3, 4), (2, 3), (2, 4), (1, 9), (8, 9),
+)
+_CROSS_CORE = (8, 6, 2, 1)
+# fmt: on
+
+
+def _build(
+    name: str, same_side: tuple[tuple[int, int], ...], cross: tuple[int, ...]
+) -> RelationSet:
+    pairs = [
+        (side_index(side, tail), side_index(side, head))
+        for side in ('left', 'right')
+        for tail, head in same_side
+    ]
+    pairs += [(side_index('left', number), side_index('right', number)) for number in cross]
+    return RelationSet(name, tuple(pairs))
+
+
+RELATION_SETS: dict[str, RelationSet] = {
+    'full': _build('full', _SIDE_FULL, _CROSS_FULL),
+    'core': _build('core', _SIDE_CORE, _CROSS_CORE),
+}
+
+
+def relation_set(name: str) -> RelationSet:
+    """Return a named set of relations.
+
+    Args:
+        name: ``'full'`` (52 relations, 104 channels) or ``'core'`` (34 relations, 68 channels).
+
+    Raises:
+        ValueError: there is no such set.
+
+    Example:
+        >>> len(relation_set('full')), len(relation_set('core'))
+        (52, 34)
+    """
+    if name not in RELATION_SETS:
+        raise ValueError(f'unknown relation set {name!r}; choose from {sorted(RELATION_SETS)}')
+    return RELATION_SETS[name]

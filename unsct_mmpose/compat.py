@@ -1,0 +1,481 @@
+"""What an MMPose 1.x host needs on a modern stack; does nothing on a healthy one.
+
+Each repair looks for its fault first and acts only when it is there, so that a real package
+always wins. :func:`repair_host` must run before ``mmpose.models`` is imported: it is the first
+thing that ``import unsct_mmpose`` does, and ``custom_imports = dict(imports=['unsct_mmpose'])``
+in a config is enough.
+
+==============  =====================================================  ==========================
+Repair          Fault                                                  Remedy
+==============  =====================================================  ==========================
+pkg_resources   setuptools is absent or >= 82; mmengine wants it       stand-in, importlib.metadata
+mmcv._ext       mmcv-lite has no compiled operators                    stand-in, raises when called
+torchvision     absent, or built for another torch                     stand-in, ``ToPILImage``
+xtcocotools     absent, or its wheel was built for numpy 1             pycocotools stands in
+mmdet           absent, or refuses the installed mmcv                  stand-in, ``mmdet.utils``
+checkpoints     torch >= 2.6 refuses mmengine's own log history        narrow allow-list
+drawing         numpy >= 2.4 refuses ``int(array([radius]))``          scalar radius
+==============  =====================================================  ==========================
+
+A stand-in module carries ``__unsct_stand_in__ = True``.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.abc
+import importlib.machinery
+import importlib.metadata
+import importlib.util
+import io
+import os
+import pickle
+import re
+import runpy
+import sys
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+UNSAFE_VARIABLE = 'UNSCT_ALLOW_UNSAFE_CHECKPOINTS'
+
+
+@dataclass(frozen=True)
+class Repair:
+    """One fault that was found in the host, and what was done about it."""
+
+    name: str
+    fault: str
+    remedy: str
+
+
+_applied: dict[str, Repair] = {}
+
+
+def repair_host() -> tuple[Repair, ...]:
+    """Repair the installed MMPose so that it can be imported, trained and tested.
+
+    Returns:
+        Every repair applied in this process so far, in order: calling again changes nothing.
+        Empty on a healthy host, and where MMPose is not installed at all.
+
+    Raises:
+        ImportError: a fault that no repair reaches; the message names the cure.
+    """
+    if importlib.util.find_spec('mmpose') is None:
+        return ()
+    for name, repair in _REPAIRS.items():
+        if name not in _applied and (found := repair()) is not None:
+            _applied[name] = found
+    return tuple(_applied.values())
+
+
+def run_host_tool(name: str) -> None:
+    """Run one of the installed MMPose's own scripts with this process's arguments.
+
+    Args:
+        name: ``'train'`` or ``'test'``, a script of MMPose's ``tools``.
+
+    Raises:
+        SystemExit: MMPose, or its script, cannot be found; otherwise as the script itself.
+    """
+    spec = importlib.util.find_spec('mmpose')
+    if spec is None or not spec.submodule_search_locations:
+        raise SystemExit('MMPose is not installed: run `make setup`, or install mmpose 1.x.')
+    package = Path(next(iter(spec.submodule_search_locations)))
+    places = [package / '.mim' / 'tools']
+    if (package.parent / 'model-index.yml').is_file():
+        places.append(package.parent / 'tools')
+    for place in places:
+        if (place / f'{name}.py').is_file():
+            runpy.run_path(str(place / f'{name}.py'), run_name='__main__')
+            return
+    raise SystemExit(
+        f"MMPose's own {name}.py was not found in {' or '.join(map(str, places))}: this MMPose was "
+        'installed without its tools. Install mmpose from its wheel, or from a full checkout.'
+    )
+
+
+# Stand-in modules
+
+
+class _StandIns(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds and fills the modules that stand in for missing or broken packages."""
+
+    def __init__(self) -> None:
+        self.builders: dict[str, Callable[[ModuleType], None]] = {}
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        if fullname not in self.builders:
+            return None
+        is_package = any(name.startswith(f'{fullname}.') for name in self.builders)
+        return importlib.machinery.ModuleSpec(fullname, self, is_package=is_package)
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        return None
+
+    def exec_module(self, module: ModuleType) -> None:
+        def missing(attribute: str) -> Any:
+            raise AttributeError(
+                f"unsct_mmpose's stand-in for {module.__name__} has no {attribute!r}: "
+                'install the real package to use it'
+            )
+
+        vars(module).update(__unsct_stand_in__=True, __getattr__=missing)
+        self.builders[module.__name__](module)
+
+    def install(self, builders: dict[str, Callable[[ModuleType], None]]) -> None:
+        root = next(iter(builders))
+        for name in [n for n in sys.modules if n == root or n.startswith(f'{root}.')]:
+            del sys.modules[name]  # what a broken package left behind half-imported
+        self.builders.update(builders)
+        if self not in sys.meta_path:
+            sys.meta_path.insert(0, self)
+        for name in builders:
+            importlib.import_module(name)
+
+
+_stand_ins = _StandIns()
+
+
+def _import_fault(*names: str) -> str | None:
+    """Import each module; return what went wrong in words, or None."""
+    for name in names:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter('ignore')
+                importlib.import_module(name)
+        except Exception as error:  # broken wheels raise all sorts: ValueError, RuntimeError ...
+            return f'{name}: {type(error).__name__}: {error}'
+    return None
+
+
+def _mmpose_has(path: str) -> bool:
+    """Tell whether the installed MMPose has this file; older ones need fewer repairs."""
+    spec = importlib.util.find_spec('mmpose')
+    folders = spec.submodule_search_locations if spec else None
+    return any((Path(folder) / path).is_file() for folder in folders or ())
+
+
+def _nothing(module: ModuleType) -> None:
+    """Fill a stand-in package that only holds its submodules."""
+
+
+# pkg_resources
+
+
+class DistributionNotFound(Exception):
+    """What ``pkg_resources`` raises for a distribution that is not installed."""
+
+
+class _Distribution:
+    def __init__(self, name: str) -> None:
+        try:
+            self._files = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError as error:
+            raise DistributionNotFound(name) from error
+        self.project_name = name
+        self.version = self._files.version
+        self.location = self._find(name)
+
+    def _find(self, name: str) -> str:
+        for module in [name, *(self._files.read_text('top_level.txt') or '').split()]:
+            spec = importlib.util.find_spec(module) if module.isidentifier() else None
+            if spec is not None and spec.submodule_search_locations:
+                return str(Path(next(iter(spec.submodule_search_locations))).parent)
+        return str(self._files.locate_file(''))
+
+    def has_metadata(self, name: str) -> bool:
+        return self._files.read_text(name) is not None
+
+    def get_metadata(self, name: str) -> str:
+        return self._files.read_text(name) or ''
+
+
+def _fill_pkg_resources(module: ModuleType) -> None:
+    vars(module).update(DistributionNotFound=DistributionNotFound, get_distribution=_Distribution)
+
+
+def _repair_pkg_resources() -> Repair | None:
+    fault = _import_fault('pkg_resources')
+    if fault is None:
+        return None
+    _stand_ins.install({'pkg_resources': _fill_pkg_resources})
+    return Repair('pkg_resources', fault, 'stand-in through importlib.metadata')
+
+
+# mmcv._ext
+
+
+def _fill_mmcv_ext(module: ModuleType) -> None:
+    def operator(name: str) -> Callable[..., Any]:
+        if name.startswith('__'):
+            raise AttributeError(name)
+
+        def refuse(*_: Any, **__: Any) -> Any:
+            raise NotImplementedError(
+                f'the compiled operator mmcv.ops {name!r} is not in mmcv-lite: install the full '
+                'mmcv to use the models that need it'
+            )
+
+        refuse.__name__ = name
+        return refuse
+
+    vars(module).update(
+        __getattr__=operator,
+        get_compiler_version=lambda: 'n/a',
+        get_compiling_cuda_version=lambda: 'n/a',
+    )
+
+
+def _repair_mmcv_ext() -> Repair | None:
+    needed = _mmpose_has('models/heads/transformer_heads/edpose_head.py')
+    if not needed or importlib.util.find_spec('mmcv') is None:
+        return None
+    if importlib.util.find_spec('mmcv._ext') is not None:
+        return None
+    _stand_ins.install({'mmcv._ext': _fill_mmcv_ext})
+    return Repair('mmcv._ext', 'mmcv-lite has no compiled operators', 'operators raise when called')
+
+
+# torchvision
+
+
+class ToPILImage:
+    """Turn a float tensor in [0, 1] or a uint8 array into a PIL image."""
+
+    def __call__(self, picture: Any) -> Any:
+        """Convert one picture.
+
+        Args:
+            picture: tensor ``(H, W)``, ``(1, H, W)`` or ``(3, H, W)``, or array ``(H, W[, C])``.
+
+        Returns:
+            A grey or RGB PIL image.
+        """
+        import numpy as np
+        from PIL import Image
+
+        if not isinstance(picture, np.ndarray):
+            tensor = picture.detach().cpu()
+            tensor = tensor.mul(255).byte() if tensor.is_floating_point() else tensor
+            picture = tensor.numpy() if tensor.ndim == 2 else tensor.permute(1, 2, 0).numpy()
+        if picture.ndim == 3 and picture.shape[2] == 1:
+            picture = picture[:, :, 0]
+        return Image.fromarray(np.ascontiguousarray(picture))
+
+
+def _repair_torchvision() -> Repair | None:
+    if not _mmpose_has('visualization/simcc_vis.py'):
+        return None
+    fault = _import_fault('torchvision.transforms')
+    if fault is None:
+        return None
+    _stand_ins.install(
+        {
+            'torchvision': lambda module: vars(module).update(__version__='0.0.0+stand.in'),
+            'torchvision.transforms': lambda module: vars(module).update(ToPILImage=ToPILImage),
+        }
+    )
+    return Repair('torchvision', fault, 'stand-in with transforms.ToPILImage only')
+
+
+# xtcocotools
+
+
+class COCOeval:
+    """Refuses to be built: pycocotools' evaluation has another signature and other areas."""
+
+    def __init__(self, *_: Any, **__: Any) -> None:
+        raise NotImplementedError(
+            "MMPose's COCO metrics need the real xtcocotools, which cannot be imported here. With "
+            'numpy < 2 install its wheel; with numpy 2 build it: pip install --no-build-isolation '
+            '--no-binary xtcocotools xtcocotools (with cython and numpy present)'
+        )
+
+
+def _fill_coco(module: ModuleType) -> None:
+    from pycocotools.coco import COCO
+
+    vars(module).update(COCO=COCO)
+
+
+def _fill_mask(module: ModuleType) -> None:
+    from pycocotools import mask
+
+    vars(module).update({k: v for k, v in vars(mask).items() if not k.startswith('_')})
+
+
+def _repair_xtcocotools() -> Repair | None:
+    fault = _import_fault('xtcocotools.coco', 'xtcocotools.mask', 'xtcocotools.cocoeval')
+    if fault is None:
+        return None
+    if (worse := _import_fault('pycocotools.coco', 'pycocotools.mask')) is not None:
+        raise ImportError(
+            f'MMPose needs xtcocotools, which cannot be imported ({fault}); pycocotools could '
+            f'stand in for it but cannot be imported either ({worse}). pip install pycocotools'
+        )
+    _stand_ins.install(
+        {
+            'xtcocotools': _nothing,
+            'xtcocotools.coco': _fill_coco,
+            'xtcocotools.mask': _fill_mask,
+            'xtcocotools.cocoeval': lambda module: vars(module).update(COCOeval=COCOeval),
+        }
+    )
+    return Repair('xtcocotools', fault, 'pycocotools stands in; the COCO metrics are refused')
+
+
+# mmdet
+
+
+def _fill_mmdet_utils(module: ModuleType) -> None:
+    # Resolved when asked for: mmpose.utils must not be imported before the other repairs.
+    sources = {'ConfigType': 'mmpose.utils.typing', 'reduce_mean': 'mmpose.utils.dist_utils'}
+    missing = vars(module)['__getattr__']
+
+    def lookup(name: str) -> Any:
+        if name in sources:
+            return getattr(importlib.import_module(sources[name]), name)
+        return missing(name)
+
+    vars(module).update(__getattr__=lookup)
+
+
+def _repair_mmdet() -> Repair | None:
+    if not _mmpose_has('models/heads/hybrid_heads/rtmo_head.py'):
+        return None
+    fault = _import_fault('mmdet.utils')
+    if fault is None:
+        return None
+    _stand_ins.install({'mmdet': _nothing, 'mmdet.utils': _fill_mmdet_utils})
+    return Repair('mmdet', fault, 'stand-in with the two names that mmpose has itself')
+
+
+# Checkpoints
+
+
+def _history_method(owner: Any, name: str) -> Any:
+    """Stand for ``getattr`` in a checkpoint: only the statistics of mmengine's HistoryBuffer."""
+    from mmengine.logging import HistoryBuffer
+
+    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
+        raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed')
+    return getattr(HistoryBuffer, name)
+
+
+def _safe_globals() -> list[Any]:
+    """List what mmengine writes into its own checkpoints besides tensors."""
+    import numpy as np
+    from mmengine.logging import HistoryBuffer
+
+    reduced = np.array(0.0).__reduce__()[0], np.float64(0).__reduce__()[0]
+    renamed = [
+        (function, f'numpy.{core}.multiarray.{name}')
+        for function, name in zip(reduced, ('_reconstruct', 'scalar'), strict=True)
+        for core in ('core', '_core')  # numpy 1 and numpy 2 write different paths
+    ]
+    dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefdU'}
+    getattr_ = (_history_method, 'builtins.getattr')
+    return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *renamed, getattr_]
+
+
+def _history_is_refused() -> bool:
+    """Save a small log history and load it as mmengine does."""
+    import torch
+    from mmengine.logging import HistoryBuffer
+
+    file = io.BytesIO()
+    torch.save({'loss': HistoryBuffer([1.0], [1])}, file)
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            torch.load(file, map_location='cpu')
+    except pickle.UnpicklingError:
+        return True
+    return False
+
+
+def _what_was_refused(message: str) -> str:
+    """Pick the one fact out of torch's page of advice."""
+    if found := re.search(r'GLOBAL (\S+)', message):
+        return found.group(1)
+    advice = ('Weights only load failed', 'Check the documentation')
+    facts = [line for line in message.splitlines() if line.strip() and not line.startswith(advice)]
+    return facts[-1].strip() if facts else message
+
+
+def _repair_checkpoints() -> Repair | None:
+    if not _history_is_refused():
+        return None
+    import torch
+    from mmengine.runner import CheckpointLoader
+    from mmengine.runner.checkpoint import load_from_local as load_safely
+
+    torch.serialization.add_safe_globals(_safe_globals())
+
+    # mmengine logs the part of this function's name after 'load_from_'.
+    def load_from_local(filename: str, map_location: Any) -> Any:
+        try:
+            return load_safely(filename, map_location)
+        except pickle.UnpicklingError as error:
+            what = _what_was_refused(str(error))
+            if os.environ.get(UNSAFE_VARIABLE) != '1':
+                raise pickle.UnpicklingError(
+                    f'{filename} holds more than weights and logs ({what}), and loading that can '
+                    f'run any code its author chose. Only if you trust where the file comes from, '
+                    f'set {UNSAFE_VARIABLE}=1 and try again.'
+                ) from error
+            warnings.warn(f'{UNSAFE_VARIABLE}=1: {filename} may run code ({what})', stacklevel=2)
+            path = os.path.expanduser(filename)
+            return torch.load(path, map_location=map_location, weights_only=False)
+
+    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    fault = f'torch {torch.__version__} refuses the log history that mmengine saves'
+    return Repair('checkpoints', fault, 'allow-list of log history and numpy arrays')
+
+
+# Drawing
+
+
+def _repair_drawing() -> Repair | None:
+    import numpy as np
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            int(np.array([1]))
+    except TypeError as error:
+        fault = f'numpy {np.__version__}: {error}'
+    else:
+        return None
+    from mmpose.visualization.opencv_backend_visualizer import OpencvBackendVisualizer as Drawer
+
+    original = Drawer.draw_circles
+
+    @functools.wraps(original)
+    def draw_circles(self: Any, center: Any, radius: Any, *args: Any, **kwargs: Any) -> Any:
+        one = isinstance(radius, np.ndarray) and radius.size == 1
+        return original(self, center, radius.item() if one else radius, *args, **kwargs)
+
+    Drawer.draw_circles = draw_circles
+    return Repair('drawing', fault, 'MMPose draws circles with a scalar radius')
+
+
+# In this order: what mmengine needs, then mmcv, then what mmdet and mmpose import.
+_REPAIRS: dict[str, Callable[[], Repair | None]] = {
+    'pkg_resources': _repair_pkg_resources,
+    'mmcv._ext': _repair_mmcv_ext,
+    'torchvision': _repair_torchvision,
+    'xtcocotools': _repair_xtcocotools,
+    'mmdet': _repair_mmdet,
+    'checkpoints': _repair_checkpoints,
+    'drawing': _repair_drawing,
+}
