@@ -1,0 +1,1 @@
+"""The mathematics: numpy, scipy and torch, without OpenMMLab and without files."""

@@ -1,0 +1,18 @@
+"""Torch modules without a registry: coordinates, polarized attention, the SRF block."""
+
+from .coord_conv import boundary_channels, coordinate_channels
+from .polarized_attention import (
+    PolarizedChannelAttention,
+    PolarizedSelfAttention,
+    PolarizedSpatialAttention,
+)
+from .srf import SRFBlock
+
+__all__ = [
+    'PolarizedChannelAttention',
+    'PolarizedSelfAttention',
+    'PolarizedSpatialAttention',
+    'SRFBlock',
+    'boundary_channels',
+    'coordinate_channels',
+]

@@ -1,0 +1,97 @@
+"""The spatial relationship fusion (SRF) block: paper section 3.2.2, Figure 3."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from .coord_conv import boundary_channels, coordinate_channels
+from .polarized_attention import PolarizedSelfAttention
+
+INITIAL_SCALE = 0.1
+"""Weight of the new branch beside the features when training starts."""
+
+
+class SRFBlock(nn.Module):
+    """Tell features where they are and where all landmarks may be, then attend.
+
+    ``out = x + scale * PSA(BN(F [x, h, c, g c_xy]))`` with the coarse heatmaps ``h = V x + v``,
+    the coordinates ``c = (x, y, r)`` and the boundary gate ``g`` of ``max_k h_k``. ``scale``
+    starts at 0.1 for each channel, so that pretrained features survive and yet every parameter
+    learns from the first step.
+
+    The 1x1 convolution ``F``, a linear map of each cell, is applied in parts instead of to a
+    stacked map: ``(F_x + F_h V) x`` in one product, and the coordinates, which all images share,
+    once. The constant ``F_h v`` is left out, since BN removes it.
+
+    Args:
+        channels: C, of the features.
+        num_landmarks: K, coarse heatmaps.
+        attention: ``'sequential'`` or ``'parallel'`` polarized attention.
+        with_boundary: stack the coordinates on the boundary.
+        with_heatmaps: stack the coarse heatmaps.
+        code_compatible: the released attention code's spatial branch instead of its paper's.
+        hard_boundary: a boundary that passes no gradient, as in the adaptive wing network.
+
+    Example:
+        >>> refined, heatmaps = SRFBlock(16, 24)(torch.zeros(2, 16, 8, 6))
+        >>> refined.shape, heatmaps.shape
+        (torch.Size([2, 16, 8, 6]), torch.Size([2, 24, 8, 6]))
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        num_landmarks: int,
+        *,
+        attention: str = 'sequential',
+        with_boundary: bool = True,
+        with_heatmaps: bool = True,
+        code_compatible: bool = False,
+        hard_boundary: bool = False,
+    ) -> None:
+        super().__init__()
+        self.hard_boundary = hard_boundary
+        self.parts = [channels, num_landmarks * with_heatmaps, 3, 2 * with_boundary]
+        self.heatmap = nn.Linear(channels, num_landmarks)
+        self.fuse = nn.Linear(sum(self.parts), channels, bias=False)
+        self.norm = nn.BatchNorm2d(channels)
+        self.attention = PolarizedSelfAttention(channels, attention, code_compatible)
+        self.scale = nn.Parameter(torch.full((channels, 1, 1), INITIAL_SCALE))
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Refine a feature map.
+
+        Args:
+            features: ``(B, C, H, W)``.
+
+        Returns:
+            ``(B, C, H, W)`` refined features and ``(B, K, H, W)`` coarse heatmaps.
+        """
+        heatmaps, fused = self._fuse(features)
+        weighted, factor = self.attention.factors(self.norm(fused))
+        return torch.addcmul(features, weighted, factor * self.scale), heatmaps
+
+    def _fuse(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the coarse heatmaps and the 1x1 convolution of all that is stacked."""
+        cells, height, width = features.flatten(2), *features.shape[-2:]
+        of_features, of_heatmaps, of_coords, of_boundary = torch.split(
+            self.fuse.weight, self.parts, dim=1
+        )
+        if self.parts[1]:
+            of_features = of_features + of_heatmaps @ self.heatmap.weight
+        heatmaps = _project(self.heatmap.weight, cells, self.heatmap.bias[:, None])
+        coords = coordinate_channels(features[:1]).flatten(2)
+        fused = _project(of_features, cells, of_coords @ coords[0])
+        if self.parts[3]:
+            source = heatmaps.detach() if self.hard_boundary else heatmaps
+            boundary = source.amax(dim=1, keepdim=True)
+            on_boundary = boundary_channels(coords[:, :2], boundary, soft=not self.hard_boundary)
+            fused = _project(of_boundary, on_boundary, fused)
+        shape = (features.shape[0], -1, height, width)
+        return heatmaps.reshape(shape), fused.reshape(shape)
+
+
+def _project(weight: Tensor, cells: Tensor, offset: Tensor) -> Tensor:
+    """Return ``weight @ cells + offset``: ``(O, I)`` by ``(B, I, N)`` to ``(B, O, N)``."""
+    return torch.baddbmm(offset, weight.expand(cells.shape[0], -1, -1), cells)
