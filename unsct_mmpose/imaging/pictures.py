@@ -1,0 +1,115 @@
+"""PNG, JPEG and TIFF pictures of radiographs."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from .decode import DecodeError
+
+_SIGNATURES = {
+    'PNG': (b'\x89PNG\r\n\x1a\n',),
+    'JPEG': (b'\xff\xd8\xff',),
+    'TIFF': (b'II*\x00', b'MM\x00*'),
+}
+_GREY_WEIGHTS_BGR = (114, 587, 299)
+_TIFF_PHOTOMETRIC = 262
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A decoded picture.
+
+    Attributes:
+        grey: ``(H, W)`` values as they are stored.
+        transparent: ``(H, W)`` where nothing is to be seen; None when the picture is opaque.
+        inverted: the lowest value is white.
+    """
+
+    grey: NDArray[Any]
+    transparent: NDArray[np.bool_] | None
+    inverted: bool
+
+
+def picture_format(content: bytes) -> str | None:
+    """Return ``'PNG'``, ``'JPEG'`` or ``'TIFF'`` by the first bytes of a file, or None."""
+    for name, signatures in _SIGNATURES.items():
+        if content.startswith(signatures):
+            return name
+    return None
+
+
+def decode_picture(content: bytes, frame: int | None = None) -> Picture:
+    """Decode a picture as it is stored (an EXIF orientation is not applied).
+
+    Args:
+        content: the whole file.
+        frame: page of a TIFF file, from 0; required when it holds several.
+
+    Raises:
+        DecodeError: it is damaged, cut off, or holds several pages and no choice.
+    """
+    name = picture_format(content)
+    if name is None or _is_cut_off(content, name):
+        raise DecodeError(f'the {name} file is cut off')
+    try:
+        done, pages = cv2.imdecodemulti(
+            np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED
+        )
+    except cv2.error:
+        done, pages = False, ()
+    if not done or not len(pages) or pages[0] is None or not pages[0].size:
+        raise DecodeError(f'the {name} file is damaged or cut off')
+    if len(pages) > 1 and frame is None:
+        raise DecodeError(
+            f'it holds {len(pages)} pages and a radiograph is one; '
+            f'choose with frame=0 .. {len(pages) - 1}'
+        )
+    if not 0 <= (frame or 0) < len(pages):
+        raise DecodeError(f'there is no frame {frame}: the file holds {len(pages)}, from 0')
+    grey, transparent = _split(np.asarray(pages[frame or 0]))
+    if not np.isfinite(grey).all():
+        raise DecodeError('it holds pixel values that are not finite')
+    # OpenCV inverts a TIFF whose lowest value is white if it has 8 bits, and else does not.
+    inverted = name == 'TIFF' and grey.dtype != np.uint8 and _is_min_white(content)
+    return Picture(grey, transparent, inverted)
+
+
+def _is_cut_off(content: bytes, name: str) -> bool:
+    """Look for the mark at the end: decoders fill what is missing with grey and say nothing."""
+    if name == 'PNG':
+        return b'IEND' not in content[-64:]
+    return name == 'JPEG' and b'\xff\xd9' not in content[-4096:]
+
+
+def _is_min_white(content: bytes) -> bool:
+    """Read PhotometricInterpretation of the first page: 0 means that the lowest value is white."""
+    order = '<' if content.startswith(b'II') else '>'
+    (start,) = struct.unpack_from(f'{order}I', content, 4)
+    (entries,) = struct.unpack_from(f'{order}H', content, start)
+    for index in range(entries):
+        tag, _, _, value = struct.unpack_from(f'{order}HHIH', content, start + 2 + 12 * index)
+        if tag == _TIFF_PHOTOMETRIC:
+            return bool(value == 0)
+    return False
+
+
+def _split(page: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Separate grey values from transparency."""
+    if page.ndim == 2:
+        return page, None
+    channels = page.shape[2]
+    transparent = page[..., -1] == 0 if channels in (2, 4) else None
+    if channels < 3:
+        return page[..., 0], transparent
+    colour = page[..., :3]
+    if (colour == colour[..., :1]).all():
+        return np.ascontiguousarray(colour[..., 0]), transparent
+    weighted = colour.astype(np.float64) @ np.array(_GREY_WEIGHTS_BGR, dtype=np.float64)
+    grey = weighted / sum(_GREY_WEIGHTS_BGR)
+    return (np.rint(grey) if page.dtype.kind == 'u' else grey).astype(page.dtype), transparent
