@@ -1,0 +1,282 @@
+"""Implicit shapes: solids given by approximate signed distances in millimetres.
+
+Distances are negative inside. Every shape knows its bounding box and can be moved by a rigid
+transform or mirrored, so that bones are evaluated directly in the posed frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.floating]
+Vector = Sequence[float] | FloatArray
+ShapeT = TypeVar('ShapeT', bound='Shape')
+
+
+class Shape(Protocol):
+    """What a solid must offer to be put into a volume."""
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Return the lower and upper corner of a box around the solid, mm."""
+
+    def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
+        """Return signed distances, mm, at broadcastable coordinates ``x, y, z``."""
+
+    def moved(self: ShapeT, rotation: FloatArray, shift: FloatArray) -> ShapeT:
+        """Return the shape after ``p -> rotation @ p + shift``; reflections are allowed."""
+
+
+def along(
+    x: FloatArray, y: FloatArray, z: FloatArray, origin: FloatArray, direction: FloatArray
+) -> FloatArray:
+    """Return how far points lie from an origin along a direction, mm."""
+    dx, dy, dz = (float(value) for value in direction)
+    offset = float(origin @ direction)
+    return np.asarray((x * dx - offset) + y * dy + z * dz, dtype=np.float32)
+
+
+def _elliptic(components: Sequence[tuple[FloatArray, FloatArray | float]]) -> FloatArray:
+    """Return the first-order distance ``k0 (k0 - 1) / k1`` to an ellipse or ellipsoid."""
+    level: FloatArray | None = None
+    slope: FloatArray | None = None
+    for value, radius in components:
+        scaled = value / radius
+        steep = scaled / radius
+        scaled *= scaled
+        steep *= steep
+        level = scaled if level is None else np.add(level, scaled, out=level)
+        slope = steep if slope is None else np.add(slope, steep, out=slope)
+    assert level is not None and slope is not None
+    level = np.sqrt(level)
+    slope += np.float32(1e-9)
+    return np.asarray(level * (level - np.float32(1.0)) / np.sqrt(slope), dtype=np.float32)
+
+
+def unit(vector: Vector) -> FloatArray:
+    """Return a vector of length one.
+
+    Example:
+        >>> unit([0.0, 3.0, 4.0]).tolist()
+        [0.0, 0.6, 0.8]
+    """
+    array = np.asarray(vector, dtype=np.float64)
+    return np.asarray(array / np.linalg.norm(array))
+
+
+def frame_about(axis: Vector, side: Vector) -> FloatArray:
+    """Return three orthonormal rows: the side direction made square to the axis, third, axis.
+
+    Args:
+        axis: direction of the last row.
+        side: direction near the first row, not parallel to the axis.
+
+    Example:
+        >>> frame_about([0, 0, 2], [3, 0, 1]).round(6).tolist()
+        [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    last = unit(axis)
+    toward = np.asarray(side, dtype=np.float64)
+    first = unit(toward - (toward @ last) * last)
+    second = [
+        last[1] * first[2] - last[2] * first[1],
+        last[2] * first[0] - last[0] * first[2],
+        last[0] * first[1] - last[1] * first[0],
+    ]
+    return np.stack([first, np.asarray(second), last])
+
+
+@dataclass(frozen=True)
+class Ellipsoid:
+    """An ellipsoid; its distance is exact to first order (and exact for a sphere).
+
+    Attributes:
+        center: ``(3,)`` mm.
+        radii: ``(3,)`` mm.
+        axes: ``(3, 3)`` orthonormal rows, the directions of the radii.
+    """
+
+    center: FloatArray
+    radii: FloatArray
+    axes: FloatArray
+
+    @classmethod
+    def ball(cls, center: Vector, radius: float) -> Ellipsoid:
+        """Return a sphere."""
+        return cls(np.asarray(center, dtype=np.float64), np.full(3, float(radius)), np.eye(3))
+
+    @classmethod
+    def at(
+        cls,
+        center: Vector,
+        radii: Sequence[float],
+        axis: Vector = (0, 0, 1),
+        side: Vector = (1, 0, 0),
+    ) -> Ellipsoid:
+        """Return an ellipsoid with ``radii`` along side, the third direction and the axis."""
+        return cls(np.asarray(center, float), np.asarray(radii, float), frame_about(axis, side))
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Return the box around the ellipsoid, mm."""
+        half = np.sqrt(((self.axes * self.radii[:, None]) ** 2).sum(0))
+        return self.center - half, self.center + half
+
+    def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
+        """Return signed distances, mm."""
+        parts = [along(x, y, z, self.center, axis) for axis in self.axes]
+        if np.ptp(self.radii) == 0:
+            u, v, w = parts
+            square = u * u + v * v + w * w
+            return np.asarray(np.sqrt(square) - np.float32(self.radii[0]), np.float32)
+        return _elliptic(list(zip(parts, (float(r) for r in self.radii), strict=True)))
+
+    def moved(self, rotation: FloatArray, shift: FloatArray) -> Ellipsoid:
+        """Return the moved ellipsoid."""
+        return replace(self, center=rotation @ self.center + shift, axes=self.axes @ rotation.T)
+
+
+@dataclass(frozen=True)
+class Limb:
+    """A round or elliptic cone with rounded ends: one piece of a swept tube.
+
+    Attributes:
+        start: ``(3,)`` centre of the first end, mm.
+        end: ``(3,)`` centre of the second end, mm.
+        side: ``(3,)`` direction of the first radius; made square to the axis.
+        start_radii: the two radii at the start, mm.
+        end_radii: the two radii at the end, mm.
+    """
+
+    start: FloatArray
+    end: FloatArray
+    side: FloatArray
+    start_radii: tuple[float, float]
+    end_radii: tuple[float, float]
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Return the box around the limb, mm."""
+        first, last = max(self.start_radii), max(self.end_radii)
+        low = np.minimum(self.start - first, self.end - last)
+        return low, np.maximum(self.start + first, self.end + last)
+
+    def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
+        """Return signed distances, mm."""
+        axis = self.end - self.start
+        length = float(np.linalg.norm(axis))
+        first, second, direction = frame_about(axis, self.side)
+        way = along(x, y, z, self.start, direction)
+        share = np.clip(way / length, 0.0, 1.0)
+        beyond = way - share * length
+        radii = [
+            share * (end - start) + start
+            for start, end in zip(self.start_radii, self.end_radii, strict=True)
+        ]
+        u, v = (along(x, y, z, self.start, d) for d in (first, second))
+        if self.start_radii[0] == self.start_radii[1] and self.end_radii[0] == self.end_radii[1]:
+            return np.asarray(np.sqrt(u * u + v * v + beyond * beyond) - radii[0], np.float32)
+        return _elliptic([(u, radii[0]), (v, radii[1]), (beyond, np.minimum(*radii))])
+
+    def moved(self, rotation: FloatArray, shift: FloatArray) -> Limb:
+        """Return the moved limb."""
+        return replace(
+            self,
+            start=rotation @ self.start + shift,
+            end=rotation @ self.end + shift,
+            side=rotation @ self.side,
+        )
+
+
+@dataclass(frozen=True)
+class HalfSpace:
+    """Everything behind a plane, inside a box that limits where it acts.
+
+    Attributes:
+        point: ``(3,)`` a point of the plane, mm.
+        normal: ``(3,)`` direction that leads out of the solid.
+        reach: half edge of the box around the point, mm.
+    """
+
+    point: FloatArray
+    normal: FloatArray
+    reach: float
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Return the box in which the half-space acts, mm."""
+        return self.point - self.reach, self.point + self.reach
+
+    def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
+        """Return signed distances to the plane, mm."""
+        return along(x, y, z, self.point, unit(self.normal))
+
+    def moved(self, rotation: FloatArray, shift: FloatArray) -> HalfSpace:
+        """Return the moved half-space."""
+        return replace(self, point=rotation @ self.point + shift, normal=rotation @ self.normal)
+
+
+@dataclass(frozen=True)
+class Cap:
+    """The part of a ball behind a plane.
+
+    Attributes:
+        center: ``(3,)`` mm.
+        radius: mm.
+        normal: ``(3,)`` unit direction that leads out of the kept part.
+        height: where the plane lies along the normal, from the centre, mm.
+    """
+
+    center: FloatArray
+    radius: float
+    normal: FloatArray
+    height: float
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Return the box around the whole ball, mm."""
+        return self.center - self.radius, self.center + self.radius
+
+    def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
+        """Return signed distances, mm."""
+        ball = Ellipsoid.ball(self.center, self.radius).distance(x, y, z)
+        return np.maximum(ball, along(x, y, z, self.center, self.normal) - self.height)
+
+    def moved(self, rotation: FloatArray, shift: FloatArray) -> Cap:
+        """Return the moved cap."""
+        return replace(self, center=rotation @ self.center + shift, normal=rotation @ self.normal)
+
+
+@dataclass(frozen=True)
+class Block:
+    """An elliptic cylinder with flat rounded ends, such as a vertebral body.
+
+    Attributes:
+        center: ``(3,)`` mm.
+        radii: radii of the section and half the height, mm.
+        axes: ``(3, 3)`` orthonormal rows; the last is the cylinder's axis.
+        rounding: radius of the edges, mm.
+    """
+
+    center: FloatArray
+    radii: FloatArray
+    axes: FloatArray
+    rounding: float = 3.0
+
+    def bounds(self) -> tuple[FloatArray, FloatArray]:
+        """Return the box around the block, mm."""
+        half = np.abs(self.axes * self.radii[:, None]).sum(0)
+        return self.center - half, self.center + half
+
+    def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
+        """Return signed distances, mm."""
+        u, v, w = (along(x, y, z, self.center, axis) for axis in self.axes)
+        side = _elliptic([(u, float(self.radii[0])), (v, float(self.radii[1]))]) + self.rounding
+        end = np.abs(w) - (float(self.radii[2]) - self.rounding)
+        outside = np.hypot(np.maximum(side, 0.0), np.maximum(end, 0.0))
+        inside = np.minimum(np.maximum(side, end), 0.0)
+        return np.asarray(outside + inside - self.rounding, np.float32)
+
+    def moved(self, rotation: FloatArray, shift: FloatArray) -> Block:
+        """Return the moved block."""
+        return replace(self, center=rotation @ self.center + shift, axes=self.axes @ rotation.T)
