@@ -1,0 +1,64 @@
+import json
+import math
+
+import pytest
+
+from unsct_mmpose.apis.results import (
+    RunResult,
+    check_expected,
+    describe_machine,
+    installed_versions,
+    markdown_table,
+    read_result,
+    write_result,
+)
+
+
+@pytest.fixture
+def result():
+    metrics = {'structured/MRE': 2.5, 'unstructured/MRE': math.nan, 'all/MRE': 2.5}
+    return RunResult('run', 'c.py', 'simulated', 3, ['python a'], metrics, {'train': 1.5})
+
+
+def test_a_result_survives_its_file(tmp_path, result):
+    write_result(tmp_path / 'deep' / 'r.json', result)
+    back = read_result(tmp_path / 'deep' / 'r.json')
+    assert back.metrics['all/MRE'] == 2.5
+    assert math.isnan(back.metrics['unstructured/MRE'])
+    assert (back.name, back.seed, back.commands) == ('run', 3, ['python a'])
+
+
+def test_the_file_is_strict_json_and_leaves_no_part_behind(tmp_path, result):
+    write_result(tmp_path / 'r.json', result)
+    json.loads((tmp_path / 'r.json').read_text(), parse_constant=pytest.fail)
+    assert [path.name for path in tmp_path.iterdir()] == ['r.json']
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', '{"metrics": 3}', '{"metrics": {}}'])
+def test_another_file_is_refused_by_name(tmp_path, text):
+    (tmp_path / 'x.json').write_text(text)
+    with pytest.raises(ValueError, match=r'x\.json: not a result file'):
+        read_result(tmp_path / 'x.json')
+
+
+def test_the_table_has_a_row_for_each_subset_and_a_dash_for_nothing(result):
+    rows = markdown_table([result], ['MRE', 'recall']).splitlines()
+    assert rows[2:] == [
+        '| run | structured | 2.500 | - |',
+        '| run | unstructured | - | - |',
+        '| run | all | 2.500 | - |',
+    ]
+
+
+def test_expected_numbers_are_held_against_the_measured_ones():
+    expected = {'all/MRE': dict(value=2.0, tolerance=0.3), 'all/recall': dict(value=1, tolerance=0)}
+    assert check_expected(expected, {'all/MRE': 2.2, 'all/recall': 1.0}) == []
+    problems = check_expected(expected, {'all/MRE': 2.4})
+    assert len(problems) == 2
+    assert 'all/MRE: 2.4, expected 2.0 +- 0.3' in problems
+    assert check_expected(expected, {'all/MRE': math.nan, 'all/recall': 1.0})
+
+
+def test_the_machine_and_its_packages_are_named():
+    assert 'cores' in describe_machine()
+    assert installed_versions()['torch'][0].isdigit()

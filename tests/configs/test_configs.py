@@ -1,0 +1,95 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from mmcv.transforms import Compose
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmengine.visualization import Visualizer
+from mmpose.registry import HOOKS, METRICS, MODELS
+
+from unsct_mmpose.anatomy import FLIP_INDICES
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+PATHS = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+
+
+@pytest.fixture(params=PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
+def config(request):
+    init_default_scope('mmpose')
+    return Config.fromfile(request.param)
+
+
+def sample():
+    rng = np.random.default_rng(0)
+    return dict(
+        img=rng.integers(0, 255, (300, 340, 3), dtype=np.uint8),
+        bbox=np.array([[0, 0, 340, 300]], np.float32),
+        keypoints=rng.uniform(60, 240, (1, 24, 2)).astype(np.float32),
+        keypoints_visible=np.ones((1, 24, 2), np.float32),
+        flip_indices=list(FLIP_INDICES),
+        dataset_keypoint_weights=np.ones(24, np.float32),
+    )
+
+
+def test_there_are_configs():
+    assert CONFIGS / 'unsct_hrnet_tha.py' in PATHS
+
+
+def test_it_builds_and_makes_a_forward_pass_and_a_loss(config):
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    packed = Compose(config.train_dataloader.dataset.pipeline)(sample())
+    batch = dict(inputs=[packed['inputs']] * 2, data_samples=[packed['data_samples']] * 2)
+    data = model.data_preprocessor(batch, training=True)
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    with wrapper.optim_context(model):
+        losses = model(**data, mode='loss')
+    assert all(torch.isfinite(value) for value in losses.values())
+    wrapper.update_params(sum(losses.values()))
+
+
+def test_it_predicts_in_the_image_s_own_pixels(config):
+    torch.manual_seed(0)
+    model = MODELS.build(config.model).eval()
+    packed = Compose(config.val_dataloader.dataset.pipeline)(
+        sample() | dict(bbox_score=np.ones(1, np.float32))
+    )
+    batch = dict(inputs=[packed['inputs']], data_samples=[packed['data_samples']])
+    with torch.no_grad():
+        predicted = model.test_step(batch)[0].pred_instances
+    assert predicted.keypoints.shape == (1, 24, 2)
+    assert predicted.keypoints.min() > -30
+    assert predicted.keypoints.max() < 370
+
+
+def test_the_learning_rate_reaches_its_last_milestone(config):
+    last = config.train_cfg.max_epochs
+    for scheduler in config.param_scheduler:
+        assert all(milestone < last for milestone in scheduler.get('milestones', []))
+        if scheduler.get('by_epoch', True):
+            assert scheduler.get('end', last) <= last
+            assert scheduler.get('T_max', last) == last
+
+
+def test_evaluators_and_hooks_build(config):
+    for name in ('val_evaluator', 'test_evaluator'):
+        METRICS.build(config[name])
+    Visualizer.get_instance('test_configs')
+    HOOKS.build(config.default_hooks.visualization)
+    assert config.default_hooks.checkpoint.save_best == 'all/MRE'
+
+
+def test_nothing_is_inherited_through_a_package(config):
+    """``_base_ = 'mmpose::...'`` fails on a host without pkg_resources."""
+    text = Path(config.filename).read_text()
+    assert '::' not in text
+
+
+def test_the_data_folder_can_be_given_from_outside(monkeypatch, tmp_path):
+    monkeypatch.setenv('UNSCT_DATA', str(tmp_path))
+    config = Config.fromfile(CONFIGS / 'unsct_hrnet_tha.py')
+    loaders = (config.train_dataloader, config.val_dataloader, config.test_dataloader)
+    assert {loader.dataset.data_root for loader in loaders} == {str(tmp_path)}

@@ -1,0 +1,62 @@
+import pytest
+import torch
+from mmpose.registry import OPTIM_WRAPPERS
+from torch import nn
+
+from unsct_mmpose.engine import bf16_optim_wrapper
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 2, 1))
+
+
+def build(model, **kwargs):
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    return OPTIM_WRAPPERS.build(dict(type='Bf16OptimWrapper', optimizer=optimizer, **kwargs))
+
+
+@pytest.mark.parametrize(('able', 'dtype'), [(True, torch.bfloat16), (False, torch.float32)])
+def test_the_forward_pass_has_the_best_type_that_the_device_has(model, monkeypatch, able, dtype):
+    monkeypatch.setattr(bf16_optim_wrapper, 'has_bf16', lambda device: able)
+    with build(model).optim_context(model):
+        assert model(torch.rand(1, 3, 8, 8)).dtype == dtype
+
+
+def test_parameters_stay_float32_and_learn(model):
+    wrapper = build(model)
+    before = [parameter.clone() for parameter in model.parameters()]
+    with wrapper.optim_context(model):
+        loss = model(torch.rand(1, 3, 8, 8)).float().square().mean()
+    wrapper.update_params(loss)
+    for old, new in zip(before, model.parameters(), strict=True):
+        assert new.dtype == torch.float32
+        assert not torch.equal(old, new)
+
+
+def test_channels_come_last_in_memory_and_values_do_not_change(model):
+    inputs = torch.rand(1, 3, 8, 8)
+    before = model(inputs)
+    with build(model).optim_context(model):
+        pass
+    assert model[0].weight.is_contiguous(memory_format=torch.channels_last)
+    torch.testing.assert_close(model(inputs), before)
+
+
+def test_gradients_accumulate_as_in_mmengine(model):
+    wrapper = build(model, accumulative_counts=2)
+    before = model[0].weight.clone()
+    for step in range(2):
+        with wrapper.optim_context(model):
+            loss = model(torch.rand(1, 3, 8, 8)).float().square().mean()
+        wrapper.update_params(loss)
+        assert torch.equal(before, model[0].weight) == (step == 0)
+
+
+def test_a_processor_without_cpuinfo_is_taken_for_one_without_bfloat16(monkeypatch):
+    def missing(*args, **kwargs):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(bf16_optim_wrapper.Path, 'read_text', missing)
+    assert bf16_optim_wrapper.has_bf16('cpu') is False

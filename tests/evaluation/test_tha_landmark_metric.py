@@ -1,0 +1,116 @@
+import math
+
+import numpy as np
+import pytest
+from mmpose.registry import METRICS
+
+KEYS = ('MRE', 'median', 'SDR@2mm', 'SDR_all@2mm', 'NME', 'recall')
+
+
+def sample(shift=(0.0, 0.0), *, absent=(), unlabelled=(), kept=None, subset='structured', **extra):
+    """Return what MMPose hands to a metric for one image."""
+    points = np.random.default_rng(0).uniform(50, 400, (24, 2))
+    present = np.ones(24, dtype=bool)
+    present[[*absent, *unlabelled]] = False
+    labelled = np.ones(24, dtype=bool)
+    labelled[list(unlabelled)] = False
+    pred = dict(keypoints=(points + shift)[None], keypoint_scores=np.ones((1, 24)))
+    if kept is not None:
+        pred['keypoints_visible'] = np.asarray(kept, dtype=np.float32)[None]
+    truth = dict(
+        file_name='a.dcm', points=points, present=present, labelled=labelled, subset=subset,
+        pixel_spacing=(0.5, 0.5), magnification=1.25,
+    )  # fmt: skip
+    return dict(pred_instances=pred, raw_ann_info={**truth, **extra})
+
+
+def evaluate(samples, **kwargs):
+    metric = METRICS.build(dict(type='THALandmarkMetric', **kwargs))
+    for one in samples:
+        metric.process({}, [one])
+    return metric.evaluate(len(samples))
+
+
+def test_errors_are_in_mm_on_the_detector():
+    figures = evaluate([sample((3.0, 4.0))])
+    assert figures['all/MRE'] == pytest.approx(2.5)
+    assert figures['all/SDR@2mm'] == 0.0
+    assert figures['all/SDR@2.5mm'] == pytest.approx(1.0)
+    assert figures['all/recall'] == 1.0
+
+
+def test_lengths_at_the_bone_are_divided_by_the_magnification():
+    assert evaluate([sample((3.0, 4.0))], plane='bone')['all/MRE'] == pytest.approx(2.0)
+
+
+def test_spacing_differs_along_x_and_y():
+    figures = evaluate([sample((3.0, 4.0), pixel_spacing=(1.0, 0.25))])
+    assert figures['all/MRE'] == pytest.approx(math.hypot(3.0, 1.0))
+
+
+def test_subsets_are_summarised_apart():
+    figures = evaluate([sample((2.0, 0.0)), sample((6.0, 0.0), subset='unstructured')])
+    assert [figures[f'{name}/MRE'] for name in ('structured', 'unstructured', 'all')] == [
+        pytest.approx(1.0), pytest.approx(3.0), pytest.approx(2.0)
+    ]  # fmt: skip
+    assert figures['structured/images'] == 1
+
+
+def test_an_empty_subset_is_nan_and_never_perfect():
+    figures = evaluate([sample()])
+    assert all(math.isnan(figures[f'unstructured/{key}']) for key in KEYS)
+
+
+def test_an_image_without_landmarks_is_nan_and_counts():
+    figures = evaluate([sample(absent=range(24))])
+    assert figures['all/images'] == 1
+    assert all(math.isnan(figures[f'all/{key}']) for key in KEYS)
+
+
+def test_absent_and_unlabelled_landmarks_do_not_enter_the_error():
+    far = sample(absent=[0], unlabelled=[1])
+    far['pred_instances']['keypoints'][0, :2] += 1000.0
+    assert evaluate([far])['all/MRE'] == pytest.approx(0.0, abs=1e-9)
+
+
+def test_silence_lowers_the_error_but_not_unseen():
+    kept = np.ones(24)
+    bad = sample(kept=kept)
+    bad['pred_instances']['keypoints'][0, 3] += 100.0
+    silent = sample(kept=np.where(np.arange(24) == 3, 0, 1))
+    spoken, hushed = evaluate([bad]), evaluate([silent])
+    assert hushed['all/MRE'] < spoken['all/MRE']
+    assert hushed['all/recall'] == pytest.approx(23 / 24)
+    assert hushed['all/SDR_all@2mm'] == spoken['all/SDR_all@2mm'] == pytest.approx(23 / 24)
+
+
+def test_suppressing_everything_is_nan_with_recall_0():
+    figures = evaluate([sample(kept=np.zeros(24))])
+    assert math.isnan(figures['all/MRE'])
+    assert figures['all/recall'] == 0.0
+    assert figures['all/SDR_all@10mm'] == 0.0
+
+
+def test_a_missing_spacing_refuses_mm_and_names_the_file():
+    with pytest.raises(ValueError, match=r"a\.dcm: no pixel_spacing.*unit='px'"):
+        evaluate([sample(pixel_spacing=None)])
+
+
+def test_pixels_work_without_spacing():
+    figures = evaluate([sample((3.0, 4.0), pixel_spacing=None)], unit='px')
+    assert figures['all/MRE'] == pytest.approx(5.0)
+    assert 'all/SDR@2px' in figures
+
+
+def test_each_landmark_is_reported_on_request():
+    one = sample()
+    one['pred_instances']['keypoints'][0, 0] += (8.0, 0.0)
+    figures = evaluate([one], per_landmark=True)
+    assert figures['landmark/left_innermost_ilium/MRE'] == pytest.approx(4.0)
+    assert figures['landmark/right_fovea/MRE'] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize('wrong', [dict(unit='inch'), dict(plane='moon')])
+def test_unknown_units_and_planes_are_refused(wrong):
+    with pytest.raises(ValueError, match='must be'):
+        evaluate([sample()], **wrong)

@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmpose.registry import KEYPOINT_CODECS
+from mmpose.structures import PoseDataSample
+
+from unsct_mmpose.anatomy import FLIP_INDICES
+
+
+@pytest.fixture
+def codec_cfg():
+    return dict(type='HeatmapPAF', input_size=(64, 64), heatmap_size=(16, 16), sigma=1.0)
+
+
+@pytest.fixture
+def make_samples(codec_cfg):
+    """Return data samples with targets, as MMPose's pipeline packs them."""
+    codec = KEYPOINT_CODECS.build(codec_cfg)
+
+    def make(count, seed=0):
+        rng = np.random.default_rng(seed)
+        samples = []
+        for _ in range(count):
+            encoded = codec.encode(rng.uniform(4, 60, (1, 24, 2)))
+            sample = PoseDataSample(metainfo=dict(flip_indices=list(FLIP_INDICES)))
+            sample.gt_fields = PixelData(
+                heatmaps=torch.from_numpy(encoded['heatmaps']),
+                pafs=torch.from_numpy(encoded['pafs']),
+            )
+            sample.gt_instance_labels = InstanceData(
+                keypoint_weights=torch.from_numpy(encoded['keypoint_weights']),
+                relation_weights=torch.from_numpy(encoded['relation_weights']),
+            )
+            samples.append(sample)
+        return samples
+
+    return make

@@ -1,0 +1,82 @@
+import cv2
+import numpy as np
+import pytest
+from mmengine.structures import InstanceData
+from mmengine.visualization import Visualizer
+from mmpose.registry import HOOKS
+from mmpose.structures import PoseDataSample
+
+from unsct_mmpose.visualization.overlay import LEFT_RGB, TRUTH_RGB
+from unsct_mmpose.visualization.tha_visualization_hook import picture_of
+
+
+class Runner:
+    """The part of a runner that the hook looks at."""
+
+    iter = 10
+    timestamp = 'now'
+
+    def __init__(self, work_dir):
+        self.work_dir = str(work_dir)
+
+
+@pytest.fixture
+def sample(tiny_set):
+    points = np.random.default_rng(0).uniform(10, 70, (24, 2))
+    sample = PoseDataSample(
+        metainfo=dict(
+            img_path=str(tiny_set / 'images' / 'val-0.dcm'),
+            raw_ann_info=dict(points=points, present=np.ones(24, bool), subset='structured'),
+        )
+    )
+    sample.pred_instances = InstanceData(
+        keypoints=points[None] + 1, keypoint_scores=np.ones((1, 24)),
+        keypoints_visible=np.ones((1, 24)),
+    )  # fmt: skip
+    return sample
+
+
+@pytest.fixture
+def build():
+    Visualizer.get_instance('test_hook')
+    return lambda **kwargs: HOOKS.build(dict(type='THAVisualizationHook', **kwargs))
+
+
+def test_every_tested_dicom_becomes_a_png(build, sample, tmp_path):
+    hook = build(enable=True, out_dir='drawn')
+    hook.after_test_iter(Runner(tmp_path), 0, {}, [sample])
+    hook.after_test_iter(Runner(tmp_path), 1, {}, [sample])
+    assert cv2.imread(str(tmp_path / 'now' / 'drawn' / 'val-0.png')).shape[2] == 3
+
+
+def test_an_absolute_folder_is_taken_as_it_is(build, sample, tmp_path):
+    hook = build(enable=True, out_dir=str(tmp_path / 'here'))
+    hook.after_test_iter(Runner(tmp_path), 0, {}, [sample])
+    assert (tmp_path / 'here' / 'val-0.png').is_file()
+
+
+def test_a_disabled_hook_draws_nothing(build, sample, tmp_path):
+    hook = build(enable=False, out_dir=str(tmp_path / 'here'))
+    hook.after_test_iter(Runner(tmp_path), 0, {}, [sample])
+    hook.after_val_iter(Runner(tmp_path), 0, {}, [sample])
+    assert not (tmp_path / 'here').exists()
+
+
+def test_validation_pictures_go_to_the_visualizer_at_the_interval(build, sample, tmp_path):
+    hook = build(enable=True, interval=5)
+    added = []
+    hook._visualizer = type('Spy', (), {'add_image': lambda self, *a, **k: added.append(k)})()
+    for index in range(10):
+        hook.after_val_iter(Runner(tmp_path), index, {}, [sample])
+    assert [one['step'] for one in added] == [10, 15]
+
+
+def test_prediction_and_truth_are_both_drawn(sample):
+    picture = picture_of(sample)
+    for color in (LEFT_RGB, TRUTH_RGB):
+        assert (picture == color).all(axis=-1).any()
+
+
+def test_a_sample_without_truth_is_drawn_without_it(sample):
+    sample.set_metainfo(dict(raw_ann_info=None))
+    assert not (picture_of(sample) == TRUTH_RGB).all(axis=-1).any()

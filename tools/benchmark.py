@@ -1,0 +1,66 @@
+"""Measure what the method costs. `step`: a training step against the plain heatmap model's."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True)
+    step = commands.add_parser('step', help='time and memory of a training step')
+    step.add_argument(
+        'config', nargs='?', default='configs/demo/unsct_hrnet_tha_cpu.py',
+        help='config with an HRNet (default: %(default)s)',
+    )  # fmt: skip
+    step.add_argument('--batch-size', type=int, default=8, help='images in a batch')
+    step.add_argument('--rounds', type=int, default=15, help='alternating pairs to time')
+    step.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
+    step.add_argument('--out', type=Path, help='json file of the figures')
+    return parser.parse_args()
+
+
+def benchmark_step(args: argparse.Namespace) -> dict:
+    from mmengine.config import Config
+
+    from unsct_mmpose.apis import benchmark, results
+
+    config = Config.fromfile(args.config)
+    cost = benchmark.step_cost(
+        config, batch_size=args.batch_size, rounds=args.rounds, device=args.device
+    )
+    memory = {
+        name: benchmark.peak_memory_mb(one, batch_size=args.batch_size, device=args.device)
+        for name, one in (('ours', config), ('plain', benchmark.plain_config(config)))
+    }
+    return dict(
+        config=args.config,
+        batch_size=args.batch_size,
+        machine=results.describe_machine(),
+        versions=results.installed_versions(),
+        ms_per_image=round(cost.ms_per_image, 1),
+        plain_ms_per_image=round(cost.plain_ms_per_image, 1),
+        ratio_median=round(cost.ratio, 3),
+        ratio_min=round(min(cost.ratios), 3),
+        ratio_max=round(max(cost.ratios), 3),
+        peak_memory_mb=round(memory['ours']),
+        plain_peak_memory_mb=round(memory['plain']),
+    )
+
+
+def main() -> int:
+    args = parse_args()
+    figures = dict(step=benchmark_step)[args.command](args)
+    text = json.dumps(figures, indent=1)
+    print(text)
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(text + '\n')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,1 @@
+"""What the tools are shells of: demonstration, benchmarks, results, phantom data sets."""

@@ -1,0 +1,159 @@
+"""Result files: written by runs, turned into tables and held against what a config expects."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+_PACKAGES = ('unsct_mmpose', 'mmpose', 'mmengine', 'torch', 'numpy')
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What one training and test run measured, and how to repeat it.
+
+    Attributes:
+        name: short name of the run.
+        config: path of the config, from the repository.
+        data: what the figures are from; says so when images are simulated.
+        seed: seed of the training.
+        commands: the commands that made it, in order.
+        metrics: what the evaluators returned.
+        seconds: wall time of each stage.
+        machine: processor, cores and accelerator.
+        versions: packages.
+    """
+
+    name: str
+    config: str
+    data: str
+    seed: int
+    commands: Sequence[str]
+    metrics: Mapping[str, float]
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    machine: str = ''
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def write_result(path: Path, result: RunResult) -> None:
+    """Write a result file; a crash leaves the old one or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + '.partial')
+    content = {key: _jsonable(value) for key, value in asdict(result).items()}
+    partial.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n')
+    os.replace(partial, path)
+
+
+def read_result(path: Path) -> RunResult:
+    """Read a result file.
+
+    Raises:
+        ValueError: the file is not a result file; the message names it and the cause.
+    """
+    try:
+        content = json.loads(path.read_text())
+        metrics = {
+            key: math.nan if value is None else float(value)
+            for key, value in content['metrics'].items()
+        }
+        return RunResult(**{**content, 'metrics': metrics})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f'{path}: not a result file of this project ({error})') from error
+
+
+def describe_machine() -> str:
+    """Say what this machine is: processor, usable cores, accelerator."""
+    import torch
+
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path('/proc/cpuinfo')
+    if cpuinfo.is_file():
+        names = [row for row in cpuinfo.read_text().splitlines() if row.startswith('model name')]
+        processor = names[0].split(':', 1)[1].strip() if names else processor
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
+    accelerator = torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'no GPU'
+    return f'{processor}, {cores} cores, {accelerator}'
+
+
+def installed_versions() -> dict[str, str]:
+    """Return the versions of the packages that decide a result."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = 'not installed'
+    return found
+
+
+def markdown_table(results: Sequence[RunResult], columns: Sequence[str]) -> str:
+    """Return results as a Markdown table, one row for each run and subset.
+
+    Args:
+        results: the runs.
+        columns: figures without their subset, such as ``'MRE'``.
+
+    Example:
+        >>> run = RunResult('a', 'c.py', 'simulated', 0, [], {'all/MRE': 2.0, 'all/recall': 1.0})
+        >>> print(markdown_table([run], ['MRE', 'recall']))
+        | run | subset | MRE | recall |
+        |---|---|---|---|
+        | a | all | 2.000 | 1.000 |
+    """
+    rows = [
+        '| ' + ' | '.join(['run', 'subset', *columns]) + ' |',
+        '|---' * (len(columns) + 2) + '|',
+    ]
+    for result in results:
+        for subset in ('structured', 'unstructured', 'all'):
+            if not any(f'{subset}/{column}' in result.metrics for column in columns):
+                continue
+            values = [_cell(result.metrics.get(f'{subset}/{column}')) for column in columns]
+            rows.append('| ' + ' | '.join([result.name, subset, *values]) + ' |')
+    return '\n'.join(rows)
+
+
+def check_expected(expected: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:
+    """Hold figures against the ``expected`` block of a config.
+
+    Args:
+        expected: for each figure ``dict(value=..., tolerance=...)``.
+        metrics: the figures that were measured.
+
+    Returns:
+        One sentence for each figure that is missing or off; empty when all agree.
+
+    Example:
+        >>> check_expected({'all/MRE': dict(value=2.0, tolerance=0.5)}, {'all/MRE': 2.4})
+        []
+    """
+    problems = []
+    for name, wanted in expected.items():
+        value, tolerance = wanted['value'], wanted['tolerance']
+        if name not in metrics:
+            problems.append(f'{name}: not measured, expected {value} +- {tolerance}')
+        elif not abs(metrics[name] - value) <= tolerance:
+            problems.append(f'{name}: {metrics[name]:.4g}, expected {value} +- {tolerance}')
+    return problems
+
+
+def _cell(value: float | None) -> str:
+    return '-' if value is None or math.isnan(value) else f'{value:.3f}'
+
+
+def _jsonable(value: Any) -> Any:
+    """Replace NaN, which json does not know, by null."""
+    if isinstance(value, Mapping):
+        return {key: _jsonable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_jsonable(one) for one in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value

@@ -1,0 +1,149 @@
+"""Dataset ``THADataset``: AP pelvic radiographs with 24 landmarks, from a COCO keypoint file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from mmpose.datasets.datasets.base import BaseCocoStyleDataset
+from mmpose.registry import DATASETS
+
+from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_NAMES, relation_set
+from unsct_mmpose.imaging.annotations import (
+    AnnotatedRadiograph,
+    check_patient_splits,
+    read_annotations,
+)
+
+_COLORS = dict(left=[255, 128, 0], right=[0, 153, 255], cross=[160, 160, 160])
+
+
+def _metainfo() -> dict:
+    """Build MMPose's meta information from the anatomy."""
+    relations = relation_set('core')
+    links = [
+        dict(
+            link=(LANDMARK_NAMES[tail], LANDMARK_NAMES[head]),
+            id=index,
+            color=_COLORS['cross' if cross else LANDMARK_NAMES[tail].split('_')[0]],
+        )
+        for index, ((tail, head), cross) in enumerate(
+            zip(relations.pairs, relations.is_cross, strict=True)
+        )
+    ]
+    keypoints = {
+        index: dict(
+            name=name,
+            id=index,
+            color=_COLORS[name.split('_')[0]],
+            type='upper',
+            swap=LANDMARK_NAMES[FLIP_INDICES[index]],
+        )
+        for index, name in enumerate(LANDMARK_NAMES)
+    }
+    return dict(
+        dataset_name='tha',
+        paper_info=dict(
+            author='Wan et al.',
+            title='UNSCT-HRNet: Modeling Anatomical Uncertainty for Landmark Detection in '
+            'Total Hip Arthroplasty',
+        ),
+        keypoint_info=keypoints,
+        skeleton_info=dict(enumerate(links)),
+        joint_weights=[1.0] * len(LANDMARK_NAMES),
+        sigmas=[0.025] * len(LANDMARK_NAMES),
+    )
+
+
+@DATASETS.register_module()
+class THADataset(BaseCocoStyleDataset):
+    """AP pelvic radiographs with the paper's 24 landmarks.
+
+    One radiograph is one sample; its box is the whole image. Beside COCO's own fields an image
+    may hold ``pixel_spacing`` [x, y] in mm at the detector, ``magnification``, ``patient_id``,
+    ``subset`` (structured or unstructured) and ``absent`` (names of landmarks that it does not
+    show). What decides between present, absent and unlabelled landmarks is
+    :func:`unsct_mmpose.imaging.annotations.landmark_states`. An image without any landmark stays
+    in the data set: a network must see what silence looks like.
+
+    For training, ``keypoints_visible`` is ``(1, K, 2)``: presence, and whether anybody looked.
+    What an evaluator needs travels in ``raw_ann_info``, which MMPose packs by default.
+
+    Args:
+        ann_file: COCO keypoint json.
+        data_root: folder that ``ann_file`` and ``data_prefix`` start from.
+        data_prefix: ``img``: folder that the file names of the images start from.
+        require_spacing: refuse a file in which an image has no pixel spacing.
+        check_images: refuse a file that names an image that is not there.
+        disjoint_from: other annotation files, from ``data_root``, that must not share a patient
+            with this one; files that do not exist are passed over.
+        **kwargs: see ``BaseCocoStyleDataset``.
+
+    Raises:
+        AnnotationError: the annotation file is wrong; the message lists every problem in it.
+    """
+
+    METAINFO: dict = _metainfo()
+
+    def __init__(
+        self,
+        *args,
+        require_spacing: bool = False,
+        check_images: bool = True,
+        disjoint_from: Sequence[str] = (),
+        **kwargs,
+    ) -> None:
+        self.require_spacing = require_spacing
+        self.check_images = check_images
+        self.disjoint_from = tuple(disjoint_from)
+        super().__init__(*args, **kwargs)
+
+    def load_data_list(self) -> list[dict]:
+        """Read and check the annotation file; one item for each radiograph."""
+        image_root = self.data_prefix['img'] if self.check_images else None
+        cases = read_annotations(
+            self.ann_file, image_root=image_root, require_spacing=self.require_spacing
+        ).cases
+        self._check_patients()
+        return [self._parse_case(case) for case in cases]
+
+    def _check_patients(self) -> None:
+        root = Path(self.data_root or '')
+        splits = {self.ann_file: self.ann_file}
+        splits.update({str(root / name): str(root / name) for name in self.disjoint_from})
+        existing = {name: path for name, path in splits.items() if Path(path).is_file()}
+        if len(existing) > 1:
+            check_patient_splits(existing)
+
+    def _parse_case(self, case: AnnotatedRadiograph) -> dict:
+        present, labelled = case.states.present, case.states.labelled
+        visible = present.astype(np.float32)[None]
+        if not self.test_mode:
+            visible = np.stack([visible, labelled.astype(np.float32)[None]], axis=-1)
+        width, height = case.size_wh
+        return dict(
+            img_id=case.image_id,
+            img_path=str(Path(self.data_prefix['img']) / case.file_name),
+            id=case.image_id,
+            category_id=np.array(1),
+            bbox=np.array([[0, 0, width, height]], dtype=np.float32),
+            bbox_score=np.ones(1, dtype=np.float32),
+            keypoints=case.states.points.astype(np.float32)[None],
+            keypoints_visible=visible,
+            num_keypoints=int(present.sum()),
+            area=np.array(width * height, dtype=np.float32),
+            iscrowd=0,
+            segmentation=None,
+            raw_ann_info=dict(
+                file_name=case.file_name,
+                image_id=case.image_id,
+                patient_id=case.patient_id,
+                subset=case.subset,
+                pixel_spacing=case.spacing_xy_mm,
+                magnification=case.magnification,
+                points=case.states.points,
+                present=present,
+                labelled=labelled,
+            ),
+        )

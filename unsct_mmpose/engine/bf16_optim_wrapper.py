@@ -1,0 +1,60 @@
+"""Optimiser wrapper ``Bf16OptimWrapper``: bfloat16 training on CPU and CUDA."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+from mmengine.optim import OptimWrapper
+from mmpose.registry import OPTIM_WRAPPERS
+from torch import nn
+
+_CPU_FLAGS = frozenset({'avx512_bf16', 'amx_bf16', 'bf16'})
+
+
+def has_bf16(device_type: str) -> bool:
+    """Tell whether a device computes in bfloat16, and not merely emulates it.
+
+    Args:
+        device_type: ``'cpu'`` or ``'cuda'``.
+    """
+    if device_type == 'cuda':
+        return torch.cuda.is_bf16_supported()
+    try:
+        words = Path('/proc/cpuinfo').read_text().split()
+    except OSError:
+        return False
+    return not _CPU_FLAGS.isdisjoint(words)
+
+
+@OPTIM_WRAPPERS.register_module()
+class Bf16OptimWrapper(OptimWrapper):
+    """Run the forward pass in bfloat16 where the device has it, else in float32.
+
+    MMEngine's ``AmpOptimWrapper`` refuses CPUs. bfloat16 has the range of float32, so no loss
+    scaling is needed; parameters and losses stay in float32. Convolutions keep their channels
+    last in memory, which is what CPUs and tensor cores like.
+
+    Args:
+        **kwargs: see ``OptimWrapper``.
+    """
+
+    @contextmanager
+    def optim_context(self, model: nn.Module) -> Iterator[None]:
+        """Enter autocast around the forward pass."""
+        device_type = next(model.parameters()).device.type
+        _put_channels_last(model)
+        with (
+            super().optim_context(model),
+            torch.autocast(device_type, torch.bfloat16, enabled=has_bf16(device_type)),
+        ):
+            yield
+
+
+def _put_channels_last(model: nn.Module) -> None:
+    """Lay out convolution weights with channels last; does nothing when they are."""
+    for parameter in model.parameters():
+        if parameter.ndim == 4:
+            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
