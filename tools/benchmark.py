@@ -19,6 +19,10 @@ def parse_args() -> argparse.Namespace:
     step.add_argument('--batch-size', type=int, default=8, help='images in a batch')
     step.add_argument('--rounds', type=int, default=15, help='alternating pairs to time')
     step.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
+    step.add_argument(
+        '--precision', default='config', choices=['config', 'float32'],
+        help="the config's optimiser wrapper, or plain float32",
+    )  # fmt: skip
     step.add_argument('--out', type=Path, help='json file of the figures')
     return parser.parse_args()
 
@@ -29,6 +33,8 @@ def benchmark_step(args: argparse.Namespace) -> dict:
     from unsct_mmpose.apis import benchmark, results
 
     config = Config.fromfile(args.config)
+    if args.precision == 'float32':
+        config.optim_wrapper.type = 'OptimWrapper'
     cost = benchmark.step_cost(
         config, batch_size=args.batch_size, rounds=args.rounds, device=args.device
     )
@@ -38,6 +44,7 @@ def benchmark_step(args: argparse.Namespace) -> dict:
     }
     return dict(
         config=args.config,
+        precision=config.optim_wrapper.type.replace('OptimWrapper', '') or 'float32',
         batch_size=args.batch_size,
         machine=results.describe_machine(),
         versions=results.installed_versions(),

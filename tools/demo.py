@@ -12,34 +12,54 @@ sys.path.insert(0, str(ROOT))
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument(
-        '--config', type=Path, default=Path('configs/demo/unsct_hrnet_tha_cpu.py'),
+        '--config',
+        type=Path,
+        default=Path('configs/demo/unsct_hrnet_tha_cpu.py'),
         help='config to train (default: %(default)s)',
-    )  # fmt: skip
+    )
     parser.add_argument(
-        '--data', type=Path, default=Path('data/phantom'),
+        '--data',
+        type=Path,
+        default=Path('data/phantom'),
         help='folder of the phantom set, made when missing (default: %(default)s)',
-    )  # fmt: skip
+    )
     parser.add_argument(
-        '--work-dir', type=Path, default=Path('work_dirs/demo'),
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/demo'),
         help='folder of checkpoints, results.json and overlays (default: %(default)s)',
-    )  # fmt: skip
+    )
     parser.add_argument(
-        '--phantom-options', type=shlex.split, default=[],
+        '--phantom-options',
+        type=shlex.split,
+        default=[],
         help='options of make_phantom.py in one string, such as "--train 64 --val 16"',
-    )  # fmt: skip
+    )
     parser.add_argument('--seed', type=int, default=0, help='seed of the training')
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
-    from unsct_mmpose.apis.demo import DemoPaths, run_demo
+    from unsct_mmpose.apis import experiment
 
-    problems = run_demo(
-        DemoPaths(ROOT, args.config, args.data, args.work_dir),
-        phantom_options=args.phantom_options,
-        seed=args.seed,
+    tools = ROOT / 'tools'
+    experiment.run_tool(
+        [str(tools / 'make_phantom.py'), '--out', str(args.data), *args.phantom_options]
     )
+    result = experiment.run_experiment(
+        experiment.Experiment(
+            config=args.config,
+            data=args.data,
+            work_dir=args.work_dir,
+            describe='simulated radiographs (parametric phantom), test split',
+            name='demo',
+            seed=args.seed,
+        ),
+        tools,
+    )
+    experiment.print_summary(result, args.work_dir)
+    problems = experiment.check_result(args.work_dir / 'results.json')
     for problem in problems:
         print(f'not as expected: {problem}', file=sys.stderr)
     if not problems:

@@ -1,5 +1,6 @@
 import json
 import math
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +11,7 @@ from unsct_mmpose.apis.results import (
     installed_versions,
     markdown_table,
     read_result,
+    render_page,
     write_result,
 )
 
@@ -62,3 +64,18 @@ def test_expected_numbers_are_held_against_the_measured_ones():
 def test_the_machine_and_its_packages_are_named():
     assert 'cores' in describe_machine()
     assert installed_versions()['torch'][0].isdigit()
+
+
+def test_the_page_in_docs_is_what_its_result_files_say():
+    folder = Path(__file__).resolve().parents[2] / 'docs' / 'results'
+    assert (folder / 'README.md').read_text() == render_page(folder)
+
+
+def test_the_page_names_command_seed_machine_and_simulation(tmp_path, result):
+    (tmp_path / 'runs').mkdir()
+    (tmp_path / 'notes').mkdir()
+    write_result(tmp_path / 'runs' / 'run.json', result)
+    (tmp_path / 'notes' / 'run.md').write_text('What fails.')
+    page = render_page(tmp_path)
+    for words in ('| run | all | 2.500 |', 'python a', 'Seed 3', 'simulated', 'What fails.'):
+        assert words in page

@@ -138,6 +138,21 @@ def test_moving_the_landmarks_by_whole_cells_moves_the_field():
     np.testing.assert_allclose(moved[:, 4:, 3:], field[:, :-4, :-3], atol=1e-12)
 
 
+@pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
+@pytest.mark.parametrize('shift', [0.0, 0.1, 0.7])
+def test_cells_exactly_on_a_limit_belong_to_the_field_whatever_the_rounding(dtype, shift):
+    # Along (3, 4) / 5 many cells lie at a distance of exactly 1.
+    ends = torch.tensor([[[6, 3], [36, 43]]], dtype=dtype)
+    points = ends + shift * torch.tensor([0.6, 0.8], dtype=dtype)
+    field = draw_paf(points, seen(points), ONE, (48, 48))[0]
+    y, x = np.mgrid[:48, :48]
+    across = -4 * (x - 6) + 3 * (y - 3)
+    along = (3 * (x - 6) + 4 * (y - 3)) / 5 - shift
+    expected = (abs(across) <= 5) & (along >= -1.0001) & (along <= 51.0001)
+    assert (abs(across) == 5).sum() > 20
+    np.testing.assert_array_equal(field.any(dim=0).numpy(), expected)
+
+
 def test_a_landmark_outside_the_map_draws_the_part_inside():
     field = drawn((-6, 8), (6, 8), (16, 16))
     assert set(np.nonzero(field[0])[1]) == set(range(8))

@@ -153,6 +153,7 @@ def test_spacing_is_required_only_where_mm_are_asked_for(tmp_path, document):
         (dict(pixel_spacing=0.1), ['pixel_spacing']),
         (dict(pixel_spacing=[0.1]), ['pixel_spacing']),
         (dict(pixel_spacing=[float('nan'), 0.1]), ['pixel_spacing']),
+        (dict(pixel_spacing=[float('inf'), 0.1]), ['pixel_spacing']),
         (dict(pixel_spacing=['0.1', '0.1']), ['pixel_spacing']),
         (dict(magnification=0), ['magnification', 'positive']),
         (dict(magnification='1.2'), ['magnification']),

@@ -1,6 +1,7 @@
 import hashlib
 import json
 
+import cv2
 import numpy as np
 import pytest
 from pydicom import Dataset
@@ -110,6 +111,20 @@ def test_equal_channels_keep_their_value(make_dicom):
     decoded, white = decode_frame(parse_dicom(path.read_bytes()))
     np.testing.assert_array_equal(decoded, grey)
     assert white == 255
+
+
+def test_colour_becomes_luma(make_dicom):
+    colour = np.random.default_rng(0).integers(0, 256, (12, 20, 3), dtype=np.uint8)
+    path = make_dicom(
+        colour[..., 0],
+        SamplesPerPixel=3,
+        PlanarConfiguration=0,
+        PhotometricInterpretation='RGB',
+        PixelData=colour.tobytes(),
+    )
+    decoded, _ = decode_frame(parse_dicom(path.read_bytes()))
+    expected = cv2.cvtColor(colour, cv2.COLOR_RGB2GRAY).astype(float)
+    np.testing.assert_allclose(decoded, expected, atol=0.51)
 
 
 def test_a_palette_is_applied():

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.imaging.decode import DecodeError
-from unsct_mmpose.imaging.pictures import decode_picture, picture_format
+from unsct_mmpose.imaging.pictures import _is_cut_off, decode_picture, picture_format
 
 GREY = np.arange(256, dtype=np.uint8).reshape(8, 32)
 
@@ -105,6 +105,13 @@ def test_a_picture_that_is_cut_off_is_refused(extension, share):
     content = _encode(extension, np.tile(GREY, (8, 4)))
     with pytest.raises(DecodeError, match='cut off'):
         decode_picture(content[: int(len(content) * share)])
+
+
+@pytest.mark.parametrize('extension, name', [('.png', 'PNG'), ('.jpg', 'JPEG')])
+def test_the_end_is_looked_for_since_older_decoders_fill_in_what_is_missing(extension, name):
+    content = _encode(extension, np.tile(GREY, (8, 4)))
+    assert not _is_cut_off(content, name)
+    assert _is_cut_off(content[:-2] if name == 'JPEG' else content[:-12], name)
 
 
 def test_values_that_are_not_finite_are_refused():

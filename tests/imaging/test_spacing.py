@@ -107,7 +107,7 @@ def test_a_dummy_gives_way_to_the_imager_and_is_mentioned():
 
 def test_one_millimetre_that_the_imager_confirms_is_no_dummy():
     found = read_spacing(_header(PixelSpacing=[1, 1], ImagerPixelSpacing=[1, 1]))
-    assert found.spacing_xy_mm == (1.0, 1.0)
+    assert (found.spacing_xy_mm, found.source, found.problem) == ((1.0, 1.0), 'PixelSpacing', None)
 
 
 @pytest.mark.parametrize(

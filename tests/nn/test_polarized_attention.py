@@ -103,6 +103,14 @@ def test_the_channel_bottleneck_has_a_norm_and_the_parallel_form_none():
 # Both together
 
 
+def test_each_mode_has_the_channel_form_of_the_paper_and_the_spatial_form_asked_for():
+    for mode, form in (('sequential', nn.Sequential), ('parallel', nn.Linear)):
+        for code_compatible in (False, True):
+            module = PolarizedSelfAttention(16, mode, code_compatible)
+            assert isinstance(module.channel.up, form)
+            assert module.spatial.code_compatible == code_compatible
+
+
 @FORMS
 def test_sequential_is_channel_then_spatial(code_compatible):
     x = features()

@@ -12,6 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from unsct_mmpose.imaging.files import replace_file
+
+TABLE_COLUMNS = ('MRE', 'median', 'SDR@2mm', 'SDR@4mm', 'SDR@10mm', 'NME', 'recall')
 _PACKAGES = ('unsct_mmpose', 'mmpose', 'mmengine', 'torch', 'numpy')
 
 
@@ -45,10 +48,8 @@ class RunResult:
 def write_result(path: Path, result: RunResult) -> None:
     """Write a result file; a crash leaves the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + '.partial')
     content = {key: _jsonable(value) for key, value in asdict(result).items()}
-    partial.write_text(json.dumps(content, indent=1, allow_nan=False) + '\n')
-    os.replace(partial, path)
+    replace_file(path, (json.dumps(content, indent=1, allow_nan=False) + '\n').encode())
 
 
 def read_result(path: Path) -> RunResult:
@@ -93,7 +94,7 @@ def installed_versions() -> dict[str, str]:
     return found
 
 
-def markdown_table(results: Sequence[RunResult], columns: Sequence[str]) -> str:
+def markdown_table(results: Sequence[RunResult], columns: Sequence[str] = TABLE_COLUMNS) -> str:
     """Return results as a Markdown table, one row for each run and subset.
 
     Args:
@@ -107,17 +108,79 @@ def markdown_table(results: Sequence[RunResult], columns: Sequence[str]) -> str:
         |---|---|---|---|
         | a | all | 2.000 | 1.000 |
     """
-    rows = [
-        '| ' + ' | '.join(['run', 'subset', *columns]) + ' |',
-        '|---' * (len(columns) + 2) + '|',
-    ]
+    rows = [_row(['run', 'subset', *columns]), '|---' * (len(columns) + 2) + '|']
     for result in results:
         for subset in ('structured', 'unstructured', 'all'):
-            if not any(f'{subset}/{column}' in result.metrics for column in columns):
-                continue
-            values = [_cell(result.metrics.get(f'{subset}/{column}')) for column in columns]
-            rows.append('| ' + ' | '.join([result.name, subset, *values]) + ' |')
+            values = [result.metrics.get(f'{subset}/{column}') for column in columns]
+            if any(value is not None for value in values):
+                rows.append(_row([result.name, subset, *map(_cell, values)]))
     return '\n'.join(rows)
+
+
+def write_page(folder: Path) -> Path:
+    """Write ``README.md`` of a folder of results; nothing in it is typed by hand.
+
+    Args:
+        folder: holds ``runs/*.json``, result files, ``step/*.json``, figures of
+            ``tools/benchmark.py step``, and perhaps ``notes/NAME.md``, words about a run.
+
+    Returns:
+        The path of the page.
+    """
+    replace_file(folder / 'README.md', render_page(folder).encode())
+    return folder / 'README.md'
+
+
+def render_page(folder: Path) -> str:
+    """Return the page that :func:`write_page` writes."""
+    results = [read_result(path) for path in sorted((folder / 'runs').glob('*.json'))]
+    parts = [
+        '# Results',
+        'Made by `python tools/results.py page docs/results` from the json files beside this page. '
+        'Errors in mm on the detector (equation 11); localisation is over reported landmarks that '
+        'are present. **All images are simulated: no figure here says anything about clinical '
+        'accuracy.**',
+        markdown_table(results),
+    ]
+    parts += [_run_section(result, folder / 'notes') for result in results]
+    steps = [json.loads(path.read_text()) for path in sorted((folder / 'step').glob('*.json'))]
+    if steps:
+        parts += ['## Cost of a training step', _step_words(), _step_table(steps)]
+    return '\n\n'.join(parts) + '\n'
+
+
+def _run_section(result: RunResult, notes: Path) -> str:
+    seconds = ', '.join(f'{name} {value / 60:.1f} min' for name, value in result.seconds.items())
+    versions = ', '.join(f'{name} {value}' for name, value in result.versions.items())
+    lines = [
+        f'## {result.name}',
+        f'{result.data}. Seed {result.seed}; {seconds}; {result.machine}; {versions}.',
+        '```bash\n' + '\n'.join(result.commands) + '\n```',
+    ]
+    words = notes / f'{result.name}.md'
+    if words.is_file():
+        lines.append(words.read_text().strip())
+    return '\n\n'.join(lines)
+
+
+def _step_words() -> str:
+    return (
+        'Forward, losses, backward and optimiser on random images; *plain* is the same HRNet with '
+        "MMPose's own HeatmapHead. The ratio is the median over alternating pairs of steps."
+    )
+
+
+def _step_table(steps: Sequence[Mapping[str, Any]]) -> str:
+    columns = ('config', 'precision', 'batch_size', 'ms_per_image', 'plain_ms_per_image',
+               'ratio_median', 'ratio_min', 'ratio_max', 'peak_memory_mb', 'plain_peak_memory_mb',
+               'machine')  # fmt: skip
+    rows = [_row(columns), '|---' * len(columns) + '|']
+    rows += [_row([str(step[column]) for column in columns]) for step in steps]
+    return '\n'.join(rows)
+
+
+def _row(cells: Sequence[str]) -> str:
+    return '| ' + ' | '.join(cells) + ' |'
 
 
 def check_expected(expected: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:

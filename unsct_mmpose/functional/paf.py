@@ -66,7 +66,7 @@ def draw_paf(
     pairs = _pairs(relations, points)
     tail, head = points[:, pairs[:, 0]], points[:, pairs[:, 1]]
     unit, length = _directions(tail, head)
-    both = present[:, pairs[:, 0]].bool() & present[:, pairs[:, 1]].bool() & (length > 0)
+    both = present[:, pairs[:, 0]].bool() & present[:, pairs[:, 1]].bool()
     unit = unit * both[..., None].to(unit.dtype)
     near = _near(tail, head, unit, length, size_hw, half_width)
     field = near[:, :, None] * unit[..., None, None]

@@ -174,7 +174,8 @@ class HeatmapPAFHead(HeatmapHead):
         return self.intermediate_weight / len(coarse) * total
 
     def _split(self, maps: Tensor) -> tuple[Tensor, Tensor]:
-        return torch.split(maps, [NUM_LANDMARKS, 2 * len(self.relations)], dim=1)
+        # one copy here spares the losses from mixing memory layouts
+        return torch.split(maps.contiguous(), [NUM_LANDMARKS, 2 * len(self.relations)], dim=1)
 
     def _unflip(self, maps: Tensor) -> Tensor:
         heatmaps, pafs = self._split(maps)

@@ -43,14 +43,14 @@ def boundary_channels(
     """Return the coordinates of the cells on the boundary, and zeros elsewhere.
 
     Args:
-        coords_xy: ``(B, 2, H, W)`` x and y of each cell.
-        boundary: ``(B, 1, H, W)`` boundary heatmap; it is clamped to [0, 1].
+        coords_xy: ``(B, 2, H, W)`` x and y of each cell, or flattened to ``(B, 2, N)``.
+        boundary: ``(B, 1, H, W)`` boundary heatmap, flattened too then; clamped to [0, 1].
         threshold: value above which a cell is on the boundary.
         soft: a sigmoid around the threshold, which passes a gradient to the boundary; else a
             step, which passes none.
 
     Returns:
-        ``(B, 2, H, W)``.
+        The shape of ``coords_xy``.
 
     Example:
         >>> coords = torch.tensor([[[[-1.0, 1.0]], [[0.5, 0.5]]]])
