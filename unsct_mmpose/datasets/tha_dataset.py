@@ -102,11 +102,12 @@ class THADataset(BaseCocoStyleDataset):
     def load_data_list(self) -> list[dict]:
         """Read and check the annotation file; one item for each radiograph."""
         image_root = self.data_prefix['img'] if self.check_images else None
-        cases = read_annotations(
+        annotations = read_annotations(
             self.ann_file, image_root=image_root, require_spacing=self.require_spacing
-        ).cases
+        )
         self._check_patients()
-        return [self._parse_case(case) for case in cases]
+        source = str(annotations.info.get('description', ''))
+        return [self._parse_case(case, source) for case in annotations.cases]
 
     def _check_patients(self) -> None:
         root = Path(self.data_root or '')
@@ -116,7 +117,7 @@ class THADataset(BaseCocoStyleDataset):
         if len(existing) > 1:
             check_patient_splits(existing)
 
-    def _parse_case(self, case: AnnotatedRadiograph) -> dict:
+    def _parse_case(self, case: AnnotatedRadiograph, source: str) -> dict:
         present, labelled = case.states.present, case.states.labelled
         visible = present.astype(np.float32)[None]
         if not self.test_mode:
@@ -140,6 +141,7 @@ class THADataset(BaseCocoStyleDataset):
                 image_id=case.image_id,
                 patient_id=case.patient_id,
                 subset=case.subset,
+                source=source,
                 pixel_spacing=case.spacing_xy_mm,
                 magnification=case.magnification,
                 points=case.states.points,

@@ -78,11 +78,12 @@ def picture_of(sample: PoseDataSample) -> np.ndarray:
     pixels = np.rint(read_radiograph(path).pixels * 255.0).astype(np.uint8)
     pred = sample.pred_instances
     truth = sample.get('raw_ann_info') or {}
+    words = (Path(path).name, truth.get('subset'), truth.get('source'))
     return draw_landmarks(
         pixels,
         np.asarray(pred.keypoints)[0],
         kept=np.asarray(pred.keypoints_visible)[0] > 0.5,
         truth=truth.get('points'),
         present=truth.get('present'),
-        caption=' | '.join([Path(path).name, *([truth['subset']] if truth.get('subset') else [])]),
+        caption=' | '.join(filter(None, words)),
     )
