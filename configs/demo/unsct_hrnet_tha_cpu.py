@@ -60,3 +60,16 @@ param_scheduler = [
     ),
 ]
 default_hooks = dict(checkpoint=dict(interval=4), logger=dict(interval=40))
+
+# `make demo` compares with these (tools/results.py check); the tolerances leave room for another
+# machine's arithmetic.
+expected = dict(
+    command='make demo',
+    minutes=13,
+    metrics={
+        'all/MRE': dict(value=2.3, tolerance=0.4),
+        'structured/MRE': dict(value=2.2, tolerance=0.4),
+        'structured/SDR@2mm': dict(value=0.66, tolerance=0.08),
+        'unstructured/MRE': dict(value=2.5, tolerance=0.6),
+    },
+)

@@ -364,6 +364,7 @@ def test_a_half_precision_field_is_read_in_single_precision(dtype):
     field = draw_paf(points, seen(points), ONE, (32, 32)).to(dtype)
     w = segment_alignment(field, points, ONE)
     assert w.dtype == torch.float32
+    assert w.item() == pytest.approx(segment_alignment(field.float(), points, ONE).item())
     assert w.item() == pytest.approx(1, abs=0.03)
 
 

@@ -85,7 +85,7 @@ def run_experiment(experiment: Experiment, tools: Path) -> RunResult:
         config=config,
         data=experiment.describe,
         seed=experiment.seed,
-        commands=[shlex.join(['python', *command]) for command in (train, test)],
+        commands=[spell(command) for command in (train, test)],
         metrics=json.loads(metrics.read_text()),
         seconds={name: round(value, 1) for name, value in seconds.items()},
         machine=describe_machine(),
@@ -132,6 +132,20 @@ def print_summary(result: RunResult, work_dir: Path) -> None:
     print(f'\nresults:  {work_dir / "results.json"}\noverlays: {work_dir / "overlays"}')
 
 
+def spell(command: Sequence[str]) -> str:
+    """Return a Python command as a user types it, its paths relative to the working directory.
+
+    Args:
+        command: script and arguments.
+
+    Example:
+        >>> spell([str(Path.cwd() / 'tools' / 'train.py'), '--amp'])
+        'python tools/train.py --amp'
+    """
+    here = f'{Path.cwd()}/'
+    return shlex.join(['python', *(word.removeprefix(here) for word in command)])
+
+
 def run_tool(command: Sequence[str]) -> float:
     """Run a Python tool, let it print, and return its wall time in seconds.
 
@@ -139,8 +153,8 @@ def run_tool(command: Sequence[str]) -> float:
         RuntimeError: the tool failed; the message names its command.
     """
     started = time.monotonic()
-    print(f'\n$ python {shlex.join(command)}', flush=True)
+    print(f'\n$ {spell(command)}', flush=True)
     code = subprocess.run([sys.executable, *command], check=False).returncode
     if code != 0:
-        raise RuntimeError(f'exit status {code} from: python {shlex.join(command)}')
+        raise RuntimeError(f'exit status {code} from: {spell(command)}')
     return time.monotonic() - started
