@@ -16,7 +16,7 @@ def parse_args() -> argparse.Namespace:
         'config', nargs='?', default='configs/demo/unsct_hrnet_tha_cpu.py',
         help='config with an HRNet (default: %(default)s)',
     )  # fmt: skip
-    step.add_argument('--batch-size', type=int, default=8, help='images in a batch')
+    step.add_argument('--batch-size', type=int, help="images in a batch (default: the config's)")
     step.add_argument('--rounds', type=int, default=15, help='alternating pairs to time')
     step.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
     step.add_argument(
@@ -35,17 +35,18 @@ def benchmark_step(args: argparse.Namespace) -> dict:
     config = Config.fromfile(args.config)
     if args.precision == 'float32':
         config.optim_wrapper.type = 'OptimWrapper'
+    batch_size = args.batch_size or config.train_dataloader.batch_size
     cost = benchmark.step_cost(
-        config, batch_size=args.batch_size, rounds=args.rounds, device=args.device
+        config, batch_size=batch_size, rounds=args.rounds, device=args.device
     )
     memory = {
-        name: benchmark.peak_memory_mb(one, batch_size=args.batch_size, device=args.device)
+        name: benchmark.peak_memory_mb(one, batch_size=batch_size, device=args.device)
         for name, one in (('ours', config), ('plain', benchmark.plain_config(config)))
     }
     return dict(
         config=args.config,
         precision=config.optim_wrapper.type.replace('OptimWrapper', '') or 'float32',
-        batch_size=args.batch_size,
+        batch_size=batch_size,
         machine=results.describe_machine(),
         versions=results.installed_versions(),
         ms_per_image=round(cost.ms_per_image, 1),

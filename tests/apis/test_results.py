@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from unsct_mmpose.apis.experiment import check_result
 from unsct_mmpose.apis.results import (
     RunResult,
     check_expected,
@@ -79,3 +80,18 @@ def test_the_page_names_command_seed_machine_and_simulation(tmp_path, result):
     page = render_page(tmp_path)
     for words in ('| run | all | 2.500 |', 'python a', 'Seed 3', 'simulated', 'What fails.'):
         assert words in page
+
+
+def test_the_readme_shows_the_demo_that_was_run():
+    root = Path(__file__).resolve().parents[2]
+    demo = read_result(root / 'docs' / 'results' / 'runs' / 'demo.json')
+    table = markdown_table([demo], ['MRE', 'median', 'SDR@2mm', 'SDR@4mm', 'SDR@10mm'])
+    readme = (root / 'README.md').read_text()
+    for row in table.replace('| demo | ', '| ').splitlines()[2:]:
+        assert row in readme
+
+
+def test_the_demo_s_result_is_what_its_config_expects(monkeypatch):
+    root = Path(__file__).resolve().parents[2]
+    monkeypatch.chdir(root)
+    assert check_result(root / 'docs' / 'results' / 'runs' / 'demo.json') == []

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import copy
 import multiprocessing
+import re
 import resource
 import statistics
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -171,4 +173,9 @@ def _peak_memory_mb(config_text: str, batch_size: int, device: str) -> float:
         step()
     if device == 'cuda':
         return torch.cuda.max_memory_allocated() / 2**20
+    status = Path('/proc/self/status')
+    if status.is_file():  # getrusage would also count what the parent process had
+        words = re.search(r'^VmHWM:\s*(\d+) kB', status.read_text(), re.MULTILINE)
+        if words:
+            return int(words[1]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

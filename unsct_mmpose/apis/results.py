@@ -12,10 +12,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import unsct_mmpose
 from unsct_mmpose.imaging.files import replace_file
 
 TABLE_COLUMNS = ('MRE', 'median', 'SDR@2mm', 'SDR@4mm', 'SDR@10mm', 'NME', 'recall')
-_PACKAGES = ('unsct_mmpose', 'mmpose', 'mmengine', 'torch', 'numpy')
+_PACKAGES = ('mmpose', 'mmengine', 'torch', 'numpy')
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ def describe_machine() -> str:
 
 def installed_versions() -> dict[str, str]:
     """Return the versions of the packages that decide a result."""
-    found = {}
+    found = {'unsct_mmpose': unsct_mmpose.__version__}
     for name in _PACKAGES:
         try:
             found[name] = metadata.version(name)
@@ -122,7 +123,8 @@ def write_page(folder: Path) -> Path:
 
     Args:
         folder: holds ``runs/*.json``, result files, ``step/*.json``, figures of
-            ``tools/benchmark.py step``, and perhaps ``notes/NAME.md``, words about a run.
+            ``tools/benchmark.py step``, and perhaps ``notes/NAME.md``, words about a run,
+            and ``notes/step.md``.
 
     Returns:
         The path of the page.
@@ -146,6 +148,8 @@ def render_page(folder: Path) -> str:
     steps = [json.loads(path.read_text()) for path in sorted((folder / 'step').glob('*.json'))]
     if steps:
         parts += ['## Cost of a training step', _step_words(), _step_table(steps)]
+        words = folder / 'notes' / 'step.md'
+        parts += [words.read_text().strip()] if words.is_file() else []
     return '\n\n'.join(parts) + '\n'
 
 

@@ -68,6 +68,7 @@ class SRFBlock(nn.Module):
         Returns:
             ``(B, C, H, W)`` refined features and ``(B, K, H, W)`` coarse heatmaps.
         """
+        features = features.contiguous()  # all below is per channel: one layout, one copy
         heatmaps, fused = self._fuse(features)
         weighted, factor = self.attention.factors(self.norm(fused))
         return torch.addcmul(features, weighted, factor * self.scale), heatmaps
