@@ -46,7 +46,8 @@ def test_every_tested_dicom_becomes_a_png(build, sample, tmp_path):
     hook = build(enable=True, out_dir='drawn')
     hook.after_test_iter(Runner(tmp_path), 0, {}, [sample])
     hook.after_test_iter(Runner(tmp_path), 1, {}, [sample])
-    assert cv2.imread(str(tmp_path / 'now' / 'drawn' / 'val-0.png')).shape[2] == 3
+    saved = cv2.imread(str(tmp_path / 'now' / 'drawn' / 'val-0.png'))
+    np.testing.assert_array_equal(saved[..., ::-1], picture_of(sample))  # OpenCV reads BGR
 
 
 def test_an_absolute_folder_is_taken_as_it_is(build, sample, tmp_path):
