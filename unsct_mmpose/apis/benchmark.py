@@ -51,7 +51,7 @@ def plain_config(config: Config) -> Config:
         config: a config of this project with an HRNet backbone.
     """
     plain = copy.deepcopy(config)
-    model, codec = plain.model, plain.codec
+    model, plain.codec = plain.model, _plain_codec(plain.codec)
     model.backbone.extra.stage4.multiscale_output = False
     model.neck = None
     model.head = dict(
@@ -60,10 +60,9 @@ def plain_config(config: Config) -> Config:
         out_channels=NUM_LANDMARKS,
         deconv_out_channels=None,
         loss=dict(type='KeypointMSELoss', use_target_weight=True),
-        decoder=_plain_codec(codec),
+        decoder=plain.codec,
     )
     model.train_cfg = dict(compute_acc=False)  # not part of the training step proper
-    plain.codec = _plain_codec(codec)
     return plain
 
 

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from ..anatomy import LANDMARK_NAMES
 from ..imaging import AnnotatedRadiograph, LandmarkStates, write_annotations, write_radiograph
+from ..imaging.files import replace_file
 from ..phantom import PhantomRadiograph, make_case, sample_patient
 
 SPLITS = ('train', 'val', 'test')
@@ -193,7 +194,7 @@ def make_phantom(
         if own:
             paths[split] = folder / f'{split}.json'
             write_annotations(paths[split], _cases(folder, own), info=_info(options, split))
-    _write_text(folder / 'README.md', _README)
+    replace_file(folder / 'README.md', _README.encode())
     return paths
 
 
@@ -253,13 +254,7 @@ def _claim(folder: Path, options: PhantomOptions) -> None:
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f'{folder} is not empty and holds no {MANIFEST}; choose another folder')
     folder.mkdir(parents=True, exist_ok=True)
-    _write_text(path, json.dumps(manifest, indent=2) + '\n')
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(f'.{path.name}.{os.getpid()}.tmp')
-    temporary.write_text(text, encoding='utf-8')
-    os.replace(temporary, path)
+    replace_file(path, (json.dumps(manifest, indent=2) + '\n').encode())
 
 
 def _paths(folder: Path, plan: CasePlan) -> tuple[Path, Path]:
@@ -309,7 +304,7 @@ def _make_one(task: tuple[str, PhantomOptions, CasePlan]) -> None:
     )
     content = _record(case, header)
     content['sha256'] = hashlib.sha256(image.read_bytes()).hexdigest()
-    _write_text(record, json.dumps(content))
+    replace_file(record, json.dumps(content).encode())
 
 
 def _header(seed: np.random.SeedSequence) -> dict[str, Any]:
