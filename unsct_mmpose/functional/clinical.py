@@ -1,0 +1,422 @@
+"""The clinical parameters of the paper's Table 2, in degrees or mm, with their standard errors.
+
+Pixels become mm first, along each axis. Everything is measured in the pelvic frame: ``ex`` runs
+along the reference line from the patient's right to the left, ``lat`` is ``ex`` on the left side
+and ``-ex`` on the right one, ``up`` is perpendicular to it. Sides come from the labels of the
+landmarks, so a mirrored or rotated display changes nothing but the pelvic obliquity.
+
+A value that cannot be measured is NaN, never 0, with the reason in words. Definitions, signs and
+literature of each parameter stand in :mod:`unsct_mmpose.anatomy.parameters`. The numbers describe
+an image; they are no diagnosis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
+from unsct_mmpose.anatomy.parameters import ReferenceRange, parameter_of_output
+
+from .clinical_formulas import (
+    IS_ANGLE,
+    IS_UNSIGNED,
+    MEASUREMENT_NAMES,
+    POSITION,
+    REFERENCE_LINES,
+    SHORTEST_VECTOR_MM,
+    choose_reference_lines,
+    evaluate,
+    measurable,
+    reasons_for,
+    split_side,
+)
+from .geometry import quadratic_form, to_mm, wrap_deg
+
+__all__ = [
+    'MEASUREMENT_NAMES',
+    'REFERENCE_LINES',
+    'SHORTEST_VECTOR_MM',
+    'Measurement',
+    'Measurements',
+    'interval',
+    'measure',
+    'measure_many',
+    'reference_label',
+    'split_side',
+]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+Ints = NDArray[np.intp]
+
+_STEP_MM = 1e-3
+_CHUNK = 128
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One value that was measured in an image, or why it was not.
+
+    Attributes:
+        name: one of ``MEASUREMENT_NAMES``.
+        side: ``'left'`` or ``'right'`` of the patient; None for a value of both sides.
+        unit: ``'deg'`` or ``'mm'``.
+        value: NaN when it could not be measured.
+        standard_error: in the same unit; NaN when unknown.
+        reason: why there is no value, in words; None when there is one.
+    """
+
+    name: str
+    side: str | None
+    unit: str
+    value: float
+    standard_error: float
+    reason: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """Everything that was measured in one image, by name: ``found['left_sharp_angle_deg']``.
+
+    Iterating yields the names, as with a dict.
+
+    Attributes:
+        values: ``(M,)`` in the order of ``MEASUREMENT_NAMES``, deg or mm; NaN with a reason.
+        standard_errors: ``(M,)`` in the same units; NaN where unknown.
+        reasons: M sentences; None where there is a value.
+        reference_line: the one of ``REFERENCE_LINES`` that the pelvic frame lies on.
+    """
+
+    values: Floats
+    standard_errors: Floats
+    reasons: tuple[str | None, ...]
+    reference_line: str
+
+    def __getitem__(self, name: str) -> Measurement:
+        """Return a measurement by its full name, such as ``'left_sharp_angle_deg'``."""
+        if name not in POSITION:
+            known = ', '.join(MEASUREMENT_NAMES)
+            raise KeyError(f'unknown measurement {name!r}; known: {known}')
+        index = POSITION[name]
+        side, output = split_side(name)
+        return Measurement(
+            name,
+            side,
+            output.rsplit('_', 1)[1],
+            float(self.values[index]),
+            float(self.standard_errors[index]),
+            self.reasons[index],
+        )
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(MEASUREMENT_NAMES)
+
+    def __len__(self) -> int:
+        return len(MEASUREMENT_NAMES)
+
+
+def measure(
+    points_px: ArrayLike,
+    present: ArrayLike,
+    spacing_xy_mm: ArrayLike,
+    *,
+    covariances_px: ArrayLike | None = None,
+    magnification: float = 1.0,
+) -> Measurements:
+    """Measure the clinical parameters of one image.
+
+    Args:
+        points_px: ``(24, 2)`` landmarks (x, y), pixels; not read where not present.
+        present: ``(24,)`` bool.
+        spacing_xy_mm: ``(2,)`` size of a pixel along x and y.
+        covariances_px: ``(24, 2, 2)`` covariance of each landmark, px^2, independent of the other
+            landmarks; NaN where unknown. Not read where not present.
+        magnification: a length on the detector over that in the patient; 1.0 gives mm at the
+            detector.
+
+    Returns:
+        The values, with standard errors where covariances are known, the reasons where there is no
+        value, and the reference line that was used.
+
+    Raises:
+        ValueError: a shape is wrong, a present landmark is not finite, a covariance is none, or a
+            spacing or magnification is not positive.
+
+    Example:
+        >>> points = np.zeros((24, 2))
+        >>> points[[2, 5]] = [[318.0, 176.0], [302.5, 200.0]]
+        >>> found = measure(points, np.isin(np.arange(24), [2, 5]), (1.0, 1.0))
+        >>> round(found['left_center_edge_angle_deg'].value, 3), found.reference_line
+        (32.856, 'image axes')
+        >>> found['left_sharp_angle_deg'].reason
+        'left_teardrop_lower_edge is absent'
+    """
+    covariances = None if covariances_px is None else np.asarray(covariances_px, float)[None]
+    batch = _Batch.build(
+        np.asarray(points_px, float)[None],
+        np.asarray(present)[None],
+        np.asarray(spacing_xy_mm, float)[None],
+        covariances,
+        magnification,
+    )
+    values, errors, lines = batch.measure()
+    for array in (values, errors):
+        array.flags.writeable = False
+    reasons = reasons_for(batch.points[0], batch.present[0], values[0])
+    return Measurements(values[0], errors[0], reasons, REFERENCE_LINES[lines[0]])
+
+
+def measure_many(
+    points_px: ArrayLike,
+    present: ArrayLike,
+    spacing_xy_mm: ArrayLike,
+    covariances_px: ArrayLike | None = None,
+    magnification: ArrayLike = 1.0,
+) -> tuple[Floats, Floats]:
+    """Measure the clinical parameters of many images at once.
+
+    Args:
+        points_px: ``(N, 24, 2)`` landmarks (x, y), pixels; not read where not present.
+        present: ``(N, 24)`` bool.
+        spacing_xy_mm: ``(N, 2)`` size of a pixel along x and y, or ``(2,)`` for all images.
+        covariances_px: ``(N, 24, 2, 2)`` as for :func:`measure`, or None.
+        magnification: ``(N,)`` or one number.
+
+    Returns:
+        Values and standard errors, ``(N, M)`` each, in the order of ``MEASUREMENT_NAMES``.
+
+    Raises:
+        ValueError: as for :func:`measure`.
+
+    Example:
+        >>> values, errors = measure_many(np.zeros((3, 24, 2)), np.zeros((3, 24), bool), (1.0, 1.0))
+        >>> values.shape == errors.shape == (3, len(MEASUREMENT_NAMES))
+        True
+    """
+    covariances = None if covariances_px is None else np.asarray(covariances_px, float)
+    batch = _Batch.build(
+        np.asarray(points_px, float), np.asarray(present), spacing_xy_mm, covariances, magnification
+    )
+    values, errors, _ = batch.measure()
+    return values, errors
+
+
+def interval(
+    value: ArrayLike, standard_error: ArrayLike, scale: float = 1.96
+) -> tuple[Floats, Floats]:
+    """Return ``value - scale * standard_error`` and ``value + scale * standard_error``.
+
+    Args:
+        value: ``(...)`` values.
+        standard_error: ``(...)`` in the same unit; NaN gives NaN.
+        scale: half width in standard errors: 1.96 for 95 % of a normal distribution, or a factor
+            that was calibrated on other images.
+
+    Returns:
+        Lower and upper ends, ``(...)`` each. Ends of angles are not wrapped, so that the lower
+        one stays below the upper one.
+
+    Raises:
+        ValueError: the scale or a standard error is negative, or the scale is not finite.
+
+    Example:
+        >>> low, high = interval(30.0, 2.0, 1.5)
+        >>> float(low), float(high)
+        (27.0, 33.0)
+    """
+    value, error = np.asarray(value, float), np.asarray(standard_error, float)
+    if not (np.isfinite(scale) and scale >= 0):
+        raise ValueError(f'scale must be finite and not negative, got {scale}')
+    if (error < 0).any():
+        raise ValueError('a standard error must not be negative')
+    return value - scale * error, value + scale * error
+
+
+def reference_label(name: str, value: float) -> str:
+    """Say how a value lies to the ranges that the literature gives for adults.
+
+    Args:
+        name: name of a measurement, with or without its side.
+        value: in the unit of the measurement.
+
+    Returns:
+        Neutral words: the usual range first, then every further range of the literature that holds
+        the value, by its limits only. What the literature calls those stands in the anatomy table.
+
+    Raises:
+        KeyError: there is no such measurement; the message lists the valid names.
+
+    Example:
+        >>> reference_label('left_center_edge_angle_deg', 32.9)
+        'within usual range 25 to 39 deg (Toennis & Heinecke)'
+        >>> reference_label('center_edge_angle_deg', 18.0)
+        'below usual range 25 to 39 deg (Toennis & Heinecke); below 20 deg (Wiberg)'
+        >>> reference_label('global_offset_mm', 71.0)
+        'no reference range'
+    """
+    output = split_side(name)[1]
+    ranges = parameter_of_output(output).references_of(output)
+    if not ranges:
+        return 'no reference range'
+    if np.isnan(value):
+        return 'not measured'
+    unit_name = output.rsplit('_', 1)[1]
+    words = [
+        f'{_place(one, value)} usual range {_limits(one, unit_name)} ({one.source})'
+        for one in ranges
+        if one.is_usual
+    ]
+    words += [
+        f'{_limits(one, unit_name)} ({one.source})'
+        for one in ranges
+        if not one.is_usual and one.contains(value)
+    ]
+    return '; '.join(words)
+
+
+def _place(one: ReferenceRange, value: float) -> str:
+    if one.contains(value):
+        return 'within'
+    return 'below' if one.low is not None and value < one.low else 'above'
+
+
+def _limits(one: ReferenceRange, unit_name: str) -> str:
+    if one.low is None:
+        return f'below {one.high:g} {unit_name}'
+    if one.high is None:
+        return f'above {one.low:g} {unit_name}'
+    return f'{one.low:g} to {one.high:g} {unit_name}'
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Checked images in mm: points ``(N, 24, 2)``, present ``(N, 24)``, covariances or None."""
+
+    points: Floats
+    present: Bools
+    covariances: Floats | None
+
+    @classmethod
+    def build(
+        cls,
+        points_px: Floats,
+        present: NDArray[np.generic],
+        spacing_xy_mm: ArrayLike,
+        covariances_px: Floats | None,
+        magnification: ArrayLike,
+    ) -> _Batch:
+        """Check shapes and numbers; convert to mm; put 0 where a landmark is not present."""
+        if points_px.ndim != 3 or points_px.shape[1:] != (NUM_LANDMARKS, 2):
+            raise ValueError(
+                f'each image needs ({NUM_LANDMARKS}, 2) landmarks, got {points_px.shape[1:]}'
+            )
+        if present.dtype != np.bool_ or present.shape != points_px.shape[:2]:
+            raise ValueError(
+                f'present must be boolean, {NUM_LANDMARKS} for each image, '
+                f'got {present.dtype} {present.shape[1:]}'
+            )
+        seen = np.asarray(present, bool)
+        lost: Bools = seen & ~np.isfinite(points_px).all(axis=-1)
+        if lost.any():
+            image, index = np.argwhere(lost)[0].tolist()
+            raise ValueError(
+                f'{LANDMARK_NAMES[index]} of image {image} is present at '
+                f'{points_px[image, index].tolist()}; give it coordinates or mark it absent'
+            )
+        images = len(points_px)
+        spacing = np.asarray(spacing_xy_mm, float)
+        factor = np.asarray(magnification, float)
+        if spacing.shape not in ((2,), (images, 2)):
+            raise ValueError(
+                f'spacing_xy_mm must be two numbers for each image, got {spacing.tolist()}'
+            )
+        if factor.shape not in ((), (images,)):
+            raise ValueError(
+                f'magnification must be one number for each image, got {factor.tolist()}'
+            )
+        scale = to_mm(np.ones((images, 1, 2)), spacing.reshape(-1, 1, 2), factor.reshape(-1, 1))
+        points = np.where(seen[..., None], points_px, 0.0) * scale
+        if covariances_px is None:
+            return cls(points, seen, None)
+        checked = _covariances(covariances_px, seen)
+        return cls(points, seen, checked * scale[..., :, None] * scale[..., None, :])
+
+    def measure(self) -> tuple[Floats, Floats, Ints]:
+        """Return values and standard errors ``(N, M)``, and the reference line of each image."""
+        lines = choose_reference_lines(self.points, self.present)
+        values = evaluate(self.points, self.present, lines)
+        valid = measurable(self.points, self.present, values)
+        if self.covariances is None:
+            errors = np.full(values.shape, np.nan)
+        else:
+            errors = np.concatenate(
+                [
+                    self._errors(slice(start, start + _CHUNK), lines)
+                    for start in range(0, len(values), _CHUNK)
+                ]
+                or [values]
+            )
+        values[:, IS_UNSIGNED] = np.abs(values[:, IS_UNSIGNED])
+        return np.where(valid, values, np.nan), np.where(valid, errors, np.nan), lines
+
+    def _errors(self, chosen: slice, lines: Ints) -> Floats:
+        """Propagate the covariances to first order; every landmark counts wherever it enters."""
+        assert self.covariances is not None
+        jacobian = _jacobian(self.points[chosen], self.present[chosen], lines[chosen])
+        covariances = self.covariances[chosen][:, None]
+        unknown: Bools = np.asarray(np.isnan(covariances).any(axis=(-2, -1)))
+        used = (jacobian != 0).any(axis=-1)
+        share = quadratic_form(jacobian, np.where(unknown[..., None, None], 0.0, covariances))
+        variance = share.sum(axis=-1)
+        variance[(used & unknown).any(axis=-1)] = np.nan
+        return np.sqrt(np.maximum(variance, 0.0))
+
+
+def _covariances(covariances_px: Floats, present: Bools) -> Floats:
+    """Check covariances ``(N, 24, 2, 2)``; put 0 where a landmark is not present."""
+    if covariances_px.shape != (*present.shape, 2, 2):
+        raise ValueError(
+            f'covariances_px must be ({NUM_LANDMARKS}, 2, 2) for each image, '
+            f'got {covariances_px.shape[1:]}'
+        )
+    result = np.where(present[..., None, None], covariances_px, 0.0)
+    variances = result[..., (0, 1), (0, 1)]
+    size = np.where(np.isfinite(variances), np.abs(variances), 0.0).max(axis=-1)
+    known: Bools = ~np.asarray(np.isnan(result).any(axis=(-2, -1)))
+    clean = np.where(known[..., None, None] & np.isfinite(result), result, 0.0)
+    mixed = clean[..., 0, 1]
+    wrong: Bools = np.asarray(np.isinf(result).any(axis=(-2, -1)))
+    wrong |= np.abs(mixed - clean[..., 1, 0]) > 1e-6 * size
+    wrong |= (clean[..., (0, 1), (0, 1)] < 0).any(axis=-1)
+    wrong |= mixed**2 > clean[..., 0, 0] * clean[..., 1, 1] + 1e-6 * size**2
+    if wrong.any():
+        image, index = np.argwhere(wrong)[0].tolist()
+        raise ValueError(
+            f'{LANDMARK_NAMES[index]} of image {image} has the covariance '
+            f'{covariances_px[image, index].tolist()}; it must be symmetric, finite and without '
+            'negative variances, or NaN where unknown'
+        )
+    return result
+
+
+def _jacobian(points: Floats, present: Bools, lines: Ints) -> Floats:
+    """Return the derivatives ``(N, M, 24, 2)`` of all values by all points, by central differences.
+
+    The choice of the reference line is held fixed. A landmark on which a value does not depend
+    has exactly 0.
+    """
+    images, coordinates = len(points), 2 * NUM_LANDMARKS
+    steps = _STEP_MM * np.eye(coordinates).reshape(coordinates, NUM_LANDMARKS, 2)
+    moved = points[:, None, None] + np.stack((steps, -steps))
+    shape = (images, 2, coordinates)
+    rows = np.broadcast_to(np.arange(images)[:, None, None], shape).ravel()
+    values = evaluate(moved.reshape(-1, NUM_LANDMARKS, 2), present[rows], lines[rows])
+    ahead, behind = np.moveaxis(values.reshape(*shape, -1), 1, 0)
+    change = ahead - behind
+    change[..., IS_ANGLE] = wrap_deg(change[..., IS_ANGLE])
+    slope = np.moveaxis(change, 1, 2) / (2 * _STEP_MM)
+    return slope.reshape(images, -1, NUM_LANDMARKS, 2)
