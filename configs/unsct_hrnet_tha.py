@@ -76,6 +76,7 @@ train_pipeline = [
         type='RandomBBoxTransform', shift_factor=0.06, scale_factor=(0.85, 1.15), rotate_factor=20.0
     ),
     dict(type='RadiographAffine', input_size=codec['input_size']),
+    dict(type='RandomCover', prob=0.3),
     dict(type='RadiographicNoise', prob=0.8),
     dict(type='GenerateTarget', encoder=codec),
     dict(type='PackPoseInputs'),

@@ -1,4 +1,4 @@
-"""Measure what the method costs. `step`: a training step against the plain heatmap model's."""
+"""Measure what the method costs: a training step (`step`), decoding with uncertainty (`decode`)."""
 
 import argparse
 import json
@@ -24,6 +24,18 @@ def parse_args() -> argparse.Namespace:
         help="the config's optimiser wrapper, or plain float32",
     )  # fmt: skip
     step.add_argument('--out', type=Path, help='json file of the figures')
+    decode = commands.add_parser(
+        'decode', help='time of decoding and uncertainty estimation beside the forward pass'
+    )
+    decode.add_argument(
+        'config', nargs='?', default='configs/demo/unsct_hrnet_tha_cpu.py',
+        help='config of the model (default: %(default)s)',
+    )  # fmt: skip
+    decode.add_argument('--map-size', type=int, default=128, help='side of the maps, cells')
+    decode.add_argument('--batch-size', type=int, default=16, help='images in a batch')
+    decode.add_argument('--rounds', type=int, default=10, help='alternating pairs to time')
+    decode.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
+    decode.add_argument('--out', type=Path, help='json file of the figures')
     return parser.parse_args()
 
 
@@ -59,9 +71,35 @@ def benchmark_step(args: argparse.Namespace) -> dict:
     )
 
 
+def benchmark_decode(args: argparse.Namespace) -> dict:
+    from mmengine.config import Config
+
+    from unsct_mmpose.apis import benchmark, results
+
+    cost = benchmark.decode_cost(
+        Config.fromfile(args.config),
+        map_size=args.map_size,
+        batch_size=args.batch_size,
+        rounds=args.rounds,
+        device=args.device,
+    )
+    return dict(
+        config=args.config,
+        map_size=cost.map_size,
+        batch_size=args.batch_size,
+        machine=results.describe_machine() + ('; one thread' if args.device == 'cpu' else ''),
+        versions=results.installed_versions(),
+        decode_ms_per_image=round(cost.decode_ms_per_image, 2),
+        forward_ms_per_image=round(cost.forward_ms_per_image, 1),
+        share_median=round(cost.share, 4),
+        share_min=round(min(cost.shares), 4),
+        share_max=round(max(cost.shares), 4),
+    )
+
+
 def main() -> int:
     args = parse_args()
-    figures = dict(step=benchmark_step)[args.command](args)
+    figures = dict(step=benchmark_step, decode=benchmark_decode)[args.command](args)
     text = json.dumps(figures, indent=1)
     print(text)
     if args.out:

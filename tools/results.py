@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
-    page = commands.add_parser('page', help='write README.md of a folder of result files')
+    page = commands.add_parser('page', help='write the pages of a folder of result files')
     page.add_argument('folder', type=Path, nargs='?', default=Path('docs/results'))
     check = commands.add_parser('check', help="compare a result file with its config's `expected`")
     check.add_argument('result', type=Path, help='result file, such as work_dirs/demo/results.json')
@@ -21,8 +21,9 @@ def main() -> int:
     args = parse_args()
     if args.command == 'page':
         from unsct_mmpose.apis.results import write_page
+        from unsct_mmpose.apis.study_page import write_study_page
 
-        print(write_page(args.folder))
+        print(write_page(args.folder), write_study_page(args.folder), sep='\n')
         return 0
     from unsct_mmpose.apis.experiment import check_result
 

@@ -36,4 +36,11 @@ test_dataloader = dict(
 )
 
 val_evaluator = dict(type='THALandmarkMetric')
-test_evaluator = dict(type='THALandmarkMetric', per_landmark=True)
+# a calibrated checkpoint (tools/calibrate.py) decides what is reported; else everything is
+test_evaluator = [
+    dict(type='THALandmarkMetric', per_landmark=True),
+    dict(type='THASetErrorMetric', prefix='set_error'),
+    dict(type='THAPresenceMetric', prefix='presence'),
+    dict(type='THAClinicalMetric', prefix='clinical'),
+    dict(type='THAPaperMetric'),
+]

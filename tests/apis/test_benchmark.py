@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from mmengine.config import Config
 
-from unsct_mmpose.apis.benchmark import StepCost, plain_config, step_cost
+from unsct_mmpose.apis.benchmark import StepCost, decode_cost, plain_config, step_cost
 
 DEMO = Path(__file__).resolve().parents[2] / 'configs' / 'demo' / 'unsct_hrnet_tha_cpu.py'
 
@@ -34,6 +34,14 @@ def test_both_steps_are_timed_side_by_side(config):
     assert len(cost.ratios) == 3
     assert cost.ms_per_image > 0
     assert cost.plain_ms_per_image > 0
+
+
+def test_decoding_is_timed_beside_the_forward_pass_that_makes_its_maps(config):
+    cost = decode_cost(config, map_size=16, batch_size=2, rounds=3)
+    assert cost.map_size == 16
+    assert len(cost.shares) == 3
+    assert cost.decode_ms_per_image > 0
+    assert cost.forward_ms_per_image > 0
 
 
 def test_the_ratio_is_the_median_of_the_pairs():

@@ -3,7 +3,12 @@ import pytest
 import torch
 from mmpose.registry import KEYPOINT_CODECS
 
-from unsct_mmpose.anatomy import FLIP_INDICES, relation_set
+from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES, relation_set
+from unsct_mmpose.functional.assessment import EVIDENCES, DecisionOptions
+from unsct_mmpose.functional.calibration import RULES, Calibration
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
+from unsct_mmpose.functional.evidence import ReadingOptions
+from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.functional.heatmap import flip_heatmaps
 from unsct_mmpose.functional.paf import flip_paf
 
@@ -21,10 +26,10 @@ def points():
 
 
 def test_a_landmark_survives_encoding_and_decoding(codec, points):
-    decoded, scores = codec.decode(codec.encode(points)['heatmaps'])
-    assert decoded.shape == (1, 24, 2)
-    np.testing.assert_allclose(decoded, points, atol=0.2)
-    assert scores.min() > 0.8
+    decoded = codec.decode(codec.encode(points)['heatmaps'])
+    assert decoded.keypoints.shape == (1, 24, 2)
+    np.testing.assert_allclose(decoded.keypoints, points, atol=0.2)
+    assert decoded.keypoint_scores.min() > 0.8
 
 
 def test_targets_have_the_documented_shapes(codec, points):
@@ -80,19 +85,248 @@ def test_mirroring_the_landmarks_mirrors_the_targets(codec, points):
     np.testing.assert_allclose(pafs.numpy(), flipped['pafs'], atol=1e-5)
 
 
-def test_a_batch_decodes_like_its_images(codec):
-    maps = torch.rand(3, codec.num_outputs, 24, 32, generator=torch.Generator().manual_seed(0))
-    batch_points, batch_scores = codec.batch_decode(maps)
-    for image, points, scores in zip(maps, batch_points, batch_scores, strict=True):
-        single_points, single_scores = codec.decode(image.numpy())
-        np.testing.assert_allclose(points, single_points, atol=1e-5)
-        np.testing.assert_allclose(scores, single_scores, atol=1e-6)
+# Decoding
+
+
+def maps_of(codec, points, absent=()):
+    """Return the network output that the codec would teach, ``(K + 2 L, H, W)``."""
+    visible = np.ones((1, 24))
+    visible[0, list(absent)] = 0
+    encoded = codec.encode(points, visible)
+    return torch.from_numpy(np.concatenate([encoded['heatmaps'], encoded['pafs']]))
+
+
+def calibrated(codec, threshold=0.5, region=2.0):
+    """Give the codec a calibration: P(present) rises with the peak and the fields."""
+    model = MonotoneLogistic(0.0, (1.0, 1.0), (0.0, 0.5), (1.0, 0.2), (1, 1))
+    rules = dict.fromkeys(RULES, threshold)
+    codec.calibration = Calibration(
+        rule='equal_cost',
+        entropy='mirror',
+        aggregation='peel',
+        relations=codec.evidence_relations.name,
+        thresholds={name: dict(rules) for name in EVIDENCES},
+        fusion=Fusion(('peak', 'supported'), model, (1.0,) * len(codec.evidence_relations)),
+        region_level=0.95,
+        region_scales={one.name: region * one.number for one in LANDMARK_CLASSES},
+        interval_level=0.95,
+        interval_scales=dict.fromkeys({split_side(name)[1] for name in MEASUREMENT_NAMES}, 2.5),
+        typical_agreement=0.6,
+        typical_quorum=0.8,
+    )
+    return codec
+
+
+def build(**kwargs):
+    return KEYPOINT_CODECS.build(dict(type='HeatmapPAF', sigma=1.5, **SIZE, **kwargs))
+
+
+def noise(count, seed=0):
+    return torch.rand(count, 128, 24, 32, generator=torch.Generator().manual_seed(seed))
+
+
+def test_decoding_gives_four_named_values(codec, points):
+    decoded = codec.decode(maps_of(codec, points).numpy())
+    assert decoded._fields == (
+        'keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible',
+    )  # fmt: skip
+    keypoints, scores, uncertainties, visible = decoded
+    assert keypoints.shape == (1, 24, 2)
+    assert scores.shape == uncertainties.shape == visible.shape == (1, 24)
+    np.testing.assert_allclose(keypoints, points, atol=0.2)
+    np.testing.assert_allclose(uncertainties, 1 - scores, atol=1e-6)  # fused, not calibrated
+    assert visible.tolist() == [[1] * 24]
+
+
+@pytest.mark.parametrize('candidates', [1, 3])
+def test_a_batch_decodes_like_its_images(candidates):
+    codec = calibrated(build(candidates=candidates))
+    maps = noise(3)
+    batch = codec.batch_decode(maps)
+    assert all(len(column) == 3 for column in batch)
+    for index, image in enumerate(maps):
+        for together, alone in zip(batch, codec.decode(image.numpy()), strict=True):
+            np.testing.assert_allclose(together[index], alone, atol=1e-5)
+    for index, one in enumerate(codec.read(maps)):
+        (alone,) = codec.read(maps[index : index + 1])
+        assert sorted(one) == sorted(alone)
+        for name, value in one.items():
+            np.testing.assert_allclose(value, alone[name], atol=1e-5, equal_nan=True)
 
 
 @pytest.mark.parametrize(('threshold', 'reported'), [(None, [1, 1, 1]), (0.5, [0, 1, 1])])
-def test_the_presence_threshold_decides_what_is_reported(threshold, reported):
-    codec = KEYPOINT_CODECS.build(dict(type='HeatmapPAF', presence_threshold=threshold, **SIZE))
-    assert codec.reported(np.array([[0.1, 0.5, 0.9]])).tolist() == [reported]
+def test_a_threshold_on_one_minus_the_peak_decides_what_is_reported(threshold, reported):
+    codec = build(evidence='peak', threshold=threshold)
+    maps = torch.zeros(128, 24, 32)
+    maps[:3, 12, 16] = torch.tensor([0.1, 0.5, 0.9])
+    decoded = codec.decode(maps)
+    assert decoded.keypoint_uncertainties[0, :3] == pytest.approx([0.9, 0.5, 0.1])
+    assert decoded.keypoints_visible[0, :3].tolist() == reported
+
+
+@pytest.mark.parametrize('evidence', EVIDENCES)
+def test_an_absent_landmark_is_rejected_by_every_evidence(evidence, points):
+    codec = calibrated(build(evidence=evidence))
+    decoded = codec.decode(maps_of(codec, points, absent=[4, 17]))
+    assert np.flatnonzero(decoded.keypoints_visible == 0).tolist() == [4, 17]
+    assert decoded.keypoint_uncertainties[0, [4, 17]].min() > 0.5
+
+
+def test_a_rejected_landmark_keeps_its_coordinates(points):
+    maps = maps_of(build(), points)
+    maps[5] *= 0.2
+    kept, rejected = (build(evidence='peak', threshold=limit).decode(maps) for limit in (None, 0.5))
+    assert rejected.keypoints_visible[0, 5] == 0
+    assert rejected.keypoints_visible.sum() == 23
+    np.testing.assert_array_equal(rejected.keypoints, kept.keypoints)
+    np.testing.assert_allclose(rejected.keypoints, points, atol=0.2)
+
+
+def test_options_reach_the_reading_and_the_decision():
+    codec = build(
+        refinement='none', candidates=2, coupling=0.5, samples=11, evidence='paf',
+        entropy='linear', aggregation='paper', rule='recall', threshold=0.4,
+    )  # fmt: skip
+    assert codec.reading == ReadingOptions(1.5, 'none', 2, 0.5, 11)
+    assert codec.decision == DecisionOptions('paf', 'linear', 'paper', 'recall', 0.4)
+    assert codec.calibration is None
+
+
+@pytest.mark.parametrize('option', ['evidence', 'entropy', 'aggregation', 'rule'])
+def test_an_unknown_option_is_refused_when_the_codec_is_built(option):
+    with pytest.raises(ValueError, match=f"unknown {option} 'other'"):
+        build(**{option: 'other'})
+
+
+def test_of_all_relations_those_that_were_chosen_speak(points):
+    full, core = relation_set('full'), relation_set('core')
+    every, chosen = build(evidence_relations='full'), build()
+    assert chosen.evidence_relations == core
+    generator = torch.Generator().manual_seed(0)
+    maps = maps_of(chosen, points)[None]
+    maps[:, 24:] += 0.3 * torch.randn(1, 104, 24, 32, generator=generator)
+    rows = [full.pairs.index(pair) for pair in core.pairs]
+    found, whole = (codec.assess(maps)[0].relation_alignment for codec in (chosen, every))
+    assert found.shape == (1, 34)
+    torch.testing.assert_close(found, whole[:, rows])
+    chosen.use_all_relations()
+    torch.testing.assert_close(chosen.assess(maps)[0].relation_alignment, whole)
+
+
+def test_fields_that_were_not_learnt_cannot_speak():
+    with pytest.raises(ValueError, match="not among the 'core' ones: set evidence_relations='core"):
+        build(relations='core', evidence_relations='full')
+    assert build(relations='core').evidence_relations == relation_set('core')
+
+
+def test_reading_gives_the_documented_fields(points):
+    codec = calibrated(build())
+    found = codec.read(maps_of(codec, points)[None])[0]
+    shapes = {name: value.shape for name, value in found.items()}
+    each = dict.fromkeys(
+        ('keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible', 'keypoint_presence',
+         'keypoint_support'), (1, 24),
+    )  # fmt: skip
+    assert shapes == dict(
+        **each,
+        keypoints=(1, 24, 2),
+        keypoint_covariances=(1, 24, 2, 2),
+        keypoint_evidences=(1, 24, 3),
+        keypoint_decisions=(1, 24, 3),
+        interval_scales=(1, len(MEASUREMENT_NAMES)),
+        image_state=(1,),
+        calibrated=(1,),
+    )
+    assert found['calibrated'].tolist() == [True]
+    assert (found['interval_scales'] == 2.5).all()
+    assert found['keypoint_presence'].min() > 0.8
+    np.testing.assert_allclose(
+        found['keypoint_uncertainties'], 1 - found['keypoint_presence'], atol=1e-6
+    )
+
+
+def test_without_a_calibration_there_is_no_probability_and_no_scale(codec, points):
+    found = codec.read(maps_of(codec, points, absent=[3])[None])[0]
+    assert found['calibrated'].tolist() == [False]
+    assert np.isnan(found['keypoint_presence']).all()
+    assert found['keypoints_visible'].min() == 1
+    assert found['image_state'].tolist() == [0]
+    assert set(found['interval_scales'].ravel().round(2)) == {1.96}
+
+
+def test_covariances_are_in_input_pixels_squared_and_scaled_by_the_calibration(codec, points):
+    maps = maps_of(codec, points)[None]
+    evidence, _ = codec.assess(maps)
+    cells = evidence.covariances[0].numpy()
+    plain = codec.read(maps)[0]['keypoint_covariances'][0]
+    np.testing.assert_allclose(plain, 16 * cells, rtol=1e-6)  # a cell is 4 pixels wide
+    scaled = calibrated(codec).read(maps)[0]['keypoint_covariances'][0]
+    for one in LANDMARK_CLASSES:
+        for index in (one.number - 1, one.number + 11):
+            np.testing.assert_allclose(scaled[index], 2 * one.number * plain[index])
+
+
+def test_cells_that_are_not_square_stretch_the_covariances(points):
+    codec = KEYPOINT_CODECS.build(
+        dict(type='HeatmapPAF', input_size=(128, 192), heatmap_size=(32, 24), sigma=1.5)
+    )
+    found = codec.read(maps_of(codec, points)[None])[0]['keypoint_covariances'][0]
+    assert np.median(found[:, 1, 1] / found[:, 0, 0]) == pytest.approx(4, rel=0.1)
+
+
+def test_heatmaps_alone_are_decoded_without_a_calibration(points):
+    codec = calibrated(build())
+    found = codec.read(maps_of(codec, points, absent=[2])[None, :24])[0]
+    assert found['calibrated'].tolist() == [False]
+    assert found['keypoints_visible'].min() == 1
+    assert np.isnan(found['keypoint_presence']).all()
+    assert not found['keypoint_support'].all()
+    assert found['interval_scales'].max() < 2
+    present = [one for one in range(24) if one != 2]
+    np.testing.assert_allclose(found['keypoints'][0, present], points[0, present], atol=0.2)
+
+
+# Maps that no network should give
+
+
+@pytest.mark.parametrize('candidates', [1, 3])
+@pytest.mark.parametrize('value', [0.0, 0.5, -1.0])
+def test_constant_maps_give_finite_values_and_no_pelvis(value, candidates):
+    codec = build(candidates=candidates)
+    maps = torch.full((2, 128, 24, 32), value)
+    for one in codec.read(maps):
+        finite = {k: v for k, v in one.items() if k != 'keypoint_presence'}
+        assert all(np.isfinite(v).all() for v in finite.values())
+    maps[:, 24:] = 0
+    for one in calibrated(codec).read(maps):
+        assert all(np.isfinite(v).all() for v in one.values())
+        assert one['image_state'].tolist() == [2]
+        assert not one['keypoints_visible'].any()
+
+
+def test_of_an_image_with_one_landmark_nothing_is_reported(points):
+    codec = calibrated(build())
+    found = codec.read(maps_of(codec, points, absent=range(1, 24))[None])[0]
+    assert found['image_state'].tolist() == [2]
+    assert not found['keypoints_visible'].any()
+    np.testing.assert_allclose(found['keypoints'][0, 0], points[0, 0], atol=0.2)
+    assert np.flatnonzero(found['keypoint_decisions'][0, :, 0]).tolist() == [0]
+
+
+def test_a_diverged_network_is_named():
+    codec = build()
+    for channel, message in ((7, 'heatmap 7 of image 1'), (30, 'field channel 6 of image 1')):
+        maps = noise(2)
+        maps[1, channel, 3, 4] = torch.nan
+        with pytest.raises(ValueError, match=message):
+            codec.batch_decode(maps)
+
+
+def test_a_calibration_for_other_relations_is_refused(points):
+    codec = build()
+    codec.calibration = calibrated(build(evidence_relations='full')).calibration
+    with pytest.raises(ValueError, match='for 52 relations and the model has 34'):
+        codec.decode(maps_of(codec, points))
 
 
 def test_the_core_relations_make_fewer_channels():

@@ -5,10 +5,11 @@ import pytest
 import torch
 from mmcv.transforms import Compose
 from mmengine.config import Config
+from mmengine.evaluator import Evaluator
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
-from mmpose.registry import HOOKS, METRICS, MODELS
+from mmpose.registry import HOOKS, MODELS
 
 from unsct_mmpose.anatomy import FLIP_INDICES
 
@@ -76,7 +77,7 @@ def test_the_learning_rate_reaches_its_last_milestone(config):
 
 def test_evaluators_and_hooks_build(config):
     for name in ('val_evaluator', 'test_evaluator'):
-        METRICS.build(config[name])
+        Evaluator(config[name])
     Visualizer.get_instance('test_configs')
     HOOKS.build(config.default_hooks.visualization)
     assert config.default_hooks.checkpoint.save_best == 'all/MRE'

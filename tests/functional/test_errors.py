@@ -9,12 +9,14 @@ from hypothesis.extra.numpy import arrays
 from unsct_mmpose.anatomy import index_of
 from unsct_mmpose.functional.errors import (
     image_success_rate,
+    localisation_recall_precision,
     mean_radial_error,
     mean_set_error,
     median_radial_error,
     normalised_mean_error,
     radial_errors_mm,
     recall,
+    recovered_error,
     reference_distances_mm,
     sdr_all,
     set_error,
@@ -343,3 +345,89 @@ def test_distances_and_scale_must_make_sense():
         normalised_mean_error([[1.0]], [[T]], [100.0, 100.0])
     with pytest.raises(ValueError, match='norm_scale must be positive'):
         normalised_mean_error([[1.0]], [[T]], [100.0], 0.0)
+
+
+# Localisation-recall-precision, and what a decision recovers
+
+
+def test_the_lrp_error_is_its_formula():
+    errors, present, kept = case()
+    for cutoff in (3.0, 10.0, 20.0):
+        cost, count = 0.0, 0
+        for e, p, k in zip(errors.flat, present.flat, kept.flat, strict=True):
+            if p and k and e <= cutoff:
+                cost, count = cost + e / cutoff, count + 1
+            else:
+                cost, count = cost + p + k, count + p + k
+        found = localisation_recall_precision(errors, present, kept, cutoff)
+        assert found == pytest.approx(cost / count)
+
+
+def test_the_lrp_error_of_perfection_is_0_and_of_nothing_nan():
+    present = np.array([[T, F, T]])
+    assert localisation_recall_precision(np.zeros((1, 3)), present, present) == 0.0
+    nothing = np.zeros((1, 3), bool)
+    assert math.isnan(localisation_recall_precision(np.zeros((1, 3)), nothing, nothing))
+
+
+def test_the_lrp_error_pools_all_landmarks():
+    errors, present, kept = case()
+    together = localisation_recall_precision(errors, present, kept)
+    flat = (values.reshape(1, -1) for values in (errors, present, kept))
+    assert localisation_recall_precision(*flat) == together
+
+
+def test_the_lrp_error_refuses_what_set_error_refuses():
+    with pytest.raises(ValueError, match='cutoff must be positive'):
+        localisation_recall_precision([[1.0]], [[T]], [[T]], 0.0)
+    with pytest.raises(ValueError, match='disagree'):
+        localisation_recall_precision([[1.0]], [[T]], [[T, T]])
+    with pytest.raises(ValueError, match='is nan'):
+        localisation_recall_precision([[np.nan]], [[T]], [[T]])
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    arrays(np.float64, (3, 6), elements=st.floats(0, 100)),
+    arrays(np.bool_, (3, 6)),
+    arrays(np.bool_, (3, 6)),
+    st.floats(0.1, 60),
+)
+def test_suppressing_everything_never_beats_any_prediction(errors, present, kept, cutoff):
+    silence = np.zeros_like(kept)
+    if present.any():
+        assert localisation_recall_precision(errors, present, silence, cutoff) == 1.0
+        assert mean_set_error(errors, present, silence, cutoff) == pytest.approx(cutoff)
+    for figure, worst in ((localisation_recall_precision, 1.0), (mean_set_error, cutoff)):
+        found = figure(errors, present, kept, cutoff)
+        assert math.isnan(found) or -1e-12 <= found <= worst * (1 + 1e-12)
+    if (present & kept & (errors < 0.9 * cutoff)).any():
+        assert localisation_recall_precision(errors, present, kept, cutoff) < 1.0
+        assert mean_set_error(errors, present, kept, cutoff) < cutoff
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    arrays(np.float64, (3, 6), elements=st.floats(0, 100)),
+    arrays(np.bool_, (3, 6)),
+    arrays(np.bool_, (3, 6)),
+    st.floats(0.1, 60),
+)
+def test_no_decision_beats_the_oracle(errors, present, kept, cutoff):
+    present[:, 0] = True  # every image shows something
+    everything = np.ones_like(kept)
+    keep_all, ours, oracle = (
+        mean_set_error(errors, present, decision, cutoff)
+        for decision in (everything, kept, present)
+    )
+    assert oracle <= ours * (1 + 1e-12) and oracle <= keep_all * (1 + 1e-12)
+    share = recovered_error(keep_all, ours, oracle)
+    assert math.isnan(share) or share <= 1 + 1e-6
+
+
+def test_recovery_counts_from_keeping_all_to_the_oracle():
+    assert recovered_error(10.0, 10.0, 5.0) == 0.0
+    assert recovered_error(10.0, 5.0, 5.0) == 1.0
+    assert recovered_error(10.0, 20.0, 5.0) == -2.0
+    assert math.isnan(recovered_error(5.0, 6.0, 5.0))
+    assert math.isnan(recovered_error(10.0, math.nan, 5.0))

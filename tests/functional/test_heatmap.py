@@ -15,7 +15,7 @@ from unsct_mmpose.functional.heatmap import (
 
 SIGMAS = pytest.mark.parametrize('sigma', [1.5, 2.0, 3.0])
 REFINED = pytest.mark.parametrize('method', ['dark', 'quadratic'])
-ALL_METHODS = pytest.mark.parametrize('method', ['dark', 'quadratic', 'none'])
+ALL_METHODS = pytest.mark.parametrize('method', ['dark', 'quadratic', 'integral', 'none'])
 
 
 def scatter(count, low, high, seed=0):
@@ -315,7 +315,7 @@ def test_without_refinement_the_peak_stays_whole():
 
 
 def test_an_unknown_refinement_lists_the_known_ones():
-    with pytest.raises(ValueError, match=r"'udp'.*'dark', 'quadratic', 'none'"):
+    with pytest.raises(ValueError, match=r"'udp'.*'dark', 'quadratic', 'integral', 'none'"):
         refine_peaks(torch.zeros(1, 1, 4, 4), torch.zeros(1, 1, 2), 'udp')
 
 

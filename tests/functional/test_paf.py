@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 from scipy.ndimage import map_coordinates
 
 from unsct_mmpose.anatomy import FLIP_INDICES, RELATION_SETS, relation_set
-from unsct_mmpose.functional.paf import draw_paf, flip_paf, paf_mse, segment_alignment
+from unsct_mmpose.functional.paf import (
+    candidate_alignment,
+    draw_paf,
+    flip_paf,
+    paf_mse,
+    segment_alignment,
+)
 
 ONE = [(0, 1)]
 SETS = pytest.mark.parametrize('relations', RELATION_SETS.values(), ids=RELATION_SETS)
@@ -376,6 +382,82 @@ def test_a_segment_needs_two_samples():
 def test_field_and_relations_must_fit():
     with pytest.raises(ValueError, match='2 relations need 4 channels, got 2'):
         segment_alignment(torch.zeros(1, 2, 8, 8), segment((1, 1), (5, 5)), [(0, 1), (1, 0)])
+
+
+# Alignment of candidates
+
+
+def candidates(seed=0, tails=3, heads=4):
+    generator = torch.Generator().manual_seed(seed)
+
+    def some(*shape):
+        return torch.rand(*shape, dtype=torch.float64, generator=generator)
+
+    places = torch.tensor([16.0, 11.0], dtype=torch.float64)
+    return some(2, 6, 11, 16) - 0.5, some(2, 3, tails, 2) * places, some(2, 3, heads, 2) * places
+
+
+def test_every_pair_of_candidates_reads_like_a_segment_of_its_own():
+    field, tails, heads = candidates()
+    found = candidate_alignment(field, tails, heads, 13)
+    assert found.shape == (2, 3, 3, 4)
+    for index in range(3):
+        own = field[:, 2 * index : 2 * index + 2]
+        for row in range(3):
+            for column in range(4):
+                points = torch.stack([tails[:, index, row], heads[:, index, column]], dim=1)
+                expected = segment_alignment(own, points, ONE, 13)[:, 0]
+                torch.testing.assert_close(found[:, index, row, column], expected)
+
+
+def test_swapping_the_candidates_of_both_ends_transposes_and_negates():
+    field, tails, heads = candidates()
+    forth, back = candidate_alignment(field, tails, heads), candidate_alignment(field, heads, tails)
+    torch.testing.assert_close(back, -forth.transpose(-1, -2))
+
+
+def test_a_candidate_off_the_map_or_on_its_partner_spoils_only_its_own_pairs():
+    field, tails, heads = candidates()
+    before = candidate_alignment(field, tails, heads)
+    tails[0, 1, 2] = torch.tensor([-3.0, 4.0])
+    heads[1, 2, 3] = tails[1, 2, 0]
+    after = candidate_alignment(field, tails, heads)
+    changed = torch.zeros_like(before, dtype=torch.bool)
+    changed[0, 1, 2] = changed[1, 2, :, 3] = True
+    torch.testing.assert_close(after[~changed], before[~changed])
+    assert not after[0, 1, 2].any()
+    assert after[1, 2, 0, 3] == 0 and after[1, 2, 1:, 3].all()
+
+
+def test_the_true_pair_of_ends_is_the_best_aligned():
+    points, present = pelvis((48, 48), batch=2, absent=0)
+    pairs = relation_set('full').pairs
+    field = draw_paf(points, present, pairs, (48, 48))
+    generator = torch.Generator().manual_seed(0)
+    far = torch.rand(2, 24, 3, 2, generator=generator, dtype=torch.float64) * 47
+    places = torch.cat([points[:, :, None], far], dim=2)
+    tail, head = (list(end) for end in zip(*pairs, strict=True))
+    w = candidate_alignment(field, places[:, tail], places[:, head]).flatten(2)
+    assert w[..., 0].mean() > 0.98
+    assert (w.argmax(dim=-1) == 0).double().mean() > 0.97
+
+
+@pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
+def test_half_precision_candidates_are_read_in_single_precision(dtype):
+    field, tails, heads = (one.to(dtype) for one in candidates())
+    found = candidate_alignment(field, tails, heads)
+    assert found.dtype == torch.float32
+    torch.testing.assert_close(
+        found, candidate_alignment(field.float(), tails.float(), heads.float())
+    )
+
+
+def test_candidates_need_two_channels_a_relation_and_two_samples():
+    field, tails, heads = candidates()
+    with pytest.raises(ValueError, match='3 relations need 6 channels, got 4'):
+        candidate_alignment(field[:, :4], tails, heads)
+    with pytest.raises(ValueError, match='at both ends'):
+        candidate_alignment(field, tails, heads, samples=1)
 
 
 # Mirroring

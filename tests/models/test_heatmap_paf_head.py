@@ -1,7 +1,13 @@
 import numpy as np
 import pytest
 import torch
+from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
+
+from unsct_mmpose.anatomy import LANDMARK_CLASSES
+from unsct_mmpose.functional.assessment import EVIDENCES
+from unsct_mmpose.functional.calibration import RULES, Calibration, pack_calibration
+from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
 
 
 @pytest.fixture
@@ -112,3 +118,218 @@ def test_head_and_codec_must_agree_on_the_relations(build, codec_cfg):
 def test_decoding_without_a_codec_says_what_is_missing(build):
     with pytest.raises(RuntimeError, match='decoder'):
         build(decoder=None).decode(torch.zeros(1, 128, 16, 16))
+
+
+# Prediction fields and calibration
+
+
+def calibration(threshold=0.5):
+    """Return one that the drawn targets satisfy: P(present) rises with peak and fields."""
+    model = MonotoneLogistic(0.0, (1.0, 1.0), (0.0, 0.5), (1.0, 0.2), (1, 1))
+    rules = dict.fromkeys(RULES, threshold)
+    return Calibration(
+        rule='equal_cost',
+        entropy='mirror',
+        aggregation='peel',
+        relations='core',
+        thresholds={name: dict(rules) for name in EVIDENCES},
+        fusion=Fusion(('peak', 'supported'), model, (1.0,) * 34),
+        region_level=0.95,
+        region_scales={one.name: 1.5 + one.number for one in LANDMARK_CLASSES},
+        interval_level=0.95,
+        interval_scales=dict(sharp=2.5),
+        typical_agreement=0.5,
+        typical_quorum=0.8,
+        provenance=dict(data='drawn'),
+    )
+
+
+def target_maps(samples):
+    return torch.stack([torch.cat([one.gt_fields.heatmaps, one.gt_fields.pafs]) for one in samples])
+
+
+def predicted(head, maps, samples=None):
+    """Predict with maps in the place of the network's."""
+    head.forward = lambda feats: feats
+    return [one.to_dict() for one in head.predict(maps, samples)]
+
+
+def assert_same(found, expected):
+    for one, other in zip(found, expected, strict=True):
+        assert sorted(one) == sorted(other)
+        for name, value in one.items():
+            np.testing.assert_array_equal(value, other[name], err_msg=name)
+
+
+class Estimator(torch.nn.Module):
+    """What matters of a pose estimator: its head is called ``head``."""
+
+    def __init__(self, head):
+        super().__init__()
+        self.head = head
+
+
+def write_checkpoint(path, model, one):
+    """Write weights and a calibration as ``tools/calibrate.py`` does."""
+    state = dict(model.state_dict())
+    if one is not None:
+        state['head.calibration'] = pack_calibration(one)
+    torch.save(dict(state_dict=state, meta={}), path)
+    return path
+
+
+def load_with_mmengine(model, path):
+    load_checkpoint(model, str(path), map_location='cpu', strict=True)
+
+
+def load_with_torch(model, path):
+    model.load_state_dict(torch.load(path, weights_only=True)['state_dict'], strict=True)
+
+
+LOADERS = pytest.mark.parametrize('load', [load_with_mmengine, load_with_torch])
+
+
+def test_prediction_gives_the_fields_of_the_codec(build, make_samples):
+    head, samples = build(), make_samples(2)
+    head.decoder.calibration = calibration()
+    maps = target_maps(samples)
+    assert_same(predicted(head, maps, samples), head.decoder.read(maps))
+    found = predicted(head, maps, samples)[0]
+    assert found['keypoints'].shape == (1, 24, 2)
+    assert found['keypoint_covariances'].shape == (1, 24, 2, 2)
+    assert found['keypoint_decisions'].shape == (1, 24, 3)
+    assert found['calibrated'].tolist() == [True]
+
+
+def test_the_codecs_threshold_decides_what_is_visible(build, codec_cfg, make_samples):
+    samples = make_samples(1)
+    maps = target_maps(samples)
+    maps[0, 5] *= 0.3
+    one = predicted(build(decoder=dict(codec_cfg, evidence='peak', threshold=0.5)), maps)[0]
+    assert np.flatnonzero(one['keypoints_visible'][0] == 0).tolist() == [5]
+    every = predicted(build(), maps)[0]
+    assert every['keypoints_visible'].min() == 1
+    np.testing.assert_array_equal(one['keypoints'], every['keypoints'])
+
+
+def test_covariances_follow_the_scale_of_the_image(build, make_samples):
+    head, samples = build(), make_samples(2)
+    maps = target_maps(samples)
+    plain = predicted(head, maps, samples)
+    samples[0].set_metainfo(dict(input_size=(64, 64), input_scale=np.array([640.0, 320.0])))
+    scaled = predicted(head, maps, samples)
+    factor = np.array([[100.0, 50.0], [50.0, 25.0]])
+    np.testing.assert_allclose(
+        scaled[0]['keypoint_covariances'], factor * plain[0]['keypoint_covariances']
+    )
+    np.testing.assert_array_equal(
+        scaled[1]['keypoint_covariances'], plain[1]['keypoint_covariances']
+    )
+    # the pose estimator maps the points back, not the head
+    np.testing.assert_array_equal(scaled[0]['keypoints'], plain[0]['keypoints'])
+
+
+@LOADERS
+def test_a_calibrated_checkpoint_decides_as_before(build, make_samples, tmp_path, load):
+    model, samples = Estimator(build()), make_samples(2)
+    maps = target_maps(samples)
+    maps[0, 3] = 0
+    path = write_checkpoint(tmp_path / 'best.pth', model, calibration())
+    model.head.decoder.calibration = calibration()
+    expected = predicted(model.head, maps)
+    assert 0 < expected[0]['keypoints_visible'].mean() < 1
+
+    other = Estimator(build())
+    for parameter in other.parameters():
+        torch.nn.init.zeros_(parameter)
+    assert predicted(other.head, maps)[0]['calibrated'].tolist() == [False]
+    load(other, path)
+    assert other.head.decoder.calibration == calibration()
+    assert_same(predicted(other.head, maps), expected)
+    for name, value in model.state_dict().items():
+        assert torch.equal(other.state_dict()[name], value)
+
+
+@LOADERS
+def test_a_checkpoint_without_a_calibration_takes_the_old_one_away(build, tmp_path, load):
+    model = Estimator(build())
+    path = write_checkpoint(tmp_path / 'last.pth', model, None)
+    model.head.decoder.calibration = calibration()
+    load(model, path)
+    assert model.head.decoder.calibration is None
+    found = predicted(model.head, torch.rand(1, 128, 16, 16))[0]
+    assert found['calibrated'].tolist() == [False]
+    assert np.isnan(found['keypoint_presence']).all()
+    assert found['keypoints_visible'].min() == 1
+
+
+def test_loading_leaves_the_state_that_it_was_given_alone(build):
+    model = Estimator(build())
+    state = {**model.state_dict(), 'head.calibration': pack_calibration(calibration())}
+    model.load_state_dict(state)
+    assert 'head.calibration' in state
+    model.load_state_dict(state)
+    assert model.head.decoder.calibration == calibration()
+
+
+def test_the_weights_of_a_calibrated_model_hold_no_calibration(build):
+    head = build()
+    names = sorted(head.state_dict())
+    head.decoder.calibration = calibration()
+    assert sorted(head.state_dict()) == names
+    assert not any('calibration' in name for name in names)
+
+
+def test_a_broken_calibration_in_a_checkpoint_is_named(build):
+    head = build()
+    state = {**head.state_dict(), 'calibration': torch.tensor([1, 2, 3], dtype=torch.uint8)}
+    with pytest.raises(ValueError, match='calibration in the checkpoint cannot be read'):
+        head.load_state_dict(state)
+
+
+def test_a_head_without_a_codec_loads_a_calibrated_checkpoint(build):
+    head = build(decoder=None)
+    state = {**head.state_dict(), 'calibration': pack_calibration(calibration())}
+    head.load_state_dict(state, strict=True)
+
+
+def test_training_voids_the_calibration(build, make_samples):
+    head, samples = build(), make_samples(1)
+    head.decoder.calibration = calibration()
+    head.predict(feats(1), samples)
+    assert head.decoder.calibration is not None
+    head.loss(feats(1), samples)
+    assert head.decoder.calibration is None
+
+
+@pytest.mark.parametrize('value', [0.0, 0.5, -2.0])
+def test_constant_maps_give_finite_predictions(build, value):
+    head = build()
+    head.decoder.calibration = calibration()
+    for one in predicted(head, torch.full((2, 128, 16, 16), value)):
+        assert all(np.isfinite(column).all() for column in one.values())
+
+
+def test_of_an_image_without_landmarks_nothing_is_reported(build):
+    head = build()
+    head.decoder.calibration = calibration()
+    (found,) = predicted(head, torch.zeros(1, 128, 16, 16))
+    assert found['image_state'].tolist() == [2]
+    assert not found['keypoints_visible'].any()
+
+
+def test_an_image_that_makes_the_network_diverge_is_named(build, make_samples):
+    maps = target_maps(make_samples(2))
+    maps[1, 9, 2, 3] = torch.nan
+    with pytest.raises(ValueError, match='heatmap 9 of image 1'):
+        predicted(build(), maps)
+
+
+def test_a_batch_predicts_like_its_images(build):
+    head = build()
+    head.decoder.calibration = calibration()
+    maps = torch.rand(3, 128, 16, 16, generator=torch.Generator().manual_seed(0))
+    for index, together in enumerate(predicted(head, maps)):
+        (alone,) = predicted(head, maps[index : index + 1])
+        for name, value in together.items():
+            np.testing.assert_allclose(value, alone[name], atol=1e-5)

@@ -1,4 +1,4 @@
-"""What the method costs: the training step of a config against its plain heatmap counterpart."""
+"""What the method costs: a training step, and decoding beside the forward pass."""
 
 from __future__ import annotations
 
@@ -19,9 +19,18 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
-from mmpose.registry import MODELS
+from mmpose.registry import KEYPOINT_CODECS, MODELS
 
-from unsct_mmpose.anatomy import NUM_LANDMARKS
+from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_LANDMARKS
+from unsct_mmpose.codecs import HeatmapPAF
+from unsct_mmpose.functional.assessment import EVIDENCES
+from unsct_mmpose.functional.calibration import Calibration
+from unsct_mmpose.functional.fusion import (
+    DEFAULT_FEATURES,
+    FEATURE_SIGNS,
+    Fusion,
+    MonotoneLogistic,
+)
 
 
 @dataclass(frozen=True)
@@ -73,6 +82,118 @@ def _plain_codec(codec: dict) -> dict:
         heatmap_size=codec['heatmap_size'],
         sigma=codec['sigma'],
     )
+
+
+@dataclass(frozen=True)
+class DecodeCost:
+    """Cost of decoding with uncertainty estimation, on one CPU core or on a GPU.
+
+    Attributes:
+        map_size: side of the maps, cells.
+        decode_ms_per_image: median wall time, milliseconds.
+        forward_ms_per_image: median wall time of the forward pass that makes such maps.
+        shares: time of each decoding over that of the forward pass beside it.
+    """
+
+    map_size: int
+    decode_ms_per_image: float
+    forward_ms_per_image: float
+    shares: tuple[float, ...]
+
+    @property
+    def share(self) -> float:
+        """Median share of the forward pass."""
+        return statistics.median(self.shares)
+
+
+def decode_cost(
+    config: Config,
+    *,
+    map_size: int,
+    batch_size: int = 16,
+    rounds: int = 10,
+    device: str = 'cpu',
+) -> DecodeCost:
+    """Time decoding plus uncertainty estimation against the forward pass, in alternating runs.
+
+    The maps are those of random pelvises with noise, not of an untrained network. A calibration is
+    in place, so that everything is computed that a calibrated model computes.
+
+    Args:
+        config: config of a model with :class:`HeatmapPAFHead`.
+        map_size: side of the maps, cells; the input is as many times larger as in the config.
+        batch_size: images in a batch.
+        rounds: pairs that are timed, after two that are not.
+        device: ``'cpu'`` (one thread) or ``'cuda'``.
+    """
+    init_default_scope('mmpose')
+    stride = config.codec.input_size[0] // config.codec.heatmap_size[0]
+    side = map_size * stride
+    codec = KEYPOINT_CODECS.build(
+        {**config.codec, 'input_size': (side, side), 'heatmap_size': (map_size, map_size)}
+    )
+    codec.calibration = _any_calibration(
+        len(codec.evidence_relations), codec.evidence_relations.name
+    )
+    model = MODELS.build(config.model).to(device).eval()
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(batch_size, 3, side, side, generator=generator).to(device)
+    maps = _noisy_maps(codec, batch_size).to(device)
+
+    def forward() -> None:
+        with torch.no_grad():
+            model.head.forward(model.extract_feat(images))
+        if device == 'cuda':
+            torch.cuda.synchronize()
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for _ in range(2):
+            forward()
+            codec.read(maps)
+        times = [(_seconds(lambda: codec.read(maps)), _seconds(forward)) for _ in range(rounds)]
+    finally:
+        torch.set_num_threads(threads)
+    per_image = 1000.0 / batch_size
+    return DecodeCost(
+        map_size=map_size,
+        decode_ms_per_image=per_image * statistics.median(one for one, _ in times),
+        forward_ms_per_image=per_image * statistics.median(other for _, other in times),
+        shares=tuple(one / other for one, other in times),
+    )
+
+
+def _any_calibration(relations: int, name: str) -> Calibration:
+    """Return a calibration whose numbers do not matter for the time it takes."""
+    features = DEFAULT_FEATURES
+    ones = (1.0,) * len(features)
+    signs = tuple(FEATURE_SIGNS[feature] for feature in features)
+    return Calibration(
+        rule='equal_cost',
+        entropy='mirror',
+        aggregation='peel',
+        relations=name,
+        thresholds={evidence: {'equal_cost': 0.5} for evidence in EVIDENCES},
+        fusion=Fusion(features, MonotoneLogistic(0.0, ones, ones, ones, signs), (1.0,) * relations),
+        region_level=0.95,
+        region_scales={one.name: 1.0 for one in LANDMARK_CLASSES},
+        interval_level=0.95,
+        interval_scales={},
+        typical_agreement=0.5,
+        typical_quorum=0.5,
+    )
+
+
+def _noisy_maps(codec: HeatmapPAF, count: int) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    width, height = codec.input_size
+    maps = []
+    for _ in range(count):
+        encoded = codec.encode(rng.uniform(0.1, 0.9, (1, NUM_LANDMARKS, 2)) * (width, height))
+        stacked = np.concatenate([encoded['heatmaps'], encoded['pafs']])
+        maps.append(stacked + rng.normal(0, 0.02, stacked.shape))
+    return torch.from_numpy(np.stack(maps)).float()
 
 
 def make_step(config: Config, batch_size: int, device: str) -> Callable[[], None]:

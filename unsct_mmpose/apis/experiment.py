@@ -1,4 +1,4 @@
-"""An experiment: train a config on a data set, test it, and record what came out."""
+"""An experiment: train a config on a data set, calibrate, test, and record what came out."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from .results import (
     read_result,
     write_result,
 )
+
+CALIBRATION_FILE = 'val.json'
 
 
 @dataclass(frozen=True)
@@ -59,9 +61,11 @@ class Experiment:
 
 
 def run_experiment(experiment: Experiment, tools: Path) -> RunResult:
-    """Train, test and record with MMPose's own scripts; an interrupted run goes on.
+    """Train, calibrate, test and record; an interrupted run goes on.
 
-    The best checkpoint on the validation split is tested. Overlays lie in ``work_dir/overlays``,
+    Training and test are MMPose's own scripts. The best checkpoint on the validation split is
+    calibrated there and tested; where the validation split itself is tested, nothing is
+    calibrated, and every landmark is reported. Overlays lie in ``work_dir/overlays``,
     the record in ``work_dir/results.json``.
 
     Args:
@@ -76,16 +80,23 @@ def run_experiment(experiment: Experiment, tools: Path) -> RunResult:
              '--cfg-options', *experiment.cfg_options()]  # fmt: skip
     seconds = {'train': run_tool(train)}
     checkpoint, metrics = best_checkpoint(work_dir), work_dir / 'metrics.json'
+    commands = [train]
+    if experiment.test_file != CALIBRATION_FILE:
+        calibrate = [str(tools / 'calibrate.py'), config, str(checkpoint),
+                     '--data', str(experiment.data), '--ann-file', CALIBRATION_FILE]  # fmt: skip
+        seconds['calibrate'] = run_tool(calibrate)
+        commands.append(calibrate)
     test = [str(tools / 'test.py'), config, str(checkpoint), '--work-dir', str(work_dir / 'test'),
             '--out', str(metrics), '--show-dir', str((work_dir / 'overlays').resolve()),
             '--cfg-options', *experiment.cfg_options()]  # fmt: skip
     seconds['test'] = run_tool(test)
+    commands.append(test)
     result = RunResult(
         name=experiment.name,
         config=config,
         data=experiment.describe,
         seed=experiment.seed,
-        commands=[spell(command) for command in (train, test)],
+        commands=[spell(command) for command in commands],
         metrics=json.loads(metrics.read_text()),
         seconds={name: round(value, 1) for name, value in seconds.items()},
         machine=describe_machine(),

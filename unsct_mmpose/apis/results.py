@@ -15,7 +15,16 @@ from typing import Any
 import unsct_mmpose
 from unsct_mmpose.imaging.files import replace_file
 
-TABLE_COLUMNS = ('MRE', 'median', 'SDR@2mm', 'SDR@4mm', 'SDR@10mm', 'NME', 'recall')
+TABLE_COLUMNS = (
+    'MRE',
+    'median',
+    'SDR@2mm',
+    'SDR@4mm',
+    'SDR@10mm',
+    'NME',
+    'recall',
+    'set_error/E_20',
+)
 _PACKAGES = ('mmpose', 'mmengine', 'torch', 'numpy')
 
 
@@ -100,7 +109,8 @@ def markdown_table(results: Sequence[RunResult], columns: Sequence[str] = TABLE_
 
     Args:
         results: the runs.
-        columns: figures without their subset, such as ``'MRE'``.
+        columns: figures without their subset, such as ``'MRE'``; ``'set_error/E_20'`` is the
+            ``E_20`` of the metric whose prefix is ``set_error``.
 
     Example:
         >>> run = RunResult('a', 'c.py', 'simulated', 0, [], {'all/MRE': 2.0, 'all/recall': 1.0})
@@ -109,13 +119,19 @@ def markdown_table(results: Sequence[RunResult], columns: Sequence[str] = TABLE_
         |---|---|---|---|
         | a | all | 2.000 | 1.000 |
     """
-    rows = [_row(['run', 'subset', *columns]), '|---' * (len(columns) + 2) + '|']
+    names = [column.rsplit('/', 1)[-1] for column in columns]
+    rows = [_row(['run', 'subset', *names]), '|---' * (len(columns) + 2) + '|']
     for result in results:
         for subset in ('structured', 'unstructured', 'all'):
-            values = [result.metrics.get(f'{subset}/{column}') for column in columns]
+            values = [result.metrics.get(_key(column, subset)) for column in columns]
             if any(value is not None for value in values):
                 rows.append(_row([result.name, subset, *map(_cell, values)]))
     return '\n'.join(rows)
+
+
+def _key(column: str, subset: str) -> str:
+    prefix, _, figure = column.rpartition('/')
+    return '/'.join(filter(None, (prefix, subset, figure)))
 
 
 def write_page(folder: Path) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -10,10 +10,35 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from unsct_mmpose.anatomy import NUM_LANDMARKS, relation_set
+from unsct_mmpose.anatomy import NUM_LANDMARKS, RelationSet, relation_set
+from unsct_mmpose.functional.assessment import Assessment, DecisionOptions, assess
+from unsct_mmpose.functional.calibration import Calibration
+from unsct_mmpose.functional.evidence import (
+    Evidence,
+    ReadingOptions,
+    read_evidence,
+    refuse_unreadable_fields,
+)
 from unsct_mmpose.functional.grid import cells_to_pixels, pixels_to_cells
-from unsct_mmpose.functional.heatmap import decode_heatmaps, draw_heatmaps
+from unsct_mmpose.functional.heatmap import draw_heatmaps
 from unsct_mmpose.functional.paf import draw_paf
+from unsct_mmpose.functional.regions import covariances_to_px, interval_scales, region_factors
+
+
+class DecodedLandmarks(NamedTuple):
+    """What decoding gives, for one image or, as lists, for a batch.
+
+    Attributes:
+        keypoints: ``(1, K, 2)`` input pixels.
+        keypoint_scores: ``(1, K)`` heatmap peaks.
+        keypoint_uncertainties: ``(1, K)`` larger is less sure.
+        keypoints_visible: ``(1, K)`` 1 where reported.
+    """
+
+    keypoints: Any
+    keypoint_scores: Any
+    keypoint_uncertainties: Any
+    keypoints_visible: Any
 
 
 @KEYPOINT_CODECS.register_module()
@@ -35,9 +60,24 @@ class HeatmapPAF(BaseKeypointCodec):
         sigma: standard deviation of the Gaussians, cells.
         relations: name of the relation set, ``'full'`` or ``'core'``.
         paf_width: half width of a field, cells.
-        refinement: sub-pixel decoding, ``'dark'``, ``'quadratic'`` or ``'none'``.
-        presence_threshold: report a landmark only when its heatmap's peak reaches this value;
-            ``None`` reports every landmark.
+        refinement: sub-pixel decoding, ``'dark'``, ``'quadratic'``, ``'integral'`` or ``'none'``.
+        evidence: what decides whether a landmark is reported: ``'fused'``, ``'paf'`` (the
+            paper's) or ``'peak'``.
+        entropy: mode of eq. (1) for ``'paf'``: ``'mirror'``, ``'paper'``, ``'surprisal'`` or
+            ``'linear'``.
+        aggregation: how ``'paf'`` gathers a landmark's relations, ``'peel'`` or ``'paper'``.
+        rule: threshold rule of the calibration; ``None`` takes the one that was chosen there.
+        threshold: largest uncertainty that is reported; ``None`` takes the calibration's.
+        candidates: places of each landmark that compete by their fields; 1 takes the peak.
+        coupling: weight of the fields in that competition.
+        samples: samples on a segment.
+        evidence_relations: name of the relations that speak for landmarks, a subset of
+            ``relations``. The fields of the `full` set train the network; the `core` ones decide
+            better, measured.
+
+    ``calibration``, of :class:`unsct_mmpose.functional.calibration.Calibration`, comes with the
+    checkpoint (``tools/calibrate.py``); without one, and without a threshold, every landmark is
+    reported.
     """
 
     auxiliary_encode_keys = {'keypoints_visible_weights'}
@@ -55,7 +95,15 @@ class HeatmapPAF(BaseKeypointCodec):
         relations: str = 'full',
         paf_width: float = 1.0,
         refinement: str = 'dark',
-        presence_threshold: float | None = None,
+        evidence: str = 'fused',
+        entropy: str = 'mirror',
+        aggregation: str = 'peel',
+        rule: str | None = None,
+        threshold: float | None = None,
+        candidates: int = 1,
+        coupling: float = 1.0,
+        samples: int = 16,
+        evidence_relations: str = 'core',
     ) -> None:
         super().__init__()
         self.input_size = tuple(input_size)
@@ -63,8 +111,23 @@ class HeatmapPAF(BaseKeypointCodec):
         self.sigma = sigma
         self.relations = relation_set(relations)
         self.paf_width = paf_width
-        self.refinement = refinement
-        self.presence_threshold = presence_threshold
+        self.reading = ReadingOptions(
+            sigma=sigma,
+            refinement=refinement,
+            candidates=candidates,
+            coupling=coupling,
+            samples=samples,
+        )
+        self.decision = DecisionOptions(
+            evidence=evidence,
+            entropy=entropy,
+            aggregation=aggregation,
+            rule=rule,
+            threshold=threshold,
+        )
+        self.evidence_relations = relation_set(evidence_relations)
+        self._speaking = subset_channels(self.relations, self.evidence_relations)
+        self.calibration: Calibration | None = None
 
     @property
     def num_outputs(self) -> int:
@@ -109,51 +172,99 @@ class HeatmapPAF(BaseKeypointCodec):
             relation_weights=weights[:, pairs[:, 0]] * weights[:, pairs[:, 1]],
         )
 
-    def decode(self, encoded: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Find the landmarks of one image.
+    def decode(self, encoded: Any) -> DecodedLandmarks:
+        """Find the landmarks of one image and decide which of them it shows.
 
         Args:
             encoded: ``(K + 2 L, H, W)`` network output, or the ``(K, H, W)`` heatmaps alone.
 
         Returns:
-            ``(1, K, 2)`` landmarks in input pixels and ``(1, K)`` heatmap peaks.
+            ``keypoints`` ``(1, K, 2)`` in input pixels, ``keypoint_scores`` ``(1, K)`` heatmap
+            peaks, ``keypoint_uncertainties`` ``(1, K)`` and ``keypoints_visible`` ``(1, K)``, 0
+            where a landmark is rejected; it keeps its coordinates.
         """
         maps = torch.as_tensor(encoded)
-        points, scores = self.batch_decode(maps[None] if maps.ndim == 3 else maps)
-        return points[0], scores[0]
+        batch = self.batch_decode(maps[None] if maps.ndim == 3 else maps)
+        return DecodedLandmarks(*(one[0] for one in batch))
 
-    def batch_decode(self, batch_encoded: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Find the landmarks of a batch.
+    def batch_decode(self, batch_encoded: Tensor) -> DecodedLandmarks:
+        """Find the landmarks of a batch and decide which of them each image shows.
 
         Args:
             batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
 
         Returns:
-            For each image ``(1, K, 2)`` landmarks in input pixels and ``(1, K)`` heatmap peaks.
+            As :meth:`decode`, a list for each, one array for each image.
         """
-        heatmaps = batch_encoded[:, :NUM_LANDMARKS].detach().float()
-        points, scores = decode_heatmaps(heatmaps, method=self.refinement)
-        pixels = self._to_pixels(points.cpu().numpy().astype(np.float64))
-        peaks = scores.cpu().numpy()
-        return [one[None] for one in pixels], [one[None] for one in peaks]
+        found = self.read(batch_encoded)
+        columns = ('keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible')
+        return DecodedLandmarks(*([one[name] for one in found] for name in columns))
 
-    def reported(self, scores: np.ndarray) -> np.ndarray:
-        """Decide which landmarks to report, from their heatmap peaks.
+    def read(self, batch_encoded: Tensor) -> list[dict[str, np.ndarray]]:
+        """Read everything from the maps of a batch.
 
         Args:
-            scores: ``(..., K)`` peaks.
+            batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
 
         Returns:
-            ``(..., K)`` float32, 1 where reported and 0 where suppressed.
+            For each image the fields of MMPose's ``pred_instances``, each with a leading 1: those
+            of :meth:`decode` and
+
+            - keypoint_presence ``(1, K)``: P(present), NaN without a calibration
+            - keypoint_covariances ``(1, K, 2, 2)``: of the position, input pixels squared; the
+              moments of the heatmap, scaled to their nominal coverage by the calibration
+            - keypoint_evidences, keypoint_decisions ``(1, K, 3)``: uncertainty and decision of
+              each of peak, paf and fused
+            - keypoint_support ``(1, K)``: relations that speak for the landmark
+            - interval_scales ``(1, M)``: from standard error to half-width of the interval of
+              each clinical measurement; 1.96 without a calibration
+            - image_state ``(1,)``: 0 usual, 1 out of range, 2 no pelvis found
+            - calibrated ``(1,)``: whether there is a calibration
         """
-        if self.presence_threshold is None:
-            return np.ones_like(scores, dtype=np.float32)
-        return (scores >= self.presence_threshold).astype(np.float32)
+        evidence, assessment = self.assess(batch_encoded)
+        calibration = self._calibration_for(batch_encoded)
+        cell_px = np.asarray(self.input_size, float) / np.asarray(self.heatmap_size, float)
+        covariances = covariances_to_px(
+            evidence.covariances.cpu().numpy(), cell_px, region_factors(calibration)
+        )
+        points = self.to_pixels(evidence.points.cpu().numpy().astype(np.float64))
+        columns = prediction_fields(points, covariances, evidence, assessment, calibration)
+        return [
+            {name: values[index, None] for name, values in columns.items()}
+            for index in range(len(covariances))
+        ]
+
+    def assess(self, batch_encoded: Tensor) -> tuple[Evidence, Assessment]:
+        """Gather the evidence of a batch, in cells, and decide.
+
+        Args:
+            batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps,
+                which no calibration applies to.
+        """
+        heatmaps, pafs = batch_encoded[:, :NUM_LANDMARKS], batch_encoded[:, NUM_LANDMARKS:]
+        if pafs.shape[1] == 0:
+            batch, _, height, width = heatmaps.shape
+            pafs = heatmaps.new_zeros(batch, 2 * len(self.relations), height, width)
+        calibration = self._calibration_for(batch_encoded)
+        refuse_unreadable_fields(pafs)
+        pairs = self.evidence_relations.pairs
+        evidence = read_evidence(heatmaps, pafs[:, self._speaking], pairs, self.reading)
+        return evidence, assess(evidence, pairs, self.decision, calibration)
+
+    def _calibration_for(self, batch_encoded: Tensor) -> Calibration | None:
+        """Return the calibration; None for heatmaps alone, which it was not fitted to."""
+        return self.calibration if batch_encoded.shape[1] > NUM_LANDMARKS else None
+
+    def use_all_relations(self) -> None:
+        """Let all relations speak, for studies that choose among them later."""
+        self.evidence_relations = self.relations
+        self._speaking = subset_channels(self.relations, self.relations)
 
     def _to_cells(self, points: np.ndarray) -> np.ndarray:
         return pixels_to_cells(points, self.input_size, self.heatmap_size)
 
-    def _to_pixels(self, points: np.ndarray) -> np.ndarray:
+    def to_pixels(self, points: np.ndarray) -> np.ndarray:
+        """Convert ``(..., 2)`` cells to input pixels."""
         return cells_to_pixels(points, self.input_size, self.heatmap_size)
 
 
@@ -161,3 +272,52 @@ def _inside(points: Tensor, size_wh: tuple[int, int]) -> Tensor:
     """Tell which points fall on the grid, to within half a cell of its border cells' centres."""
     limit = torch.tensor(size_wh, dtype=points.dtype) - 0.5
     return ((points >= -0.5) & (points <= limit)).all(dim=-1)
+
+
+def subset_channels(relations: RelationSet, smaller: RelationSet) -> list[int]:
+    """Return the field channels of a smaller set of relations.
+
+    Raises:
+        ValueError: a relation of the smaller set is not among the others.
+    """
+    position = {pair: index for index, pair in enumerate(relations.pairs)}
+    missing = [pair for pair in smaller.pairs if pair not in position]
+    if missing:
+        raise ValueError(
+            f'{len(missing)} of the {smaller.name!r} relations are not among the '
+            f'{relations.name!r} ones: set evidence_relations={relations.name!r}'
+        )
+    return [2 * position[pair] + axis for pair in smaller.pairs for axis in (0, 1)]
+
+
+def prediction_fields(
+    points: np.ndarray,
+    covariances: np.ndarray,
+    evidence: Evidence,
+    assessment: Assessment,
+    calibration: Calibration | None,
+) -> dict[str, np.ndarray]:
+    """Return the fields of ``pred_instances``, one row for each image.
+
+    Args:
+        points: ``(B, K, 2)`` landmarks.
+        covariances: ``(B, K, 2, 2)`` of their positions, in the square of the same unit.
+        evidence: what the maps say.
+        assessment: what was decided.
+        calibration: what decided, if anything.
+    """
+    count = len(points)
+    return dict(
+        keypoints=points,
+        keypoint_scores=evidence.peak.cpu().numpy(),
+        keypoint_uncertainties=assessment.uncertainties.cpu().numpy(),
+        keypoints_visible=assessment.kept.float().cpu().numpy(),
+        keypoint_presence=assessment.presence.cpu().numpy(),
+        keypoint_covariances=covariances,
+        keypoint_evidences=assessment.evidence_uncertainties.cpu().numpy(),
+        keypoint_decisions=assessment.decisions.cpu().numpy(),
+        keypoint_support=evidence.support.cpu().numpy(),
+        interval_scales=np.tile(interval_scales(calibration), (count, 1)),
+        image_state=assessment.image_state.cpu().numpy(),
+        calibrated=np.full(count, calibration is not None),
+    )

@@ -1,5 +1,15 @@
 """Metrics of MMPose."""
 
+from .tha_clinical_metric import THAClinicalMetric
 from .tha_landmark_metric import THALandmarkMetric
+from .tha_paper_metric import THAPaperMetric
+from .tha_presence_metric import THAPresenceMetric
+from .tha_set_error_metric import THASetErrorMetric
 
-__all__ = ['THALandmarkMetric']
+__all__ = [
+    'THAClinicalMetric',
+    'THALandmarkMetric',
+    'THAPaperMetric',
+    'THAPresenceMetric',
+    'THASetErrorMetric',
+]

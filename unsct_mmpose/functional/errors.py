@@ -244,6 +244,65 @@ def mean_set_error(
     return float(scored.mean()) if scored.size else float('nan')
 
 
+def localisation_recall_precision(
+    errors: ArrayLike, present: ArrayLike, kept: ArrayLike, cutoff: float = 20.0
+) -> float:
+    """Return the LRP error of all landmarks together, or NaN when none is present or reported.
+
+    Oksuz et al. 2018, for landmarks with names: ``(sum over TP of e / c + |FN| + |FP|) / (|TP| +
+    |FN| + |FP|)``, a true positive being present, reported and within c. As there, a report that
+    is further off than c counts twice: it is a false positive, and its landmark is missed.
+
+    Args:
+        errors: ``(N, K)`` errors, mm; read where a landmark is present and kept.
+        present: ``(N, K)`` bool, in the ground truth.
+        kept: ``(N, K)`` bool, reported.
+        cutoff: c, mm.
+
+    Returns:
+        0 (all found in place, nothing else reported) to 1 (nothing found, as by silence).
+
+    Raises:
+        ValueError: shapes disagree, the cutoff is not positive, or an error that is read is not
+            finite.
+
+    Example:
+        >>> localisation_recall_precision([[5.0, 50.0]], [[True, True]], [[True, True]], 20.0)
+        0.75
+    """
+    if not cutoff > 0:
+        raise ValueError(f'cutoff must be positive, got {cutoff}')
+    present, kept = _pair_of_masks(present, kept)
+    both = _masked(errors, present & kept)
+    found = both[both <= cutoff]
+    missed = int(present.sum()) - found.size
+    invented = int(kept.sum()) - found.size
+    total = found.size + missed + invented
+    return float((found.sum() / cutoff + missed + invented) / total) if total else float('nan')
+
+
+def recovered_error(keep_all: float, ours: float, oracle: float) -> float:
+    """Return how much of the avoidable error a decision avoids.
+
+    ``(keep_all - ours) / (keep_all - oracle)``: 0 for reporting everything, 1 for reporting
+    exactly what is present, negative for doing harm.
+
+    Args:
+        keep_all: an error, such as :func:`mean_set_error`, when every landmark is reported.
+        ours: the same error for the decision to be judged.
+        oracle: the same error when exactly the present landmarks are reported.
+
+    Returns:
+        The share, NaN when nothing was avoidable or an error is NaN.
+
+    Example:
+        >>> recovered_error(10.0, 6.0, 5.0)
+        0.8
+    """
+    avoidable = keep_all - oracle
+    return (keep_all - ours) / avoidable if avoidable > 0 else float('nan')
+
+
 def reference_distances_mm(
     true: ArrayLike, present: ArrayLike, spacing_xy_mm: ArrayLike, magnification: ArrayLike = 1.0
 ) -> Floats:

@@ -10,7 +10,9 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-METHODS = ('dark', 'quadratic', 'none')
+from .moments import local_moments
+
+METHODS = ('dark', 'quadratic', 'integral', 'none')
 _FLOOR = 1e-4
 _MAX_STEP = 1.0
 
@@ -103,7 +105,7 @@ def find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     maps = _wide(heatmaps)
     width = maps.shape[-1]
     scores, index = maps.flatten(2).max(dim=-1)
-    _refuse_unreadable(scores)
+    refuse_unreadable(scores)
     rows = torch.div(index, width, rounding_mode='floor')
     return torch.stack((index - rows * width, rows), dim=-1).to(maps.dtype), scores
 
@@ -115,7 +117,8 @@ def refine_peaks(
 
     ``'dark'`` takes the step ``-H^-1 g`` on the logarithm of the blurred map, which is exact on a
     Gaussian (Zhang et al., "Distribution-aware coordinate representation", CVPR 2020, eq. 9).
-    ``'quadratic'`` fits a parabola to the logarithm along each axis, unblurred. Either reads the
+    ``'quadratic'`` fits a parabola to the logarithm along each axis, unblurred; ``'integral'``
+    takes the mean of the map near the peak (Sun et al., ECCV 2018). The first two read the
     three cells nearest to the peak along each axis, so that a peak on the border is read from
     the inside. A peak stays where it is when the surface is not a dome there; it moves by one
     cell at most and no more than half a cell off the map.
@@ -124,8 +127,9 @@ def refine_peaks(
         heatmaps: ``(B, K, H, W)``, any size; values below a small fraction of the peak count
             as that fraction.
         peaks: ``(B, K, 2)`` from :func:`find_peaks`, cells.
-        method: ``'dark'``, ``'quadratic'`` or ``'none'``.
-        blur: standard deviation of the blur of ``'dark'``, cells; 0 switches it off.
+        method: ``'dark'``, ``'quadratic'``, ``'integral'`` or ``'none'``.
+        blur: standard deviation of the blur of ``'dark'``, cells; 0 switches it off. Also that of
+            the Gaussians that ``'integral'`` expects.
 
     Returns:
         ``(B, K, 2)`` points, cells.
@@ -140,6 +144,8 @@ def refine_peaks(
     if method == 'none':
         return peaks
     maps = _wide(heatmaps)
+    if method == 'integral':
+        return local_moments(maps, peaks, blur).mean
     height, width = maps.shape[-2:]
     limit = peaks.new_tensor([width - 1, height - 1])
     usable = limit >= 2
@@ -257,7 +263,15 @@ def _wide(tensor: Tensor) -> Tensor:
     return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
-def _refuse_unreadable(scores: Tensor) -> None:
+def refuse_unreadable(scores: Tensor) -> None:
+    """Refuse peaks that are NaN or infinite.
+
+    Args:
+        scores: ``(B, K)`` peak values.
+
+    Raises:
+        ValueError: one of them is not finite; the message names it.
+    """
     bad = ~torch.isfinite(scores)
     if bad.any():
         image, landmark = bad.nonzero()[0].tolist()

@@ -107,27 +107,55 @@ def segment_alignment(
     """
     field, points = _wide(field), _wide(points)
     pairs = _pairs(relations, points)
+    ends = points[:, pairs].unsqueeze(-2)
+    return candidate_alignment(field, ends[:, :, 0], ends[:, :, 1], samples)[..., 0, 0]
+
+
+def candidate_alignment(field: Tensor, tails: Tensor, heads: Tensor, samples: int = 16) -> Tensor:
+    """Project the field on the segments between candidate ends: paper eq. (3) for each pair.
+
+    Args:
+        field: ``(B, 2 L, H, W)``.
+        tails: ``(B, L, M, 2)`` candidates for the tail of each relation, cells.
+        heads: ``(B, L, N, 2)`` candidates for its head, cells.
+        samples: S, number of samples on a segment, at least 2.
+
+    Returns:
+        ``(B, L, M, N)`` mean projections, as :func:`segment_alignment` gives them.
+
+    Raises:
+        ValueError: shapes disagree or there are fewer than 2 samples.
+
+    Example:
+        >>> points = torch.tensor([[[1.0, 2.0], [5.0, 2.0]]])
+        >>> field = draw_paf(points, torch.ones(1, 2, dtype=torch.bool), [(0, 1)], (5, 7))
+        >>> heads = torch.tensor([[[[5.0, 2.0], [1.0, 2.0]]]])
+        >>> candidate_alignment(field, points[:, None, :1], heads).tolist()
+        [[[[1.0, 0.0]]]]
+    """
+    field, tails, heads = _wide(field), _wide(tails), _wide(heads)
     batch, channels, height, width = field.shape
+    number = tails.shape[1]
     if samples < 2:
         raise ValueError(f'a segment needs a sample at both ends at least, got {samples}')
-    if channels != 2 * len(pairs):
-        raise ValueError(f'{len(pairs)} relations need {2 * len(pairs)} channels, got {channels}')
-    tail, head = points[:, pairs[:, 0]], points[:, pairs[:, 1]]
+    if channels != 2 * number:
+        raise ValueError(f'{number} relations need {2 * number} channels, got {channels}')
+    tail, head = torch.broadcast_tensors(tails[:, :, :, None], heads[:, :, None])
     unit, length = _directions(tail, head)
-    steps = torch.linspace(0, 1, samples, dtype=points.dtype, device=points.device)[:, None]
-    where = tail[:, :, None] + steps * (head - tail)[:, :, None]
+    steps = torch.linspace(0, 1, samples, dtype=tail.dtype, device=tail.device)[:, None]
+    where = tail[..., None, :] + steps * (head - tail)[..., None, :]
     # With align_corners=False this grid puts cell centres at whole numbers, on any size >= 1.
     grid = torch.stack(
         ((2 * where[..., 0] + 1) / width - 1, (2 * where[..., 1] + 1) / height - 1), dim=-1
     )
     sampled = F.grid_sample(
         field.reshape(-1, 2, height, width),
-        grid.to(field.dtype).reshape(-1, 1, samples, 2),
+        grid.to(field.dtype).reshape(batch * number, -1, samples, 2),
         mode='bilinear',
         padding_mode='zeros',
         align_corners=False,
     )
-    mean = sampled.mean(dim=(2, 3)).reshape(batch, -1, 2)
+    mean = sampled.mean(dim=-1).transpose(1, 2).reshape(unit.shape)
     valid = (length > 0) & _on_map(tail, height, width) & _on_map(head, height, width)
     return torch.where(valid, (mean * unit).sum(dim=-1), torch.zeros_like(length))
 
@@ -218,7 +246,7 @@ def _pairs(relations: Relations, points: Tensor) -> Tensor:
 
 
 def _directions(tail: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
-    """Return unit vectors and lengths of ``(B, L, 2)`` segments; both 0 where ends coincide."""
+    """Return unit vectors and lengths of ``(..., 2)`` segments; both 0 where ends coincide."""
     delta = head - tail
     squared = delta.square().sum(dim=-1)
     long = squared > MIN_LENGTH**2

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from mmengine.structures import InstanceData, PixelData
 from mmpose.models.heads.heatmap_heads.heatmap_head import HeatmapHead
 from mmpose.registry import MODELS
+from mmpose.structures import PoseDataSample
 from mmpose.utils.typing import (
     ConfigType,
     Features,
@@ -19,9 +21,14 @@ from mmpose.utils.typing import (
 from torch import Tensor
 
 from unsct_mmpose.anatomy import FLIP_INDICES, NUM_LANDMARKS, relation_set
+from unsct_mmpose.functional.calibration import (
+    CALIBRATION_KEY,
+    unpack_calibration,
+)
 from unsct_mmpose.functional.grid import coarsen_heatmaps
 from unsct_mmpose.functional.heatmap import flip_heatmaps
 from unsct_mmpose.functional.paf import flip_paf
+from unsct_mmpose.functional.regions import covariances_to_px
 
 
 @MODELS.register_module()
@@ -91,16 +98,20 @@ class HeatmapPAFHead(HeatmapHead):
             test_cfg: ``flip_test`` averages both; ``output_heatmaps`` returns the maps too.
 
         Returns:
-            One ``InstanceData`` for each image, and with ``output_heatmaps`` one ``PixelData``
-            with ``heatmaps`` ``(K, H, W)`` and ``pafs`` ``(2 L, H, W)``.
+            One ``InstanceData`` for each image: the fields of :meth:`HeatmapPAF.read`, with
+            keypoints in input pixels, which the pose estimator maps back to the image, and
+            covariances in image pixels squared. With ``output_heatmaps`` also one ``PixelData``
+            for each, with ``heatmaps`` ``(K, H, W)`` and ``pafs`` ``(2 L, H, W)``.
         """
         test_cfg = test_cfg or {}
         if test_cfg.get('flip_test', False):
             direct, mirrored = feats
-            maps = (self.forward(direct) + self._unflip(self.forward(mirrored))) * 0.5
+            maps = self.flip_average(direct, mirrored)
         else:
             maps = self.forward(feats)
         preds = self.decode(maps)
+        for pred, sample in zip(preds, batch_data_samples or [], strict=False):
+            _scale_to_image(pred, sample)
         if not test_cfg.get('output_heatmaps', False):
             return preds
         fields = [
@@ -109,6 +120,18 @@ class HeatmapPAFHead(HeatmapHead):
         ]
         return preds, fields
 
+    def flip_average(self, direct: Features, mirrored: Features) -> Tensor:
+        """Average the maps of images and of their mirror images.
+
+        Args:
+            direct: feature maps of the images.
+            mirrored: feature maps of the mirrored images.
+
+        Returns:
+            ``(B, K + 2 L, H, W)``; heatmaps and fields are mirrored back, each by its own rule.
+        """
+        return (self.forward(direct) + self._unflip(self.forward(mirrored))) * 0.5
+
     def decode(self, batch_outputs: Tensor) -> InstanceList:
         """Turn network outputs into instances.
 
@@ -116,20 +139,11 @@ class HeatmapPAFHead(HeatmapHead):
             batch_outputs: ``(B, K + 2 L, H, W)``.
 
         Returns:
-            For each image ``keypoints`` ``(1, K, 2)`` in input pixels, ``keypoint_scores``
-            ``(1, K)`` and ``keypoints_visible`` ``(1, K)``, 1 where a landmark is reported.
+            For each image the fields of :meth:`HeatmapPAF.read`, in input pixels.
         """
         if self.decoder is None:
             raise RuntimeError('HeatmapPAFHead has no decoder; set head=dict(decoder=codec)')
-        keypoints, scores = self.decoder.batch_decode(batch_outputs)
-        return [
-            InstanceData(
-                keypoints=points,
-                keypoint_scores=peaks,
-                keypoints_visible=self.decoder.reported(peaks),
-            )
-            for points, peaks in zip(keypoints, scores, strict=True)
-        ]
+        return [InstanceData(**one) for one in self.decoder.read(batch_outputs)]
 
     def loss(
         self,
@@ -144,6 +158,8 @@ class HeatmapPAFHead(HeatmapHead):
             batch_data_samples: the batch's data samples with their targets.
             train_cfg: unused.
         """
+        if self.decoder is not None:
+            self.decoder.calibration = None  # it belongs to the weights that are about to change
         samples = batch_data_samples
         heatmaps = torch.stack([one.gt_fields.heatmaps for one in samples])
         pafs = torch.stack([one.gt_fields.pafs for one in samples])
@@ -157,6 +173,13 @@ class HeatmapPAFHead(HeatmapHead):
         if self.intermediate_weight > 0:
             losses['loss_intermediate'] = self._intermediate_loss(feats[:-1], heatmaps, weights)
         return losses
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        """Take the calibration out of a checkpoint, where ``tools/calibrate.py`` put it."""
+        packed = state_dict.pop(prefix + CALIBRATION_KEY, None)
+        if self.decoder is not None:
+            self.decoder.calibration = None if packed is None else unpack_calibration(packed)
+        super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _intermediate_loss(
         self, coarse: Sequence[Tensor], heatmaps: Tensor, weights: Tensor
@@ -182,3 +205,11 @@ class HeatmapPAFHead(HeatmapHead):
         relations = self.relations
         flipped = flip_paf(pafs, relations.flip_indices, relations.is_cross)
         return torch.cat([flip_heatmaps(heatmaps, FLIP_INDICES), flipped], dim=1)
+
+
+def _scale_to_image(pred: InstanceData, sample: PoseDataSample) -> None:
+    """Turn covariances from input pixels squared into image pixels squared."""
+    size, scale = sample.metainfo.get('input_size'), sample.metainfo.get('input_scale')
+    if size is not None and scale is not None:
+        pixel = np.asarray(scale, float).reshape(-1) / np.asarray(size, float)
+        pred.keypoint_covariances = covariances_to_px(pred.keypoint_covariances, pixel)

@@ -1,0 +1,136 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmpose.apis import init_model
+from mmpose.registry import MODELS
+
+from unsct_mmpose.anatomy import LANDMARK_NAMES
+from unsct_mmpose.apis.calibrate import (
+    META_KEY,
+    CalibrationRequest,
+    calibrate,
+    calibration_path,
+    weights_hash,
+)
+from unsct_mmpose.apis.evidence import (
+    build_dataset,
+    collect_evidence,
+    load_table,
+    save_table,
+)
+
+CONFIG = """
+_base_ = '{base}'
+codec = dict(input_size=(64, 64), heatmap_size=(16, 16))
+model = dict(head=dict(decoder=dict(input_size=(64, 64), heatmap_size=(16, 16))))
+val_pipeline = [
+    dict(type='LoadRadiograph'),
+    dict(type='GetBBoxCenterScale', padding=1.0),
+    dict(type='RadiographAffine', input_size=(64, 64)),
+    dict(type='PackPoseInputs'),
+]
+val_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
+"""
+
+
+@pytest.fixture
+def trained(tiny_set, request):
+    """A config, and a checkpoint of random weights, beside images that lack some landmarks."""
+    base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
+    config = tiny_set / 'config.py'
+    config.write_text(CONFIG.format(base=base.as_posix(), root=tiny_set.as_posix()))
+    content = json.loads((tiny_set / 'val.json').read_text())
+    for image, annotation in zip(content['images'], content['annotations'], strict=True):
+        hidden = [3, 14, 20]
+        image['absent'] = [LANDMARK_NAMES[index] for index in hidden]
+        image.update(file_name=f'../{image["file_name"]}', subset='unstructured')
+        for index in hidden:
+            annotation['keypoints'][3 * index : 3 * index + 3] = [0, 0, 0]
+        annotation['num_keypoints'] = 21
+    (tiny_set / 'val.json').write_text(json.dumps(content))
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(config).model)
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=1)), tiny_set / 'model.pth')
+    return config, tiny_set / 'model.pth'
+
+
+def test_a_calibrated_checkpoint_decides_and_keeps_its_weights(trained):
+    config, checkpoint = trained
+    before = checkpoint.read_bytes()
+    out = checkpoint.with_name('calibrated.pth')
+    calibration, figures, written = calibrate(CalibrationRequest(config, checkpoint, out))
+    assert written == out
+    assert checkpoint.read_bytes() == before
+    content = torch.load(out, weights_only=True)
+    assert content['meta'][META_KEY] == json.loads(calibration_path(out).read_text())
+    assert content['meta']['epoch'] == 1
+    assert content['meta'][META_KEY]['provenance']['absent_landmarks'] == 6
+    plain, calibrated = (
+        init_model(str(config), str(path), device='cpu') for path in (checkpoint, out)
+    )
+    assert plain.head.decoder.calibration is None
+    assert calibrated.head.decoder.calibration == calibration
+    assert weights_hash(plain.state_dict()) == weights_hash(calibrated.state_dict())
+    assert calibration.provenance['weights_sha256'] == weights_hash(plain.state_dict())
+    assert figures['set_error/all/suppress_all/E_20'] == pytest.approx(20)
+
+
+def test_a_failed_write_leaves_the_checkpoint_as_it_was(trained, monkeypatch):
+    config, checkpoint = trained
+    before = checkpoint.read_bytes()
+
+    def full(*_, **__):
+        raise OSError('no space left on device')
+
+    monkeypatch.setattr(torch, 'save', full)
+    with pytest.raises(OSError, match='no space'):
+        calibrate(CalibrationRequest(config, checkpoint))
+    assert checkpoint.read_bytes() == before
+
+
+def test_images_without_absent_landmarks_are_refused_with_the_cure(trained):
+    config, checkpoint = trained
+    path = checkpoint.parent / 'val.json'
+    content = json.loads(path.read_text())
+    for image in content['images']:
+        image.update(absent=[], subset='structured')
+    path.write_text(json.dumps(content))
+    with pytest.raises(ValueError, match='calibrate on images that lack some landmarks'):
+        calibrate(CalibrationRequest(config, checkpoint))
+
+
+def test_a_table_is_read_back_as_it_was_written(trained, tmp_path):
+    config, checkpoint = trained
+    model = init_model(str(config), str(checkpoint), device='cpu')
+    dataset = build_dataset(model.cfg, 'val', None, None)
+    table = collect_evidence(model, dataset, batch_size=1, progress=False)
+    save_table(tmp_path / 'table.npz', table)
+    again = load_table(tmp_path / 'table.npz')
+    assert again.files.tolist() == table.files.tolist()
+    np.testing.assert_array_equal(again.points_px, table.points_px)
+    torch.testing.assert_close(again.evidence.peak, table.evidence.peak)
+
+
+def test_the_table_agrees_with_what_the_model_itself_predicts(trained):
+    config, checkpoint = trained
+    model = init_model(str(config), str(checkpoint), device='cpu')
+    dataset = build_dataset(model.cfg, 'val', None, None)
+    table = collect_evidence(model, dataset, progress=False)
+    batch = dict(
+        inputs=[one['inputs'] for one in dataset],
+        data_samples=[one['data_samples'] for one in dataset],
+    )
+    with torch.no_grad():
+        predicted = model.test_step(batch)
+    for row, sample in enumerate(predicted):
+        found = sample.pred_instances
+        np.testing.assert_allclose(found.keypoints[0], table.points_px[row], atol=1e-3)
+        np.testing.assert_allclose(
+            found.keypoint_covariances[0], table.covariances_px[row], rtol=1e-4
+        )

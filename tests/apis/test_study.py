@@ -1,0 +1,141 @@
+import math
+import re
+from dataclasses import fields
+
+import numpy as np
+import pytest
+import torch
+
+from unsct_mmpose.anatomy import relation_set
+from unsct_mmpose.apis.study import (
+    StudyResult,
+    ablate,
+    judge,
+    read_study,
+    restrict_relations,
+    write_study,
+)
+from unsct_mmpose.apis.study_page import render_study_page
+from unsct_mmpose.functional.assessment import DecisionOptions
+from unsct_mmpose.functional.calibration_fit import EvidenceTable, FitOptions
+from unsct_mmpose.functional.evidence import Evidence, ReadingOptions, read_evidence
+from unsct_mmpose.functional.heatmap import draw_heatmaps
+from unsct_mmpose.functional.paf import draw_paf
+
+FULL = relation_set('full')
+
+
+@pytest.fixture(scope='module')
+def table():
+    """Twelve images of four patients, maps drawn from their landmarks, faint where absent."""
+    rng = np.random.default_rng(0)
+    count = 12
+    true = rng.uniform(6, 26, (count, 24, 2))
+    present = rng.random((count, 24)) > 0.15
+    present[::3] = True
+    seen = torch.from_numpy(present)
+    points = torch.from_numpy(true + rng.normal(0, 0.3, true.shape))
+    shown = torch.ones_like(seen)
+    strength = torch.where(seen, 0.9, 0.25) + torch.from_numpy(rng.normal(0, 0.1, seen.shape))
+    heatmaps = draw_heatmaps(points, shown, (32, 32), 1.5) * strength[..., None, None]
+    fields_ = draw_paf(points, seen, FULL.pairs, (32, 32)) * 0.6
+    evidence = read_evidence(heatmaps, fields_, FULL.pairs, ReadingOptions(sigma=1.5))
+    return EvidenceTable(
+        evidence=evidence,
+        points_px=evidence.points.numpy().astype(float) * 8,
+        covariances_px=evidence.covariances.numpy().astype(float) * 64,
+        true_px=true * 8,
+        present=present,
+        labelled=np.ones((count, 24), bool),
+        spacing_xy_mm=np.full((count, 2), 0.7),
+        magnification=np.ones(count),
+        patients=np.array([f'p{index % 4}' for index in range(count)]),
+        subsets=np.where(present.all(axis=1), 'structured', 'unstructured'),
+        files=np.array([f'{index}.dcm' for index in range(count)]),
+    )
+
+
+@pytest.fixture(scope='module')
+def figures(table):
+    return judge(
+        table, FULL, DecisionOptions(), calibration_table=None, fit=FitOptions(), bootstrap=20
+    )
+
+
+def test_ours_lies_between_keeping_all_and_the_oracle(figures):
+    keep, ours, oracle = (
+        figures[f'set_error/unstructured/{name}E_20'] for name in ('keep_all/', '', 'oracle/')
+    )
+    assert oracle <= ours < keep
+    assert figures['set_error/unstructured/recovered_E_20'] == pytest.approx(
+        (keep - ours) / (keep - oracle)
+    )
+    assert figures['set_error/all/suppress_all/E_20'] == pytest.approx(20)
+
+
+def test_every_rule_and_every_image_is_counted(figures, table):
+    assert {key.split('/')[1] for key in figures if key.startswith('rule/')} == {
+        'equal_cost', 'recall', 'youden', 'conformal'
+    }  # fmt: skip
+    states = sum(value for key, value in figures.items() if key.startswith('image/'))
+    assert states == len(table)
+
+
+def test_the_smaller_relation_set_is_read_from_the_same_fields(table):
+    smaller, core = restrict_relations(table, FULL, 'core')
+    assert core.name == 'core'
+    position = {pair: index for index, pair in enumerate(FULL.pairs)}
+    for index, pair in enumerate(core.pairs):
+        torch.testing.assert_close(
+            smaller.evidence.relation_alignment[:, index],
+            table.evidence.relation_alignment[:, position[pair]],
+        )
+    assert smaller.evidence.support.max() <= table.evidence.support.max()
+
+
+def test_an_ablation_has_a_row_for_every_variant(table):
+    rows = ablate(table, FULL, calibration_table=None, fit=FitOptions())
+    paf = [row for row in rows if row['evidence'] == 'paf']
+    assert len(paf) == 2 * 2 * 4
+    assert {row['relations'] for row in rows} == {'full', 'core'}
+    assert all(0 <= row['recall'] <= 1 for row in rows)
+    monotone = {
+        row['auroc']
+        for row in paf
+        if row['relations'] == 'full'
+        and row['aggregation'] == 'paper'
+        and row['entropy'] in ('mirror', 'linear')
+    }
+    assert max(monotone) - min(monotone) < 1e-3, 'monotone entropies rank alike'
+
+
+def test_a_result_is_read_back_and_shown(figures, tmp_path):
+    result = StudyResult('set-val_s3', 'main', 'all', 'simulated', 'cross-fitted', 3, figures)
+    folder = tmp_path / 'uncertainty'
+    write_study(folder / 'a.json', result)
+    again = read_study(folder / 'a.json')
+    assert again.name == result.name
+    page = render_study_page(tmp_path)
+    ours = figures['set_error/unstructured/fused/E_20']
+    assert f'| {ours:.3f} [' in page
+    assert 'simulated' in page
+    assert not re.search(r'\bnan\b', page)
+
+
+def test_what_is_no_result_file_is_named(tmp_path):
+    (tmp_path / 'b.json').write_text('{"name": 1}')
+    with pytest.raises(ValueError, match=r'b\.json: not a study'):
+        read_study(tmp_path / 'b.json')
+
+
+def test_nan_is_written_as_null(tmp_path):
+    result = StudyResult('x', 'main', 'm', 'd', 'c', 0, dict(value=math.nan))
+    write_study(tmp_path / 'c.json', result)
+    assert read_study(tmp_path / 'c.json').figures['value'] is None
+
+
+def test_evidence_has_one_row_for_each_image(table):
+    part = table.take(np.arange(3))
+    assert len(part) == 3
+    for one in fields(Evidence):
+        assert len(getattr(part.evidence, one.name)) == 3

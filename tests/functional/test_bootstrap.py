@@ -1,0 +1,167 @@
+import math
+
+import numpy as np
+import pytest
+
+from unsct_mmpose.functional.bootstrap import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    paired_difference,
+)
+
+
+def mean(table):
+    return float(np.mean(table['e'])) if len(table['e']) else math.nan
+
+
+def case(seed=0, patients=30, images=4, spread=3.0):
+    """Errors of some images of each patient, who share a patient effect."""
+    rng = np.random.default_rng(seed)
+    effect = rng.normal(10, spread, patients)
+    return (
+        {'e': (effect[:, None] + rng.normal(0, 0.5, (patients, images))).ravel()},
+        np.repeat([f'p{index}' for index in range(patients)], images),
+    )
+
+
+def test_the_same_seed_gives_the_same_interval():
+    table, patients = case()
+    one = bootstrap_interval(table, mean, patients, 200, seed=3)
+    assert one == bootstrap_interval(table, mean, patients, 200, seed=3)
+    assert one == bootstrap_interval(table, mean, patients, 200, seed=np.random.default_rng(3))
+    assert one != bootstrap_interval(table, mean, patients, 200, seed=4)
+
+
+def test_the_value_is_that_of_the_data_and_lies_inside():
+    table, patients = case()
+    found = bootstrap_interval(table, mean, patients, 300)
+    assert found.value == mean(table)
+    assert found.low < found.value < found.high
+
+
+def test_the_order_of_the_images_does_not_matter():
+    table, patients = case()
+    order = np.random.default_rng(1).permutation(len(patients))
+    mixed = bootstrap_interval({'e': table['e'][order]}, mean, patients[order], 100)
+    assert mixed == pytest.approx(bootstrap_interval(table, mean, patients, 100))
+
+
+def test_whole_patients_are_drawn():
+    table = {'e': np.array([1.0, 3.0, 10.0, 20.0]), 'who': np.array(['a', 'a', 'b', 'b'])}
+
+    def both_or_none(rows):
+        for who, values in (('a', [1.0, 3.0]), ('b', [10.0, 20.0])):
+            found = rows['e'][rows['who'] == who]
+            assert sorted(found) == sorted(values * (len(found) // 2))
+        assert len(rows['e']) == 4
+        return mean(rows)
+
+    found = bootstrap_interval(table, both_or_none, table['who'], 200)
+    assert found == (8.5, 2.0, 15.0)
+
+
+def test_images_of_one_patient_are_not_independent():
+    table, patients = case()
+    by_patient = bootstrap_interval(table, mean, patients, 500)
+    by_image = bootstrap_interval(table, mean, np.arange(len(patients)), 500)
+    assert by_patient.high - by_patient.low > 1.5 * (by_image.high - by_image.low)
+
+
+def test_the_interval_has_the_width_of_theory():
+    table, patients = case(patients=200, images=1)
+    found = bootstrap_interval(table, mean, patients, 2000)
+    half = 1.96 * table['e'].std(ddof=1) / math.sqrt(200)
+    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.08)
+    narrow = bootstrap_interval(table, mean, patients, 2000, confidence=0.5)
+    assert (narrow.high - narrow.low) / 2 == pytest.approx(half * 0.6745 / 1.96, rel=0.1)
+
+
+def test_the_interval_holds_the_truth_as_often_as_it_says():
+    held = 0
+    for seed in range(200):
+        table, patients = case(seed, patients=40, images=2)
+        found = bootstrap_interval(table, mean, patients, 150)
+        held += found.low <= 10 <= found.high
+    assert held / 200 == pytest.approx(0.94, abs=0.05)
+
+
+def test_many_figures_share_their_resamples():
+    table, patients = case()
+    found = bootstrap_intervals(
+        table, lambda rows: {'mean': mean(rows), 'twice': 2 * mean(rows)}, patients, 100
+    )
+    assert list(found) == ['mean', 'twice']
+    assert found['mean'] == bootstrap_interval(table, mean, patients, 100)
+    assert found['twice'] == pytest.approx(tuple(2 * number for number in found['mean']))
+
+
+@pytest.mark.parametrize('count', [0, 1, 5])
+def test_one_patient_has_no_interval(count):
+    table = {'e': np.arange(float(count))}
+    found = bootstrap_interval(table, mean, np.zeros(count), 50)
+    assert found.value == pytest.approx(mean(table), nan_ok=True)
+    assert math.isnan(found.low) and math.isnan(found.high)
+
+
+def test_undefined_resamples_are_left_out_unless_they_are_most():
+    table, patients = {'e': np.arange(10.0)}, np.arange(10)
+
+    def needs(least):
+        return lambda rows: mean(rows) if (rows['e'] == 0).sum() >= least else math.nan
+
+    often, seldom = (bootstrap_interval(table, needs(n), patients, 400) for n in (1, 2))
+    assert often.low < 4.5 < often.high  # a patient is drawn with probability 0.65
+    assert math.isnan(seldom.low) and math.isnan(seldom.high)
+
+
+def test_a_statistic_may_change_its_rows_but_not_the_table():
+    table, patients = case()
+    before = table['e'].copy()
+
+    def careless(rows):
+        found = mean(rows)
+        if rows is not table:
+            rows['e'][:] = 0
+        return found
+
+    assert bootstrap_interval(table, careless, patients, 20).low > 0
+    np.testing.assert_array_equal(table['e'], before)
+
+
+# Paired
+
+
+def test_a_paired_difference_is_sharper_than_two_intervals():
+    table, patients = case()
+    better = {'e': table['e'] - 0.3 + np.random.default_rng(7).normal(0, 0.05, len(patients))}
+    found = paired_difference(table, better, mean, patients, 300)
+    assert found.value == pytest.approx(mean(table) - mean(better))
+    assert 0 < found.low < found.value < found.high
+    alone = [bootstrap_interval(one, mean, patients, 300) for one in (table, better)]
+    assert alone[0].low < alone[1].high  # unpaired, the two look alike
+
+
+def test_a_method_does_not_differ_from_itself():
+    table, patients = case()
+    assert paired_difference(table, table, mean, patients, 50) == (0.0, 0.0, 0.0)
+
+
+def test_changing_places_mirrors_the_difference():
+    table, patients = case()
+    other = {'e': np.random.default_rng(7).permutation(table['e'])}
+    one = paired_difference(table, other, mean, patients, 100)
+    mirrored = paired_difference(other, table, mean, patients, 100)
+    assert mirrored == pytest.approx((-one.value, -one.high, -one.low))
+
+
+def test_rows_and_settings_must_make_sense():
+    table, patients = case()
+    for wrong in (patients[:-1], np.stack([patients] * 2)):
+        with pytest.raises(ValueError, match='disagree'):
+            bootstrap_interval(table, mean, wrong)
+        with pytest.raises(ValueError, match='disagree'):
+            paired_difference({'e': np.zeros(len(wrong))}, table, mean, wrong)
+    with pytest.raises(ValueError, match='resamples must be positive'):
+        bootstrap_interval(table, mean, patients, 0)
+    with pytest.raises(ValueError, match='confidence must lie'):
+        bootstrap_interval(table, mean, patients, confidence=95)

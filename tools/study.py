@@ -1,0 +1,123 @@
+"""Study uncertainty: read a model's maps once (`collect`), judge (`judge`), compare (`ablate`)."""
+
+import argparse
+import shlex
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    commands = parser.add_subparsers(dest='command', required=True)
+    collect = commands.add_parser('collect', help='run a model over images, keep its evidence')
+    collect.add_argument('config', type=Path)
+    collect.add_argument('checkpoint', type=Path)
+    collect.add_argument('--data', type=Path, required=True, help='folder of the data')
+    collect.add_argument('--ann-file', required=True, help='annotation file in it')
+    collect.add_argument('--out', type=Path, required=True, help='npz file to write')
+    collect.add_argument('--candidates', type=int, help='places that compete for a landmark')
+    collect.add_argument('--coupling', type=float, help='weight of the fields in that')
+    collect.add_argument('--refinement', help='sub-pixel method')
+    collect.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
+    for name, words in (
+        ('judge', 'decisions beside their baselines, with confidence intervals by patient'),
+        ('ablate', 'entropy modes, aggregations, relation sets and features'),
+    ):
+        command = commands.add_parser(name, help=words)
+        command.add_argument('table', type=Path, help='npz file of the images to judge on')
+        command.add_argument(
+            '--calibrate-on', type=Path, metavar='NPZ',
+            help='images that thresholds come from (default: the same); patients in both are '
+            'judged by thresholds from all others',
+        )  # fmt: skip
+        command.add_argument('--relations', default='full', help="the model's relation set")
+        command.add_argument('--name', required=True, help='short name of the result')
+        command.add_argument('--model', required=True, help='what the model was trained on')
+        command.add_argument('--describe', required=True, help='what it is judged on, in words')
+        command.add_argument('--calibrated-on', required=True, help='where thresholds come from')
+        command.add_argument('--seed', type=int, default=0, help='seed of the training')
+        command.add_argument('--kind', default=name.replace('judge', 'main'),
+                             choices=['main', 'shift', 'ablation', 'ablate'])  # fmt: skip
+        command.add_argument('--out', type=Path, required=True, help='json file to write')
+    commands.choices['judge'].add_argument('--bootstrap', type=int, default=1000)
+    commands.choices['judge'].add_argument(
+        '--evidence-relations', default='core', help='those that speak (default: %(default)s)'
+    )
+    return parser.parse_args()
+
+
+def run_collect(args: argparse.Namespace) -> None:
+    from dataclasses import replace
+
+    from unsct_mmpose.apis.evidence import (
+        build_dataset,
+        collect_evidence,
+        load_model,
+        save_table,
+    )
+
+    model, config = load_model(args.config, args.checkpoint, args.device)
+    wanted = {
+        key: getattr(args, key)
+        for key in ('candidates', 'coupling', 'refinement')
+        if getattr(args, key) is not None
+    }
+    model.head.decoder.reading = replace(model.head.decoder.reading, **wanted)
+    model.head.decoder.use_all_relations()
+    dataset = build_dataset(config, 'test', args.data, args.ann_file)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    save_table(args.out, collect_evidence(model, dataset))
+    print(args.out)
+
+
+def run_judgement(args: argparse.Namespace) -> None:
+    from unsct_mmpose.anatomy import relation_set
+    from unsct_mmpose.apis import results, study
+    from unsct_mmpose.apis.evidence import load_table
+    from unsct_mmpose.functional.assessment import DecisionOptions
+    from unsct_mmpose.functional.calibration_fit import FitOptions
+
+    relations = relation_set(args.relations)
+    table = load_table(args.table)
+    base = load_table(args.calibrate_on) if args.calibrate_on else table
+    if args.command == 'judge':
+        wanted = args.evidence_relations
+        base, _ = study.restrict_relations(base, relations, wanted)
+        table, relations = study.restrict_relations(table, relations, wanted)
+    common = dict(calibration_table=base, fit=FitOptions())
+    if args.command == 'judge':
+        figures = study.judge(
+            table, relations, DecisionOptions(), bootstrap=args.bootstrap, **common
+        )
+    else:
+        figures = dict(rows=study.ablate(table, relations, **common))
+    result = study.StudyResult(
+        name=args.name,
+        kind='ablation' if args.kind == 'ablate' else args.kind,
+        model=args.model,
+        data=args.describe,
+        calibrated_on=args.calibrated_on,
+        seed=args.seed,
+        figures=figures,
+        commands=[shlex.join(['python', *sys.argv])],
+        machine=results.describe_machine(),
+        versions=results.installed_versions(),
+    )
+    study.write_study(args.out, result)
+    print(args.out)
+
+
+def main() -> int:
+    args = parse_args()
+    try:
+        (run_collect if args.command == 'collect' else run_judgement)(args)
+    except (ValueError, OSError) as error:
+        print(f'study: {error}', file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())

@@ -1,0 +1,153 @@
+"""Run a model over annotated images and keep what its maps say."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from mmpose.apis import init_model
+from mmpose.registry import DATASETS
+from tqdm import tqdm
+
+from unsct_mmpose.functional.calibration_fit import EvidenceTable
+from unsct_mmpose.functional.evidence import Evidence
+from unsct_mmpose.functional.regions import covariances_to_px
+
+
+def collect_evidence(
+    model: torch.nn.Module,
+    dataset: Any,
+    *,
+    batch_size: int = 8,
+    progress: bool = True,
+) -> EvidenceTable:
+    """Run a model over a data set.
+
+    Args:
+        model: pose estimator with :class:`HeatmapPAFHead`; its ``test_cfg`` decides on the flip
+            test.
+        dataset: :class:`THADataset` in test mode.
+        batch_size: images at a time.
+        progress: show a bar.
+
+    Raises:
+        ValueError: an image has no pixel spacing; the message names it.
+    """
+    codec, parts = model.head.decoder, []
+    bar = tqdm(total=len(dataset), desc='reading maps', unit='image', disable=not progress)
+    with torch.no_grad(), bar:
+        for start in range(0, len(dataset), batch_size):
+            rows = range(start, min(start + batch_size, len(dataset)))
+            batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]), False)
+            evidence, _ = codec.assess(_maps(model, batch['inputs']))
+            parts.append(_table(evidence.cpu(), batch['data_samples'], codec))
+            bar.update(len(rows))
+    return concatenate(parts)
+
+
+def load_model(config: str | os.PathLike[str], checkpoint: str | os.PathLike[str], device: str):
+    """Return a pose estimator with its weights, in evaluation mode, and its config."""
+    settings = Config.fromfile(config)
+    init_default_scope('mmpose')
+    return init_model(settings, str(checkpoint), device=device), settings
+
+
+def build_dataset(config: Config, split: str, root: Path | None, ann_file: str | None):
+    """Build one of a config's data sets for evaluation.
+
+    Args:
+        config: the config.
+        split: ``'val'`` or ``'test'``: whose settings to take.
+        root: folder of the data; None takes the config's.
+        ann_file: annotation file in it; None takes the config's.
+    """
+    settings = config[f'{split}_dataloader'].dataset.copy()
+    settings.update({k: v for k, v in (('data_root', root), ('ann_file', ann_file)) if v})
+    settings['data_root'] = str(settings['data_root'])
+    return DATASETS.build(settings)
+
+
+def concatenate(parts: Sequence[EvidenceTable]) -> EvidenceTable:
+    """Return the images of several tables in one."""
+    evidence = Evidence(
+        **{
+            one.name: torch.cat([getattr(part.evidence, one.name) for part in parts])
+            for one in fields(Evidence)
+        }
+    )
+    rest = {
+        one.name: np.concatenate([getattr(part, one.name) for part in parts])
+        for one in fields(EvidenceTable)
+        if one.name != 'evidence'
+    }
+    return EvidenceTable(evidence=evidence, **rest)
+
+
+def save_table(path: Path, table: EvidenceTable) -> None:
+    """Write a table as ``npz``."""
+    arrays = {f'evidence.{k}': v.numpy() for k, v in vars(table.evidence).items()}
+    arrays.update({k: v for k, v in vars(table).items() if k != 'evidence'})
+    temporary = path.with_suffix('.tmp.npz')
+    np.savez_compressed(temporary, **arrays)
+    os.replace(temporary, path)
+
+
+def load_table(path: Path) -> EvidenceTable:
+    """Read what :func:`save_table` wrote."""
+    with np.load(path) as arrays:
+        content = dict(arrays)
+    evidence = Evidence(
+        **{one.name: torch.from_numpy(content[f'evidence.{one.name}']) for one in fields(Evidence)}
+    )
+    rest = {one.name: content[one.name] for one in fields(EvidenceTable) if one.name != 'evidence'}
+    return EvidenceTable(evidence=evidence, **rest)
+
+
+def file_hash(path: str | os.PathLike[str]) -> str:
+    """Return the sha256 of a file."""
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+
+
+def _maps(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    feats = model.extract_feat(inputs)
+    if not model.test_cfg.get('flip_test', False):
+        return model.head.forward(feats)
+    return model.head.flip_average(feats, model.extract_feat(inputs.flip(-1)))
+
+
+def _table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> EvidenceTable:
+    meta = [one.metainfo for one in samples]
+    truth = [one['raw_ann_info'] for one in meta]
+    for one in truth:
+        if one['pixel_spacing'] is None:
+            raise ValueError(
+                f'{one["file_name"]}: no pixel_spacing; calibration measures in mm: add '
+                'pixel_spacing to its image in the annotation file'
+            )
+    scale = np.stack([np.asarray(one['input_scale'], float) for one in meta])
+    centre = np.stack([np.asarray(one['input_center'], float) for one in meta])
+    input_px = scale / np.asarray(codec.input_size, float)
+    cell_px = input_px * np.asarray(codec.input_size, float) / np.asarray(codec.heatmap_size, float)
+    points = codec.to_pixels(evidence.points.numpy().astype(np.float64))
+    return EvidenceTable(
+        evidence=evidence,
+        points_px=points * input_px[:, None] + (centre - 0.5 * scale)[:, None],
+        covariances_px=covariances_to_px(evidence.covariances.numpy(), cell_px),
+        true_px=np.stack([one['points'] for one in truth]),
+        present=np.stack([one['present'] for one in truth]),
+        labelled=np.stack([one['labelled'] for one in truth]),
+        spacing_xy_mm=np.array([one['pixel_spacing'] for one in truth], float),
+        magnification=np.array([one['magnification'] for one in truth], float),
+        patients=np.array([str(one['patient_id'] or one['file_name']) for one in truth]),
+        subsets=np.array([one['subset'] for one in truth]),
+        files=np.array([one['file_name'] for one in truth]),
+    )

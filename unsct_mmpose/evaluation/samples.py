@@ -1,0 +1,196 @@
+"""What the metrics share: a data sample unpacked into arrays, and figures by subset.
+
+Landmarks that nobody looked for are neither present nor kept here, so that they count nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from mmengine.evaluator import BaseMetric
+
+from unsct_mmpose.anatomy import NUM_LANDMARKS
+from unsct_mmpose.functional.bootstrap import bootstrap_intervals
+
+SUBSETS = ('all', 'structured', 'unstructured')
+
+Table = dict[str, np.ndarray]
+"""One row for each image; see :func:`unpack` for the columns."""
+
+_K = NUM_LANDMARKS
+_REQUIRED: dict[str, tuple[tuple[int, ...], type]] = dict(
+    patient=((), str),
+    subset=((), str),
+    pred=((_K, 2), float),
+    kept=((_K,), bool),
+    uncertainty=((_K,), float),
+    true=((_K, 2), float),
+    present=((_K,), bool),
+    labelled=((_K,), bool),
+    scale=((2,), float),
+)
+_OPTIONAL = dict(
+    presence='keypoint_presence',
+    covariance='keypoint_covariances',
+    evidence='keypoint_evidences',
+    decisions='keypoint_decisions',
+    interval_scale='interval_scales',
+)
+
+
+def unpack(sample: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn the data sample of one image into arrays without a leading instance axis.
+
+    Args:
+        sample: ``pred_instances`` with ``keypoints`` and ``keypoint_scores``, perhaps with
+            ``keypoints_visible`` (all are reported without it), ``keypoint_uncertainties``
+            (1 - score without it) and the fields of ``HeatmapPAFHead``; ``raw_ann_info`` as
+            ``THADataset`` gives it.
+
+    Returns:
+        ``patient`` (the file's name where it is unknown), ``subset``, ``pred`` and ``true``
+        ``(K, 2)`` image pixels, ``kept``, ``present``, ``labelled`` and ``uncertainty`` ``(K,)``,
+        and what the model offers of ``presence`` ``(K,)``, ``covariance`` ``(K, 2, 2)`` image
+        pixels squared, ``evidence`` and ``decisions`` ``(K, 3)`` and ``interval_scale`` ``(M,)``.
+
+    Raises:
+        ValueError: there is not exactly one instance with the landmarks of the truth.
+    """
+    pred, truth = sample['pred_instances'], sample['raw_ann_info']
+    points, scores = _array(pred['keypoints']), _array(pred['keypoint_scores'])
+    if points.shape != (1, _K, 2):
+        raise ValueError(
+            f'{truth["file_name"]}: predicted keypoints are {points.shape}; a radiograph needs one '
+            f'instance of {_K} landmarks, (1, {_K}, 2)'
+        )
+    labelled = np.asarray(truth['labelled'], bool)
+    visible = _array(pred.get('keypoints_visible', np.ones(_K))).reshape(_K)
+    result = dict(
+        patient=str(truth.get('patient_id') or truth['file_name']),
+        subset=truth['subset'],
+        pred=points[0].astype(float),
+        kept=(visible > 0.5) & labelled,
+        uncertainty=_array(pred.get('keypoint_uncertainties', 1 - scores))[0].astype(float),
+        true=np.asarray(truth['points'], float),
+        present=np.asarray(truth['present'], bool) & labelled,
+        labelled=labelled,
+    )
+    for name, field in _OPTIONAL.items():
+        if field in pred:
+            result[name] = _array(pred[field])[0]
+    if 'decisions' in result:
+        result['decisions'] = (result['decisions'] > 0.5) & labelled[:, None]
+    return result
+
+
+def stack(results: Sequence[Mapping[str, Any]]) -> Table:
+    """Return a table of the columns that all results have; of length 0 without results."""
+    if not results:
+        return {name: np.empty((0, *shape), kind) for name, (shape, kind) in _REQUIRED.items()}
+    shared = [name for name in results[0] if all(name in one for one in results)]
+    return {name: np.stack([one[name] for one in results]) for name in shared}
+
+
+class SampleMetric(BaseMetric):
+    """A metric that keeps one result for each image and computes everything at the end.
+
+    Keys are ``subset/figure`` for ``all``, ``structured`` and ``unstructured``. With
+    ``bootstrap``, ``subset/figure_low`` and ``subset/figure_high`` are the ends of the 95 %
+    percentile interval over resampled patients. A subclass gives :meth:`summary`, and perhaps
+    :meth:`derive` and :meth:`fixed`, and a ``default_prefix``: MMEngine refuses to run two metrics
+    with a key in common.
+
+    Args:
+        unit: ``'mm'``, or ``'px'`` of the image file when spacings are unknown.
+        plane: ``'detector'``: lengths as on the detector, equation (11) of the paper; ``'bone'``:
+            divided by the magnification.
+        bootstrap: number of resamples; 0 for no intervals.
+        collect_device: see ``BaseMetric``.
+        prefix: see ``BaseMetric``.
+
+    Raises:
+        ValueError: an argument is unknown, or an image without spacing is to be judged in mm.
+    """
+
+    def __init__(
+        self,
+        unit: str = 'mm',
+        plane: str = 'detector',
+        bootstrap: int = 0,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(collect_device=collect_device, prefix=prefix)
+        if unit not in ('mm', 'px'):
+            raise ValueError(f"unit must be 'mm' or 'px', not {unit!r}")
+        if plane not in ('detector', 'bone'):
+            raise ValueError(f"plane must be 'detector' or 'bone', not {plane!r}")
+        if bootstrap < 0:
+            raise ValueError(f'bootstrap must be a number of resamples, not {bootstrap!r}')
+        self.unit = unit
+        self.plane = plane
+        self.bootstrap = bootstrap
+
+    def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
+        """Keep what one batch says: one result for each image."""
+        for sample in data_samples:
+            self.results.append(dict(unpack(sample), scale=self._scale(sample['raw_ann_info'])))
+
+    def compute_metrics(self, results: list[dict]) -> dict[str, float]:
+        """Summarise all images, by subset."""
+        table = stack(results)
+        table.update(self.derive(table))
+        figures: dict[str, float] = {}
+        for subset in SUBSETS:
+            chosen = (table['subset'] == subset) | (subset == 'all')
+            rows = {name: values[chosen] for name, values in table.items()}
+            found = {**self.fixed(rows), **self._with_intervals(rows)}
+            figures.update({f'{subset}/{name}': float(value) for name, value in found.items()})
+        return figures
+
+    def derive(self, table: Table) -> Table:
+        """Return further columns that the figures are read from."""
+        return {}
+
+    def fixed(self, table: Table) -> dict[str, float]:
+        """Return figures that are not resampled: counts, and intervals of their own."""
+        return {}
+
+    def summary(self, table: Table) -> dict[str, float]:
+        """Return the figures of a table, always the same names; NaN where there is nothing."""
+        raise NotImplementedError
+
+    def _with_intervals(self, table: Table) -> dict[str, float]:
+        if not self.bootstrap:
+            return self.summary(table)
+        found = bootstrap_intervals(table, self.summary, table['patient'], self.bootstrap)
+        figures = {name: one.value for name, one in found.items()}
+        for name, one in found.items():
+            figures.update({f'{name}_low': one.low, f'{name}_high': one.high})
+        return figures
+
+    def _scale(self, truth: Mapping[str, Any]) -> tuple[float, float]:
+        """Return the length of a pixel along x and y, in ``unit``."""
+        if self.unit == 'px':
+            return (1.0, 1.0)
+        spacing = truth['pixel_spacing']
+        if spacing is None:
+            raise ValueError(
+                f'{truth["file_name"]}: no pixel_spacing, so errors in mm cannot be given; add '
+                'pixel_spacing to its image in the annotation file' + self._without_spacing()
+            )
+        magnification = truth['magnification'] if self.plane == 'bone' else 1.0
+        return (spacing[0] / magnification, spacing[1] / magnification)
+
+    def _without_spacing(self) -> str:
+        return f" or use {type(self).__name__}(unit='px')"
+
+
+def _array(value: Any) -> np.ndarray:
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        value = (value.float() if value.dtype == torch.bfloat16 else value).numpy()
+    return np.asarray(value)

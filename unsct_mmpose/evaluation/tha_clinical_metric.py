@@ -1,0 +1,128 @@
+"""Metric ``THAClinicalMetric``: do the clinical parameters agree with those by hand."""
+
+from __future__ import annotations
+
+import numpy as np
+from mmpose.registry import METRICS
+
+from unsct_mmpose.functional import agreement
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
+
+from .samples import SampleMetric, Table
+
+_USUAL_SCALE = 1.96
+_IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
+_COLUMNS: dict[str, list[int]] = {}
+for _index, _name in enumerate(MEASUREMENT_NAMES):
+    _COLUMNS.setdefault(split_side(_name)[1], []).append(_index)
+
+
+@METRICS.register_module()
+class THAClinicalMetric(SampleMetric):
+    """Agreement of each clinical parameter, measured from the reported and from the true landmarks.
+
+    Left and right are pooled under the parameter's name: ``clinical/subset/sharp_angle_deg/MAE``. A
+    prediction measures with the landmarks that it reports, the truth with those that are present.
+
+    - ``n``: values that both have; ``prediction_undefined``: only the truth has one;
+      ``truth_undefined``: only the prediction has one, out of landmarks that are not there;
+      ``both_undefined``
+    - ``MAE``, ``bias`` (prediction minus truth), ``LoA_lower`` and ``LoA_upper``: 95 % limits of
+      agreement (Bland-Altman)
+    - ``ICC_A1``: ICC(A,1), with McGraw & Wong's 95 % interval ``ICC_A1_ci_low``,
+      ``ICC_A1_ci_high``; ``PCC``
+    - ``t_test_p``: of the paired t test. p > 0.05 is NOT evidence of agreement.
+    - ``interval_coverage``: share of the truths inside the nominal 95 % interval of the
+      prediction; NaN where the model gives no covariances
+
+    Both sides of a patient are not independent: prefer the intervals of ``bootstrap`` to
+    ``ICC_A1_ci``. A parameter that is measured with an unlabelled landmark is undefined on both
+    sides. A figure of nothing is NaN.
+
+    Args:
+        plane: ``'detector'``: mm as on the detector; ``'bone'``: divided by the magnification.
+        bootstrap: resamples of patients for 95 % intervals, ``figure_low`` and ``figure_high``;
+            0 for none.
+        collect_device: see ``BaseMetric``.
+        prefix: stands before all keys instead of ``clinical``.
+
+    Raises:
+        ValueError: an image has no pixel spacing.
+    """
+
+    default_prefix = 'clinical'
+
+    def __init__(
+        self,
+        plane: str = 'detector',
+        bootstrap: int = 0,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__('mm', plane, bootstrap, collect_device, prefix)
+
+    def derive(self, table: Table) -> Table:
+        """Return ``measured``, ``truth`` and ``half_width``, ``(N, M)``, deg or mm."""
+        truth, _ = measure_many(table['true'], table['present'], table['scale'])
+        measured, spread = measure_many(
+            table['pred'], table['kept'], table['scale'], table.get('covariance')
+        )
+        return dict(
+            measured=np.where(_IS_ANGLE, agreement.nearest_turn(measured, truth), measured),
+            truth=truth,
+            half_width=table.get('interval_scale', _USUAL_SCALE) * spread,
+        )
+
+    def fixed(self, table: Table) -> dict[str, float]:
+        """Return counts, the interval of the ICC and the p value of each parameter."""
+        figures: dict[str, float] = {}
+        for name, columns in _COLUMNS.items():
+            has_truth, has_value = (
+                ~np.isnan(table[which][:, columns]) for which in ('truth', 'measured')
+            )
+            measured, truth, _ = _pairs(table, columns)
+            icc = agreement.icc_agreement(np.stack([measured, truth], axis=1))
+            figures |= {
+                f'{name}/n': len(truth),
+                f'{name}/prediction_undefined': (has_truth & ~has_value).sum(),
+                f'{name}/truth_undefined': (~has_truth & has_value).sum(),
+                f'{name}/both_undefined': (~has_truth & ~has_value).sum(),
+                f'{name}/ICC_A1_ci_low': icc.low,
+                f'{name}/ICC_A1_ci_high': icc.high,
+                f'{name}/t_test_p': agreement.paired_t(measured, truth).p,
+            }
+        return figures
+
+    def summary(self, table: Table) -> dict[str, float]:
+        """Return errors and agreement of each parameter."""
+        figures: dict[str, float] = {}
+        for name, columns in _COLUMNS.items():
+            measured, truth, half_width = _pairs(table, columns)
+            limits = agreement.bland_altman(measured, truth)
+            known = not np.isnan(half_width).any()
+            figures |= {
+                f'{name}/MAE': agreement.mean_absolute_error(measured, truth),
+                f'{name}/bias': limits.bias.value,
+                f'{name}/LoA_lower': limits.lower.value,
+                f'{name}/LoA_upper': limits.upper.value,
+                f'{name}/ICC_A1': agreement.icc_agreement(
+                    np.stack([measured, truth], axis=1)
+                ).value,
+                f'{name}/PCC': agreement.pearson(measured, truth).value,
+                f'{name}/interval_coverage': (
+                    agreement.interval_coverage(measured, half_width, truth) if known else np.nan
+                ),
+            }
+        return figures
+
+    def _without_spacing(self) -> str:
+        return ''
+
+
+def _pairs(table: Table, columns: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return measured, true and half width of the values that both have, sides pooled."""
+    measured, truth, half_width = (
+        table[name][:, columns].ravel() for name in ('measured', 'truth', 'half_width')
+    )
+    both = ~np.isnan(measured) & ~np.isnan(truth)
+    return measured[both], truth[both], half_width[both]

@@ -1,0 +1,134 @@
+"""Metric ``THAPresenceMetric``: is what is reported there, and does the uncertainty know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmpose.registry import METRICS
+
+from unsct_mmpose.functional import errors, presence
+from unsct_mmpose.functional.assessment import EVIDENCES
+from unsct_mmpose.functional.regions import covariances_to_px
+
+from .samples import SampleMetric, Table
+
+
+@METRICS.register_module()
+class THAPresenceMetric(SampleMetric):
+    """Decisions about presence, the ranking behind them, and what the model claims about itself.
+
+    - ``precision``, ``recall``, ``specificity``, ``F1`` of "reported" for "present"
+    - ``AUROC``, ``AUPRC`` of the uncertainty for "absent"; ``AUPRC_chance``, the share of absent
+      landmarks, is what a useless uncertainty scores. ``peak/AUROC`` and the like for each
+      evidence of our own head.
+    - ``AURC`` (in ``unit``), ``AUSE``, ``spearman`` of uncertainty and error over the present
+      landmarks, reported or not
+    - ``ECE``, ``Brier`` of P(present); NaN where the model gives none
+    - ``coverage@0.95`` and the like: share of the reported present landmarks inside their
+      confidence ellipse; ``radius@0.95``: median radius of circles as large as the last of these
+      ellipses, in ``unit``. NaN where the model gives none.
+
+    Unlabelled landmarks count nowhere. A figure of nothing is NaN. Keys are
+    ``presence/subset/figure`` for ``all``, ``structured`` and ``unstructured``.
+
+    Args:
+        levels: what the confidence ellipses claim to hold.
+        bins: number of bins of the calibration error.
+        unit: ``'mm'``, or ``'px'`` of the image file when spacings are unknown.
+        plane: ``'detector'`` or ``'bone'``, see :class:`THALandmarkMetric`.
+        bootstrap: resamples of patients for 95 % intervals, ``figure_low`` and ``figure_high``;
+            0 for none.
+        collect_device: see ``BaseMetric``.
+        prefix: stands before all keys instead of ``presence``.
+
+    Raises:
+        ValueError: an image without pixel spacing is to be judged in mm.
+    """
+
+    default_prefix = 'presence'
+
+    def __init__(
+        self,
+        levels: Sequence[float] = (0.5, 0.9, 0.95),
+        bins: int = 10,
+        unit: str = 'mm',
+        plane: str = 'detector',
+        bootstrap: int = 0,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(unit, plane, bootstrap, collect_device, prefix)
+        self.levels = tuple(levels)
+        self.bins = bins
+
+    def derive(self, table: Table) -> Table:
+        """Return ``error`` and, with covariances, ``mahalanobis`` and ``radius``, ``(N, K)``."""
+        columns = dict(error=errors.radial_errors_mm(table['pred'], table['true'], table['scale']))
+        if 'covariance' in table:
+            columns['mahalanobis'] = presence.squared_mahalanobis(
+                table['pred'], table['true'], table['covariance']
+            )
+            spread = covariances_to_px(table['covariance'], table['scale'])
+            columns['radius'] = presence.region_radii(spread, self.levels[-1])
+        return columns
+
+    def fixed(self, table: Table) -> dict[str, float]:
+        """Return how many landmarks are present and absent."""
+        absent = table['labelled'] & ~table['present']
+        return dict(present_landmarks=table['present'].sum(), absent_landmarks=absent.sum())
+
+    def summary(self, table: Table) -> dict[str, float]:
+        """Return all figures."""
+        return {
+            **self._decisions(table),
+            **self._ranking(table),
+            **self._claims(table),
+            **self._regions(table),
+        }
+
+    def _decisions(self, table: Table) -> dict[str, float]:
+        rates = presence.presence_rates(table['present'], table['kept'], table['labelled'])
+        return dict(
+            precision=rates.precision,
+            recall=rates.recall,
+            specificity=rates.specificity,
+            F1=rates.f1,
+        )
+
+    def _ranking(self, table: Table) -> dict[str, float]:
+        present, labelled, error = table['present'], table['labelled'], table['error']
+        signs = {'': table['uncertainty']}
+        if 'evidence' in table:
+            signs |= {f'{name}/': table['evidence'][..., i] for i, name in enumerate(EVIDENCES)}
+        figures = {'AUPRC_chance': presence.absent_share(present, labelled)}
+        for name, sign in signs.items():
+            figures[f'{name}AUROC'] = presence.auroc_absent(sign, present, labelled)
+            figures[f'{name}AUPRC'] = presence.auprc_absent(sign, present, labelled)
+        sign = table['uncertainty']
+        figures['AURC'] = presence.area_under_risk_coverage(error, sign, present)
+        figures['AUSE'] = presence.area_under_sparsification_error(error, sign, present)
+        figures['spearman'] = presence.spearman(sign, error, present)
+        return figures
+
+    def _claims(self, table: Table) -> dict[str, float]:
+        present, labelled = table['present'], table['labelled']
+        claim = table.get('presence')
+        if claim is None or np.isnan(claim[labelled]).any():
+            return dict(ECE=np.nan, Brier=np.nan)
+        return dict(
+            ECE=presence.expected_calibration_error(claim, present, labelled, self.bins),
+            Brier=presence.brier_score(claim, present, labelled),
+        )
+
+    def _regions(self, table: Table) -> dict[str, float]:
+        hits, distance = table['present'] & table['kept'], table.get('mahalanobis')
+        known = distance is not None and not np.isnan(distance[hits]).any()
+        figures = {
+            f'coverage@{level:g}': presence.region_coverage(distance, hits, level)
+            if known
+            else np.nan
+            for level in self.levels
+        }
+        radius = errors.median_radial_error(table['radius'], hits) if known else np.nan
+        return {**figures, f'radius@{self.levels[-1]:g}': radius}

@@ -1,0 +1,110 @@
+"""Metric ``THASetErrorMetric``: the headline, one figure for place and presence together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from mmpose.registry import METRICS
+
+from unsct_mmpose.functional import errors
+from unsct_mmpose.functional.assessment import EVIDENCES
+
+from .samples import SampleMetric, Table
+
+
+@METRICS.register_module()
+class THASetErrorMetric(SampleMetric):
+    """Labelled set error and LRP of what is reported, and of other decisions of the same weights.
+
+    ``E_20`` is the mean over images of the set error with a cutoff of 20 mm: a missed and an
+    invented landmark cost as much as one that is 20 mm off or more, so that suppressing everything
+    scores 20, the worst. ``LRP`` is the localisation-recall-precision error of all landmarks, 0 to
+    1. An image where nothing is present and nothing is reported has no set error.
+
+    The same figures are given for the same points under other decisions, as ``keep_all/E_20``:
+    ``keep_all``, ``suppress_all``, ``oracle`` (exactly the present ones) and, from our own head,
+    ``peak``, ``paf`` and ``fused``, each evidence by itself. ``recovered_E_20`` says how much of
+    what the oracle avoids is avoided: 0 for keeping all, 1 for the oracle, negative for harm.
+
+    Unlabelled landmarks count nowhere. A figure of nothing is NaN. Keys are
+    ``set_error/subset/figure`` for ``all``, ``structured`` and ``unstructured``.
+
+    Args:
+        cutoffs: cutoffs of the set error, in ``unit``.
+        lrp_cutoff: largest error of a landmark that was found, in ``unit``.
+        unit: ``'mm'``, or ``'px'`` of the image file when spacings are unknown; the keys then say
+            ``E_20px``.
+        plane: ``'detector'`` or ``'bone'``, see :class:`THALandmarkMetric`.
+        bootstrap: resamples of patients for 95 % intervals, ``figure_low`` and ``figure_high``;
+            0 for none.
+        collect_device: see ``BaseMetric``.
+        prefix: stands before all keys instead of ``set_error``.
+
+    Raises:
+        ValueError: an image without pixel spacing is to be judged in mm.
+    """
+
+    default_prefix = 'set_error'
+
+    def __init__(
+        self,
+        cutoffs: Sequence[float] = (10.0, 20.0, 50.0),
+        lrp_cutoff: float = 20.0,
+        unit: str = 'mm',
+        plane: str = 'detector',
+        bootstrap: int = 0,
+        collect_device: str = 'cpu',
+        prefix: str | None = None,
+    ) -> None:
+        super().__init__(unit, plane, bootstrap, collect_device, prefix)
+        self.cutoffs = tuple(cutoffs)
+        self.lrp_cutoff = lrp_cutoff
+
+    def derive(self, table: Table) -> Table:
+        """Return ``error``: ``(N, K)`` radial errors."""
+        return dict(error=errors.radial_errors_mm(table['pred'], table['true'], table['scale']))
+
+    def fixed(self, table: Table) -> dict[str, float]:
+        """Return how many images there are."""
+        return dict(images=len(table['kept']))
+
+    def summary(self, table: Table) -> dict[str, float]:
+        """Return the headline, that of the baselines, and what is recovered."""
+        figures: dict[str, float] = {}
+        for name, kept in _decisions(table).items():
+            figures.update(
+                {f'{name}{key}': value for key, value in self._headline(table, kept).items()}
+            )
+        judged = ['', *(f'{name}/' for name in EVIDENCES if 'decisions' in table)]
+        for name in judged:
+            for key in map(self._key, self.cutoffs):
+                figures[f'{name}recovered_{key}'] = errors.recovered_error(
+                    figures[f'keep_all/{key}'], figures[f'{name}{key}'], figures[f'oracle/{key}']
+                )
+        return figures
+
+    def _headline(self, table: Table, kept: np.ndarray) -> dict[str, float]:
+        error, present = table['error'], table['present']
+        figures = {
+            self._key(cutoff): errors.mean_set_error(error, present, kept, cutoff)
+            for cutoff in self.cutoffs
+        }
+        figures['LRP'] = errors.localisation_recall_precision(error, present, kept, self.lrp_cutoff)
+        return figures
+
+    def _key(self, cutoff: float) -> str:
+        return f'E_{cutoff:g}{"" if self.unit == "mm" else self.unit}'
+
+
+def _decisions(table: Table) -> dict[str, np.ndarray]:
+    """Return what each way to decide keeps, by the prefix of its keys."""
+    found = {
+        '': table['kept'],
+        'keep_all/': table['labelled'],
+        'suppress_all/': np.zeros_like(table['kept']),
+        'oracle/': table['present'],
+    }
+    if 'decisions' in table:
+        found |= {f'{name}/': table['decisions'][..., i] for i, name in enumerate(EVIDENCES)}
+    return found

@@ -1,0 +1,177 @@
+"""Confidence intervals of any figure by resampling patients: the percentile bootstrap.
+
+Images of one patient resemble each other, as do the landmarks of one image, so whole patients are
+drawn (a cluster bootstrap). Reference: Efron & Tibshirani, An Introduction to the Bootstrap, 1993.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Table = Mapping[str, NDArray[Any]]
+"""Arrays that share their leading axis: one row for each image."""
+
+Seed = int | np.random.Generator
+
+
+class Interval(NamedTuple):
+    """A figure and its bootstrap confidence interval.
+
+    Attributes:
+        value: the figure of the data as they are.
+        low: lower end; NaN with fewer than two patients or when fewer than half of the resamples
+            define the figure.
+        high: upper end, likewise.
+    """
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap_interval(
+    table: Table,
+    statistic: Callable[[Table], float],
+    patients: ArrayLike,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: Seed = 0,
+) -> Interval:
+    """Return a figure with its percentile interval over resampled patients.
+
+    Args:
+        table: arrays with one row for each image.
+        statistic: the figure of such a table; NaN where it is undefined.
+        patients: ``(N,)`` whose image each row is.
+        resamples: how many times to draw as many patients as there are, with replacement.
+        confidence: level of the interval.
+        seed: seed or generator.
+
+    Raises:
+        ValueError: rows disagree, resamples is not positive or confidence not inside (0, 1).
+
+    Example:
+        >>> table = {'error': np.array([1.0, 1.0, 3.0, 3.0])}
+        >>> found = bootstrap_interval(table, lambda t: t['error'].mean(), ['a', 'a', 'b', 'b'])
+        >>> found
+        Interval(value=2.0, low=1.0, high=3.0)
+    """
+    found = bootstrap_intervals(
+        table, lambda rows: {'figure': statistic(rows)}, patients, resamples, confidence, seed
+    )
+    return found['figure']
+
+
+def bootstrap_intervals(
+    table: Table,
+    statistics: Callable[[Table], Mapping[str, float]],
+    patients: ArrayLike,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: Seed = 0,
+) -> dict[str, Interval]:
+    """Return many figures with their intervals, each from the same resamples.
+
+    Args:
+        table: arrays with one row for each image.
+        statistics: all figures of such a table, always the same names.
+        patients: ``(N,)`` whose image each row is.
+        resamples: how many times to draw as many patients as there are, with replacement.
+        confidence: level of the intervals.
+        seed: seed or generator.
+
+    Raises:
+        ValueError: rows disagree, resamples is not positive or confidence not inside (0, 1).
+    """
+    rows_of = _rows_by_patient(table, patients)
+    _check(resamples, confidence)
+    whole = {name: float(value) for name, value in statistics(table).items()}
+    draws = np.full((resamples, len(whole)), np.nan)
+    if len(rows_of) > 1:
+        rng = np.random.default_rng(seed)
+        for draw in draws:
+            found = statistics(_take(table, _resample(rows_of, rng)))
+            draw[:] = [found[name] for name in whole]
+    return {
+        name: Interval(value, *_percentiles(draws[:, index], confidence))
+        for index, (name, value) in enumerate(whole.items())
+    }
+
+
+def paired_difference(
+    first: Table,
+    second: Table,
+    statistic: Callable[[Table], float],
+    patients: ArrayLike,
+    resamples: int = 1000,
+    confidence: float = 0.95,
+    seed: Seed = 0,
+) -> Interval:
+    """Return ``statistic(first) - statistic(second)``, both read on the same resampled patients.
+
+    Args:
+        first: arrays with one row for each image.
+        second: the same images in the same order, judged in another way.
+        statistic: the figure of such a table.
+        patients: ``(N,)`` whose image each row is.
+        resamples: how many times to draw as many patients as there are, with replacement.
+        confidence: level of the interval.
+        seed: seed or generator.
+
+    Returns:
+        The difference; an interval without 0 says that the two differ.
+
+    Raises:
+        ValueError: rows disagree, resamples is not positive or confidence not inside (0, 1).
+
+    Example:
+        >>> one, other = {'e': np.array([1.0, 9.0])}, {'e': np.array([2.0, 10.0])}
+        >>> paired_difference(one, other, lambda t: t['e'].mean(), ['a', 'b'])
+        Interval(value=-1.0, low=-1.0, high=-1.0)
+    """
+    for table in (first, second):
+        _rows_by_patient(table, patients)
+
+    def difference(rows: Table) -> float:
+        return statistic(_take(first, rows['row'])) - statistic(_take(second, rows['row']))
+
+    rows = {'row': np.arange(len(np.asarray(patients)))}
+    return bootstrap_interval(rows, difference, patients, resamples, confidence, seed)
+
+
+def _rows_by_patient(table: Table, patients: ArrayLike) -> list[NDArray[np.intp]]:
+    """Return the rows of each patient, patients in the order of their names."""
+    names = np.asarray(patients)
+    lengths = {name: len(value) for name, value in table.items()}
+    if names.ndim != 1 or any(length != len(names) for length in lengths.values()):
+        raise ValueError(f'patients {names.shape} and the rows of the table {lengths} disagree')
+    return [np.flatnonzero(names == name) for name in np.unique(names)]
+
+
+def _resample(rows_of: Sequence[NDArray[np.intp]], rng: np.random.Generator) -> NDArray[np.intp]:
+    drawn = rng.integers(0, len(rows_of), len(rows_of))
+    return np.concatenate([rows_of[index] for index in drawn])
+
+
+def _take(table: Table, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
+    return {name: value[rows] for name, value in table.items()}
+
+
+def _percentiles(draws: NDArray[np.float64], confidence: float) -> tuple[float, float]:
+    defined = draws[~np.isnan(draws)]
+    if 2 * len(defined) < len(draws) or not len(defined):
+        return math.nan, math.nan
+    low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
+    return float(low), float(high)
+
+
+def _check(resamples: int, confidence: float) -> None:
+    if resamples < 1:
+        raise ValueError(f'resamples must be positive, got {resamples}')
+    if not 0 < confidence < 1:
+        raise ValueError(f'confidence must lie inside (0, 1), got {confidence}')

@@ -1,0 +1,67 @@
+"""How far off: factors of the heatmap covariances and of the parameters' standard errors."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.stats import norm
+
+from unsct_mmpose.anatomy import LANDMARK_CLASSES, SIDES
+
+from .calibration import Calibration
+from .clinical import MEASUREMENT_NAMES, split_side
+
+INTERVAL_LEVEL = 0.95
+
+
+def region_factors(calibration: Calibration | None) -> NDArray[np.float64]:
+    """Return ``(24,)``: the factor of each landmark's heatmap covariance; 1 without calibration.
+
+    Example:
+        >>> region_factors(None).tolist() == [1.0] * 24
+        True
+    """
+    if calibration is None:
+        return np.ones(len(SIDES) * len(LANDMARK_CLASSES))
+    return np.array(
+        [calibration.region_scales[one.name] for _ in SIDES for one in LANDMARK_CLASSES]
+    )
+
+
+def interval_scales(calibration: Calibration | None) -> NDArray[np.float64]:
+    """Return ``(M,)``: half-width of each measurement's interval over its standard error.
+
+    In the order of ``MEASUREMENT_NAMES``; 1.96 without calibration.
+
+    Example:
+        >>> float(interval_scales(None).max().round(2))
+        1.96
+    """
+    usual = float(norm.ppf(0.5 + INTERVAL_LEVEL / 2))
+    if calibration is None:
+        return np.full(len(MEASUREMENT_NAMES), usual)
+    scales = calibration.interval_scales
+    return np.array([scales.get(split_side(name)[1], usual) for name in MEASUREMENT_NAMES])
+
+
+def covariances_to_px(
+    covariances: ArrayLike, cell_xy_px: ArrayLike, factors: ArrayLike = 1.0
+) -> NDArray[np.float64]:
+    """Convert covariances from cells squared to pixels squared.
+
+    Args:
+        covariances: ``(N, K, 2, 2)`` cells squared.
+        cell_xy_px: ``(N, 2)`` width and height of a cell, pixels, or ``(2,)`` for all.
+        factors: ``(K,)`` factor of each landmark, or one number.
+
+    Returns:
+        ``(N, K, 2, 2)``, pixels squared.
+
+    Example:
+        >>> covariances_to_px(np.eye(2)[None, None], (4.0, 2.0))[0, 0].tolist()
+        [[16.0, 0.0], [0.0, 4.0]]
+    """
+    cell = np.asarray(cell_xy_px, float)
+    outer = cell[..., :, None] * cell[..., None, :]
+    outer = outer if outer.ndim == 2 else outer[:, None]
+    return np.asarray(covariances, float) * outer * np.asarray(factors, float)[..., None, None]
