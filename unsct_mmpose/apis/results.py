@@ -25,6 +25,14 @@ TABLE_COLUMNS = (
     'recall',
     'set_error/E_20',
 )
+_STEP_COLUMNS = (
+    'config', 'precision', 'batch_size', 'ms_per_image', 'plain_ms_per_image', 'ratio_median',
+    'ratio_min', 'ratio_max', 'peak_memory_mb', 'plain_peak_memory_mb', 'machine',
+)  # fmt: skip
+_DECODE_COLUMNS = (
+    'config', 'map_size', 'batch_size', 'decode_ms_per_image', 'forward_ms_per_image',
+    'share_median', 'share_min', 'share_max', 'machine',
+)  # fmt: skip
 _PACKAGES = ('mmpose', 'mmengine', 'torch', 'numpy')
 
 
@@ -139,8 +147,8 @@ def write_page(folder: Path) -> Path:
 
     Args:
         folder: holds ``runs/*.json``, result files, ``step/*.json``, figures of
-            ``tools/benchmark.py step``, and perhaps ``notes/NAME.md``, words about a run,
-            and ``notes/step.md``.
+            ``tools/benchmark.py step``, ``decode/*.json``, those of ``decode``,
+            and perhaps ``notes/NAME.md``, words about a run, and ``notes/step.md``.
 
     Returns:
         The path of the page.
@@ -163,9 +171,12 @@ def render_page(folder: Path) -> str:
     parts += [_run_section(result, folder / 'notes') for result in results]
     steps = [json.loads(path.read_text()) for path in sorted((folder / 'step').glob('*.json'))]
     if steps:
-        parts += ['## Cost of a training step', _step_words(), _step_table(steps)]
+        parts += ['## Cost of a training step', _step_words(), _figures_table(steps, _STEP_COLUMNS)]
         words = folder / 'notes' / 'step.md'
         parts += [words.read_text().strip()] if words.is_file() else []
+    decodes = [json.loads(path.read_text()) for path in sorted((folder / 'decode').glob('*.json'))]
+    if decodes:
+        parts += ['## Cost of decoding', _decode_words(), _figures_table(decodes, _DECODE_COLUMNS)]
     return '\n\n'.join(parts) + '\n'
 
 
@@ -190,12 +201,17 @@ def _step_words() -> str:
     )
 
 
-def _step_table(steps: Sequence[Mapping[str, Any]]) -> str:
-    columns = ('config', 'precision', 'batch_size', 'ms_per_image', 'plain_ms_per_image',
-               'ratio_median', 'ratio_min', 'ratio_max', 'peak_memory_mb', 'plain_peak_memory_mb',
-               'machine')  # fmt: skip
+def _decode_words() -> str:
+    return (
+        'Reading landmarks, evidence, uncertainty and decisions from a batch of maps, calibration '
+        'in place, beside the forward pass that makes maps of that size; *share* is the median '
+        'over alternating pairs. Made by `python tools/benchmark.py decode --map-size N --out FILE`.'
+    )
+
+
+def _figures_table(figures: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
     rows = [_row(columns), '|---' * len(columns) + '|']
-    rows += [_row([str(step[column]) for column in columns]) for step in steps]
+    rows += [_row([str(one[column]) for column in columns]) for one in figures]
     return '\n'.join(rows)
 
 
