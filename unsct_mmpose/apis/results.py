@@ -205,7 +205,8 @@ def _decode_words() -> str:
     return (
         'Reading landmarks, evidence, uncertainty and decisions from a batch of maps, calibration '
         'in place, beside the forward pass that makes maps of that size; *share* is the median '
-        'over alternating pairs. Made by `python tools/benchmark.py decode --map-size N --out FILE`.'
+        'over alternating pairs. '
+        'Made by `python tools/benchmark.py decode --map-size N --out FILE`.'
     )
 
 
