@@ -19,7 +19,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check --prefer-binary 
 
 help:
 	@echo 'make demo        set up, simulate radiographs, train, test, print a table   (13 min)'
-	@echo 'make test        set up, run the tests                                       (3 min)'
+	@echo 'make test        set up, run the tests                                       (4 min)'
 	@echo 'make setup       create $(VENV) with pinned requirements                     (2 min)'
 	@echo 'make check       ruff, mypy on the pure rooms, import-linter                 (1 min)'
 	@echo 'make format      rewrite the sources as make check wants them'
