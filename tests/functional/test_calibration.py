@@ -259,7 +259,7 @@ def test_the_order_of_images_does_not_move_a_threshold(rule):
     assert rule(*(one[order] for one in case)) == pytest.approx(rule(*case))
 
 
-@pytest.mark.parametrize('rule', [recall_threshold, youden_threshold])
+@pytest.mark.parametrize('rule', [recall_threshold, youden_threshold, conformal_risk_threshold])
 def test_shapes_and_nan_are_named(rule):
     two, three = np.ones((2, 2), bool), np.ones((2, 3), bool)
     with pytest.raises(ValueError, match='disagree'):

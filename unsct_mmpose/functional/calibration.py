@@ -118,6 +118,7 @@ def conformal_risk_threshold(
     """
     if not 0 < alpha < 1:
         raise ValueError(f'alpha must lie in (0, 1), got {alpha}')
+    _split(uncertainty, present, labelled)  # refuses shapes that disagree, and NaN
     values = np.asarray(uncertainty, float)
     seen = np.asarray(present, bool) & np.asarray(labelled, bool)
     usable = seen.any(axis=1)
