@@ -140,3 +140,8 @@ def test_evidence_has_one_row_for_each_image(table):
     assert len(part) == 3
     for one in fields(Evidence):
         assert len(getattr(part.evidence, one.name)) == 3
+
+
+def test_the_page_in_docs_is_what_its_result_files_say(request):
+    folder = request.config.rootpath / 'docs' / 'results'
+    assert (folder / 'uncertainty.md').read_text() == render_study_page(folder)
