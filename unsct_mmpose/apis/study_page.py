@@ -17,8 +17,9 @@ COMMAND = 'python tools/results.py page docs/results'
 _INTRO = (
     f'Made by `{COMMAND}` from the json files in `uncertainty/`, each written by `tools/study.py`, '
     'whose command stands in it. Errors in mm on the detector; brackets are 95 % intervals over '
-    'resampled patients (percentile bootstrap). **All images are simulated: no figure here says '
-    'anything about clinical accuracy.** `E_20` is the labelled set error with a cutoff of 20 mm; '
+    'resampled patients (percentile bootstrap). **All images with landmarks are simulated, only '
+    'the chest radiographs and the infants are real: no figure here says anything about clinical '
+    'accuracy.** `E_20` is the labelled set error with a cutoff of 20 mm; '
     '*recovered* is the share of the avoidable error of unstructured images that is avoided, '
     '(keep all - ours) / (keep all - oracle).'
 )
