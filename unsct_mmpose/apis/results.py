@@ -12,6 +12,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 import unsct_mmpose
 from unsct_mmpose.imaging.files import replace_file
 
@@ -66,7 +68,7 @@ class RunResult:
 def write_result(path: Path, result: RunResult) -> None:
     """Write a result file; a crash leaves the old one or the new one, never a part."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {key: _jsonable(value) for key, value in asdict(result).items()}
+    content = {key: jsonable(value) for key, value in asdict(result).items()}
     replace_file(path, (json.dumps(content, indent=1, allow_nan=False) + '\n').encode())
 
 
@@ -248,12 +250,17 @@ def _cell(value: float | None) -> str:
     return '-' if value is None or math.isnan(value) else f'{value:.3f}'
 
 
-def _jsonable(value: Any) -> Any:
-    """Replace NaN, which json does not know, by null."""
+def jsonable(value: Any) -> Any:
+    """Return plain values, with null for NaN and infinity, which json does not know.
+
+    Example:
+        >>> jsonable({'a': (1.5, math.nan)})
+        {'a': [1.5, None]}
+    """
     if isinstance(value, Mapping):
-        return {key: _jsonable(one) for key, one in value.items()}
+        return {key: jsonable(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_jsonable(one) for one in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
+        return [jsonable(one) for one in value]
+    if isinstance(value, (float, np.floating)):
+        return float(value) if math.isfinite(value) else None
     return value

@@ -31,6 +31,7 @@ from unsct_mmpose.functional.uncertainty import AGGREGATIONS, ENTROPY_MODES, lan
 from unsct_mmpose.imaging.files import replace_file
 
 from .calibrate import evaluate, judged_samples
+from .results import jsonable
 
 FEATURE_SETS: Mapping[str, tuple[str, ...]] = {
     'peak': ('peak',),
@@ -78,7 +79,7 @@ class StudyResult:
 def write_study(path: Path, result: StudyResult) -> None:
     """Write a result file; NaN becomes null."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = _jsonable(asdict(result))
+    content = jsonable(asdict(result))
     replace_file(path, (json.dumps(content, indent=1, allow_nan=False) + '\n').encode())
 
 
@@ -317,13 +318,3 @@ def _rule_figures(
     recall = errors.recall(np.concatenate(seen_all), np.concatenate(kept_all))
     loss = float(np.mean(losses)) if losses else math.nan
     return {f'rule/{rule}/recall': recall, f'rule/{rule}/suppressed_share': loss}
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {key: _jsonable(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_jsonable(one) for one in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    return value
