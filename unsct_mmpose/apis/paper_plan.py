@@ -39,7 +39,9 @@ ROWS = (
     Row('hrnet/unsct-hrnet.py', 'UNSCT-HRNet', 'Tables 3, 4, 5', True, 3, 0),
     Row('hrnet/ori-hrnet.py', 'Ori-HRNet', 'Tables 4, 5; peer: HRNet + HeatmapHead', False, 3, 0),
     Row('ablation/srf_none.py', 'HRNet (no SRF)', 'Table 3', True, 3, 0),
-    Row('peers/hrnet_silent.py', 'HRNet + MSE, silent', 'peer; loss and field ablation', False, 1, 1),
+    Row(
+        'peers/hrnet_silent.py', 'HRNet + MSE, silent', 'peer; loss and field ablation', False, 1, 1
+    ),
     Row('hourglass/unsct-hourglass.py', 'UNSCT-Hourglass', 'Tables 4, 5', True, 1, 2),
     Row('hourglass/ori-hourglass.py', 'Ori-Hourglass', 'Tables 4, 5', False, 1, 2),
     Row('higherhrnet/unsct-higherhrnet.py', 'UNSCT-HigherHRNet', 'Tables 4, 5', True, 1, 2),
@@ -87,9 +89,7 @@ class Run:
         return results / self.budget / self.data.name / f'{self.name}.json'
 
 
-def plan(
-    budget: str, data: Path, only: Sequence[str] = (), seeds: int | None = None
-) -> list[Run]:
+def plan(budget: str, data: Path, only: Sequence[str] = (), seeds: int | None = None) -> list[Run]:
     """Return the trainings in order of importance.
 
     Args:

@@ -13,13 +13,9 @@ codec = dict(
     paf_width=1.0,
 )
 high_codec = dict(codec, heatmap_size=(96, 96))
-# what a stock MMPose model reads and is trained on: absent landmarks are ignored
+# what MMPose's own heads read and are trained on: absent landmarks are ignored
 stock_codec = dict(
-    type='MSRAHeatmap',
-    input_size=input_size,
-    heatmap_size=heatmap_size,
-    sigma=1.5,
-    unbiased=True,
+    type='LandmarkHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=codec['sigma']
 )
 stock_high_codec = dict(stock_codec, heatmap_size=(96, 96))
 
