@@ -1,4 +1,4 @@
-"""The paper's experiments: what is to be run (`plan`), run it (`run`), make the tables (`collect`)."""
+"""The paper's experiments: list them (`plan`), run them (`run`), make the tables (`collect`)."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def parse_args() -> argparse.Namespace:
         command.add_argument('--data', type=Path, required=True, help='folder with train.json, '
                              'val.json and perhaps test.json')  # fmt: skip
         command.add_argument('--budget', choices=('cpu', 'gpu'), default='cpu',
-                             help='size of networks and schedules (default: %(default)s)')  # fmt: skip
+                             help='networks and schedules (default: %(default)s)')  # fmt: skip
         command.add_argument('--only', nargs='+', default=[], metavar='CONFIG',
                              help='names of configs, such as unsct-hrnet')  # fmt: skip
         command.add_argument('--seeds', type=int, help='trainings of each config')

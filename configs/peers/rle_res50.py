@@ -13,7 +13,7 @@ model = dict(
         loss=dict(type='RLELoss', use_target_weight=True),
         decoder=codec,
     ),
-    test_cfg=dict(flip_test=True, shift_coords=False),
+    test_cfg=dict(flip_test=True, shift_coords=True),
 )
 train_dataloader = dict(
     dataset=dict(

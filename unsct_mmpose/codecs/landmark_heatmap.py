@@ -1,4 +1,4 @@
-"""Codec ``LandmarkHeatmap``: heatmaps for MMPose's own heads, with or without supervised absence."""
+"""Codec ``LandmarkHeatmap``: heatmaps for MMPose's own heads, absence supervised or ignored."""
 
 from __future__ import annotations
 
