@@ -5,9 +5,9 @@ import torch
 from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.functional.heatmap import draw_heatmaps
 from unsct_mmpose.functional.paf import draw_paf
+from unsct_mmpose.visualization.legend import direction_colors
 from unsct_mmpose.visualization.panels import (
     certainty_panel,
-    direction_colors,
     field_vectors,
     heatmap_panel,
     landmark_word,

@@ -119,10 +119,14 @@ def show_radiograph(
         brightness: factor of the grey values.
     """
     way = cv2.INTER_AREA if size_hw[0] < gray.shape[0] else cv2.INTER_LINEAR
-    shown = cv2.resize(gray, size_hw[::-1], interpolation=way).astype(np.float32) / 255.0
+    shown = cv2.resize(gray, size_hw[::-1], interpolation=way) * np.float32(brightness)
     height, width = gray.shape
     edges = (-0.5, width - 0.5, height - 0.5, -0.5)
-    axes.imshow(shown * brightness, cmap='gray', vmin=0, vmax=1, extent=edges, aspect='auto')
+    # three bytes a pixel at the final size: matplotlib copies them
+    axes.imshow(
+        cv2.merge([np.rint(shown).astype(np.uint8)] * 3),
+        extent=edges, aspect='auto', interpolation='nearest',
+    )  # fmt: skip
     axes.set(xlim=edges[:2], ylim=edges[2:])
     axes.axis('off')
 

@@ -22,7 +22,8 @@ from .canvas import (
     to_picture,
     whole,
 )
-from .panels import direction_colors, field_vectors, heat_colors, landmark_word
+from .legend import direction_colors, heat_colors
+from .panels import field_vectors, landmark_word
 
 _TITLE_PX = 22
 _GAP_PX = 4

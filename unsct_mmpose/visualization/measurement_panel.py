@@ -73,7 +73,7 @@ def measurement_panel(
                     _line(axes, line, color, 1.0, alpha=0.75)
                 _line(axes, sketch.value, color, 2.6)
     axes.plot(*points[seen].T, 'o', ms=3.2, color='white', mec='black', mew=0.6, zorder=5)
-    _write_table(strip, found, spacing_xy_mm is not None)
+    _write_table(strip, found, spacing_xy_mm is not None, magnification)
     return to_picture(figure)
 
 
@@ -93,7 +93,7 @@ def _line(axes: Axes, line: np.ndarray, color: str, width: float, alpha: float =
     )  # fmt: skip
 
 
-def _write_table(strip: Axes, found: Measurements, has_spacing: bool) -> None:
+def _write_table(strip: Axes, found: Measurements, has_spacing: bool, magnification: float) -> None:
     """Write the values: the patient's right in the left column, as in the image."""
     width, height = strip.get_xlim()[1], strip.get_ylim()[1]
     columns = dict(right=0.50 * width, left=0.78 * width)
@@ -108,7 +108,14 @@ def _write_table(strip: Axes, found: Measurements, has_spacing: bool) -> None:
             value = _words(found[f'{side}_{output}'], has_spacing)
             strip.text(x, y, value, color=INK, fontsize=10.5, va='center')
     y = top - _ROW_PX * (len(ROWS) + 1) - 4
-    strip.text(14, y, _frame_words(found, has_spacing), color=FAINT, fontsize=9.5, va='center')
+    strip.text(
+        14,
+        y,
+        _frame_words(found, has_spacing, magnification),
+        color=FAINT,
+        fontsize=9.5,
+        va='center',
+    )
 
 
 def _words(one: Measurement, has_spacing: bool) -> str:
@@ -121,10 +128,14 @@ def _words(one: Measurement, has_spacing: bool) -> str:
     return f'{one.value:.1f} ± {one.standard_error:.1f}{space}{unit_word}'
 
 
-def _frame_words(found: Measurements, has_spacing: bool) -> str:
-    words = f'dashed: reference line {found.reference_line.replace("-", "–")}'
+def _frame_words(found: Measurements, has_spacing: bool, magnification: float) -> str:
+    words = [f'dashed: reference line {found.reference_line.replace("-", "–")}']
     if found.reference_line == 'image axes':
-        words = "no reference line: read against the image's axes"
+        words = ["no reference line: read against the image's axes"]
+    if np.isfinite(found.standard_errors).any():
+        words.append('± standard error')
     if not has_spacing:
-        words += '; no pixel spacing: angles only'
-    return words
+        words.append('no pixel spacing: angles only')
+    elif magnification != 1.0:
+        words.append(f'magnification {magnification:.3g} taken off')
+    return '; '.join(words)
