@@ -1,7 +1,7 @@
 """Pictures: what was found in radiographs, what the network saw, and the figures of the paper."""
 
 from .grids import heatmap_grid, paf_grid
-from .measurement_panel import measurement_panel
+from .measurements import measurement_panel
 from .overlay import draw_landmarks
 from .panels import certainty_panel, heatmap_panel, paf_panel
 from .tha_visualization_hook import THAVisualizationHook

@@ -62,9 +62,9 @@ def _one_channel(image: NDArray[np.generic]) -> NDArray[np.generic]:
     return image[..., :3] @ _GREY_WEIGHTS
 
 
-def new_figure(width_px: int, height_px: int) -> Figure:
-    """Return an empty dark figure of a size in pixels."""
-    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor=SHEET)
+def new_figure(width_px: int, height_px: int, color: str = SHEET) -> Figure:
+    """Return an empty figure of a size in pixels."""
+    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor=color)
     FigureCanvasAgg(figure)
     return figure
 

@@ -20,7 +20,7 @@ from unsct_mmpose.imaging.files import replace_file
 from .canvas import to_gray
 from .drawable import Drawable, is_pelvis, unpack
 from .grids import heatmap_grid, paf_grid
-from .measurement_panel import measurement_panel
+from .measurements import measurement_panel
 from .overlay import draw_landmarks
 from .panels import certainty_panel, heatmap_panel, paf_panel
 from .sheet import GAP_PX, arrange

@@ -4,8 +4,8 @@ from matplotlib.colors import to_rgb
 
 from unsct_mmpose.anatomy import side_index
 from unsct_mmpose.functional.clinical import measure
-from unsct_mmpose.visualization import measurement_panel as module
-from unsct_mmpose.visualization.measurement_panel import ROWS, measurement_panel
+from unsct_mmpose.visualization import measurements as module
+from unsct_mmpose.visualization.measurements import ROWS, measurement_panel
 
 SIDE = 500
 HIP = np.array(
