@@ -6,6 +6,7 @@ from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS, VISUALIZERS
 from mmpose.structures import PoseDataSample
 
+from unsct_mmpose.imaging import write_radiograph
 from unsct_mmpose.visualization import measurements
 from unsct_mmpose.visualization.overlay import LEFT_RGB, TRUTH_RGB
 
@@ -84,7 +85,10 @@ def test_a_sample_without_truth_is_drawn_without_it(build, sample):
     assert not (build().picture_of(sample) == TRUTH_RGB).all(axis=-1).any()
 
 
-def test_without_annotation_the_file_tells_the_spacing(build, sample, monkeypatch):
+def test_without_annotation_the_file_tells_the_spacing(build, sample, monkeypatch, tmp_path):
+    path = tmp_path / 'half.dcm'
+    pixels = np.random.default_rng(0).integers(0, 4095, (80, 96), dtype=np.uint16)
+    write_radiograph(path, pixels, spacing_xy_mm=(0.5, 0.5), magnification=1.15)
     asked = []
     measure = measurements.measure
     monkeypatch.setattr(
@@ -92,10 +96,10 @@ def test_without_annotation_the_file_tells_the_spacing(build, sample, monkeypatc
         'measure',
         lambda *args, **kw: (asked.append((args, kw)), measure(*args, **kw))[1],
     )
-    sample.set_metainfo(dict(raw_ann_info=None))
+    sample.set_metainfo(dict(raw_ann_info=None, img_path=str(path)))
     build().picture_of(sample)
     (_, _, spacing), options = asked[0]
-    assert spacing.tolist() == [4.0, 4.0]
+    assert spacing.tolist() == [0.5, 0.5]
     assert options['magnification'] == pytest.approx(1.15)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
+import cv2
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.colors import to_rgb
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES
@@ -16,8 +18,6 @@ from .canvas import (
     Box,
     new_figure,
     outlined,
-    show_map,
-    show_radiograph,
     to_gray,
     to_picture,
     whole,
@@ -27,6 +27,7 @@ from .panels import field_vectors, landmark_word
 
 _TITLE_PX = 22
 _GAP_PX = 4
+_DIM = 0.65
 _WORDS = ('femoral_', 'greater_')
 
 
@@ -55,15 +56,10 @@ def heatmap_grid(
     """
     if len(heatmaps) != len(LANDMARK_NAMES):
         raise ValueError(f'{len(LANDMARK_NAMES)} heatmaps have names, got {len(heatmaps)}')
-    edges = box or whole(image)
     titles = [f'{landmark_word(index)} {_short(name)}' for index, name in enumerate(LANDMARK_NAMES)]
-
-    def draw(axes: Axes, index: int) -> None:
-        heat = np.clip(np.nan_to_num(heatmaps[index]), 0, 1)
-        show_map(axes, heat_colors(heat), edges)
-        _corner(axes, f'{heat.max():.2f}')
-
-    return _grid(image, titles, draw, width_px, columns)
+    heat = np.clip(np.nan_to_num(heatmaps), 0, 1)
+    maps = [(heat_colors(one), float(one.max())) for one in heat]
+    return _grid(image, box, titles, maps, width_px, columns)
 
 
 def paf_grid(
@@ -92,46 +88,57 @@ def paf_grid(
         ValueError: the number of channels is not twice that of the relations.
     """
     vectors = field_vectors(pafs, relations)
-    edges = box or whole(image)
     titles = [f'{landmark_word(tail)} → {landmark_word(head)}' for tail, head in relations]
-
-    def draw(axes: Axes, index: int) -> None:
-        show_map(axes, direction_colors(vectors[index]), edges)
-        _corner(axes, f'{np.linalg.norm(vectors[index], axis=-1).max():.2f}')
-
-    return _grid(image, titles, draw, width_px, columns)
+    maps = [(direction_colors(one), float(np.linalg.norm(one, axis=-1).max())) for one in vectors]
+    return _grid(image, box, titles, maps, width_px, columns)
 
 
 def _grid(
     image: NDArray[np.generic],
+    box: Box | None,
     titles: Sequence[str],
-    draw: Callable[[Axes, int], None],
+    maps: Sequence[tuple[NDArray[np.floating], float]],
     width_px: int,
     columns: int,
 ) -> NDArray[np.uint8]:
-    """Repeat a radiograph in a grid and let ``draw`` add to each."""
+    """Lay maps ``(h, w, 4)``, each with its peak, over the radiograph, in a grid."""
     gray = to_gray(image)
     cell_w = (width_px - _GAP_PX) // columns - _GAP_PX
-    cell_h = max(round(cell_w * gray.shape[0] / gray.shape[1]), 1)
+    scale = cell_w / gray.shape[1]
+    cell_h = max(round(gray.shape[0] * scale), 1)
+    behind = cv2.resize(gray, (cell_w, cell_h), interpolation=cv2.INTER_AREA) * (_DIM / 255)
     rows = -(-len(titles) // columns)
     height_px = rows * (cell_h + _TITLE_PX + _GAP_PX) + _GAP_PX
     figure = new_figure(width_px, height_px)
-    for index, words in enumerate(titles):
+    sheet = np.tile(np.array(to_rgb(SHEET)), (height_px, width_px, 1))
+    for index, (words, (rgba, peak)) in enumerate(zip(titles, maps, strict=True)):
         row, column = divmod(index, columns)
         left = _GAP_PX + column * (cell_w + _GAP_PX)
         top = _GAP_PX + row * (cell_h + _TITLE_PX + _GAP_PX) + _TITLE_PX
-        place = np.array((left, height_px - top - cell_h, cell_w, cell_h), float)
-        axes = figure.add_axes(tuple(place / (width_px, height_px, width_px, height_px)))
-        show_radiograph(axes, gray, (cell_h, cell_w), 0.65)
-        draw(axes, index)
-        axes.set_title(words, color=INK, fontsize=8.5, pad=4)
+        shown = _blend(behind, rgba, box or whole(gray), scale)
+        sheet[top : top + cell_h, left : left + cell_w] = shown
+        _write(figure, left + cell_w / 2, height_px - top + 6, words, 'center')
+        _write(figure, left + cell_w - 6, height_px - top - cell_h + 7, f'{peak:.2f}', 'right')
+    figure.figimage(np.rint(sheet * 255).astype(np.uint8))
     return to_picture(figure)
 
 
-def _corner(axes: Axes, words: str) -> None:
-    """Write a number into the lower right corner."""
-    axes.text(
-        0.97, 0.04, words, transform=axes.transAxes, color=INK, fontsize=8.5, ha='right',
+def _blend(
+    behind: NDArray[np.floating], rgba: NDArray[np.floating], box: Box, scale: float
+) -> NDArray[np.floating]:
+    """Lay a map over a grey picture ``(H, W)`` in [0, 1] that shows the image at a scale."""
+    cell = np.array([box[2] - box[0], box[3] - box[1]]) / rgba.shape[1::-1] * scale
+    start = (np.array(box[:2]) + 0.5) * scale + cell / 2 - 0.5  # centre of the first cell
+    matrix = np.array([[cell[0], 0, start[0]], [0, cell[1], start[1]]])
+    placed = cv2.warpAffine(rgba.astype(np.float32), matrix, behind.shape[::-1])
+    opaque = placed[..., 3:]
+    return behind[..., None] * (1 - opaque) + placed[..., :3] * opaque
+
+
+def _write(figure: Figure, x: float, y: float, words: str, align: str) -> None:
+    """Write at a place in pixels from the figure's lower left corner."""
+    figure.text(
+        x, y, words, color=INK, fontsize=8.5, ha=align, transform=None,
         path_effects=outlined(2.5, SHEET),
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from mmpose.visualization import PoseLocalVisualizer
 from unsct_mmpose.functional.uncertainty import certainty_map
 from unsct_mmpose.imaging.files import replace_file
 
-from .canvas import to_gray
+from .canvas import to_gray, whole
 from .drawable import Drawable, is_pelvis, unpack
 from .grids import heatmap_grid, paf_grid
 from .measurements import measurement_panel
@@ -142,6 +142,7 @@ class THAVisualizer(PoseLocalVisualizer):
             nowhere = np.full_like(what.points, np.nan)
             what = replace(what, points=nowhere, certainty=None, covariances=None)
         gray = to_gray(image)
+        what = replace(what, box=what.box or whole(gray))
         rows = []
         for row in PANELS:
             names = [name for name in row if name in chosen and _has(what, name)]
