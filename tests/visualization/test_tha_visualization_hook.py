@@ -88,7 +88,15 @@ def test_a_sample_without_truth_is_drawn_without_it(build, sample):
 def test_without_annotation_the_file_tells_the_spacing(build, sample, monkeypatch, tmp_path):
     path = tmp_path / 'half.dcm'
     pixels = np.random.default_rng(0).integers(0, 4095, (80, 96), dtype=np.uint16)
-    write_radiograph(path, pixels, spacing_xy_mm=(0.5, 0.5), magnification=1.15)
+    write_radiograph(
+        path,
+        pixels,
+        spacing_xy_mm=(0.5, 0.5),
+        magnification=1.15,
+        source_detector_mm=1150.0,
+        patient_id='p',
+        uid_seed='half',
+    )
     asked = []
     measure = measurements.measure
     monkeypatch.setattr(
