@@ -1,5 +1,6 @@
 """Pictures: what was found in radiographs, what the network saw, and the figures of the paper."""
 
+from .figures import figure_convergence, figure_training, figure_uncertainty
 from .grids import heatmap_grid, paf_grid
 from .measurements import measurement_panel
 from .overlay import draw_landmarks
@@ -12,6 +13,9 @@ __all__ = [
     'THAVisualizer',
     'certainty_panel',
     'draw_landmarks',
+    'figure_convergence',
+    'figure_training',
+    'figure_uncertainty',
     'heatmap_grid',
     'heatmap_panel',
     'measurement_panel',
