@@ -37,6 +37,17 @@ def parse_args() -> argparse.Namespace:
     )  # fmt: skip
     collect = commands.add_parser('collect', help='write the page and its CSV from the results')
     collect.add_argument('--results', type=Path, default=Path('docs/results/paper'))
+    figures = commands.add_parser('figures', help='draw Figures 5, 8 and 9')
+    figures.add_argument('--results', type=Path, default=Path('docs/results/paper'))
+    figures.add_argument('--budget', choices=('cpu', 'gpu'), default='cpu')
+    figures.add_argument('--convergence', metavar='NAME', help='data set whose runs Figure 5 shows')
+    figures.add_argument('--config', type=Path, help='of the model in Figures 8 and 9')
+    figures.add_argument('--training', type=Path, help='folder with epoch_N.pth, for Figure 8')
+    figures.add_argument('--checkpoint', type=Path, help='calibrated one, for Figure 9')
+    figures.add_argument('--data', type=Path, help='data set whose images may be shown')
+    figures.add_argument('--row', type=int, default=0, help='number of the image in its file')
+    figures.add_argument('--describe', help='what the image is; say so when it is simulated')
+    figures.add_argument('--out', type=Path, default=Path('docs/results/paper'), help='folder')
     return parser.parse_args()
 
 
@@ -72,6 +83,28 @@ def run_plan(args: argparse.Namespace) -> int:
     return len(failed)
 
 
+def draw_figures(args: argparse.Namespace) -> None:
+    """Draw the figures whose material was named."""
+    import os
+
+    from unsct_mmpose.apis import paper_figures
+
+    os.environ['UNSCT_BUDGET'] = args.budget
+    if args.convergence:
+        out = args.out / 'figure_5.png'
+        print(paper_figures.draw_convergence(args.results, args.budget, args.convergence, out))
+    wanted = (args.training, args.checkpoint)
+    if any(wanted) and None in (args.config, args.data, args.describe):
+        raise ValueError('Figures 8 and 9 need --config, --data and --describe')
+    common = (args.data, args.row, args.describe)
+    if args.training:
+        checkpoints, out = list(args.training.glob('epoch_*.pth')), args.out / 'figure_8.png'
+        print(paper_figures.draw_training(args.config, checkpoints, *common, out))
+    if args.checkpoint:
+        out = args.out / 'figure_9.png'
+        print(paper_figures.draw_uncertainty(args.config, args.checkpoint, *common, out))
+
+
 def main() -> int:
     """Run the tool; return its exit status."""
     args = parse_args()
@@ -80,6 +113,8 @@ def main() -> int:
             print_plan(args)
         elif args.command == 'run':
             return 1 if run_plan(args) else 0
+        elif args.command == 'figures':
+            draw_figures(args)
         else:
             from unsct_mmpose.apis.paper_page import write_paper_page
 

@@ -152,7 +152,7 @@ def render_paper_page(results: Path) -> str:
     ]
     words = results.parent / 'notes' / 'paper.md'
     parts += [words.read_text().strip()] if words.is_file() else []
-    for (budget, data), found in _groups(results).items():
+    for (budget, data), found in result_groups(results).items():
         first = found[0]
         parts.append(f'## {data}, budget `{budget}`')
         parts.append(f'{first.data}; thresholds from the {first.calibrated_on}; {first.machine}.')
@@ -169,7 +169,7 @@ def render_csv(results: Path) -> dict[str, str]:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator='\n')
         writer.writerow(['budget', 'data', 'model', 'decision', 'seed', *table.columns])
-        for (budget, data), found in _groups(results).items():
+        for (budget, data), found in result_groups(results).items():
             for stem, decision in table.rows:
                 for one in _of(found, stem):
                     cells = [_value(one, decision, key) for key in table.keys]
@@ -210,7 +210,8 @@ def _provenance(found: Sequence[PaperResult]) -> list[str]:
     return ['### Runs', '\n'.join(lines), 'For example:', f'```bash\n{found[0].commands[0]}\n```']
 
 
-def _groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
+def result_groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
+    """Read all result files, by budget and data set, in the order of the plan."""
     order = {row.stem: index for index, row in enumerate(ROWS)}
     groups: dict[tuple[str, str], list[PaperResult]] = {}
     for path in sorted(results.glob('*/*/*.json')):
