@@ -55,6 +55,7 @@ _PAIRS = tuple(
         (f'unsct-{model}', 'fused'),
     )
 )
+_SRF = ('srf_none', 'srf_neck', 'unsct-hrnet', 'srf_late', 'srf_unsupervised')
 _PEERS = ('ori-hrnet', 'hrnet_silent', 'u_net', 'simcc_cspnext', 'rle_res50')
 _PEER_ROWS = (
     *((f'unsct-{model}', decision) for model in _MODELS for decision in ('fused', 'peak')),
@@ -86,7 +87,7 @@ def _tables() -> tuple[Table, ...]:
             'table_3', 'Table 3: spatial relationship fusion',
             'All images, every landmark reported. *HRNet (no SRF)* has the same head and losses.',
             *_both('all'),
-            (('srf_none', 'keep_all'), ('srf_neck', 'keep_all'), ('unsct-hrnet', 'keep_all')),
+            tuple((one, 'keep_all') for one in _SRF),
             'Table 3',
         ),
         Table(

@@ -50,6 +50,8 @@ ROWS = (
     Row('peers/simcc_cspnext.py', 'RTMPose (SimCC)', 'peer', False, 1, 3),
     Row('peers/rle_res50.py', 'ResNet-50 RLE', 'peer', False, 1, 3),
     Row('ablation/srf_neck.py', 'HRNet + SRF neck', 'Table 3', True, 3, 4),
+    Row('ablation/srf_late.py', 'SRF at stages 3 and 4', 'why SRF helps or not', True, 1, 4),
+    Row('ablation/srf_unsupervised.py', 'SRF unsupervised', 'why SRF helps or not', True, 1, 4),
     Row('ablation/loss_mse.py', 'MSE', 'Figure 5', True, 1, 5),
     Row('ablation/loss_adaptive_wing.py', 'AdaptiveWing', 'Figure 5', True, 1, 5),
     Row('ablation/no_paf.py', 'fields untrained', 'gain from training fields', True, 1, 5),
