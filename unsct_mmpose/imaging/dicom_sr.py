@@ -1,0 +1,210 @@
+"""Writing a DICOM structured report: landmarks and measurements of one radiograph."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+from typing import Any, Literal
+
+from pydicom import Dataset
+from pydicom.uid import generate_uid
+
+from .files import replace_file
+from .radiograph import RadiographError
+from .report import (
+    Algorithm,
+    ReportLandmark,
+    ReportMeasurement,
+    check_landmarks,
+    check_measurements,
+)
+from .sr_codes import SCHEME
+from .sr_reader import StructuredReport, read_structured_report
+from .sr_source import read_source
+
+__all__ = [
+    'RESEARCH',
+    'SIMULATED',
+    'Algorithm',
+    'ReportLandmark',
+    'ReportMeasurement',
+    'StructuredReport',
+    'read_structured_report',
+    'write_structured_report',
+]
+
+RESEARCH = 'Research software, not a medical device: not a diagnosis, not for clinical use.'
+SIMULATED = 'Simulated image: no patient. Its numbers say nothing about clinical accuracy.'
+
+_SERIES_NUMBER = 9900
+
+
+def write_structured_report(
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    landmarks: Sequence[ReportLandmark],
+    measurements: Sequence[ReportMeasurement],
+    algorithm: Algorithm,
+    lengths_at: Literal['bone', 'detector'] | None = None,
+    magnification: float | None = None,
+    interval_level: float = 0.95,
+    simulated: bool = False,
+    keep_identity: bool = False,
+    observer: str | None = None,
+    frame: int | None = None,
+) -> str:
+    """Write a Comprehensive SR (TID 1500) about an image, unverified and marked as research.
+
+    The report belongs to the study of its image, in a series of its own. What is not measured or
+    not reported appears by name with its reason, never as a number or a place.
+
+    Args:
+        source: the DICOM image that was measured.
+        out: the file to write; it appears whole or not at all, in a folder that exists.
+        landmarks: each at most once; places of those that are not reported are not written.
+        measurements: each at most once; NaN with a reason where there is no value.
+        algorithm: what found the landmarks.
+        lengths_at: where mm hold: ``'bone'`` or ``'detector'``; needed where there is a length.
+        magnification: size on the detector over size at the bone, if known.
+        interval_level: share of values, in (0, 1), that low and high are meant to enclose.
+        simulated: the image shows no person; also taken from the image's SyntheticData.
+        keep_identity: copy patient and study attributes from the image; else they are empty, and
+            only the UIDs tie the report to its study.
+        observer: DICOM person name of who is responsible, such as ``'Doe^Jane'``.
+        frame: which frame of an image that holds several, from 0.
+
+    Returns:
+        SOP Instance UID of the report.
+
+    Raises:
+        RadiographError: the source is no DICOM image or lacks what a report refers to, or ``out``
+            cannot be written.
+        ValueError: an argument contradicts itself, another one or the image.
+        ImportError: highdicom is not installed.
+    """
+    if Path(out).resolve() == Path(source).resolve():
+        raise ValueError(f'{out}: out is the image itself; give the report a file of its own')
+    header = read_source(source, keep_identity=keep_identity)
+    _check_frame(source, header, frame)
+    if not (landmarks or measurements):
+        raise ValueError('there is nothing to report: give landmarks or measurements')
+    check_landmarks(landmarks, (header.Columns, header.Rows))
+    check_measurements(measurements, landmarks)
+    _check_settings(measurements, lengths_at, magnification, interval_level)
+    if not (algorithm.name.strip() and algorithm.version.strip()):
+        raise ValueError('algorithm: give it a name and a version')
+    simulated = simulated or 'SyntheticData' in header
+    content = _import_content()
+    context = content.Context(
+        algorithm=algorithm,
+        lengths_at=lengths_at,
+        magnification=magnification,
+        interval_level=interval_level,
+        observer=observer,
+        frame=frame,
+        statements=(RESEARCH, SIMULATED) if simulated else (RESEARCH,),
+    )
+    try:
+        tree = content.Content(header, landmarks, context).report(measurements)
+        report = _document(header, tree, algorithm, simulated)
+        encoded = _encode(report)
+    except Exception as error:  # a message of pydicom or highdicom may quote the header
+        kind = type(error).__name__
+        raise RadiographError(
+            source,
+            f'its header makes no valid report ({kind}): SOP class, patient or study attributes '
+            'are malformed; correct them, or write without keep_identity',
+        ) from None
+    try:
+        replace_file(out, encoded)
+    except OSError as error:
+        raise RadiographError(out, f'it cannot be written ({error.strerror})') from None
+    return str(report.SOPInstanceUID)
+
+
+def _check_frame(source: str | os.PathLike[str], header: Dataset, frame: int | None) -> None:
+    frames = header.get('NumberOfFrames')
+    if frames is None and frame in (None, 0):
+        return
+    if frame is None:
+        raise RadiographError(source, f'it holds {frames} frames; choose one with frame')
+    if not 0 <= frame < (frames or 1):
+        raise ValueError(f'frame must lie between 0 and {(frames or 1) - 1}, not {frame}')
+
+
+def _check_settings(
+    measurements: Sequence[ReportMeasurement],
+    lengths_at: str | None,
+    magnification: float | None,
+    interval_level: float,
+) -> None:
+    """Refuse lengths without a plane, and settings out of range."""
+    if lengths_at not in (None, 'bone', 'detector'):
+        raise ValueError(f"lengths_at must be 'bone' or 'detector', not {lengths_at!r}")
+    for one in measurements:
+        if one.measured and one.unit == 'mm' and lengths_at is None:
+            raise ValueError(f"{one.name} is a length: say lengths_at='bone' or 'detector'")
+    if magnification is not None and not 0 < magnification < math.inf:
+        raise ValueError(f'magnification must be positive, not {magnification}')
+    if not 0 < interval_level < 1:
+        raise ValueError(f'interval_level must lie between 0 and 1, not {interval_level}')
+
+
+def _import_content() -> Any:
+    """Import the part that needs highdicom, which is heavy and optional."""
+    try:
+        from . import sr_content
+    except ModuleNotFoundError as error:
+        if (error.name or '').split('.')[0] != 'highdicom':
+            raise
+        raise ImportError(
+            "a structured report needs highdicom: pip install 'unsct-mmpose[report]'"
+        ) from None
+    return sr_content
+
+
+def _document(header: Dataset, tree: Any, algorithm: Algorithm, simulated: bool) -> Dataset:
+    """Return the whole object, with the modules that surround the content."""
+    import highdicom
+
+    report: Dataset = highdicom.sr.ComprehensiveSR(
+        evidence=[header],
+        content=tree[0],
+        series_instance_uid=generate_uid(),
+        series_number=_SERIES_NUMBER,
+        sop_instance_uid=generate_uid(),
+        instance_number=1,
+        manufacturer='unsct_mmpose',
+        manufacturer_model_name=_line(algorithm.name),
+        software_versions=_line(algorithm.version),
+        series_description=('SIMULATED ' if simulated else '') + 'research, not a diagnosis',
+        content_qualification='RESEARCH',
+        specific_character_set='ISO_IR 192',
+        coding_schemes=[
+            highdicom.CodingSchemeIdentificationItem(SCHEME, name='Codes of unsct_mmpose')
+        ],
+        is_complete=True,
+        is_final=False,
+        is_verified=False,
+    )
+    for keyword in ('PatientIdentityRemoved', 'DeidentificationMethod', 'SyntheticData'):
+        if keyword in header:
+            setattr(report, keyword, header[keyword].value)
+    if simulated:
+        report.SyntheticData = 'YES'
+    return report
+
+
+def _line(text: str) -> str:
+    """Return text as the value representation LO holds it."""
+    return text.replace('\\', '/').strip()[:64]
+
+
+def _encode(report: Dataset) -> bytes:
+    buffer = BytesIO()
+    report.save_as(buffer, enforce_file_format=True)
+    return buffer.getvalue()
