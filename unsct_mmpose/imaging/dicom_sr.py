@@ -5,12 +5,10 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Literal
 
 from pydicom import Dataset
-from pydicom.uid import generate_uid
 
 from .files import replace_file
 from .radiograph import RadiographError
@@ -21,13 +19,10 @@ from .report import (
     check_landmarks,
     check_measurements,
 )
-from .sr_codes import SCHEME
 from .sr_reader import StructuredReport, read_structured_report
 from .sr_source import read_source
 
 __all__ = [
-    'RESEARCH',
-    'SIMULATED',
     'Algorithm',
     'ReportLandmark',
     'ReportMeasurement',
@@ -35,11 +30,6 @@ __all__ = [
     'read_structured_report',
     'write_structured_report',
 ]
-
-RESEARCH = 'Research software, not a medical device: not a diagnosis, not for clinical use.'
-SIMULATED = 'Simulated image: no patient. Its numbers say nothing about clinical accuracy.'
-
-_SERIES_NUMBER = 9900
 
 
 def write_structured_report(
@@ -97,33 +87,25 @@ def write_structured_report(
     _check_settings(measurements, lengths_at, magnification, interval_level)
     if not (algorithm.name.strip() and algorithm.version.strip()):
         raise ValueError('algorithm: give it a name and a version')
-    simulated = simulated or 'SyntheticData' in header
-    content = _import_content()
+    document, content = _import_builders()
     context = content.Context(
         algorithm=algorithm,
         lengths_at=lengths_at,
         magnification=magnification,
         interval_level=interval_level,
         observer=observer,
-        frame=frame,
-        statements=(RESEARCH, SIMULATED) if simulated else (RESEARCH,),
+        frame=frame if 'NumberOfFrames' in header else None,
+        simulated=simulated or 'SyntheticData' in header,
     )
     try:
-        tree = content.Content(header, landmarks, context).report(measurements)
-        report = _document(header, tree, algorithm, simulated)
-        encoded = _encode(report)
-    except Exception as error:  # a message of pydicom or highdicom may quote the header
-        kind = type(error).__name__
-        raise RadiographError(
-            source,
-            f'its header makes no valid report ({kind}): SOP class, patient or study attributes '
-            'are malformed; correct them, or write without keep_identity',
-        ) from None
+        uid, encoded = document.encode_report(header, landmarks, measurements, context)
+    except document.DocumentError as error:
+        raise RadiographError(source, str(error)) from None
     try:
         replace_file(out, encoded)
     except OSError as error:
         raise RadiographError(out, f'it cannot be written ({error.strerror})') from None
-    return str(report.SOPInstanceUID)
+    return str(uid)
 
 
 def _check_frame(source: str | os.PathLike[str], header: Dataset, frame: int | None) -> None:
@@ -154,57 +136,14 @@ def _check_settings(
         raise ValueError(f'interval_level must lie between 0 and 1, not {interval_level}')
 
 
-def _import_content() -> Any:
-    """Import the part that needs highdicom, which is heavy and optional."""
+def _import_builders() -> tuple[Any, Any]:
+    """Import what needs highdicom, which is heavy and optional."""
     try:
-        from . import sr_content
+        from . import sr_content, sr_document
     except ModuleNotFoundError as error:
         if (error.name or '').split('.')[0] != 'highdicom':
             raise
         raise ImportError(
             "a structured report needs highdicom: pip install 'unsct-mmpose[report]'"
         ) from None
-    return sr_content
-
-
-def _document(header: Dataset, tree: Any, algorithm: Algorithm, simulated: bool) -> Dataset:
-    """Return the whole object, with the modules that surround the content."""
-    import highdicom
-
-    report: Dataset = highdicom.sr.ComprehensiveSR(
-        evidence=[header],
-        content=tree[0],
-        series_instance_uid=generate_uid(),
-        series_number=_SERIES_NUMBER,
-        sop_instance_uid=generate_uid(),
-        instance_number=1,
-        manufacturer='unsct_mmpose',
-        manufacturer_model_name=_line(algorithm.name),
-        software_versions=_line(algorithm.version),
-        series_description=('SIMULATED ' if simulated else '') + 'research, not a diagnosis',
-        content_qualification='RESEARCH',
-        specific_character_set='ISO_IR 192',
-        coding_schemes=[
-            highdicom.CodingSchemeIdentificationItem(SCHEME, name='Codes of unsct_mmpose')
-        ],
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-    )
-    for keyword in ('PatientIdentityRemoved', 'DeidentificationMethod', 'SyntheticData'):
-        if keyword in header:
-            setattr(report, keyword, header[keyword].value)
-    if simulated:
-        report.SyntheticData = 'YES'
-    return report
-
-
-def _line(text: str) -> str:
-    """Return text as the value representation LO holds it."""
-    return text.replace('\\', '/').strip()[:64]
-
-
-def _encode(report: Dataset) -> bytes:
-    buffer = BytesIO()
-    report.save_as(buffer, enforce_file_format=True)
-    return buffer.getvalue()
+    return sr_document, sr_content

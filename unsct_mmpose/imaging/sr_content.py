@@ -21,6 +21,9 @@ from unsct_mmpose.anatomy import LANDMARK_CLASSES, SIDES, index_of
 from . import sr_codes
 from .report import Algorithm, ReportLandmark, ReportMeasurement
 
+RESEARCH = 'Research software, not a medical device: not a diagnosis, not for clinical use.'
+SIMULATED = 'Simulated image: no patient. Its numbers say nothing about clinical accuracy.'
+
 PIXEL_CENTRE = 0.5
 """DICOM counts from the corner of the first pixel, we from its centre (PS3.3, C.18.6)."""
 
@@ -40,7 +43,7 @@ class Context:
         interval_level: the share of values that the intervals are meant to hold.
         observer: name of the person who is responsible, or None.
         frame: number of the frame, from 0; None for an image with one frame.
-        statements: sentences that stand at the top.
+        simulated: the image shows no person.
     """
 
     algorithm: Algorithm
@@ -49,7 +52,7 @@ class Context:
     interval_level: float
     observer: str | None
     frame: int | None
-    statements: tuple[str, ...]
+    simulated: bool
 
 
 class Content:
@@ -85,7 +88,7 @@ class Content:
             referenced_images=[self.source],
         )
         contains = hd.RelationshipTypeValues.CONTAINS
-        for text in self.context.statements:
+        for text in (RESEARCH, SIMULATED) if self.context.simulated else (RESEARCH,):
             comment = hd.TextContentItem(sr_codes.COMMENT, text, contains)
             report[0].ContentSequence.insert(len(report[0].ContentSequence) - 1, comment)
         return report
