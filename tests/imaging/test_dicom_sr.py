@@ -328,18 +328,40 @@ def test_dcmtk_reads_it_without_complaint(source, out, settings):
 
 def test_real_headers_make_reports(shared_data, out):
     """CR, DX and secondary capture, with and without spacing, orientation or character set."""
-    files = sorted((shared_data / 'dicom').glob('**/*.dcm'))[:12]
+    files = sorted((shared_data / 'dicom').glob('**/*.dcm'))[:8]
     assert files
     for file in files:
         image = dcmread(file, stop_before_pixels=True)
-        landmarks = [ReportLandmark('left_fovea', image.Columns - 1.0, 1.0)]
-        for keep in (False, True):
-            write_structured_report(
-                file, out, landmarks=landmarks, measurements=[], algorithm=MODEL, keep_identity=keep
-            )
-            assert read_structured_report(out).landmarks == tuple(landmarks)
-            same_patient = dcmread(out).PatientID == image.PatientID
-            assert same_patient == (keep or not image.PatientID)
+        landmarks = (ReportLandmark('left_fovea', image.Columns - 1.0, 1.0),)
+        given = dict(landmarks=landmarks, measurements=(), algorithm=MODEL)
+        write_structured_report(file, out, **given)
+        assert read_structured_report(out).landmarks == landmarks
+        assert dcmread(out).PatientID == ''
+        if len(image.get('PatientBirthDate') or '') > 8:
+            with pytest.raises(RadiographError, match='PatientBirthDate is malformed'):
+                write_structured_report(file, out, **given, keep_identity=True)
+        else:
+            write_structured_report(file, out, **given, keep_identity=True)
+            assert dcmread(out).PatientID == image.PatientID
+
+
+def test_no_warning_quotes_the_header(source, tmp_path, out, recwarn, caplog):
+    image = dcmread(source)
+    image.PatientName = 'SECRETNAME'  # highdicom doubts a name of one component
+    image.AccessionNumber = 'SECRET' * 9
+    image.save_as(tmp_path / 'image.dcm')
+    recwarn.clear()
+    caplog.clear()
+    given = dict(
+        landmarks=[ReportLandmark('left_fovea', 1.0, 1.0)], measurements=[], algorithm=MODEL
+    )
+    write_structured_report(tmp_path / 'image.dcm', out, **given, keep_identity=True)
+    assert 'SECRET' not in caplog.text + ''.join(str(one.message) for one in recwarn.list)
+    image.StudyDate = '2021'
+    image.save_as(tmp_path / 'image.dcm')
+    with pytest.raises(RadiographError, match='StudyDate is malformed') as caught:
+        write_structured_report(tmp_path / 'image.dcm', out, **given, keep_identity=True)
+    assert '2021' not in str(caught.value)
 
 
 @pytest.mark.parametrize('keyword', ['StudyInstanceUID', 'SeriesInstanceUID', 'Rows'])

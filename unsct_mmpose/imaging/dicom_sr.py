@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -78,29 +79,32 @@ def write_structured_report(
     """
     if Path(out).resolve() == Path(source).resolve():
         raise ValueError(f'{out}: out is the image itself; give the report a file of its own')
-    header = read_source(source, keep_identity=keep_identity)
-    _check_frame(source, header, frame)
     if not (landmarks or measurements):
         raise ValueError('there is nothing to report: give landmarks or measurements')
-    check_landmarks(landmarks, (header.Columns, header.Rows))
-    check_measurements(measurements, landmarks)
-    _check_settings(measurements, lengths_at, magnification, interval_level)
     if not (algorithm.name.strip() and algorithm.version.strip()):
         raise ValueError('algorithm: give it a name and a version')
+    check_measurements(measurements, landmarks)
+    _check_settings(measurements, lengths_at, magnification, interval_level)
     document, content = _import_builders()
-    context = content.Context(
-        algorithm=algorithm,
-        lengths_at=lengths_at,
-        magnification=magnification,
-        interval_level=interval_level,
-        observer=observer,
-        frame=frame if 'NumberOfFrames' in header else None,
-        simulated=simulated or 'SyntheticData' in header,
-    )
-    try:
-        uid, encoded = document.encode_report(header, landmarks, measurements, context)
-    except document.DocumentError as error:
-        raise RadiographError(source, str(error)) from None
+    with warnings.catch_warnings():
+        # Messages of pydicom and highdicom quote the header, which may identify a patient.
+        warnings.simplefilter('ignore')
+        header = read_source(source, keep_identity=keep_identity)
+        _check_frame(source, header, frame)
+        check_landmarks(landmarks, (header.Columns, header.Rows))
+        context = content.Context(
+            algorithm=algorithm,
+            lengths_at=lengths_at,
+            magnification=magnification,
+            interval_level=interval_level,
+            observer=observer,
+            frame=frame if 'NumberOfFrames' in header else None,
+            simulated=simulated or 'SyntheticData' in header,
+        )
+        try:
+            uid, encoded = document.encode_report(header, landmarks, measurements, context)
+        except document.DocumentError as error:
+            raise RadiographError(source, str(error)) from None
     try:
         replace_file(out, encoded)
     except OSError as error:

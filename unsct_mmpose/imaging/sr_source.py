@@ -6,7 +6,9 @@ import os
 from pathlib import Path
 
 from pydicom import Dataset
+from pydicom.config import RAISE
 from pydicom.uid import UID
+from pydicom.valuerep import validate_value
 
 from .decode import DecodeError, parse_dicom
 from .header import code, number
@@ -50,6 +52,9 @@ _IDENTITY = (
     'PatientSize',
     'PatientWeight',
 )
+
+# Value representations that highdicom parses: dates, times, ages and codes.
+_STRICT = ('AS', 'CS', 'DA', 'TM')
 
 _PROJECTION = ('CR', 'DX', 'IO', 'MG', 'PX', 'RF', 'RG', 'XA')
 _SLICES = ('CT', 'MR', 'PT')
@@ -137,10 +142,14 @@ def _add_geometry(source: Dataset, header: Dataset) -> None:
 
 def _add_identity(path: str | os.PathLike[str], source: Dataset, header: Dataset) -> None:
     for keyword in _IDENTITY:
-        if keyword in header:
-            try:
-                setattr(source, keyword, header[keyword].value)
-            except Exception:  # pydicom's own message may quote the value
-                raise RadiographError(
-                    path, f'{keyword} is malformed; correct it, or write without keep_identity'
-                ) from None
+        if keyword not in header:
+            continue
+        try:
+            element = header[keyword]
+            if element.VR in _STRICT and not element.is_empty:
+                validate_value(element.VR, str(element.value), RAISE)
+            setattr(source, keyword, element.value)
+        except Exception:  # pydicom's own message may quote the value
+            raise RadiographError(
+                path, f'{keyword} is malformed; correct it, or write without keep_identity'
+            ) from None
