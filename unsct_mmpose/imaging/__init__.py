@@ -13,21 +13,35 @@ from .annotations import (
     write_annotations,
 )
 from .dicom import read_radiograph, write_radiograph
+from .dicom_sr import (
+    Algorithm,
+    ReportLandmark,
+    ReportMeasurement,
+    StructuredReport,
+    read_structured_report,
+    write_structured_report,
+)
 from .radiograph import Radiograph, RadiographError
 
 __all__ = [
+    'Algorithm',
     'AnnotatedRadiograph',
     'AnnotationError',
     'AnnotationFile',
     'LandmarkStates',
     'Radiograph',
     'RadiographError',
+    'ReportLandmark',
+    'ReportMeasurement',
+    'StructuredReport',
     'check_patient_splits',
     'infer_subset',
     'landmark_states',
     'read_annotations',
     'read_radiograph',
+    'read_structured_report',
     'split_by_patient',
     'write_annotations',
     'write_radiograph',
+    'write_structured_report',
 ]
