@@ -42,13 +42,13 @@ hrnet_extra = dict(
     ),
 )
 higher_blocks = 1
+# HourglassNet's stem has 256 channels, too many for a CPU; MMPose's other hourglass has a free choice
 hourglass = dict(
-    type='HourglassNet',
+    type='HourglassAENet',
     num_stacks=2,
-    downsample_times=4,
-    stage_channels=(256, 64, 64, 96, 128),
-    stage_blocks=(1, 1, 1, 1, 1),
-    feat_channel=64,
+    out_channels=64,
+    stage_channels=(64, 96, 128, 128, 128),
+    feat_channels=64,
 )
 hourglass_channels = 64
 u_net = dict(type='UNet', base_channels=16)
