@@ -78,7 +78,7 @@ def test_two_budgets_differ_in_size_and_schedule_only(monkeypatch):
     for small, large in zip(found['cpu'], found['gpu'], strict=True):
         assert small.model.head.type == large.model.head.type
         kinds = {small.model.backbone.type, large.model.backbone.type}
-        assert len(kinds) == 1 or kinds == {'HourglassNet', 'HourglassAENet'}
+        assert len(kinds) == 1 or kinds == {'HourglassNet', 'SlimHourglassNet'}
         assert small.input_size != large.input_size
         assert small.train_cfg.max_epochs < large.train_cfg.max_epochs
 

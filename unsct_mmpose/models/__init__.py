@@ -5,6 +5,7 @@ from .higher_heatmap_head import HigherHeatmapHead
 from .higher_heatmap_paf_head import HigherHeatmapPAFHead
 from .masked_adaptive_wing_loss import MaskedAdaptiveWingLoss
 from .paf_mse_loss import PAFMSELoss
+from .slim_hourglass_net import SlimHourglassNet
 from .srf_hrnet import SRFHRNet
 from .srf_neck import SRFNeck
 from .stacked_heatmap_paf_head import StackedHeatmapPAFHead
@@ -18,6 +19,7 @@ __all__ = [
     'PAFMSELoss',
     'SRFHRNet',
     'SRFNeck',
+    'SlimHourglassNet',
     'StackedHeatmapPAFHead',
     'UNet',
 ]

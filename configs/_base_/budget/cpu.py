@@ -42,15 +42,15 @@ hrnet_extra = dict(
     ),
 )
 higher_blocks = 1
-# HourglassNet's stem has 256 channels, too many for a CPU; MMPose's other hourglass has a free choice
 hourglass = dict(
-    type='HourglassAENet',
+    type='SlimHourglassNet',
     num_stacks=2,
-    out_channels=64,
-    stage_channels=(64, 96, 128, 128, 128),
-    feat_channels=64,
+    downsample_times=4,
+    stage_channels=(48, 64, 96, 128, 128),
+    stage_blocks=(1, 1, 1, 1, 1),
+    feat_channel=48,
 )
-hourglass_channels = 64
+hourglass_channels = 48
 u_net = dict(type='UNet', base_channels=16)
 u_net_channels = 64
 simcc_sigma = 4.9
