@@ -13,6 +13,8 @@ from .annotations import (
     write_annotations,
 )
 from .dicom import read_radiograph, write_radiograph
+from .identity import looks_like_radiograph, patient_identity
+from .in_memory import radiograph_from_array, radiograph_from_dataset
 from .radiograph import Radiograph, RadiographError
 
 __all__ = [
@@ -25,6 +27,10 @@ __all__ = [
     'check_patient_splits',
     'infer_subset',
     'landmark_states',
+    'looks_like_radiograph',
+    'patient_identity',
+    'radiograph_from_array',
+    'radiograph_from_dataset',
     'read_annotations',
     'read_radiograph',
     'split_by_patient',
