@@ -109,7 +109,7 @@ def _spans(points: Floats, present: Bools, number: int) -> Bools:
     return present[:, left] & present[:, right] & apart
 
 
-def _frame(points: Floats, present: Bools, lines: Ints) -> tuple[Floats, Floats]:
+def pelvic_frame(points: Floats, present: Bools, lines: Ints) -> tuple[Floats, Floats]:
     """Return the directions ``ex`` (towards the patient's left) and ``up``, ``(N, 2)`` each."""
     left = [side_index('left', number) for number in _REFERENCE_NUMBERS]
     right = [side_index('right', number) for number in _REFERENCE_NUMBERS]
@@ -147,7 +147,7 @@ def _display_sense(points: Floats, present: Bools) -> Floats:
 
 def evaluate(points: Floats, present: Bools, lines: Ints) -> Floats:
     """Compute all values ``(N, M)`` in a given frame; meaningless where not measurable."""
-    ex, up = _frame(points, present, lines)
+    ex, up = pelvic_frame(points, present, lines)
     roof_ex = np.where(
         _spans(points, present, 2)[:, None],
         unit(points[:, side_index('left', 2)] - points[:, side_index('right', 2)]),

@@ -24,6 +24,14 @@ from .writer import write_radiograph
 
 __all__ = ['Radiograph', 'RadiographError', 'read_radiograph', 'write_radiograph']
 
+_CODES = (
+    'Modality',
+    'BodyPartExamined',
+    'PresentationIntentType',
+    'ViewPosition',
+    'PresentationLUTShape',
+)
+
 Provenance = dict[str, 'str | float | int']
 
 
@@ -130,7 +138,7 @@ def render_dicom(
     photometric = code(dataset, 'PhotometricInterpretation') or ''
     provenance['photometric'] = photometric
     provenance['bits_stored'] = int(number(dataset, 'BitsStored') or 0)
-    for keyword in ('Modality', 'PresentationIntentType', 'ViewPosition', 'PresentationLUTShape'):
+    for keyword in _CODES:
         if found := code(dataset, keyword):
             provenance[keyword] = found
     if mark := simulation_mark(dataset):
