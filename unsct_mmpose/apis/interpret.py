@@ -99,7 +99,7 @@ def region_of(covariance: NDArray[np.float64], level: float) -> Region | None:
 
     Example:
         >>> region = region_of(np.diag([1.0, 4.0]), 0.95)
-        >>> [round(axis, 3) for axis in region.semi_axes_px], abs(region.angle_deg)
+        >>> [round(axis, 3) for axis in region.semi_axes_px], region.angle_deg
         ([4.895, 2.448], 90.0)
     """
     if not np.isfinite(covariance).all():
@@ -108,7 +108,8 @@ def region_of(covariance: NDArray[np.float64], level: float) -> Region | None:
     reach = -2.0 * math.log(1.0 - level)  # quantile of chi squared with two degrees of freedom
     short, long = np.sqrt(np.maximum(variances, 0.0) * reach)
     x, y = directions[:, 1]
-    return Region(level, (float(long), float(short)), math.degrees(math.atan2(y, x)))
+    angle = math.degrees(math.atan2(y, x)) % 180.0
+    return Region(level, (float(long), float(short)), angle)
 
 
 def _scale(radiograph: Radiograph) -> Scale:
