@@ -162,7 +162,7 @@ def _cell(one: MeasuredValue) -> View:
 def _usual(output: str, unit: str) -> list[str]:
     ranges = parameter_of_output(output).references_of(output)
     return [
-        f'{one.low:g} to {one.high:g}{_SYMBOLS[unit]} ({one.source})'
+        f'{one.low:g} to {one.high:g}{_SYMBOLS[unit]} ({one.source})'.replace('+-', '±')
         for one in ranges
         if one.is_usual
     ]

@@ -111,7 +111,8 @@ def _sharp(p: Points, lat: Floats, up: Floats) -> list[Segment]:
 
 
 def _neck_shaft(p: Points, lat: Floats, up: Floats) -> list[Segment]:
-    return [(p[6], p[10]), _stretched(p[11], p[12])]
+    beyond = p[10] + _OVERHANG_MM * unit(p[10] - p[6])
+    return [(p[6], beyond), _stretched(p[11], p[12])]
 
 
 def _femoral_offset(p: Points, lat: Floats, up: Floats) -> list[Segment]:
