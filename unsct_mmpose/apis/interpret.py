@@ -66,7 +66,7 @@ def interpret(
     width, height = radiograph.size_wh
     warnings = (
         *_about_the_image(state, calibrated),
-        *_about_the_scale(scale),
+        *(_about_the_scale(scale) if state != NOTHING_FOUND else ()),
         *_about_the_file(radiograph.provenance),
         *_about_the_landmarks(kept, state),
         *_about_the_values(values, missing),

@@ -74,7 +74,7 @@ def page_foot() -> str:
 
 def index_head() -> str:
     """Return what opens the table of a run's images."""
-    return _template('index').module.opening()
+    return str(_template('index').module.opening())
 
 
 def index_row(
@@ -87,17 +87,18 @@ def index_row(
         picture: ``(H, W, 3)`` RGB picture to show small; None for none.
         links: words and relative addresses.
     """
-    return _template('index').module.row(
+    row = _template('index').module.row(
         view=view_of(prediction),
         glance=glance_of(prediction),
         thumbnail=None if picture is None else _data_uri(picture, 80),
         links=list(links),
     )
+    return str(row)
 
 
 def index_foot(counts: Sequence[tuple[str, str]], errors: Sequence[tuple[str, str]]) -> str:
     """Return what closes the table: counts, and the files that could not be read with causes."""
-    return _template('index').module.closing(list(counts), list(errors))
+    return str(_template('index').module.closing(list(counts), list(errors)))
 
 
 def thumbnail(prediction: Prediction, radiograph: Radiograph) -> np.ndarray:

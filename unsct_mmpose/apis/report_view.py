@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -94,6 +94,7 @@ def view_of(prediction: Prediction) -> View:
         warnings=[vars(one) for one in prediction.warnings],
         facts=_facts(prediction),
         groups=_groups(prediction),
+        nothing=_nothing(prediction),
         interval=f'{100 * prediction.interval_level:g} %',
         region=f'{100 * prediction.region_level:g} %',
         landmarks=[_landmark(prediction, k) for k in range(len(prediction.landmarks))],
@@ -142,21 +143,40 @@ def _groups(prediction: Prediction) -> list[View]:
     return groups
 
 
+def _nothing(prediction: Prediction) -> str | None:
+    """Return the one reason why nothing at all was measured; None where something was."""
+    reasons = {one.reason for one in prediction.measurements}
+    return reasons.pop() if len(reasons) == 1 else None
+
+
 def _cell(one: MeasuredValue) -> View:
-    place = one.reference.split(' ', 1)[0]
     known = one.low is not None and one.high is not None
     symbol = _SYMBOLS[one.unit]
-    ends = ' to '.join(
-        number_words(end, one.unit).removesuffix(symbol) for end in (one.low, one.high)
-    )
+    ends = (number_words(end, one.unit).removesuffix(symbol) for end in (one.low, one.high))
+    word, place = _place(one)
     return dict(
         value=number_words(one.value, one.unit),
-        interval=ends if known else None,
+        interval=' to '.join(ends) if known else None,
         reason=None if one.reason is None else plain_name(one.reason),
-        mark=_UNUSUAL.get(place) if one.value is not None else None,
-        place=f'{place} usual range' if place in _UNUSUAL and one.value is not None else None,
-        reference=one.reference,
-    )  # fmt: skip
+        mark=_UNUSUAL.get(word),
+        place=place,
+    )
+
+
+def _place(one: MeasuredValue) -> tuple[str, str | None]:
+    """Return where a value lies to the usual range, and the words where that is outside."""
+    word = one.reference.split(' ', 1)[0]
+    if word not in _UNUSUAL or one.value is None:
+        return '', None
+    ranges = parameter_of_output(split_side(one.name)[1]).references_of(split_side(one.name)[1])
+    (low, high), *_ = ((r.low, r.high) for r in ranges if r.is_usual)
+    reaches = (
+        one.low is not None
+        and one.high is not None
+        and (high is None or one.low <= high)
+        and (low is None or one.high >= low)
+    )
+    return word, f'{word} usual range' + (', interval reaches it' if reaches else '')
 
 
 def _usual(output: str, unit: str) -> list[str]:
@@ -280,17 +300,17 @@ def reference_words(line: str | None) -> str:
 
     Example:
         >>> reference_words('8L-8R'), reference_words('image axes')
-        ('both lower edge of the teardrop (8L-8R)', 'the axes of the image')
+        ('lower edge of the teardrop, left and right (8L-8R)', 'the axes of the image')
     """
     if line is None:
         return 'none: nothing was measured'
     if not line[0].isdigit():
         return 'the axes of the image'
     words = LANDMARK_CLASSES[int(line.split('L')[0]) - 1].description
-    return f'both {words[0].lower()}{words[1:]} ({line})'
+    return f'{words[0].lower()}{words[1:]}, left and right ({line})'
 
 
-def _calibration_words(model: Sequence | Any) -> str:
+def _calibration_words(model: Mapping[str, Any]) -> str:
     found = model.get('calibration')
     if not found:
         return 'none'
