@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import NUM_CLASSES
+from unsct_mmpose.functional.image_states import NOTHING_FOUND
 from unsct_mmpose.imaging import Radiograph
 
 from .certainty import Certainty, certainty_of
@@ -41,17 +42,20 @@ def draw_prediction(
     grey = scaled_grey(radiograph, long_side_px)
     factor = np.array([grey.shape[1], grey.shape[0]]) / radiograph.size_wh
     canvas = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    marks = []
     for index, landmark in enumerate(prediction.landmarks):
         certainty = certainty_of(landmark)
         place = (np.array([landmark.x, landmark.y]) + 0.5) * factor - 0.5
-        if not np.isfinite(place).all() or prediction.image_state == 2:
+        if not np.isfinite(place).all() or prediction.image_state == NOTHING_FOUND:
             continue
         if landmark.reported and landmark.region is not None:
             axes = np.array(landmark.region.semi_axes_px) * factor.mean()
             _ellipse(canvas, place, axes, landmark.region.angle_deg, certainty.rgb)
-        _marker(canvas, place, certainty)
         side = 'L' if landmark.name.startswith('left') else 'R'
         _label(canvas, place, f'{index % NUM_CLASSES + 1}{side}', certainty.rgb)
+        marks.append((place, certainty))
+    for place, certainty in marks:  # last: no number may cover a place
+        _marker(canvas, place, certainty)
     return _with_words(canvas, caption_of(prediction))
 
 
