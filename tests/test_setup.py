@@ -45,6 +45,9 @@ def test_the_wheel_ships_every_config_and_tool_where_openmmlab_looks_for_them(wh
             assert f'unsct_mmpose/.mim/{path.relative_to(ROOT).as_posix()}' in shipped
     for path in (ROOT / 'unsct_mmpose').rglob('*.py'):
         assert path.relative_to(ROOT).as_posix() in shipped
+    for folder in ('schema', 'templates'):
+        for path in (ROOT / 'unsct_mmpose/apis' / folder).iterdir():
+            assert path.relative_to(ROOT).as_posix() in shipped
     assert {name.split('/')[0].split('-')[0] for name in shipped} == {'unsct_mmpose'}
 
 

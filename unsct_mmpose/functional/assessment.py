@@ -10,20 +10,27 @@ from torch import Tensor
 from .calibration import RULES, Calibration
 from .evidence import Evidence
 from .fusion import normalised_alignment
+from .image_states import IMAGE_WORDS, NOTHING_FOUND, TYPICAL, UNUSUAL
 from .paf import Relations
 from .uncertainty import AGGREGATIONS, ENTROPY_MODES, alignment_entropy
 
+__all__ = [
+    'EVIDENCES',
+    'IMAGE_WORDS',
+    'NOTHING_FOUND',
+    'QUORUM_SHARE',
+    'TYPICAL',
+    'UNUSUAL',
+    'Assessment',
+    'DecisionOptions',
+    'assess',
+    'image_agreement',
+    'image_state',
+    'uncertainty_of',
+]
+
 EVIDENCES = ('peak', 'paf', 'fused')
 """What can decide: the heatmap's peak alone, the fields alone (the paper's), or both together."""
-
-TYPICAL, UNUSUAL, NOTHING_FOUND = 0, 1, 2
-"""How an image compares with those of the calibration."""
-
-IMAGE_WORDS = (
-    'like the images of the calibration',
-    'out of range: its parts agree less than in any image of the calibration',
-    'no pelvis found: hardly any relation of landmarks is there',
-)
 
 QUORUM_SHARE = 0.4
 """An image whose best quarter of relations falls below this share of the calibration's least

@@ -21,6 +21,8 @@ from .dicom_sr import (
     read_structured_report,
     write_structured_report,
 )
+from .identity import looks_like_radiograph, patient_identity
+from .in_memory import radiograph_from_array, radiograph_from_dataset
 from .radiograph import Radiograph, RadiographError
 
 __all__ = [
@@ -37,6 +39,10 @@ __all__ = [
     'check_patient_splits',
     'infer_subset',
     'landmark_states',
+    'looks_like_radiograph',
+    'patient_identity',
+    'radiograph_from_array',
+    'radiograph_from_dataset',
     'read_annotations',
     'read_radiograph',
     'read_structured_report',

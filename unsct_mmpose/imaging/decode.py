@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset, dcmread
+from pydicom.dataset import FileMetaDataset
 from pydicom.errors import InvalidDicomError
 from pydicom.pixels import apply_color_lut, get_decoder, pixel_array
 from pydicom.uid import (
@@ -43,7 +44,7 @@ def parse_dicom(content: bytes) -> Dataset:
     except Exception as error:
         raise DecodeError(f'the DICOM header is damaged or cut off ({_kind(error)})') from None
     if not isinstance(dataset.file_meta.get('TransferSyntaxUID'), UID):
-        _guess_transfer_syntax(dataset)
+        guess_transfer_syntax(dataset)
     return dataset
 
 
@@ -105,8 +106,10 @@ def _parse_without_preamble(content: bytes) -> Dataset:
     return dataset
 
 
-def _guess_transfer_syntax(dataset: Dataset) -> None:
+def guess_transfer_syntax(dataset: Dataset) -> None:
     """Name the encoding that the parser found, where the file does not name it."""
+    if getattr(dataset, 'file_meta', None) is None:
+        dataset.file_meta = FileMetaDataset()
     implicit, little = dataset.original_encoding
     guess: UID = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else guess

@@ -16,12 +16,21 @@ from pydicom import Dataset
 from .decode import DecodeError, decode_frame, parse_dicom, transfer_syntax_name
 from .display import Levels, apply_modality, apply_voi, find_levels
 from .header import code, number, numbers
+from .identity import simulation_mark
 from .pictures import decode_picture, picture_format
 from .radiograph import Radiograph, RadiographError
-from .spacing import given_spacing, read_spacing
+from .spacing import Spacing, given_spacing, read_spacing
 from .writer import write_radiograph
 
 __all__ = ['Radiograph', 'RadiographError', 'read_radiograph', 'write_radiograph']
+
+_CODES = (
+    'Modality',
+    'BodyPartExamined',
+    'PresentationIntentType',
+    'ViewPosition',
+    'PresentationLUTShape',
+)
 
 Provenance = dict[str, 'str | float | int']
 
@@ -69,12 +78,22 @@ def read_radiograph(
                 spacing, laterality = given, None
             else:
                 dataset = parse_dicom(content)
-                pixels = _render_dicom(dataset, window, frame, provenance)
+                pixels = render_dicom(dataset, window, frame, provenance)
                 spacing = read_spacing(dataset, spacing_xy_mm, magnification)
                 laterality = code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
         except DecodeError as error:
             raise RadiographError(path, str(error)) from None
     provenance['warnings'] = len(caught)
+    return assemble(pixels, spacing, laterality, provenance)
+
+
+def assemble(
+    pixels: NDArray[np.float32],
+    spacing: Spacing,
+    laterality: str | None,
+    provenance: Provenance,
+) -> Radiograph:
+    """Put together what was read; the pixels become read-only."""
     pixels.flags.writeable = False
     return Radiograph(
         pixels=pixels,
@@ -109,7 +128,7 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     return content
 
 
-def _render_dicom(
+def render_dicom(
     dataset: Dataset, window: tuple[float, float] | None, frame: int | None, provenance: Provenance
 ) -> NDArray[np.float32]:
     """Decode a DICOM image, display it and note how."""
@@ -119,9 +138,11 @@ def _render_dicom(
     photometric = code(dataset, 'PhotometricInterpretation') or ''
     provenance['photometric'] = photometric
     provenance['bits_stored'] = int(number(dataset, 'BitsStored') or 0)
-    for keyword in ('Modality', 'PresentationIntentType', 'ViewPosition', 'PresentationLUTShape'):
+    for keyword in _CODES:
         if found := code(dataset, keyword):
             provenance[keyword] = found
+    if mark := simulation_mark(dataset):
+        provenance['simulated'] = mark
     if white is not None:
         return _render_ready(stored, white, window, provenance)
     levels = find_levels(stored)

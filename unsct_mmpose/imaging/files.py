@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
 
 def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
@@ -22,6 +25,29 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
     temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
     try:
         temporary.write_bytes(content)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_text(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+    """Open a text file to be written piece by piece; it appears when all pieces are there.
+
+    Args:
+        path: the file to write; its folder must exist. It stays as it was if writing fails.
+
+    Yields:
+        A file to write UTF-8 text to.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written to.
+    """
+    target = Path(path)
+    temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
+    try:
+        with temporary.open('w', encoding='utf-8', newline='') as file:
+            yield file
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)

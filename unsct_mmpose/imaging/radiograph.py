@@ -47,8 +47,9 @@ class Radiograph:
         magnification_source: where the magnification comes from; ``'unknown'`` when assumed 1.0.
         laterality: ``'L'``, ``'R'``, ``'B'`` (both) or ``'U'`` (unpaired) when the file says so.
         provenance: where the pixels come from, without the patient's identity: ``sha256`` of the
-            file, ``format``, ``transfer_syntax``, ``photometric``, ``bits_stored``, ``window``
-            and more.
+            file (of the array or pixel data where ``sha256_of`` says so), ``format``,
+            ``transfer_syntax``, ``photometric``, ``bits_stored``, ``window``, ``simulated`` (the
+            element that says so, where one does) and more.
     """
 
     pixels: NDArray[np.float32]

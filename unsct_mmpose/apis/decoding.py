@@ -1,0 +1,130 @@
+"""Reading radiographs ahead of the model, in processes of their own."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+
+import cv2
+
+from unsct_mmpose.imaging import Radiograph, RadiographError, patient_identity, read_radiograph
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How files are read.
+
+    Attributes:
+        spacing_xy_mm: pixel at the detector of all files; wins over the files'.
+        magnification: of all files; wins over the files'.
+        keep_identity: whether to read PatientID and PatientName too.
+    """
+
+    spacing_xy_mm: tuple[float, float] | None = None
+    magnification: float | None = None
+    keep_identity: bool = False
+
+
+@dataclass(frozen=True, eq=False)
+class ReadFile:
+    """A file that was read, or the cause why not.
+
+    Attributes:
+        path: the file.
+        radiograph: None when it could not be read.
+        cause: why; empty when it could.
+        patient: identity, where it was asked for.
+    """
+
+    path: Path
+    radiograph: Radiograph | None = None
+    cause: str = ''
+    patient: dict[str, str] = field(default_factory=dict)
+
+
+def read_ahead(paths: Iterable[Path], options: ReadOptions, jobs: int) -> Iterator[ReadFile]:
+    """Read files in their order; at most ``jobs + 2`` radiographs wait for the model.
+
+    A decoder that ends its whole process costs its own file only: what was under way with it is
+    read again, one file a process.
+
+    Args:
+        paths: the files, taken from the iterable as they are needed.
+        options: how to read them.
+        jobs: processes; 0 reads in this one.
+    """
+    if jobs < 1:
+        yield from (read_file(path, options) for path in paths)
+        return
+    remaining = iter(paths)
+    waiting: deque[tuple[Path, Future[ReadFile]]] = deque()
+    pool = _pool(jobs)
+    try:
+        while True:
+            while len(waiting) < jobs + 2 and (path := next(remaining, None)) is not None:
+                waiting.append((path, _submit(pool, path, options)))
+            if not waiting:
+                return
+            path, future = waiting.popleft()
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for other in [path, *(one for one, _ in waiting)]:
+                    yield _read_alone(other, options)
+                waiting.clear()
+                pool = _pool(jobs)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def read_file(path: Path, options: ReadOptions) -> ReadFile:
+    """Read one file; whatever is wrong with it becomes a cause in words."""
+    try:
+        radiograph = read_radiograph(
+            path, spacing_xy_mm=options.spacing_xy_mm, magnification=options.magnification
+        )
+        patient = patient_identity(path) if options.keep_identity else {}
+    except RadiographError as error:
+        return ReadFile(path, cause=error.cause or str(error))
+    except MemoryError:
+        return ReadFile(path, cause='there is not enough memory to decode it')
+    except Exception as error:  # one odd file must not end the run
+        return ReadFile(path, cause=f'it cannot be read ({type(error).__name__})')
+    return ReadFile(path, radiograph, patient=patient)
+
+
+def _read_alone(path: Path, options: ReadOptions) -> ReadFile:
+    with _pool(1) as pool:
+        try:
+            return _submit(pool, path, options).result()
+        except BrokenProcessPool:
+            return ReadFile(path, cause='decoding it ends the process: its pixel data are damaged')
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    # a fresh interpreter: a fork of a process that runs torch may hang
+    return ProcessPoolExecutor(jobs, mp_context=get_context('spawn'), initializer=_prepare)
+
+
+def _submit(pool: ProcessPoolExecutor, path: Path, options: ReadOptions) -> Future[ReadFile]:
+    """Hand a file to the pool; processes that start meanwhile do not import MMPose."""
+    before = os.environ.get('UNSCT_PURE')
+    os.environ['UNSCT_PURE'] = '1'
+    try:
+        return pool.submit(read_file, path, options)
+    finally:
+        if before is None:
+            del os.environ['UNSCT_PURE']
+        else:
+            os.environ['UNSCT_PURE'] = before
+
+
+def _prepare() -> None:
+    cv2.setNumThreads(1)

@@ -1,0 +1,164 @@
+"""A prediction drawn on its radiograph, as a PNG or JPEG picture."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unsct_mmpose.anatomy import NUM_CLASSES
+from unsct_mmpose.functional.image_states import NOTHING_FOUND
+from unsct_mmpose.imaging import Radiograph
+
+from .certainty import Certainty, certainty_of
+from .prediction import NOTICE, Prediction
+
+Picture = NDArray[np.uint8]
+
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
+_INK = (235, 235, 235)
+_STRIP_PX = 24
+
+
+def draw_prediction(
+    prediction: Prediction, radiograph: Radiograph, long_side_px: int = 1200
+) -> Picture:
+    """Draw the landmarks with their regions, and below them what must not be missed.
+
+    Colours and shapes are those of :mod:`unsct_mmpose.apis.certainty`; the numbers are those of
+    Table 1, with L or R for the patient's side.
+
+    Args:
+        prediction: of the radiograph.
+        radiograph: the image.
+        long_side_px: the picture's longer side, without the strip of words.
+
+    Returns:
+        ``(H', W', 3)`` RGB.
+    """
+    grey = scaled_grey(radiograph, long_side_px)
+    factor = np.array([grey.shape[1], grey.shape[0]]) / radiograph.size_wh
+    canvas = cv2.cvtColor(grey, cv2.COLOR_GRAY2RGB)
+    marks = []
+    for index, landmark in enumerate(prediction.landmarks):
+        certainty = certainty_of(landmark)
+        place = (np.array([landmark.x, landmark.y]) + 0.5) * factor - 0.5
+        if not np.isfinite(place).all() or prediction.image_state == NOTHING_FOUND:
+            continue
+        if landmark.reported and landmark.region is not None:
+            axes = np.array(landmark.region.semi_axes_px) * factor.mean()
+            _ellipse(canvas, place, axes, landmark.region.angle_deg, certainty.rgb)
+        side = 'L' if landmark.name.startswith('left') else 'R'
+        _label(canvas, place, f'{index % NUM_CLASSES + 1}{side}', certainty.rgb)
+        marks.append((place, certainty))
+    for place, certainty in marks:  # last: no number may cover a place
+        _marker(canvas, place, certainty)
+    return _with_words(canvas, caption_of(prediction))
+
+
+def caption_of(prediction: Prediction) -> list[str]:
+    """Return the lines below the picture."""
+    reported = sum(one.reported for one in prediction.landmarks)
+    simulated = 'SIMULATED IMAGE. ' if prediction.simulated else ''
+    lines = [
+        f'{simulated}{reported} of {len(prediction.landmarks)} landmarks reported; '
+        f'image {prediction.image_words}.'
+    ]
+    serious = [one.words for one in prediction.warnings if one.code in ('no_spacing', 'body_part')]
+    return [*lines, *(words.split(':')[0] + '.' for words in serious), NOTICE]
+
+
+def scaled_grey(radiograph: Radiograph, long_side_px: int, *, enlarge: bool = True) -> Picture:
+    """Return the radiograph as ``(H', W')`` uint8 with a given longer side.
+
+    Args:
+        radiograph: the image.
+        long_side_px: longer side of the result.
+        enlarge: whether a smaller image is enlarged too.
+    """
+    width, height = radiograph.size_wh
+    scale = long_side_px / max(width, height)
+    grey = np.rint(radiograph.pixels * 255.0).astype(np.uint8)
+    if scale > 1 and not enlarge:
+        return grey
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(grey, size, interpolation=how), np.uint8)
+
+
+def encode_png(picture: Picture) -> bytes:
+    """Return a grey or RGB picture as a PNG file."""
+    stored = picture if picture.ndim == 2 else picture[..., ::-1]
+    return bytes(cv2.imencode('.png', stored, [cv2.IMWRITE_PNG_COMPRESSION, 4])[1])
+
+
+def encode_jpeg(picture: Picture, quality: int = 88) -> bytes:
+    """Return a grey or RGB picture as a JPEG file."""
+    stored = picture if picture.ndim == 2 else picture[..., ::-1]
+    return bytes(cv2.imencode('.jpg', stored, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
+
+
+def _fixed(point: NDArray[np.floating]) -> tuple[int, int]:
+    x, y = np.rint(np.clip(point, -1e5, 1e5) * (1 << _SHIFT)).astype(int)
+    return int(x), int(y)
+
+
+def _ellipse(
+    canvas: Picture,
+    place: NDArray[np.floating],
+    axes: NDArray[np.floating],
+    angle_deg: float,
+    color: tuple[int, int, int],
+) -> None:
+    turns = np.linspace(0.0, 2.0 * math.pi, 49)
+    cosine, sine = math.cos(math.radians(angle_deg)), math.sin(math.radians(angle_deg))
+    along, across = axes[0] * np.cos(turns), axes[1] * np.sin(turns)
+    outline = place + np.stack(
+        (along * cosine - across * sine, along * sine + across * cosine), axis=-1
+    )
+    points = np.array([_fixed(one) for one in outline], np.int32)
+    cv2.polylines(canvas, [points], True, color, 1, cv2.LINE_AA, _SHIFT)
+
+
+def _marker(canvas: Picture, place: NDArray[np.floating], certainty: Certainty) -> None:
+    """Draw the shape of a level, on a dark rim that keeps it visible on bright bone."""
+    for color, grow in (((0, 0, 0), 2), (certainty.rgb, 0)):
+        if certainty.shape in ('circle', 'ring'):
+            width = -1 if certainty.shape == 'circle' else 1 + grow
+            cv2.circle(
+                canvas, _fixed(place), (4 + grow) << _SHIFT, color, width, cv2.LINE_AA, _SHIFT
+            )
+        elif certainty.shape == 'cross':
+            for dx, dy in ((5.0, 5.0), (5.0, -5.0)):
+                arm = np.array([dx, dy])
+                ends = _fixed(place - arm), _fixed(place + arm)
+                cv2.line(canvas, *ends, color, 2 + grow, cv2.LINE_AA, _SHIFT)
+        else:
+            reach = 4.0 + grow
+            corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
+            if certainty.shape == 'diamond':
+                corners = [(0, -1.4), (1.4, 0), (0, 1.4), (-1.4, 0)]
+            points = np.array([_fixed(place + reach * np.array(one)) for one in corners], np.int32)
+            cv2.fillPoly(canvas, [points], color, cv2.LINE_AA, _SHIFT)
+
+
+def _label(
+    canvas: Picture, place: NDArray[np.floating], text: str, color: tuple[int, int, int]
+) -> None:
+    x, y = np.clip(place, -1e4, 1e4)
+    corner = (int(x) + 8, int(y) - 8)
+    cv2.putText(canvas, text, corner, _FONT, 0.5, (0, 0, 0), 3, cv2.LINE_AA)
+    cv2.putText(canvas, text, corner, _FONT, 0.5, color, 1, cv2.LINE_AA)
+
+
+def _with_words(canvas: Picture, lines: list[str]) -> Picture:
+    strip = np.zeros((_STRIP_PX * len(lines) + 8, canvas.shape[1], 3), dtype=np.uint8)
+    for row, text in enumerate(lines):
+        (width, _), _ = cv2.getTextSize(text, _FONT, 0.5, 1)
+        size = 0.5 * min(1.0, (canvas.shape[1] - 20) / max(width, 1))
+        place = (10, _STRIP_PX * (row + 1) - 6)
+        cv2.putText(strip, text, place, _FONT, size, _INK, 1, cv2.LINE_AA)
+    return np.concatenate([canvas, strip])

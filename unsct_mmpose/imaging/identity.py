@@ -1,0 +1,95 @@
+"""What a header says about who, or what, an image shows."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pydicom import Dataset
+
+from .decode import DecodeError, parse_dicom
+from .header import code, values
+from .pictures import picture_format
+from .radiograph import RadiographError
+
+_WORDS = ('simulat', 'synthetic')
+_FREE_TEXT = (
+    'Manufacturer',
+    'SeriesDescription',
+    'StudyDescription',
+    'DerivationDescription',
+    'ImageComments',
+)
+
+
+def simulation_mark(dataset: Dataset) -> str | None:
+    """Return which element says that no patient was imaged; None when none does.
+
+    SyntheticData (PS3.3, C.12.1.1.1) decides where it is set; older files say it in words.
+
+    Args:
+        dataset: a header.
+
+    Example:
+        >>> header = Dataset()
+        >>> header.SeriesDescription = 'Simulated AP pelvis'
+        >>> simulation_mark(header)
+        'SeriesDescription'
+    """
+    declared = code(dataset, 'SyntheticData')
+    if declared is not None:
+        return 'SyntheticData' if declared == 'YES' else None
+    for keyword in _FREE_TEXT:
+        text = ' '.join(str(value) for value in values(dataset, keyword)).lower()
+        if any(word in text for word in _WORDS):
+            return keyword
+    return None
+
+
+def patient_identity(path: str | os.PathLike[str]) -> dict[str, str]:
+    """Return PatientID and PatientName of a DICOM file, for those who asked to keep them.
+
+    Args:
+        path: DICOM file; a picture has no identity.
+
+    Returns:
+        What the header holds of both; empty values are left out.
+
+    Raises:
+        RadiographError: the file cannot be read.
+    """
+    try:
+        content = Path(path).read_bytes()
+        if picture_format(content):
+            return {}
+        dataset = parse_dicom(content)
+    except DecodeError as error:
+        raise RadiographError(path, str(error)) from None
+    except OSError as error:
+        raise RadiographError(path, f'it cannot be read ({error.strerror})') from None
+    return identity_of(dataset)
+
+
+def identity_of(dataset: Dataset) -> dict[str, str]:
+    """Return PatientID and PatientName of a header; empty values are left out."""
+    found = {}
+    for keyword in ('PatientID', 'PatientName'):
+        text = ' '.join(str(value) for value in values(dataset, keyword)).strip()
+        if text:
+            found[keyword] = text
+    return found
+
+
+def looks_like_radiograph(path: str | os.PathLike[str]) -> bool:
+    """Tell by its first bytes whether a file may be a DICOM file or a picture.
+
+    Cheap: 132 bytes are read. What it lets through may still be refused by a reader.
+    """
+    try:
+        with Path(path).open('rb') as file:
+            head = file.read(132)
+    except OSError:
+        return False
+    if picture_format(head) or head[128:132] == b'DICM':
+        return True
+    return Path(path).suffix.lower() in ('.dcm', '.dicom', '.ima')
