@@ -119,7 +119,8 @@ def landmark_alignment(
     if alignment.ndim != 2 or len(pairs) != alignment.shape[1]:
         raise ValueError(f'alignment {tuple(alignment.shape)} does not fit {len(pairs)} relations')
     each = torch.ones_like(alignment[0]) if weights is None else weights.to(alignment)
-    ground = alignment.new_zeros(alignment.shape[0], num_landmarks) if fallback is None else fallback
+    empty = alignment.new_zeros(alignment.shape[0], num_landmarks)
+    ground = empty if fallback is None else fallback
     if ground.shape != (len(alignment), num_landmarks):
         raise ValueError(f'fallback {tuple(ground.shape)} does not fit {num_landmarks} landmarks')
     weight = _matrix(each.expand_as(alignment), pairs, num_landmarks)
