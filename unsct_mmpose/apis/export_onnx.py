@@ -62,9 +62,10 @@ def export_onnx(
     model, settings = load_model(config, checkpoint, 'cpu')
     preprocessing = describe_preprocessing(settings, model)
     graph = LandmarkGraph(model).eval()
-    content = trace(graph, preprocessing['input_size_wh'])
+    width, height = preprocessing['input_size_wh']
+    content = trace(graph, _test_images(2, height, width))
     content, nodes = add_metadata(content, describe(graph, settings, preprocessing))
-    difference = score_difference(graph, content, preprocessing['input_size_wh'])
+    difference = score_difference(graph, content, _test_images(3, height, width))
     if not difference <= SCORE_TOLERANCE:
         raise RuntimeError(
             f'{out}: not written, its heatmap peaks differ from those of PyTorch by '
@@ -81,14 +82,13 @@ def export_onnx(
     )
 
 
-def trace(graph: LandmarkGraph, input_size_wh: tuple[int, int]) -> bytes:
+def trace(module: torch.nn.Module, example: torch.Tensor) -> bytes:
     """Return a module as a serialised ONNX graph for any batch, height and width.
 
     Args:
-        graph: the module.
-        input_size_wh: size to trace with, pixels.
+        module: from one ``(N, C, H, W)`` tensor to the tensors of :data:`OUTPUTS`.
+        example: such a tensor; N at least 2.
     """
-    width, height = input_size_wh
     axes = {name: {0: 'batch'} for name in (INPUT, *OUTPUTS)}
     axes[INPUT].update({2: 'height', 3: 'width'})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
@@ -97,8 +97,8 @@ def trace(graph: LandmarkGraph, input_size_wh: tuple[int, int]) -> bytes:
         path = Path(folder) / 'graph.onnx'
         # the tracing exporter: seconds, where torch.export takes minutes on an HRNet
         torch.onnx.export(
-            graph,
-            (_test_images(2, height, width),),
+            module,
+            (example,),
             str(path),
             dynamo=False,
             input_names=[INPUT],
@@ -183,13 +183,11 @@ def describe_preprocessing(settings: Config, model: Any) -> dict[str, Any]:
     )
 
 
-def score_difference(graph: LandmarkGraph, content: bytes, input_size_wh: tuple[int, int]) -> float:
+def score_difference(graph: LandmarkGraph, content: bytes, images: torch.Tensor) -> float:
     """Return the largest difference of the heatmaps' peaks between PyTorch and a written graph."""
-    images = _test_images(3, input_size_wh[1], input_size_wh[0])
-    session = open_session(content)
     with torch.no_grad():
         expected = graph(images)[OUTPUTS.index('keypoint_scores')].numpy()
-    (found,) = session.run(['keypoint_scores'], {INPUT: images.numpy()})
+    (found,) = open_session(content).run(['keypoint_scores'], {INPUT: images.numpy()})
     return float(np.abs(found - expected).max())
 
 

@@ -79,7 +79,10 @@ class LandmarkGraph(nn.Module):
         Returns:
             The tensors of :data:`OUTPUTS`; keypoints in input pixels.
         """
-        maps = self.maps(image)
+        return self.judge(self.maps(image))
+
+    def judge(self, maps: Tensor) -> tuple[Tensor, ...]:
+        """Read maps, ``(N, K + 2 L, h, w)`` as :meth:`maps` gives them; see :meth:`forward`."""
         heatmaps, pafs = maps[:, :NUM_LANDMARKS], maps[:, NUM_LANDMARKS:]
         pairs = self.codec.evidence_relations.pairs
         evidence = read_evidence(heatmaps, pafs, pairs, self.codec.reading)
