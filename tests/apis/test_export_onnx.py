@@ -1,5 +1,6 @@
 import hashlib
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from mmengine.registry import init_default_scope
 from mmpose.apis import init_model
 from mmpose.registry import MODELS
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES
+from unsct_mmpose.anatomy import LANDMARK_CLASSES, LANDMARK_NAMES
 from unsct_mmpose.apis import export_onnx as export
 from unsct_mmpose.apis.benchmark import any_calibration
 from unsct_mmpose.apis.calibrate import weights_hash
@@ -20,6 +21,7 @@ from unsct_mmpose.apis.onnx_graph import OUTPUTS, LandmarkGraph
 from unsct_mmpose.apis.onnx_model import OnnxModel, open_session
 from unsct_mmpose.functional.calibration import CALIBRATION_KEY, pack_calibration
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
+from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.imaging import read_radiograph
 
 onnx = pytest.importorskip('onnx')
@@ -69,7 +71,12 @@ def make(tmp_path_factory, request):
         state = model.state_dict()
         if calibrated:
             relations = model.head.decoder.evidence_relations
-            calibration = any_calibration(len(relations), relations.name)
+            model_of = MonotoneLogistic(0.0, (1.0, 1.0), (0.0, 0.5), (1.0, 0.2), (1, 1))
+            calibration = replace(
+                any_calibration(len(relations), relations.name),
+                fusion=Fusion(('standout', 'supported'), model_of, (1.0,) * len(relations)),
+                region_scales={one.name: 1.0 + one.number for one in LANDMARK_CLASSES},
+            )
             state[f'head.{CALIBRATION_KEY}'] = pack_calibration(calibration)
         torch.save(dict(state_dict=state, meta=dict()), checkpoint)
         return config, checkpoint, folder / 'model.onnx'
@@ -166,7 +173,7 @@ def test_maps_that_cannot_be_read_are_marked(reading, channel, value):
 @pytest.mark.parametrize(
     'options',
     [
-        dict(flip=False, options="candidates=3, evidence='paf', entropy='linear'"),
+        dict(flip=False, options="candidates=3, evidence='paf', rule='equal_cost'"),
         dict(calibrated=False, options="refinement='integral', aggregation='paper'"),
         dict(options="evidence='peak', threshold=0.3, refinement='quadratic', samples=7"),
     ],

@@ -118,7 +118,9 @@ def assess(
     kept = decisions[..., which]
     if options.evidence == 'fused':
         kept = kept & (state < NOTHING_FOUND)[:, None]
-        decisions[..., which] = kept
+        columns = list(decisions.unbind(dim=-1))
+        columns[which] = kept
+        decisions = torch.stack(columns, dim=-1)
     return Assessment(
         uncertainties=uncertainties[..., which],
         kept=kept,
