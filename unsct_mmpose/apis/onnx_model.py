@@ -160,17 +160,22 @@ def read_metadata(session: Any, path: str) -> dict[str, Any]:
         ValueError: it was not written by ``tools/export_onnx.py``, or by another version of it.
     """
     cure = 'export the checkpoint with tools/export_onnx.py'
-    try:
-        stored = session.get_modelmeta().custom_metadata_map
-        found = {name: json.loads(text) for name, text in stored.items()}
-    except ValueError:
-        raise ValueError(f'{path}: its metadata is no json; {cure}') from None
+    stored = session.get_modelmeta().custom_metadata_map
+    found = {name: _json(text) for name, text in stored.items()}
     if found.get('format') != FORMAT:
         raise ValueError(f'{path}: metadata format {found.get("format")!r} is not {FORMAT}; {cure}')
     missing = [name for name in _NEEDED if name not in found]
     if missing:
         raise ValueError(f'{path}: metadata lacks {", ".join(missing)}; {cure}')
     return found
+
+
+def _json(text: str) -> Any:
+    """Return what a json text says; None for the metadata of other tools, which is no json."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
 
 
 def _hash(calibration: dict[str, Any]) -> str:
