@@ -1,8 +1,9 @@
-"""Measure what the method costs: a training step (`step`), decoding with uncertainty (`decode`)."""
+"""Measure costs: a training step (`step`), decoding (`decode`), a prediction (`predict`)."""
 
 import argparse
 import json
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -36,6 +37,17 @@ def parse_args() -> argparse.Namespace:
     decode.add_argument('--rounds', type=int, default=10, help='alternating pairs to time')
     decode.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
     decode.add_argument('--out', type=Path, help='json file of the figures')
+    predict = commands.add_parser(
+        'predict', help='time from a file to decisions: PyTorch beside the exported model'
+    )
+    predict.add_argument('config', type=Path, help='config of the model')
+    predict.add_argument('checkpoint', type=Path, help='its weights')
+    predict.add_argument('folder', type=Path, help='folder of radiographs, taken in turn')
+    predict.add_argument('--onnx', type=Path, help='the exported model (default: export it)')
+    predict.add_argument('--rounds', type=int, default=20, help='alternating pairs to time')
+    predict.add_argument('--images', type=int, default=1000, help='reads to watch the memory over')
+    predict.add_argument('--threads', type=int, default=2, help='processor cores to use')
+    predict.add_argument('--out', type=Path, help='json file of the figures')
     return parser.parse_args()
 
 
@@ -97,9 +109,43 @@ def benchmark_decode(args: argparse.Namespace) -> dict:
     )
 
 
+def benchmark_predict(args: argparse.Namespace) -> dict:
+    from unsct_mmpose.apis import benchmark_predict, export_onnx, results
+
+    files = sorted(path for path in args.folder.iterdir() if path.is_file())
+    with tempfile.TemporaryDirectory() as folder:
+        path = args.onnx or Path(folder) / 'model.onnx'
+        if not args.onnx:
+            export_onnx.export_onnx(args.config, args.checkpoint, path)
+        cost = benchmark_predict.predict_cost(
+            args.config,
+            args.checkpoint,
+            path,
+            files,
+            rounds=args.rounds,
+            images=args.images,
+            threads=args.threads,
+        )
+    return dict(
+        config=str(args.config),
+        threads=args.threads,
+        machine=results.describe_machine(),
+        versions=results.installed_versions(),
+        onnx_ms=round(cost.onnx_ms, 1),
+        torch_ms=round(cost.torch_ms, 1),
+        file_ms=round(cost.file_ms, 1),
+        ratio_median=round(cost.ratio, 2),
+        ratio_min=round(min(cost.ratios), 2),
+        ratio_max=round(max(cost.ratios), 2),
+        growth_mb=round(cost.growth_mb, 1),
+        images=cost.images,
+    )
+
+
 def main() -> int:
     args = parse_args()
-    figures = dict(step=benchmark_step, decode=benchmark_decode)[args.command](args)
+    commands = dict(step=benchmark_step, decode=benchmark_decode, predict=benchmark_predict)
+    figures = commands[args.command](args)
     text = json.dumps(figures, indent=1)
     print(text)
     if args.out:

@@ -8,6 +8,7 @@ from mmpose.registry import DATASETS
 
 from unsct_mmpose.anatomy import FLIP_INDICES
 from unsct_mmpose.functional.grid import cells_to_pixels
+from unsct_mmpose.imaging.framing import cut_out, frame_whole_image
 
 CODEC = dict(type='HeatmapPAF', input_size=(256, 256), heatmap_size=(64, 64), sigma=1.5)
 AUGMENTED = [
@@ -105,3 +106,22 @@ def test_what_an_evaluator_needs_passes_stock_packing(tiny_set):
     info = dataset[0]['data_samples'].metainfo['raw_ann_info']
     needed = {'subset', 'pixel_spacing', 'magnification', 'points', 'present', 'labelled'}
     assert needed <= set(info)
+
+
+@pytest.mark.parametrize('padding', [1.0, 1.25])
+@pytest.mark.parametrize('shape', [(900, 700), (300, 640), (97, 113), (512, 512)])
+def test_the_frame_without_mmpose_cuts_out_the_same_pixels(shape, padding):
+    grey = np.random.default_rng(shape[0]).integers(0, 256, shape, dtype=np.uint8)
+    size = (128, 96)
+    pipeline = Compose(
+        [
+            dict(type='LoadRadiograph'),
+            dict(type='GetBBoxCenterScale', padding=padding),
+            dict(type='RadiographAffine', input_size=size),
+        ]
+    )
+    results = pipeline(dict(img=grey, bbox=np.array([[0, 0, *shape[::-1]]], np.float32)))
+    frame = frame_whole_image(shape[::-1], size, padding)
+    np.testing.assert_array_equal(cut_out(grey, frame), results['img'][..., 0])
+    np.testing.assert_array_equal(frame.size_wh, results['input_scale'])
+    np.testing.assert_array_equal(frame.centre_xy, results['input_center'])

@@ -132,7 +132,7 @@ def decode_cost(
     codec = KEYPOINT_CODECS.build(
         {**config.codec, 'input_size': (side, side), 'heatmap_size': (map_size, map_size)}
     )
-    codec.calibration = _any_calibration(
+    codec.calibration = any_calibration(
         len(codec.evidence_relations), codec.evidence_relations.name
     )
     model = MODELS.build(config.model).to(device).eval()
@@ -164,7 +164,7 @@ def decode_cost(
     )
 
 
-def _any_calibration(relations: int, name: str) -> Calibration:
+def any_calibration(relations: int, name: str) -> Calibration:
     """Return a calibration whose numbers do not matter for the time it takes."""
     features = DEFAULT_FEATURES
     ones = (1.0,) * len(features)

@@ -126,7 +126,7 @@ class HeatmapPAF(BaseKeypointCodec):
             threshold=threshold,
         )
         self.evidence_relations = relation_set(evidence_relations)
-        self._speaking = subset_channels(self.relations, self.evidence_relations)
+        self.speaking_channels = subset_channels(self.relations, self.evidence_relations)
         self.calibration: Calibration | None = None
 
     @property
@@ -248,7 +248,7 @@ class HeatmapPAF(BaseKeypointCodec):
         calibration = self._calibration_for(batch_encoded)
         refuse_unreadable_fields(pafs)
         pairs = self.evidence_relations.pairs
-        evidence = read_evidence(heatmaps, pafs[:, self._speaking], pairs, self.reading)
+        evidence = read_evidence(heatmaps, pafs[:, self.speaking_channels], pairs, self.reading)
         return evidence, assess(evidence, pairs, self.decision, calibration)
 
     def _calibration_for(self, batch_encoded: Tensor) -> Calibration | None:
@@ -258,7 +258,7 @@ class HeatmapPAF(BaseKeypointCodec):
     def use_all_relations(self) -> None:
         """Let all relations speak, for studies that choose among them later."""
         self.evidence_relations = self.relations
-        self._speaking = subset_channels(self.relations, self.relations)
+        self.speaking_channels = subset_channels(self.relations, self.relations)
 
     def _to_cells(self, points: np.ndarray) -> np.ndarray:
         return pixels_to_cells(points, self.input_size, self.heatmap_size)

@@ -10,6 +10,7 @@ from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
 from unsct_mmpose.imaging import read_radiograph
+from unsct_mmpose.imaging.framing import grey_levels
 
 
 @TRANSFORMS.register_module()
@@ -55,8 +56,7 @@ class LoadRadiograph(BaseTransform):
     def _read(self, path: str) -> np.ndarray:
         if path in self._cache:
             return self._cache[path]
-        pixels = read_radiograph(path).pixels
-        gray = np.rint(pixels * 255.0).astype(np.uint8)
+        gray = grey_levels(read_radiograph(path).pixels)
         if self._cached_bytes + gray.nbytes <= self.cache_mb * 2**20:
             self._cache[path] = gray
             self._cached_bytes += gray.nbytes

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
+
+from unsct_mmpose.imaging.framing import average_footprint
 
 
 @TRANSFORMS.register_module()
 class RadiographAffine(TopdownAffine):
     """Warp the region of interest to the network's input, averaging where it shrinks.
 
-    A clinical radiograph has up to ten times the pixels of the network's input along each side.
-    Bilinear sampling alone would skip most of them and turn quantum noise into false texture, so
-    pixels are averaged over the footprint of an input pixel first. The geometry is that of
+    A clinical radiograph has up to ten times the pixels of the network's input along each side,
+    so they are averaged over the footprint of an input pixel first
+    (:func:`unsct_mmpose.imaging.framing.average_footprint`). The geometry is that of
     ``TopdownAffine``.
 
     Required Keys, Modified Keys, Added Keys: see ``TopdownAffine``.
@@ -29,22 +29,6 @@ class RadiographAffine(TopdownAffine):
         scale = self._fix_aspect_ratio(
             results['bbox_scale'], aspect_ratio=self.input_size[0] / self.input_size[1]
         )
-        footprint = footprint_px(float(scale[0, 0] / self.input_size[0]))
-        if footprint > 1:
-            results['img'] = cv2.blur(results['img'], (footprint, footprint))
+        shrink = float(scale[0, 0] / self.input_size[0])
+        results['img'] = average_footprint(results['img'], shrink)
         return super().transform(results)
-
-
-def footprint_px(shrink: float) -> int:
-    """Return the odd side of the block of pixels that one input pixel stands for.
-
-    An odd block has its centre on a pixel, so that averaging moves nothing.
-
-    Args:
-        shrink: image pixels for each input pixel.
-
-    Example:
-        >>> [footprint_px(shrink) for shrink in (0.5, 1.0, 2.5, 6.0)]
-        [1, 1, 3, 7]
-    """
-    return 2 * int(np.floor(max(shrink, 1.0) / 2)) + 1

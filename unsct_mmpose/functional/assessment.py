@@ -9,7 +9,7 @@ from torch import Tensor
 
 from .calibration import RULES, Calibration
 from .evidence import Evidence
-from .fusion import normalised_alignment
+from .fusion import normalised_alignment, upper_quartile
 from .image_states import IMAGE_WORDS, NOTHING_FOUND, TYPICAL, UNUSUAL
 from .paf import Relations
 from .uncertainty import AGGREGATIONS, ENTROPY_MODES, alignment_entropy
@@ -125,7 +125,9 @@ def assess(
     kept = decisions[..., which]
     if options.evidence == 'fused':
         kept = kept & (state < NOTHING_FOUND)[:, None]
-        decisions[..., which] = kept
+        columns = list(decisions.unbind(dim=-1))
+        columns[which] = kept
+        decisions = torch.stack(columns, dim=-1)
     return Assessment(
         uncertainties=uncertainties[..., which],
         kept=kept,
@@ -170,18 +172,17 @@ def image_agreement(
     quartile whether at least one side of one does.
     """
     aligned = normalised_alignment(evidence, calibration_reference)
-    return aligned.mean(dim=1), torch.quantile(aligned, 0.75, dim=1)
+    return aligned.mean(dim=1), upper_quartile(aligned)[:, 0]
 
 
 def image_state(evidence: Evidence, calibration: Calibration | None) -> Tensor:
     """Return ``(B,)`` int64: usual, out of range or without a pelvis."""
-    state = torch.zeros(len(evidence.peak), dtype=torch.long, device=evidence.peak.device)
+    state = torch.zeros_like(evidence.peak[:, 0], dtype=torch.long)
     if calibration is None:
         return state
     mean, quarter = image_agreement(evidence, calibration.fusion.reference)
-    state[mean < calibration.typical_agreement] = UNUSUAL
-    state[quarter < QUORUM_SHARE * calibration.typical_quorum] = NOTHING_FOUND
-    return state
+    state = state.masked_fill(mean < calibration.typical_agreement, UNUSUAL)
+    return state.masked_fill(quarter < QUORUM_SHARE * calibration.typical_quorum, NOTHING_FOUND)
 
 
 def _limit(name: str, options: DecisionOptions, calibration: Calibration | None) -> float:

@@ -113,9 +113,12 @@ def choose_candidates(
     to_head = torch.zeros_like(unary[:, head])
     to_tail = torch.zeros_like(to_head)
 
+    # products, not index_add: an exporter may not add where an index comes twice
+    landmark = torch.arange(unary.shape[1], device=field.device)[:, None]
+    at_head, at_tail = (landmark == head).to(unary), (landmark == tail).to(unary)  # (K, L)
+
     def beliefs() -> Tensor:
-        incoming = torch.zeros_like(unary)
-        return unary + incoming.index_add(1, head, to_head).index_add(1, tail, to_tail)
+        return unary + at_head @ to_head + at_tail @ to_tail
 
     for _ in range(iterations):
         belief = beliefs()

@@ -107,7 +107,7 @@ def read_evidence(
         covariances=covariances,
         peak=peak,
         rival=_rival(places, choice, peak),
-        spread=torch.linalg.det(covariances).clamp(min=1e-12) ** 0.25 / options.sigma,
+        spread=_area(covariances).clamp(min=1e-12) ** 0.25 / options.sigma,
         alignment=landmark_alignment(aligned, relations, count, aggregation='paper').alignment,
         peeled=peeled.alignment,
         support=peeled.support,
@@ -132,6 +132,11 @@ def refuse_unreadable_fields(pafs: Tensor) -> None:
                 f'field channel {channel} of image {image} holds NaN or infinity: the network has '
                 'diverged, or was given an image with such values'
             )
+
+
+def _area(covariances: Tensor) -> Tensor:
+    """Return the ``(B, K)`` determinants of ``(B, K, 2, 2)`` symmetric matrices."""
+    return covariances[..., 0, 0] * covariances[..., 1, 1] - covariances[..., 0, 1].square()
 
 
 def _rival(places: Candidates, choice: Tensor, peak: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ there: a thin field of a long limb is painted faintly, which says nothing about 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -37,7 +38,7 @@ DEFAULT_PENALTY = 0.1
 
 _ODDS_LIMIT = 1e-3
 _LEAST_REFERENCE = 0.05
-_LEVEL_QUANTILE = 0.75
+_QUARTILE = 0.75
 _PEAK_LEVELS = (0.3, 0.95)
 _FIELD_LEVELS = (0.3, 1.0)
 
@@ -227,7 +228,7 @@ def fusion_features(
         raise ValueError(f'unknown features {sorted(unknown)}; choose from {list(FEATURE_SIGNS)}')
     count = evidence.peak.shape[1]
     aligned = normalised_alignment(evidence, reference)
-    level = torch.quantile(aligned, _LEVEL_QUANTILE, dim=1, keepdim=True).clamp(*_FIELD_LEVELS)
+    level = upper_quartile(aligned).clamp(*_FIELD_LEVELS)
     aligned = (aligned / level).clamp(-1.0, 1.5)
     columns = []
     for name in features:
@@ -235,8 +236,8 @@ def fusion_features(
             value = _log_odds(getattr(evidence, name))
         elif name == 'standout':
             highest = evidence.peak.clamp(max=1)
-            usual = torch.quantile(highest, _LEVEL_QUANTILE, dim=1, keepdim=True)
-            value = _log_odds(evidence.peak) - _log_odds(usual.clamp(*_PEAK_LEVELS))
+            usual = upper_quartile(highest).clamp(*_PEAK_LEVELS)
+            value = _log_odds(evidence.peak) - _log_odds(usual)
         elif name == 'spread':
             value = torch.log(evidence.spread)
         else:
@@ -253,6 +254,22 @@ def fusion_features(
 
 def _log_odds(share: Tensor) -> Tensor:
     return torch.logit(share.clamp(_ODDS_LIMIT, 1 - _ODDS_LIMIT))
+
+
+def upper_quartile(values: Tensor) -> Tensor:
+    """Return ``(B, 1)``: the linearly interpolated upper quartile of each row of ``(B, N)``.
+
+    What ``torch.quantile`` gives, by operations that every exporter knows.
+
+    Example:
+        >>> upper_quartile(torch.tensor([[4.0, 1.0, 3.0]])).tolist()
+        [[3.5]]
+    """
+    rank = _QUARTILE * (values.shape[1] - 1)
+    below = math.floor(rank)
+    ordered = values.sort(dim=1).values
+    low, high = ordered[:, below : below + 1], ordered[:, math.ceil(rank) : math.ceil(rank) + 1]
+    return torch.lerp(low, high, rank - below)
 
 
 def normalised_alignment(

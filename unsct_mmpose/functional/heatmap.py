@@ -146,8 +146,8 @@ def refine_peaks(
     maps = _wide(heatmaps)
     if method == 'integral':
         return local_moments(maps, peaks, blur).mean
-    height, width = maps.shape[-2:]
-    limit = peaks.new_tensor([width - 1, height - 1])
+    # stacked, not listed: an exported graph then holds for every size
+    limit = torch.stack([torch.as_tensor(size - 1).to(peaks) for size in maps.shape[:-3:-1]])
     usable = limit >= 2
     centres = torch.where(usable, torch.minimum(peaks.clamp(min=1), limit - 1), peaks)
     surface = _log_surface(maps, centres, blur if method == 'dark' else 0.0)

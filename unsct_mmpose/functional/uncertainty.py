@@ -69,7 +69,7 @@ def alignment_entropy(alignment: Tensor, mode: str = 'mirror') -> Tensor:
         return -torch.log(w + EPSILON)
     if mode == 'paper':
         return -w * torch.log(w + EPSILON)
-    entropy = 0 - torch.xlogy(w, w)
+    entropy = 0 - w * torch.log(w.clamp(min=torch.finfo(w.dtype).tiny))
     return torch.where(w >= 1 / math.e, entropy, 2 / math.e - entropy)
 
 
@@ -119,7 +119,8 @@ def landmark_alignment(
     if alignment.ndim != 2 or len(pairs) != alignment.shape[1]:
         raise ValueError(f'alignment {tuple(alignment.shape)} does not fit {len(pairs)} relations')
     each = torch.ones_like(alignment[0]) if weights is None else weights.to(alignment)
-    ground = alignment.new_zeros(len(alignment), num_landmarks) if fallback is None else fallback
+    empty = alignment.new_zeros(alignment.shape[0], num_landmarks)
+    ground = empty if fallback is None else fallback
     if ground.shape != (len(alignment), num_landmarks):
         raise ValueError(f'fallback {tuple(ground.shape)} does not fit {num_landmarks} landmarks')
     weight = _matrix(each.expand_as(alignment), pairs, num_landmarks)
@@ -134,33 +135,35 @@ def landmark_alignment(
 
 def _matrix(values: Tensor, pairs: Tensor, size: int) -> Tensor:
     """Return ``(B, K, K)``: the symmetric matrix with the value of each relation at its ends."""
-    matrix = values.new_zeros(len(values), size * size)
+    matrix = values.new_zeros(values.shape[0], size * size)
     matrix.index_add_(1, pairs[:, 0] * size + pairs[:, 1], values)
     matrix.index_add_(1, pairs[:, 1] * size + pairs[:, 0], values)
     return matrix.unflatten(1, (size, size))
 
 
 def _peel(total: Tensor, weight: Tensor, count: Tensor, ground: Tensor) -> LandmarkAlignment:
-    """Take the least aligned landmark away, K times over."""
-    dtype = total.dtype
-    total, weight, count, ground = (one.double() for one in (total, weight, count, ground))
-    sums, norms, numbers = total.sum(-1), weight.sum(-1), count.sum(-1)
-    gone = torch.zeros_like(sums, dtype=torch.bool)
-    level = sums.new_full((len(sums), 1), -math.inf)
-    result, support = torch.zeros_like(sums), torch.zeros_like(sums)
-    for _ in range(sums.shape[1]):
+    """Take the least aligned landmark away, K times over.
+
+    A fixed number of steps without a scatter, so that it can be unrolled into an exported graph.
+    """
+    dtype, number = total.dtype, total.shape[1]
+    ground = ground.double()
+    matrices = torch.cat((total, weight, count), dim=1).double()  # (B, 3 K, K)
+    left = torch.ones_like(ground)
+    level = torch.full_like(ground[:, :1], -math.inf)
+    result, support = torch.zeros_like(ground), torch.zeros_like(ground)
+    position = torch.arange(number, device=ground.device)
+    for _ in range(number):
+        sums, norms, numbers = (matrices @ left[..., None])[..., 0].split(number, dim=1)
         mean = torch.where(numbers > 0.5, sums / norms.clamp(min=EPSILON), ground)
         # rounding must not choose among equals
-        order = (mean + _TIE * ground).masked_fill(gone, math.inf)
+        order = (mean + _TIE * ground).masked_fill(left == 0, math.inf)
         which = order.argmin(dim=1, keepdim=True)
         level = torch.maximum(level, mean.gather(1, which))
-        result.scatter_(1, which, level)
-        support.scatter_(1, which, numbers.gather(1, which))
-        gone.scatter_(1, which, True)
-        row = which[..., None].expand(-1, 1, sums.shape[1])
-        sums = sums - total.gather(1, row)[:, 0]
-        norms = norms - weight.gather(1, row)[:, 0]
-        numbers = numbers - count.gather(1, row)[:, 0]
+        chosen = position == which
+        result = torch.where(chosen, level, result)
+        support = torch.where(chosen, numbers, support)
+        left = left.masked_fill(chosen, 0.0)
     return LandmarkAlignment(result.to(dtype), support.to(dtype))
 
 

@@ -1,0 +1,31 @@
+"""Write a checkpoint as one ONNX file: network, flip test, decoding, uncertainty and decisions."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+
+def parse_args() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument('config', type=Path, help='config of the model')
+    parser.add_argument('checkpoint', type=Path, help='its weights, better calibrated')
+    parser.add_argument('out', type=Path, help='ONNX file to write')
+    return parser.parse_args()
+
+
+def main() -> int:
+    args = parse_args()
+    from unsct_mmpose.apis.export_onnx import export_onnx
+
+    figures = export_onnx(args.config, args.checkpoint, args.out)
+    print(json.dumps(figures, indent=1))
+    if not figures['calibrated']:
+        print('not calibrated: every landmark will be reported (tools/calibrate.py)')
+    return 0
+
+
+if __name__ == '__main__':
+    sys.exit(main())
