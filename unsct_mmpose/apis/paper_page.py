@@ -145,8 +145,9 @@ def render_paper_page(results: Path) -> str:
         'Made by `python tools/paper_tables.py collect` from the json files in `paper/`, each '
         'written by `tools/paper_tables.py run`; its training command stands in it. Cells are '
         'means over seeds, plus or minus their standard deviation; mm on the detector. Columns '
-        'named *paper* follow its protocol, absent and suppressed landmarks being (0, 0); the others '
-        'count what is reported and present, beside recall. p > 0.05 is no evidence of agreement. '
+        'named *paper* follow its protocol, absent and suppressed landmarks being (0, 0); the '
+        'others count what is reported and present, beside recall. p > 0.05 is no evidence of '
+        'agreement. '
         '**All images are simulated: no figure says anything about clinical accuracy.**',
     ]
     words = results.parent / 'notes' / 'paper.md'
