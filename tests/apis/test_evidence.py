@@ -11,6 +11,7 @@ from mmpose.registry import DATASETS, MODELS
 
 from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.apis.evidence import collect_scores, load_table, save_table
+from unsct_mmpose.evaluation.samples import unpack
 
 CORE = relation_set('core')
 INPUT = (64, 64)
@@ -97,6 +98,15 @@ def test_points_are_the_heatmaps_peaks_where_they_lie_in_the_image(stock):
         table.points_px[0], points[0] * shown + (0, (80 - 96) / 2), atol=1e-3
     )
     np.testing.assert_allclose(table.evidence.peak[0], peaks[0], rtol=1e-4)
+
+
+def test_the_metrics_take_every_landmark_of_a_stock_model_as_reported(stock):
+    model, dataset = stock
+    with torch.no_grad():
+        (sample,) = model.test_step(pseudo_collate([dataset[0]]))
+    found = sample.to_dict()
+    assert found['pred_instances']['keypoint_scores'].max() < 0.5  # else the test says nothing
+    assert unpack(found)['kept'].all()
 
 
 def test_batches_change_nothing(stock):

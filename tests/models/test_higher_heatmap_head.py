@@ -104,7 +104,7 @@ def test_two_levels_of_the_same_landmarks_are_averaged_in_place(make_level_sampl
     found = np.concatenate([one.keypoints for one in preds])
     assert np.abs(found - landmarks(samples)).max() < 0.3
     scores = np.concatenate([one.keypoint_scores for one in preds])
-    assert 0.6 < scores.min() and scores.max() <= 1
+    assert scores.min() > 0.6 and scores.max() <= 1
     offsets = (found - landmarks(samples)).mean(axis=(0, 1))
     np.testing.assert_allclose(offsets, 0, atol=0.05)
 
