@@ -279,6 +279,29 @@ def test_a_landmark_is_kept_above_one_half(sample):
     assert np.flatnonzero(found['kept']).tolist() == [2]
 
 
+def test_a_stock_model_that_repeats_its_scores_reports_every_landmark(sample):
+    one = sample()
+    pred = one['pred_instances']
+    pred['keypoint_scores'] = np.linspace(0, 1, 24, dtype=np.float32)[None]
+    pred['keypoints_visible'] = pred['keypoint_scores'].copy()
+    assert unpack(one)['kept'].all()
+    np.testing.assert_allclose(unpack(one)['uncertainty'], 1 - np.linspace(0, 1, 24), atol=1e-6)
+    one['raw_ann_info']['labelled'][[2, 20]] = False
+    assert np.flatnonzero(~unpack(one)['kept']).tolist() == [2, 20]
+
+
+def test_what_is_no_copy_of_the_scores_decides(sample):
+    one = sample()
+    pred = one['pred_instances']
+    pred['keypoint_scores'] = np.linspace(0, 1, 24)[None]
+    pred['keypoints_visible'] = np.linspace(0, 1, 24)[None].copy()
+    pred['keypoints_visible'][0, 0] = 0.1
+    assert np.flatnonzero(unpack(one)['kept']).tolist() == [*range(12, 24)]
+    pred['keypoints_visible'] = pred['keypoint_scores'].copy()
+    pred['keypoint_uncertainties'] = 1 - pred['keypoint_scores']  # a head of ours has decided
+    assert np.flatnonzero(unpack(one)['kept']).tolist() == [*range(12, 24)]
+
+
 def test_half_precision_tensors_are_unpacked(sample):
     one = sample(ours=True)
     for key in ('keypoint_scores', 'keypoint_uncertainties'):

@@ -294,3 +294,10 @@ def test_icc_needs_a_finite_table(form):
         form([1.0, 2.0])
     with pytest.raises(ValueError, match='not finite'):
         form([[1.0, math.inf], [1.0, 2.0]])
+
+
+def test_two_targets_that_disagree_have_an_interval_without_overflow():
+    found = icc_agreement([[45.0, 23.0], [19.0, 53.0]])  # the F quantile is near 1e308
+    assert found.value == pytest.approx(-19.5)
+    assert math.isfinite(found.low) and math.isfinite(found.high)
+    assert found.low <= found.high

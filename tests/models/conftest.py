@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 from mmengine.structures import InstanceData, PixelData
-from mmpose.registry import KEYPOINT_CODECS
+from mmpose.registry import KEYPOINT_CODECS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.anatomy import FLIP_INDICES
@@ -33,6 +33,35 @@ def make_samples(codec_cfg):
                 relation_weights=torch.from_numpy(encoded['relation_weights']),
             )
             samples.append(sample)
+        return samples
+
+    return make
+
+
+@pytest.fixture
+def make_level_samples():
+    """Return a function that lets MMPose's own pipeline draw targets, for one level or several.
+
+    The landmarks stay in each sample's ``gt_instances``.
+    """
+
+    def make(encoders, count=2, seed=0, visible=None):
+        several = isinstance(encoders, list)
+        draw = TRANSFORMS.build(dict(type='GenerateTarget', encoder=encoders, multilevel=several))
+        pack = TRANSFORMS.build(dict(type='PackPoseInputs'))
+        rng = np.random.default_rng(seed)
+        shown = np.ones((1, 24, 2), np.float32)
+        if visible is not None:
+            shown[0, :, 0] = visible
+        samples = []
+        for _ in range(count):
+            image = dict(
+                img=np.zeros((64, 64, 3), np.uint8),
+                keypoints=rng.uniform(8, 55, (1, 24, 2)).astype(np.float32),
+                keypoints_visible=shown.copy(),
+                flip_indices=list(FLIP_INDICES),
+            )
+            samples.append(pack(draw(image))['data_samples'])
         return samples
 
     return make

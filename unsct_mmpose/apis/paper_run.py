@@ -225,11 +225,14 @@ def judge_decisions(
 
 
 def read_curve(work_dir: Path) -> dict[str, list[float]]:
-    """Return the validation error while training, from MMEngine's log; a later attempt wins."""
+    """Return the validation error while training, from MMEngine's log.
+
+    A later attempt wins; a line that an interruption cut off is passed over.
+    """
     points: dict[int, float] = {}
     for path in sorted(work_dir.glob('*/vis_data/scalars.json')):
         for line in path.read_text().splitlines():
-            entry = json.loads(line)
+            entry = json.loads(line) if line.endswith('}') else {}
             if 'all/MRE' in entry:
                 points[int(entry['step'])] = float(entry['all/MRE'])
     return {'epoch': sorted(points), 'all/MRE': [points[epoch] for epoch in sorted(points)]}

@@ -66,8 +66,16 @@ class LandmarkHeatmap(BaseKeypointCodec):
             keypoints: ``(1, K, 2)`` landmarks, input pixels.
             keypoints_visible: ``(1, K)``; above 0 where present. ``None``: all present.
             keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
+
+        Raises:
+            ValueError: more than one instance or a number of landmarks other than 24.
         """
         shape = (1, NUM_LANDMARKS)
+        if keypoints.shape[:2] != shape:
+            raise ValueError(
+                f'LandmarkHeatmap encodes one pelvis of {NUM_LANDMARKS} landmarks an image, '
+                f'got keypoints of shape {keypoints.shape}'
+            )
         present = np.ones(shape) if keypoints_visible is None else keypoints_visible
         known = np.ones(shape) if keypoints_visible_weights is None else keypoints_visible_weights
         cells = pixels_to_cells(keypoints, self.input_size, self.heatmap_size)

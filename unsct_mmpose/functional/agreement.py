@@ -183,7 +183,8 @@ def icc_agreement(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
     level = (1 + confidence) / 2
     below, above = special.fdtri(n - 1, v, level), special.fdtri(v, n - 1, level)
     rest = k * msj + (k * n - k - n) * mse
-    low = n * (msb - below * mse) / (below * rest + n * msb)
+    share = msb / below  # with few targets ``below`` is so large that products overflow
+    low = n * (share - mse) / (rest + n * share)
     high = n * (above * msb - mse) / (rest + n * above * msb)
     return Estimate(value, float(low), float(high))
 

@@ -102,15 +102,18 @@ class HigherHeatmapHead(HeatmapHead):
             train_cfg: unused.
 
         Raises:
-            ValueError: the targets have one level only.
+            ValueError: the targets have one level only, or levels of other sizes.
         """
-        if not isinstance(batch_data_samples[0].gt_fields, MultilevelPixelData):
+        levels, fields = self.forward_levels(feats), batch_data_samples[0].gt_fields
+        sizes = tuple(tuple(maps.shape[-2:]) for maps in levels)
+        if not isinstance(fields, MultilevelPixelData) or fields.shape != sizes:
             raise ValueError(
-                'HigherHeatmapHead trains two resolutions: give the pipeline '
+                f'HigherHeatmapHead trains two resolutions, {sizes}, but the targets are of '
+                f'{fields.shape}: give the pipeline '
                 'GenerateTarget(encoder=[low, high], multilevel=True)'
             )
         total = feats[-1].new_zeros(())
-        for level, maps in enumerate(self.forward_levels(feats)):
+        for level, maps in enumerate(levels):
             target = torch.stack([one.gt_fields[level].heatmaps for one in batch_data_samples])
             weights = torch.cat(
                 [one.gt_instance_labels.keypoint_weights[level] for one in batch_data_samples]

@@ -158,6 +158,7 @@ class UncertaintyMixin:
         targets = _level_targets(batch_data_samples, len(levels))
         losses = dict(loss_heatmap=0.0, loss_paf=0.0)
         for maps, target in zip(levels, targets, strict=True):
+            _refuse_other_size(maps, target)
             heatmaps, pafs = self._split(maps)
             heatmap_loss = self.loss_module(heatmaps, target.heatmaps, target.weights)
             losses['loss_heatmap'] = losses['loss_heatmap'] + heatmap_loss
@@ -230,6 +231,17 @@ def _stack(fields: Sequence[Any], labels: Sequence[Any], level: Any) -> Targets:
         torch.cat([one.keypoint_weights[level] for one in labels]),
         torch.cat([one.relation_weights[level] for one in labels]),
     )
+
+
+def _refuse_other_size(maps: Tensor, target: Targets) -> None:
+    size, drawn = (tuple(one.shape[-2:]) for one in (maps, target.heatmaps))
+    if size != drawn:
+        raise ValueError(
+            f'the head trains maps of {size[0]} x {size[1]} cells but the pipeline draws targets '
+            f'of {drawn[0]} x {drawn[1]}: set heatmap_size of the codec; of a head with several '
+            'resolutions, give GenerateTarget one encoder for each, the coarsest first, and '
+            'multilevel=True'
+        )
 
 
 def _scale_to_image(pred: InstanceData, sample: PoseDataSample) -> None:
