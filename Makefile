@@ -7,6 +7,7 @@ PIP_ARGS ?=
 JOBS ?= 2
 PYTEST_ARGS ?=
 CONFIG ?= unsct_hrnet_tha.py
+INPUT ?= configs/demo/phantom_example.dcm
 DATA ?=
 
 PY := $(VENV)/bin/python
@@ -15,9 +16,10 @@ REQUIREMENTS := $(wildcard requirements/*.txt)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --prefer-binary $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check format benchmark check-host clean
+.PHONY: help setup predict demo test check format benchmark check-host clean
 
 help:
+	@echo 'make predict     set up, read a bundled simulated radiograph, write a report   (1 min)'
 	@echo 'make demo        set up, simulate radiographs, train, test, print a table   (13 min)'
 	@echo 'make test        set up, run the tests                                       (4 min)'
 	@echo 'make setup       create $(VENV) with pinned requirements                     (2 min)'
@@ -44,6 +46,10 @@ $(STAMP): $(REQUIREMENTS) setup.py | $(PY)
 	$(PIP) --no-deps -r requirements/mmpose.txt
 	$(PIP) --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
+
+predict: $(STAMP)
+	$(PY) tools/predict.py configs/demo/unsct_hrnet_tha_cpu.py configs/demo/unsct_hrnet_tha_cpu.pth $(INPUT) --out work_dirs/predict
+	@echo 'open work_dirs/predict/report.html'
 
 demo: $(STAMP)
 	$(PY) tools/demo.py

@@ -268,11 +268,11 @@ class _Run:
         self.bar.update()
 
     def _write_structured_report(self, path: Path, name: str, prediction: Prediction) -> None:
-        from unsct_mmpose.imaging.dicom_sr import write_report
+        from .structured_report import report_prediction
 
         try:
-            write_report(self.out / f'{name}.sr.dcm', prediction.to_dict(), path)
-        except ValueError as error:
+            report_prediction(prediction, path, self.out / f'{name}.sr.dcm')
+        except (ValueError, ImportError) as error:
             self.errors.append((str(path), f'no structured report: {error}'))
 
     def _fail(self, path: Path, cause: str) -> None:
