@@ -116,7 +116,8 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         path = args.onnx or Path(folder) / 'model.onnx'
         if not args.onnx:
-            export_onnx.export_onnx(args.config, args.checkpoint, path)
+            request = export_onnx.ExportRequest(args.config, args.checkpoint, path)
+            export_onnx.export_onnx(request)
         cost = benchmark_predict.predict_cost(
             args.config,
             args.checkpoint,
