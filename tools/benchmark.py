@@ -48,6 +48,18 @@ def parse_args() -> argparse.Namespace:
     predict.add_argument('--images', type=int, default=1000, help='reads to watch the memory over')
     predict.add_argument('--threads', type=int, default=2, help='processor cores to use')
     predict.add_argument('--out', type=Path, help='json file of the figures')
+    exports = commands.add_parser(
+        'exports', help='what exporting and quantizing changes, on annotated images'
+    )
+    exports.add_argument('config', type=Path, help='config of the model')
+    exports.add_argument('checkpoint', type=Path, help='its weights')
+    exports.add_argument('files', type=Path, nargs='+', help='the same, exported in several ways')
+    exports.add_argument('--data', type=Path, help="folder of images (default: the config's)")
+    exports.add_argument('--ann-file', help='annotation file in it')
+    exports.add_argument('--out', type=Path, help='json file of the figures')
+    page = commands.add_parser('onnx-page', help='write onnx.md from the json files of both')
+    page.add_argument('folder', type=Path, help='docs/results')
+    page.set_defaults(out=None)
     return parser.parse_args()
 
 
@@ -116,7 +128,8 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         path = args.onnx or Path(folder) / 'model.onnx'
         if not args.onnx:
-            export_onnx.export_onnx(args.config, args.checkpoint, path)
+            request = export_onnx.ExportRequest(args.config, args.checkpoint, path)
+            export_onnx.export_onnx(request)
         cost = benchmark_predict.predict_cost(
             args.config,
             args.checkpoint,
@@ -142,9 +155,35 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
     )
 
 
+def benchmark_exports(args: argparse.Namespace) -> dict:
+    from unsct_mmpose.apis import onnx_study, results
+
+    models = onnx_study.compare_exports(
+        args.config, args.checkpoint, args.files, data=args.data, ann_file=args.ann_file
+    )
+    return dict(
+        config=str(args.config),
+        machine=results.describe_machine(),
+        versions=results.installed_versions(),
+        models=models,
+    )
+
+
+def write_onnx_page(args: argparse.Namespace) -> dict:
+    from unsct_mmpose.apis import onnx_study
+
+    return dict(page=str(onnx_study.write_page(args.folder)))
+
+
 def main() -> int:
     args = parse_args()
-    commands = dict(step=benchmark_step, decode=benchmark_decode, predict=benchmark_predict)
+    commands = {
+        'step': benchmark_step,
+        'decode': benchmark_decode,
+        'predict': benchmark_predict,
+        'exports': benchmark_exports,
+        'onnx-page': write_onnx_page,
+    }
     figures = commands[args.command](args)
     text = json.dumps(figures, indent=1)
     print(text)

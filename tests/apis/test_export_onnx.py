@@ -16,9 +16,10 @@ from unsct_mmpose.apis import export_onnx as export
 from unsct_mmpose.apis.benchmark import any_calibration
 from unsct_mmpose.apis.calibrate import weights_hash
 from unsct_mmpose.apis.evidence import build_dataset
-from unsct_mmpose.apis.export_onnx import export_onnx, trace
+from unsct_mmpose.apis.export_onnx import ExportRequest, export_onnx, trace
 from unsct_mmpose.apis.onnx_graph import OUTPUTS, LandmarkGraph
 from unsct_mmpose.apis.onnx_model import OnnxModel, open_session
+from unsct_mmpose.apis.quantize_onnx import quantize
 from unsct_mmpose.functional.calibration import CALIBRATION_KEY, pack_calibration
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
@@ -87,7 +88,7 @@ def make(tmp_path_factory, request):
 @pytest.fixture(scope='module')
 def exported(make):
     config, checkpoint, out = make()
-    export_onnx(config, checkpoint, out)
+    export_onnx(ExportRequest(config, checkpoint, out))
     return LandmarkGraph(init_model(str(config), str(checkpoint), device='cpu')).eval(), out
 
 
@@ -181,7 +182,7 @@ def test_maps_that_cannot_be_read_are_marked(reading, channel, value):
 )
 def test_the_graph_follows_the_options_of_the_config(make, options):
     config, checkpoint, out = make(**options)
-    figures = export_onnx(config, checkpoint, out)
+    figures = export_onnx(ExportRequest(config, checkpoint, out))
     graph = LandmarkGraph(init_model(str(config), str(checkpoint), device='cpu')).eval()
     found = assert_same(graph, open_session(out.read_bytes(), 1), random_images(2, 64, 96))
     assert figures['flip_test'] == options.get('flip', True)
@@ -194,7 +195,7 @@ def test_the_graph_follows_the_options_of_the_config(make, options):
 
 def test_files_are_read_as_mmpose_reads_them(make, tiny_set):
     config, checkpoint, out = make(root=tiny_set.as_posix(), padding=1.2)
-    export_onnx(config, checkpoint, out)
+    export_onnx(ExportRequest(config, checkpoint, out))
     model = init_model(str(config), str(checkpoint), device='cpu')
     dataset = build_dataset(model.cfg, 'test', None, None)
     items = [dataset[row] for row in range(len(dataset))]
@@ -246,6 +247,27 @@ def test_reading_loads_neither_torch_nor_openmmlab(exported, run_python):
     run_python('-c', PURE, exported[1], UNSCT_PURE='1')
 
 
+@pytest.mark.parametrize('how', ['static', 'dynamic'])
+def test_eight_bits_make_a_smaller_file_that_says_nearly_the_same(exported, how):
+    plain, images = exported[1].read_bytes(), random_images(4, 64, 64).numpy()
+    small = quantize(plain, how, iter(images[:, None]))
+    kinds = {node.op_type for node in onnx.load_from_string(small).graph.node}
+    assert kinds & {'DequantizeLinear', 'ConvInteger'}
+    expected, found = (
+        open_session(one, 1).run(['keypoint_scores'], {'image': images}) for one in (plain, small)
+    )
+    difference = np.abs(expected[0] - found[0]).max()
+    assert 0 < difference < 0.2 * np.ptp(expected[0])
+
+
+def test_a_static_quantization_without_images_is_refused(exported):
+    content = exported[1].read_bytes()
+    with pytest.raises(ValueError, match='needs images'):
+        quantize(content, 'static')
+    with pytest.raises(ValueError, match="quantization 'other' is unknown"):
+        quantize(content, 'other')
+
+
 def test_images_that_are_no_radiographs_are_refused_with_their_number(exported):
     model = OnnxModel(exported[1])
     good = np.zeros((50, 40), np.float32)
@@ -278,7 +300,7 @@ def test_a_pipeline_that_cannot_be_repeated_is_refused(make):
         config.read_text().replace("dict(type='LoadRadiograph')", "dict(type='LoadImage')")
     )
     with pytest.raises(ValueError, match=r"test_dataloader.dataset.pipeline is \['LoadImage'"):
-        export_onnx(config, checkpoint, out)
+        export_onnx(ExportRequest(config, checkpoint, out))
     assert not out.exists()
 
 
@@ -287,5 +309,5 @@ def test_a_graph_that_disagrees_is_not_written(make, exported, monkeypatch):
     monkeypatch.setattr(export, 'trace', lambda *_: exported[1].read_bytes())
     monkeypatch.setattr(export, 'score_difference', lambda *_: 0.5)
     with pytest.raises(RuntimeError, match='not written'):
-        export_onnx(config, checkpoint, out)
+        export_onnx(ExportRequest(config, checkpoint, out))
     assert not list(out.parent.glob('*.onnx'))

@@ -6,13 +6,15 @@ import json
 import os
 import tempfile
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from numpy.typing import NDArray
 
 import unsct_mmpose
 from unsct_mmpose.anatomy import LANDMARK_NAMES
@@ -21,9 +23,10 @@ from unsct_mmpose.functional.regions import interval_scales
 from unsct_mmpose.imaging.files import replace_file
 
 from .calibrate import weights_hash
-from .evidence import load_model
+from .evidence import build_dataset, load_model
 from .onnx_graph import INPUT, OUTPUTS, LandmarkGraph
 from .onnx_model import FORMAT, open_session
+from .quantize_onnx import quantize
 from .results import jsonable
 
 OPSET = 18
@@ -38,48 +41,80 @@ STRIDE_LIMIT = 32
 SCORE_TOLERANCE = 1e-3
 """Largest difference of a heatmap's peak between PyTorch and the written graph."""
 
+RANGE_IMAGES = 24
+"""Images that a static quantization takes its ranges from."""
+
 _KNOWN_STEPS = ('LoadRadiograph', 'GetBBoxCenterScale', 'RadiographAffine', 'PackPoseInputs')
 
 
-def export_onnx(
-    config: str | os.PathLike[str], checkpoint: str | os.PathLike[str], out: str | os.PathLike[str]
-) -> dict[str, Any]:
-    """Export a checkpoint; the file is written only if it says what PyTorch says.
+@dataclass(frozen=True)
+class ExportRequest:
+    """What to export.
 
-    Args:
+    Attributes:
         config: config of the model.
         checkpoint: its weights, calibrated or not.
         out: the ONNX file to write.
+        quantize: one of :data:`unsct_mmpose.apis.quantize_onnx.QUANTIZATIONS`; None keeps float32.
+        data: for ``'static'``: folder of images that the ranges are taken from; None takes that
+            of the config's ``val_dataloader``.
+        ann_file: annotation file in it; None takes the config's.
+    """
+
+    config: str | os.PathLike[str]
+    checkpoint: str | os.PathLike[str]
+    out: str | os.PathLike[str]
+    quantize: str | None = None
+    data: Path | None = None
+    ann_file: str | None = None
+
+
+def export_onnx(request: ExportRequest) -> dict[str, Any]:
+    """Export a checkpoint; the file is written only if its graph says what PyTorch says.
+
+    Args:
+        request: what to export.
 
     Returns:
-        ``nodes``, ``megabytes``, ``calibrated`` and ``flip_test`` of the graph, and
-        ``score_difference``, its largest difference from PyTorch.
+        ``nodes``, ``megabytes``, ``calibrated``, ``flip_test`` and ``quantize`` of what was
+        written, and ``score_difference``, the largest difference of the float32 graph from PyTorch.
 
     Raises:
         ValueError: the config or the model is not one that can be exported.
         RuntimeError: the graph disagrees with PyTorch.
     """
-    model, settings = load_model(config, checkpoint, 'cpu')
+    model, settings = load_model(request.config, request.checkpoint, 'cpu')
     preprocessing = describe_preprocessing(settings, model)
     graph = LandmarkGraph(model).eval()
     width, height = preprocessing['input_size_wh']
     content = trace(graph, _test_images(2, height, width))
-    content, nodes = add_metadata(content, describe(graph, settings, preprocessing))
     difference = score_difference(graph, content, _test_images(3, height, width))
     if not difference <= SCORE_TOLERANCE:
         raise RuntimeError(
-            f'{out}: not written, its heatmap peaks differ from those of PyTorch by '
+            f'{request.out}: not written, its heatmap peaks differ from those of PyTorch by '
             f'{difference:.2g}; report this with the versions of torch and onnxruntime'
         )
-    Path(out).parent.mkdir(parents=True, exist_ok=True)
-    replace_file(out, content)
+    if request.quantize is not None:
+        content = quantize(content, request.quantize, _range_inputs(settings, request))
+    metadata = describe(graph, settings, preprocessing, request.quantize)
+    content, nodes = add_metadata(content, metadata)
+    Path(request.out).parent.mkdir(parents=True, exist_ok=True)
+    replace_file(request.out, content)
     return dict(
         nodes=nodes,
         megabytes=round(len(content) / 2**20, 2),
         calibrated=graph.codec.calibration is not None,
         flip_test=graph.flip_test,
+        quantize=request.quantize,
         score_difference=difference,
     )
+
+
+def _range_inputs(settings: Config, request: ExportRequest) -> Iterator[NDArray[np.float32]]:
+    """Yield inputs of the graph for a static quantization; built only when they are asked for."""
+    dataset = build_dataset(settings, 'val', request.data, request.ann_file)
+    for row in range(min(len(dataset), RANGE_IMAGES)):
+        yield dataset[row]['inputs'][None, :1].float().numpy()
 
 
 def trace(module: torch.nn.Module, example: torch.Tensor) -> bytes:
@@ -114,6 +149,7 @@ def add_metadata(content: bytes, metadata: Mapping[str, str]) -> tuple[bytes, in
     import onnx
 
     proto = onnx.load_from_string(content)
+    del proto.metadata_props[:]
     onnx.helper.set_model_props(proto, dict(metadata))
     proto.producer_name, proto.producer_version = 'unsct_mmpose', unsct_mmpose.__version__
     proto.doc_string = NOTICE
@@ -121,7 +157,9 @@ def add_metadata(content: bytes, metadata: Mapping[str, str]) -> tuple[bytes, in
     return proto.SerializeToString(), len(proto.graph.node)
 
 
-def describe(graph: LandmarkGraph, settings: Config, preprocessing: Mapping) -> dict[str, str]:
+def describe(
+    graph: LandmarkGraph, settings: Config, preprocessing: Mapping, quantized: str | None = None
+) -> dict[str, str]:
     """Return the metadata of a graph, each value a json text."""
     codec = graph.codec
     calibration = codec.calibration
@@ -137,6 +175,7 @@ def describe(graph: LandmarkGraph, settings: Config, preprocessing: Mapping) -> 
         reading=vars(codec.reading),
         preprocessing=preprocessing,
         flip_test=graph.flip_test,
+        quantize=quantized,
         measurement_names=MEASUREMENT_NAMES,
         interval_scales=interval_scales(calibration).tolist(),
         weights_sha256=weights_hash(graph.model.state_dict()),

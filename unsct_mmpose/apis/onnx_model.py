@@ -29,6 +29,10 @@ _NEEDED = (
     'weights_sha256',
 )
 
+_IDENTITY = (
+    'weights_sha256', 'landmark_names', 'measurement_names', 'config', 'quantize', 'notice',
+)  # fmt: skip
+
 
 class OnnxModel:
     """A model that ``tools/export_onnx.py`` wrote.
@@ -40,8 +44,8 @@ class OnnxModel:
 
     Attributes:
         identity: what answered: ``sha256`` of the file, ``weights_sha256``, ``landmark_names``,
-            ``measurement_names``, ``config``, ``notice``, ``calibrated`` and, of the calibration,
-            ``calibration_sha256`` and ``calibration_provenance`` (None without one).
+            ``measurement_names``, ``config``, ``quantize``, ``notice``, ``calibrated`` and, of the
+            calibration, ``calibration_sha256`` and ``calibration_provenance`` (None without one).
         metadata: everything that the file says about itself.
 
     Raises:
@@ -58,17 +62,12 @@ class OnnxModel:
         self.batch_size = batch_size
         calibration = self.metadata['calibration']
         self.identity: dict[str, Any] = dict(
+            {name: self.metadata.get(name) for name in _IDENTITY},
             sha256=hashlib.sha256(content).hexdigest(),
             calibrated=calibration is not None,
             calibration_sha256=None if calibration is None else _hash(calibration),
             calibration_provenance=calibration and calibration.get('provenance'),
-            **{
-                name: self.metadata.get(name)
-                for name in (
-                    'weights_sha256', 'landmark_names', 'measurement_names', 'config', 'notice',
-                )
-            },
-        )  # fmt: skip
+        )
 
     def read(self, images: Sequence[NDArray[np.floating]]) -> list[dict[str, Any]]:
         """Find the landmarks of radiographs and decide which of them each one shows.
