@@ -24,7 +24,11 @@ _STRIP_PX = 24
 
 
 def draw_prediction(
-    prediction: Prediction, radiograph: Radiograph, long_side_px: int = 1200
+    prediction: Prediction,
+    radiograph: Radiograph,
+    long_side_px: int = 1200,
+    *,
+    words: bool = True,
 ) -> Picture:
     """Draw the landmarks with their regions, and below them what must not be missed.
 
@@ -35,6 +39,7 @@ def draw_prediction(
         prediction: of the radiograph.
         radiograph: the image.
         long_side_px: the picture's longer side, without the strip of words.
+        words: whether to write the numbers and the strip.
 
     Returns:
         ``(H', W', 3)`` RGB.
@@ -52,11 +57,12 @@ def draw_prediction(
             axes = np.array(landmark.region.semi_axes_px) * factor.mean()
             _ellipse(canvas, place, axes, landmark.region.angle_deg, certainty.rgb)
         side = 'L' if landmark.name.startswith('left') else 'R'
-        _label(canvas, place, f'{index % NUM_CLASSES + 1}{side}', certainty.rgb)
+        if words:
+            _label(canvas, place, f'{index % NUM_CLASSES + 1}{side}', certainty.rgb)
         marks.append((place, certainty))
     for place, certainty in marks:  # last: no number may cover a place
         _marker(canvas, place, certainty)
-    return _with_words(canvas, caption_of(prediction))
+    return _with_words(canvas, caption_of(prediction)) if words else canvas
 
 
 def caption_of(prediction: Prediction) -> list[str]:

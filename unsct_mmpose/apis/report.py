@@ -36,14 +36,13 @@ def render_report(pairs: Iterable[tuple[Prediction, Radiograph]], title: str = '
 
     Args:
         pairs: predictions with their radiographs; all pictures are held in memory, so give a few.
-        title: of the page; by default the name of the first image.
+        title: of the browser's window.
     """
     sections = [
         render_section(prediction, radiograph, number)
         for number, (prediction, radiograph) in enumerate(pairs, 1)
     ]
-    names = title or 'Hip landmarks'
-    return page_head(names) + '\n'.join(sections) + page_foot()
+    return page_head(title) + '\n'.join(sections) + page_foot()
 
 
 def render_section(prediction: Prediction, radiograph: Radiograph, number: int = 1) -> str:
@@ -60,7 +59,7 @@ def render_section(prediction: Prediction, radiograph: Radiograph, number: int =
     )
 
 
-def page_head(title: str, subtitle: str = '') -> str:
+def page_head(title: str = '', subtitle: str = '') -> str:
     """Return a page up to its first section."""
     return _template('head').render(
         title=title, subtitle=subtitle, style=_asset('report.css'), notice=NOTICE
@@ -103,7 +102,7 @@ def index_foot(counts: Sequence[tuple[str, str]], errors: Sequence[tuple[str, st
 
 def thumbnail(prediction: Prediction, radiograph: Radiograph) -> np.ndarray:
     """Return a small RGB picture of a prediction."""
-    return draw_prediction(prediction, radiograph, _THUMBNAIL_PX * 2)[: _THUMBNAIL_PX * 2]
+    return draw_prediction(prediction, radiograph, _THUMBNAIL_PX * 2, words=False)
 
 
 def glance_of(prediction: Prediction) -> list[dict[str, str]]:

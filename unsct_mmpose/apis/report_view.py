@@ -102,7 +102,6 @@ def view_of(prediction: Prediction) -> View:
         lines=_lines(prediction) if found else [],
         drawings=[dict(zip(_DRAWING_KEYS, one, strict=True)) for one in DRAWINGS],
         levels=[one for one in LEVELS if one in levels] if found else [],
-        patient=dict(prediction.patient or {}),
         calibrated=prediction.calibrated,
     )  # fmt: skip
 

@@ -150,7 +150,7 @@ class RunTables:
                 from .report import index_head, page_head
 
                 self._html = stack.enter_context(replacing_text(self.folder / 'report.html'))
-                self._html.write(page_head('Hip landmarks', 'Table of a run') + index_head())
+                self._html.write(page_head('', 'Table of a run') + index_head())
             self._stack = stack.pop_all()
         return self
 

@@ -1,0 +1,71 @@
+"""The command line of tools/predict.py: statuses, and an ONNX model without PyTorch."""
+
+import numpy as np
+import pytest
+
+from unsct_mmpose.imaging import write_radiograph
+
+STUB = """
+import sys, types
+sys.path[:0] = [{root!r}, {root!r} + '/tests/apis', {root!r} + '/tools']
+from conftest import FakeBackend
+model = types.ModuleType('unsct_mmpose.apis.onnx_model')
+model.OnnxModel = lambda path: FakeBackend()
+sys.modules['unsct_mmpose.apis.onnx_model'] = model
+import predict
+status = predict.main(sys.argv[1:])
+found = [name for name in sys.modules if name.split('.')[0] in ('torch', 'mmpose', 'mmengine')]
+print('frameworks:', found[:3])
+sys.exit(status)
+"""
+
+
+@pytest.fixture
+def tool(tmp_path, request, run_python):
+    (tmp_path / 'model.onnx').write_bytes(b'')
+    code = STUB.format(root=str(request.config.rootpath))
+
+    def tool(*arguments):
+        words = ('model.onnx', *arguments, '--out', 'out', '--quiet', '--jobs', '0')
+        # the stub imports the package before the tool can say that it wants no frameworks
+        return run_python('-c', code, *words, cwd=tmp_path, check=False, UNSCT_PURE='1')
+
+    return tool
+
+
+@pytest.fixture
+def hip(tmp_path):
+    write_radiograph(
+        tmp_path / 'hip.dcm',
+        np.full((40, 43), 900, np.uint16),
+        spacing_xy_mm=(2.0, 2.0),
+        magnification=1.2,
+        source_detector_mm=1150.0,
+        patient_id='x',
+        uid_seed='x',
+    )
+    return 'hip.dcm'
+
+
+def test_an_onnx_model_predicts_without_pytorch_and_mmpose(tool, hip, tmp_path):
+    done = tool(hip)
+    assert done.returncode == 0, done.stderr
+    assert '1 predicted' in done.stdout and 'frameworks: []' in done.stdout
+    names = {path.name for path in (tmp_path / 'out').iterdir()}
+    assert names == {'hip.json', 'hip.png', 'predictions.csv', 'report.html', 'errors.json'}
+    assert '0 predicted, 1 there already' in tool(hip).stdout
+
+
+def test_the_status_tells_some_from_none_and_the_causes_are_listed(tool, hip):
+    done = tool(hip, 'nowhere.dcm')
+    assert done.returncode == 1
+    assert 'nowhere.dcm: there is no such file or folder' in done.stderr
+    done = tool('nowhere.dcm')
+    assert done.returncode == 2 and '1 could not be predicted' in done.stderr
+
+
+def test_what_cannot_be_is_refused_before_anything_is_written(tool, hip, tmp_path):
+    done = tool(hip, '--spacing', '0', '1')
+    assert done.returncode == 2 and 'spacing_xy_mm must be two positive numbers' in done.stderr
+    assert not (tmp_path / 'out').exists()
+    assert tool().returncode == 2
