@@ -6,7 +6,9 @@ from unsct_mmpose.visualization.overlay import (
     RIGHT_RGB,
     SUPPRESSED_RGB,
     TRUTH_RGB,
+    certainty_rgb,
     draw_landmarks,
+    region_outline,
 )
 
 
@@ -65,3 +67,56 @@ def test_a_caption_adds_a_strip_and_changes_nothing_above(image, points):
 def test_the_radiograph_is_not_drawn_on(image, points):
     draw_landmarks(image, points)
     assert image.max() == 0
+
+
+def test_discs_take_the_colours_of_certainty(image, points):
+    certainty = np.linspace(0, 1, 24)
+    picture = draw_landmarks(image, points, certainty=certainty, long_side_px=600)
+    for index in (0, 12, 23):
+        assert color_at(picture, points[index], 2.0) == certainty_rgb(certainty[index])
+
+
+def test_more_certain_is_brighter_and_unknown_is_grey():
+    light = [sum(certainty_rgb(value)) for value in np.linspace(0, 1, 9)]
+    assert light == sorted(light) and light[0] < light[-1]
+    assert len(set(certainty_rgb(np.nan))) == 1
+
+
+def test_a_region_is_as_large_as_its_covariance_claims():
+    covariance = np.array([[9.0, 2.0], [2.0, 4.0]])
+    outline = region_outline(covariance)
+    squared = np.einsum('ni,ij,nj->n', outline, np.linalg.inv(covariance), outline)
+    np.testing.assert_allclose(squared, 5.991, atol=1e-3)  # chi2, two degrees of freedom, 95 %
+
+
+def test_no_region_is_drawn_without_a_covariance():
+    assert region_outline(np.full((2, 2), np.nan)) is None
+    assert region_outline(np.zeros((2, 2))) is None
+
+
+def test_only_reported_landmarks_have_a_region(image, points):
+    kept = np.ones(24, dtype=bool)
+    covariances = np.tile(np.eye(2) * 20, (24, 1, 1))
+
+    def changed():
+        plain = draw_landmarks(image, points, kept=kept)
+        return (draw_landmarks(image, points, kept=kept, covariances=covariances) != plain).sum()
+
+    everywhere = changed()
+    kept[:12] = False
+    assert 0 < changed() < 0.6 * everywhere
+
+
+def test_every_line_of_a_caption_has_its_strip(image, points):
+    one, two = (draw_landmarks(image, points, caption=words) for words in ('a', 'a\nb'))
+    assert len(two) - len(one) == len(one) - len(draw_landmarks(image, points))
+
+
+def test_a_landmark_that_is_nowhere_is_not_drawn(image, points):
+    assert not has(draw_landmarks(image, np.full_like(points, np.nan)), LEFT_RGB)
+
+
+def test_sixteen_bits_are_drawn(points):
+    image = np.tile(np.linspace(0, 4095, 300), (200, 1)).astype(np.uint16)
+    picture = draw_landmarks(image, np.full_like(points, np.nan))
+    assert picture[:, 0].max() < 10 and picture[:, -1].min() > 245

@@ -3,11 +3,12 @@ import numpy as np
 import pytest
 from mmengine.structures import InstanceData
 from mmengine.visualization import Visualizer
-from mmpose.registry import HOOKS
+from mmpose.registry import HOOKS, VISUALIZERS
 from mmpose.structures import PoseDataSample
 
+from unsct_mmpose.imaging import write_radiograph
+from unsct_mmpose.visualization import measurements
 from unsct_mmpose.visualization.overlay import LEFT_RGB, TRUTH_RGB
-from unsct_mmpose.visualization.tha_visualization_hook import picture_of
 
 
 class Runner:
@@ -47,7 +48,7 @@ def test_every_tested_dicom_becomes_a_png(build, sample, tmp_path):
     hook.after_test_iter(Runner(tmp_path), 0, {}, [sample])
     hook.after_test_iter(Runner(tmp_path), 1, {}, [sample])
     saved = cv2.imread(str(tmp_path / 'now' / 'drawn' / 'val-0.png'))
-    np.testing.assert_array_equal(saved[..., ::-1], picture_of(sample))  # OpenCV reads BGR
+    np.testing.assert_array_equal(saved[..., ::-1], hook.picture_of(sample))  # OpenCV reads BGR
 
 
 def test_an_absolute_folder_is_taken_as_it_is(build, sample, tmp_path):
@@ -67,17 +68,52 @@ def test_validation_pictures_go_to_the_visualizer_at_the_interval(build, sample,
     hook = build(enable=True, interval=5)
     added = []
     hook._visualizer = type('Spy', (), {'add_image': lambda self, *a, **k: added.append(k)})()
+    hook.picture_of = lambda sample: sample
     for index in range(10):
         hook.after_val_iter(Runner(tmp_path), index, {}, [sample])
     assert [one['step'] for one in added] == [10, 15]
 
 
-def test_prediction_and_truth_are_both_drawn(sample):
-    picture = picture_of(sample)
+def test_prediction_and_truth_are_both_drawn(build, sample):
+    picture = build().picture_of(sample)
     for color in (LEFT_RGB, TRUTH_RGB):
         assert (picture == color).all(axis=-1).any()
 
 
-def test_a_sample_without_truth_is_drawn_without_it(sample):
+def test_a_sample_without_truth_is_drawn_without_it(build, sample):
     sample.set_metainfo(dict(raw_ann_info=None))
-    assert not (picture_of(sample) == TRUTH_RGB).all(axis=-1).any()
+    assert not (build().picture_of(sample) == TRUTH_RGB).all(axis=-1).any()
+
+
+def test_without_annotation_the_file_tells_the_spacing(build, sample, monkeypatch, tmp_path):
+    path = tmp_path / 'half.dcm'
+    pixels = np.random.default_rng(0).integers(0, 4095, (80, 96), dtype=np.uint16)
+    write_radiograph(
+        path,
+        pixels,
+        spacing_xy_mm=(0.5, 0.5),
+        magnification=1.15,
+        source_detector_mm=1150.0,
+        patient_id='p',
+        uid_seed='half',
+    )
+    asked = []
+    measure = measurements.measure
+    monkeypatch.setattr(
+        measurements,
+        'measure',
+        lambda *args, **kw: (asked.append((args, kw)), measure(*args, **kw))[1],
+    )
+    sample.set_metainfo(dict(raw_ann_info=None, img_path=str(path)))
+    build().picture_of(sample)
+    (_, _, spacing), options = asked[0]
+    assert spacing.tolist() == [0.5, 0.5]
+    assert options['magnification'] == pytest.approx(1.15)
+
+
+def test_the_visualizer_of_the_config_draws(build, sample):
+    hook = build()
+    hook._visualizer = VISUALIZERS.build(
+        dict(type='THAVisualizer', name='narrow', width_px=300, panels=['landmarks'])
+    )
+    assert hook.picture_of(sample).shape[1] == 300

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from mmpose.apis import init_model
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
+from unsct_mmpose.anatomy import RelationSet
 from unsct_mmpose.functional.calibration_fit import EvidenceTable
 from unsct_mmpose.functional.evidence import Evidence
 from unsct_mmpose.functional.regions import covariances_to_px
@@ -43,15 +44,50 @@ def collect_evidence(
         ValueError: an image has no pixel spacing; the message names it.
     """
     codec, parts = model.head.decoder, []
-    bar = tqdm(total=len(dataset), desc='reading maps', unit='image', disable=not progress)
-    with torch.no_grad(), bar:
-        for start in range(0, len(dataset), batch_size):
-            rows = range(start, min(start + batch_size, len(dataset)))
-            batch = model.data_preprocessor(pseudo_collate([dataset[row] for row in rows]), False)
+    with torch.no_grad():
+        for raw in _batches(dataset, batch_size, progress):
+            batch = model.data_preprocessor(raw, False)
             evidence, _ = codec.assess(_maps(model, batch['inputs']))
             parts.append(_table(evidence.cpu(), batch['data_samples'], codec))
-            bar.update(len(rows))
     return concatenate(parts)
+
+
+def collect_scores(
+    model: torch.nn.Module,
+    dataset: Any,
+    relations: RelationSet,
+    *,
+    batch_size: int = 8,
+    progress: bool = True,
+) -> EvidenceTable:
+    """Run any pose estimator of MMPose over a data set; its scores are all the evidence there is.
+
+    Args:
+        model: pose estimator.
+        dataset: :class:`THADataset` in test mode.
+        relations: relations whose fields are taken as silent.
+        batch_size: images at a time.
+        progress: show a bar.
+
+    Returns:
+        A table in which only the points and, as ``peak``, the scores mean anything.
+
+    Raises:
+        ValueError: an image has no pixel spacing; the message names it.
+    """
+    parts = []
+    with torch.no_grad():
+        for raw in _batches(dataset, batch_size, progress):
+            parts.append(_score_table(model.test_step(raw), relations))
+    return concatenate(parts)
+
+
+def _batches(dataset: Any, batch_size: int, progress: bool) -> Iterator[Any]:
+    with tqdm(total=len(dataset), desc='reading', unit='image', disable=not progress) as bar:
+        for start in range(0, len(dataset), batch_size):
+            rows = range(start, min(start + batch_size, len(dataset)))
+            yield pseudo_collate([dataset[row] for row in rows])
+            bar.update(len(rows))
 
 
 def load_model(config: str | os.PathLike[str], checkpoint: str | os.PathLike[str], device: str):
@@ -126,13 +162,6 @@ def _maps(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 
 def _table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> EvidenceTable:
     meta = [one.metainfo for one in samples]
-    truth = [one['raw_ann_info'] for one in meta]
-    for one in truth:
-        if one['pixel_spacing'] is None:
-            raise ValueError(
-                f'{one["file_name"]}: no pixel_spacing; calibration measures in mm: add '
-                'pixel_spacing to its image in the annotation file'
-            )
     scale = np.stack([np.asarray(one['input_scale'], float) for one in meta])
     centre = np.stack([np.asarray(one['input_center'], float) for one in meta])
     input_px = scale / np.asarray(codec.input_size, float)
@@ -142,6 +171,42 @@ def _table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> EvidenceTa
         evidence=evidence,
         points_px=points * input_px[:, None] + (centre - 0.5 * scale)[:, None],
         covariances_px=covariances_to_px(evidence.covariances.numpy(), cell_px),
+        **_truth([one['raw_ann_info'] for one in meta]),
+    )
+
+
+def _score_table(samples: Sequence[Any], relations: RelationSet) -> EvidenceTable:
+    preds = [one.pred_instances for one in samples]
+    scores = torch.stack([torch.as_tensor(one.keypoint_scores[0]).float() for one in preds])
+    nothing = torch.zeros_like(scores)
+    unit = torch.eye(2).expand(*scores.shape, 2, 2).clone()
+    evidence = Evidence(
+        points=torch.zeros(*scores.shape, 2),
+        covariances=unit,
+        peak=scores,
+        rival=nothing,
+        spread=torch.ones_like(scores),
+        alignment=nothing,
+        peeled=nothing,
+        support=nothing,
+        relation_alignment=torch.zeros(len(scores), len(relations)),
+    )
+    return EvidenceTable(
+        evidence=evidence,
+        points_px=np.stack([np.asarray(one.keypoints[0], float) for one in preds]),
+        covariances_px=unit.numpy().astype(float),
+        **_truth([one.metainfo['raw_ann_info'] for one in samples]),
+    )
+
+
+def _truth(truth: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
+    for one in truth:
+        if one['pixel_spacing'] is None:
+            raise ValueError(
+                f'{one["file_name"]}: no pixel_spacing; calibration measures in mm: add '
+                'pixel_spacing to its image in the annotation file'
+            )
+    return dict(
         true_px=np.stack([one['points'] for one in truth]),
         present=np.stack([one['present'] for one in truth]),
         labelled=np.stack([one['labelled'] for one in truth]),

@@ -1,5 +1,6 @@
 """Codecs of MMPose: landmarks to network targets and back."""
 
 from .heatmap_paf import HeatmapPAF
+from .landmark_heatmap import LandmarkHeatmap
 
-__all__ = ['HeatmapPAF']
+__all__ = ['HeatmapPAF', 'LandmarkHeatmap']

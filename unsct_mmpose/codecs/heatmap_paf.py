@@ -19,7 +19,7 @@ from unsct_mmpose.functional.evidence import (
     read_evidence,
     refuse_unreadable_fields,
 )
-from unsct_mmpose.functional.grid import cells_to_pixels, pixels_to_cells
+from unsct_mmpose.functional.grid import cells_to_pixels, inside_grid, pixels_to_cells
 from unsct_mmpose.functional.heatmap import draw_heatmaps
 from unsct_mmpose.functional.paf import draw_paf
 from unsct_mmpose.functional.regions import covariances_to_px, interval_scales, region_factors
@@ -161,7 +161,7 @@ class HeatmapPAF(BaseKeypointCodec):
             np.ones(shape) if keypoints_visible_weights is None else keypoints_visible_weights
         )
         points = torch.from_numpy(self._to_cells(keypoints)).float()
-        shown = torch.from_numpy(np.asarray(present) > 0) & _inside(points, self.heatmap_size)
+        shown = torch.from_numpy(np.asarray(present) > 0) & inside_grid(points, self.heatmap_size)
         size_hw = self.heatmap_size[::-1]
         weights = (np.asarray(labelled) > 0).astype(np.float32).reshape(shape)
         pairs = np.asarray(self.relations.pairs)
@@ -266,12 +266,6 @@ class HeatmapPAF(BaseKeypointCodec):
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
         """Convert ``(..., 2)`` cells to input pixels."""
         return cells_to_pixels(points, self.input_size, self.heatmap_size)
-
-
-def _inside(points: Tensor, size_wh: tuple[int, int]) -> Tensor:
-    """Tell which points fall on the grid, to within half a cell of its border cells' centres."""
-    limit = torch.tensor(size_wh, dtype=points.dtype) - 0.5
-    return ((points >= -0.5) & (points <= limit)).all(dim=-1)
 
 
 def subset_channels(relations: RelationSet, smaller: RelationSet) -> list[int]:

@@ -68,6 +68,8 @@ def unpack(sample: Mapping[str, Any]) -> dict[str, Any]:
         )
     labelled = np.asarray(truth['labelled'], bool)
     visible = _array(pred.get('keypoints_visible', np.ones(_K))).reshape(_K)
+    if 'keypoint_uncertainties' not in pred and np.array_equal(visible, scores[0]):
+        visible = np.ones(_K)  # a stock model decides nothing: MMPose repeats the scores there
     result = dict(
         patient=str(truth.get('patient_id') or truth['file_name']),
         subset=truth['subset'],

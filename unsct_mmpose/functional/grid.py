@@ -53,6 +53,24 @@ def cells_to_pixels(
     return pixels_to_cells(points, map_size_wh, input_size_wh)
 
 
+def inside_grid(points: Tensor, size_wh: tuple[int, int]) -> Tensor:
+    """Tell which points fall on the grid, to within half a cell of its border cells' centres.
+
+    Args:
+        points: ``(..., 2)`` cells.
+        size_wh: cells of the grid.
+
+    Returns:
+        ``(...)`` bool.
+
+    Example:
+        >>> inside_grid(torch.tensor([[-0.5, 0.0], [3.6, 0.0]]), (4, 4)).tolist()
+        [True, False]
+    """
+    limit = torch.tensor(size_wh, dtype=points.dtype) - 0.5
+    return ((points >= -0.5) & (points <= limit)).all(dim=-1)
+
+
 def coarsen_heatmaps(heatmaps: Tensor, size_hw: tuple[int, int]) -> Tensor:
     """Reduce target heatmaps to a coarser grid and keep their peaks.
 

@@ -1,6 +1,24 @@
-"""Pictures: landmarks on radiographs, and the hook that saves them."""
+"""Pictures: what was found in radiographs, what the network saw, and the figures of the paper."""
 
+from .figures import figure_convergence, figure_training, figure_uncertainty
+from .grids import heatmap_grid, paf_grid
+from .measurements import measurement_panel
 from .overlay import draw_landmarks
+from .panels import certainty_panel, heatmap_panel, paf_panel
 from .tha_visualization_hook import THAVisualizationHook
+from .tha_visualizer import THAVisualizer
 
-__all__ = ['THAVisualizationHook', 'draw_landmarks']
+__all__ = [
+    'THAVisualizationHook',
+    'THAVisualizer',
+    'certainty_panel',
+    'draw_landmarks',
+    'figure_convergence',
+    'figure_training',
+    'figure_uncertainty',
+    'heatmap_grid',
+    'heatmap_panel',
+    'measurement_panel',
+    'paf_grid',
+    'paf_panel',
+]

@@ -1,11 +1,10 @@
-"""Hook ``THAVisualizationHook``: overlay pictures of radiographs in any format."""
+"""Hook ``THAVisualizationHook``: pictures of radiographs in any format."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 from mmengine.dist import master_only
 from mmengine.runner import Runner
@@ -15,17 +14,18 @@ from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.imaging import read_radiograph
 
-from .overlay import draw_landmarks
+from .tha_visualizer import THAVisualizer, write_picture
 
 
 @HOOKS.register_module()
 class THAVisualizationHook(PoseVisualizationHook):
-    """Draw predicted landmarks, and the true ones, on the radiographs.
+    """Let :class:`THAVisualizer` draw radiographs with what was found in them.
 
     It replaces MMPose's hook, which cannot decode DICOM. ``tools/test.py --show-dir DIR`` and
     ``--show`` switch it on; a relative folder lies in the run's time-stamped folder, as MMPose has
     it. During validation the first image of every ``interval``-th batch goes to the visualizer's
-    backends.
+    backends. With another visualizer in the config the pictures are those of a
+    :class:`THAVisualizer` with its defaults.
 
     Args:
         **kwargs: see ``PoseVisualizationHook``.
@@ -37,7 +37,7 @@ class THAVisualizationHook(PoseVisualizationHook):
         """Hand one picture of a validation batch to the visualizer's backends."""
         step = runner.iter + batch_idx
         if self.enable and step % self.interval == 0:
-            self._visualizer.add_image('val_img', picture_of(outputs[0]), step=step)
+            self._visualizer.add_image('val_img', self.picture_of(outputs[0]), step=step)
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[PoseDataSample]
@@ -47,7 +47,7 @@ class THAVisualizationHook(PoseVisualizationHook):
             return
         for sample in outputs:
             self._test_index += 1
-            picture = picture_of(sample)
+            picture = self.picture_of(sample)
             name = Path(sample.get('img_path')).stem
             if self.out_dir is not None:
                 folder = Path(runner.work_dir) / runner.timestamp / self.out_dir
@@ -57,33 +57,28 @@ class THAVisualizationHook(PoseVisualizationHook):
             else:
                 self._visualizer.add_image('test_img', picture, step=self._test_index)
 
+    def picture_of(self, sample: PoseDataSample) -> np.ndarray:
+        """Draw a predicted data sample on its radiograph.
+
+        Args:
+            sample: a data sample with ``img_path`` and ``pred_instances``; ``raw_ann_info`` of
+                :class:`THADataset`, if there, adds the true landmarks and the pixel spacing, which
+                else are taken from the file.
+
+        Returns:
+            ``(H, W, 3)`` RGB picture.
+        """
+        drawer = self._visualizer
+        if not isinstance(drawer, THAVisualizer):
+            drawer = THAVisualizer(name='radiographs')
+        radiograph = read_radiograph(sample.get('img_path'))
+        if sample.get('raw_ann_info') is None:
+            known = dict(
+                pixel_spacing=radiograph.spacing_xy_mm, magnification=radiograph.magnification
+            )
+            sample = sample.new(metainfo={**sample.metainfo, 'raw_ann_info': known})
+        return drawer.draw(radiograph.pixels, sample)
+
     @master_only
     def _save(self, path: Path, picture: np.ndarray) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        if not cv2.imwrite(str(path), picture[..., ::-1]):
-            raise OSError(f'{path}: the overlay could not be written')
-
-
-def picture_of(sample: PoseDataSample) -> np.ndarray:
-    """Draw the landmarks of a predicted data sample on its radiograph.
-
-    Args:
-        sample: a data sample with ``img_path`` and ``pred_instances``; ``raw_ann_info`` of
-            :class:`THADataset`, if there, adds the true landmarks.
-
-    Returns:
-        ``(H, W, 3)`` RGB picture.
-    """
-    path = sample.get('img_path')
-    pixels = np.rint(read_radiograph(path).pixels * 255.0).astype(np.uint8)
-    pred = sample.pred_instances
-    truth = sample.get('raw_ann_info') or {}
-    words = (Path(path).name, truth.get('subset'), truth.get('source'))
-    return draw_landmarks(
-        pixels,
-        np.asarray(pred.keypoints)[0],
-        kept=np.asarray(pred.keypoints_visible)[0] > 0.5,
-        truth=truth.get('points'),
-        present=truth.get('present'),
-        caption=' | '.join(filter(None, words)),
-    )
+        write_picture(path, picture)

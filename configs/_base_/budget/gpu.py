@@ -1,0 +1,119 @@
+# The paper's setting: whole image at 512 x 512, HRNet-W32, Adam at 1e-3, 300 epochs, mirrored and
+# noisy images. Mixed precision on CUDA.
+_base_ = ['../default_runtime.py', '../tha_dataset.py']
+
+input_size = (512, 512)
+heatmap_size = (128, 128)
+codec = dict(
+    type='HeatmapPAF',
+    input_size=input_size,
+    heatmap_size=heatmap_size,
+    sigma=2.0,
+    relations='full',
+    paf_width=1.0,
+)
+high_codec = dict(codec, heatmap_size=(256, 256))
+# what MMPose's own heads read and are trained on: absent landmarks are ignored
+stock_codec = dict(
+    type='LandmarkHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=codec['sigma']
+)
+stock_high_codec = dict(stock_codec, heatmap_size=(256, 256))
+
+hrnet_extra = dict(
+    stage1=dict(
+        num_modules=1, num_branches=1, block='BOTTLENECK', num_blocks=(4,), num_channels=(64,)
+    ),
+    stage2=dict(
+        num_modules=1, num_branches=2, block='BASIC', num_blocks=(4, 4), num_channels=(32, 64)
+    ),
+    stage3=dict(
+        num_modules=4,
+        num_branches=3,
+        block='BASIC',
+        num_blocks=(4, 4, 4),
+        num_channels=(32, 64, 128),
+    ),
+    stage4=dict(
+        num_modules=3,
+        num_branches=4,
+        block='BASIC',
+        num_blocks=(4, 4, 4, 4),
+        num_channels=(32, 64, 128, 256),
+    ),
+)
+higher_blocks = 4
+hourglass = dict(type='HourglassNet', num_stacks=2)
+hourglass_channels = 256
+u_net = dict(type='UNet', base_channels=32)
+u_net_channels = 128
+simcc_sigma = 8.0
+res_net = dict(type='ResNet', depth=50)
+csp_next = dict(deepen_factor=0.67, widen_factor=0.75, channels=768)  # RTMPose-m
+
+# equation (9): W1 and W2
+losses = dict(
+    heatmap_loss=dict(type='MaskedAdaptiveWingLoss', loss_weight=1.0),
+    paf_loss=dict(type='PAFMSELoss', loss_weight=30.0),
+)
+stock_loss = dict(type='KeypointMSELoss', use_target_weight=True)
+stock_test_cfg = dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False)
+
+data_preprocessor = dict(
+    type='PoseDataPreprocessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+)
+
+# up to the targets, which each model draws its own way
+train_stages = [
+    dict(type='LoadRadiograph', cache_mb=512),
+    dict(type='GetBBoxCenterScale', padding=1.0),
+    dict(type='RandomFlip', direction='horizontal'),
+    dict(
+        type='RandomBBoxTransform', shift_factor=0.06, scale_factor=(0.85, 1.15), rotate_factor=20.0
+    ),
+    dict(type='RadiographAffine', input_size=input_size),
+    dict(type='RandomCover', prob=0.3),
+    dict(type='RadiographicNoise', prob=0.8),
+]
+train_pipeline = [
+    *train_stages,
+    dict(type='GenerateTarget', encoder=codec),
+    dict(type='PackPoseInputs'),
+]
+high_train_pipeline = [
+    *train_stages,
+    dict(type='GenerateTarget', encoder=[codec, high_codec], multilevel=True),
+    dict(type='PackPoseInputs'),
+]
+stock_train_pipeline = [
+    *train_stages,
+    dict(type='GenerateTarget', encoder=stock_codec),
+    dict(type='PackPoseInputs'),
+]
+stock_high_train_pipeline = [
+    *train_stages,
+    dict(type='GenerateTarget', encoder=[stock_codec, stock_high_codec], multilevel=True),
+    dict(type='PackPoseInputs'),
+]
+val_pipeline = [
+    dict(type='LoadRadiograph'),
+    dict(type='GetBBoxCenterScale', padding=1.0),
+    dict(type='RadiographAffine', input_size=input_size),
+    dict(type='PackPoseInputs'),
+]
+train_dataloader = dict(batch_size=8, dataset=dict(pipeline=train_pipeline))
+val_dataloader = dict(batch_size=8, dataset=dict(pipeline=val_pipeline))
+test_dataloader = dict(batch_size=8, dataset=dict(pipeline=val_pipeline))
+
+train_cfg = dict(max_epochs=300, val_interval=5)
+optim_wrapper = dict(
+    type='AmpOptimWrapper' if __import__('torch').cuda.is_available() else 'OptimWrapper',
+    optimizer=dict(type='Adam', lr=1e-3),
+    clip_grad=dict(max_norm=10.0),
+)
+param_scheduler = [
+    dict(type='LinearLR', begin=0, end=200, start_factor=0.01, by_epoch=False),
+    dict(type='MultiStepLR', begin=0, end=300, milestones=[200, 260], gamma=0.1, by_epoch=True),
+]

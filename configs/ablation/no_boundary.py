@@ -1,0 +1,3 @@
+# No coordinates on the boundary.
+_base_ = '../hrnet/unsct-hrnet.py'
+model = dict(backbone=dict(with_boundary=False))

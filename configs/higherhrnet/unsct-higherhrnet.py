@@ -1,0 +1,17 @@
+# HigherHRNet with spatial relationship fusion and fields at both resolutions.
+_base_ = '../_base_/budget/{{$UNSCT_BUDGET:gpu}}.py'
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=_base_.data_preprocessor,
+    backbone=dict(type='SRFHRNet', in_channels=3, extra=_base_.hrnet_extra),
+    head=dict(
+        type='HigherHeatmapPAFHead',
+        in_channels=32,
+        num_blocks=_base_.higher_blocks,
+        intermediate_weight=0.2,
+        decoder=_base_.high_codec,
+        **_base_.losses,
+    ),
+    test_cfg=dict(flip_test=True),
+)
+train_dataloader = dict(dataset=dict(pipeline=_base_.high_train_pipeline))

@@ -1,0 +1,17 @@
+# MMPose's HRNet and heatmap head, trained as MMPose does: absent landmarks are ignored.
+_base_ = '../_base_/budget/{{$UNSCT_BUDGET:gpu}}.py'
+model = dict(
+    type='TopdownPoseEstimator',
+    data_preprocessor=_base_.data_preprocessor,
+    backbone=dict(type='HRNet', in_channels=3, extra=_base_.hrnet_extra),
+    head=dict(
+        type='HeatmapHead',
+        in_channels=32,
+        out_channels=24,
+        deconv_out_channels=None,
+        loss=_base_.stock_loss,
+        decoder=_base_.stock_codec,
+    ),
+    test_cfg=_base_.stock_test_cfg,
+)
+train_dataloader = dict(dataset=dict(pipeline=_base_.stock_train_pipeline))

@@ -1,0 +1,252 @@
+"""The page of the paper's experiments: tables and CSV from result files, nothing typed by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unsct_mmpose.imaging.files import replace_file
+
+from .paper_plan import ROWS, Row
+from .paper_published import PUBLISHED, PUBLISHED_COLUMNS
+from .paper_run import PaperResult, read_paper_result
+
+PAPER_KEYS = ('NME', 'MRE', 'SDR@2mm', 'PCC', 'ICC', 't_test_p')
+_PLACES = {'MRE': 2, 'E_20': 2, 'recall': 4, 'AUROC': 4}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the page.
+
+    Attributes:
+        name: of its CSV file.
+        title: heading.
+        words: what to know before reading it.
+        columns: headings, after those of model, decision and seeds.
+        keys: figures in the columns, as ``metric/subset/figure``.
+        rows: config stem and decision of each row.
+        published: which of the paper's tables stands below it; empty for none.
+    """
+
+    name: str
+    title: str
+    words: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...]
+    rows: tuple[tuple[str, str], ...]
+    published: str = ''
+
+
+_MODELS = ('hrnet', 'higherhrnet', 'hourglass')
+_PAIRS = tuple(
+    row
+    for model in _MODELS
+    for row in (
+        (f'ori-{model}', 'keep_all'),
+        (f'unsct-{model}', 'keep_all'),
+        (f'unsct-{model}', 'paf'),
+        (f'unsct-{model}', 'fused'),
+    )
+)
+_PEERS = ('ori-hrnet', 'hrnet_silent', 'u_net', 'simcc_cspnext', 'rle_res50')
+_PEER_ROWS = (
+    *((f'unsct-{model}', decision) for model in _MODELS for decision in ('fused', 'peak')),
+    *((peer, 'peak') for peer in _PEERS),
+    ('ori-higherhrnet', 'peak'),
+    ('ori-hourglass', 'peak'),
+)
+_ABLATIONS = (
+    'unsct-hrnet', 'srf_neck', 'srf_none', 'loss_mse', 'loss_adaptive_wing', 'no_paf',
+    'no_boundary', 'attention_parallel', 'attention_code',
+)  # fmt: skip
+
+
+def _both(subset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return headings and keys: the paper's protocol, then the honest one."""
+    honest = ('landmark/{}/MRE', 'landmark/{}/SDR@2mm', 'presence/{}/recall', 'set_error/{}/E_20')
+    keys = [f'paper/{subset}/{key}' for key in PAPER_KEYS]
+    columns = [f'paper {name}' for name in PUBLISHED_COLUMNS]
+    return (
+        (*columns, 'MRE', 'SDR@2mm', 'recall', 'E_20'),
+        (*keys, *(key.format(subset) for key in honest)),
+    )
+
+
+def _tables() -> tuple[Table, ...]:
+    peer_keys = tuple(f'set_error/{one}/E_20' for one in ('unstructured', 'structured', 'all'))
+    return (
+        Table(
+            'table_3', 'Table 3: spatial relationship fusion',
+            'All images, every landmark reported. *HRNet (no SRF)* has the same head and losses.',
+            *_both('all'),
+            (('srf_none', 'keep_all'), ('srf_neck', 'keep_all'), ('unsct-hrnet', 'keep_all')),
+            'Table 3',
+        ),
+        Table(
+            'table_4', 'Table 4: structured images',
+            '*fused* is the default decision, *paf* the fields alone, as in the paper.',
+            *_both('structured'), _PAIRS, 'Table 4',
+        ),
+        Table(
+            'table_5', 'Table 5: unstructured images',
+            'As Table 4. `keep_all` of an UNSCT row shows what training the fields is worth, '
+            'without any decision.',
+            *_both('unstructured'), _PAIRS, 'Table 5',
+        ),
+        Table(
+            'peers', 'Peers: each with its own best threshold',
+            'Set error E_20: a missed and an invented landmark cost 20 mm each. Thresholds on the '
+            "scores (`peak`) minimise it on the other patients, as UNSCT's own do.",
+            ('E_20 unstructured', 'E_20 structured', 'E_20', 'MRE', 'recall', 'AUROC absent'),
+            (*peer_keys, 'landmark/all/MRE', 'presence/all/recall', 'presence/all/AUROC'),
+            _PEER_ROWS,
+        ),
+        Table(
+            'ablation', 'Ablations',
+            'One change each from UNSCT-HRNet; *fields untrained* is decided by its peaks.',
+            ('MRE', 'MRE structured', 'SDR@2mm', 'E_20 unstructured', 'AUROC absent'),
+            (
+                'landmark/all/MRE', 'landmark/structured/MRE', 'landmark/all/SDR@2mm',
+                'set_error/unstructured/E_20', 'presence/all/AUROC',
+            ),
+            tuple((one, 'peak' if one == 'no_paf' else 'fused') for one in _ABLATIONS),
+        ),
+    )  # fmt: skip
+
+
+def write_paper_page(results: Path) -> Path:
+    """Write the page beside the folder of results, and each table's CSV into it.
+
+    Args:
+        results: folder with ``BUDGET/DATA/NAME.json``, such as ``docs/results/paper``.
+
+    Returns:
+        The path of the page, ``RESULTS.md``.
+    """
+    page = results.with_suffix('.md')
+    for name, text in render_csv(results).items():
+        path = results / f'{name}.csv'
+        replace_file(path, text.encode())
+    replace_file(page, render_paper_page(results).encode())
+    return page
+
+
+def render_paper_page(results: Path) -> str:
+    """Return the page that :func:`write_paper_page` writes."""
+    parts = [
+        "# The paper's experiments",
+        'Made by `python tools/paper_tables.py collect` from the json files in `paper/`, each '
+        'written by `tools/paper_tables.py run`; its training command stands in it. Cells are '
+        'means over seeds, plus or minus their standard deviation; mm on the detector. Columns '
+        'named *paper* follow its protocol, absent and suppressed landmarks being (0, 0); the '
+        'others count what is reported and present, beside recall. p > 0.05 is no evidence of '
+        'agreement. '
+        '**All images are simulated: no figure says anything about clinical accuracy.**',
+    ]
+    words = results.parent / 'notes' / 'paper.md'
+    parts += [words.read_text().strip()] if words.is_file() else []
+    for (budget, data), found in result_groups(results).items():
+        first = found[0]
+        parts.append(f'## {data}, budget `{budget}`')
+        parts.append(f'{first.data}; thresholds from the {first.calibrated_on}; {first.machine}.')
+        for table in _tables():
+            parts += _render_table(table, found)
+        parts += _provenance(found)
+    return '\n\n'.join(parts) + '\n'
+
+
+def render_csv(results: Path) -> dict[str, str]:
+    """Return each table as CSV, one row for each run and decision, unrounded."""
+    texts = {}
+    for table in _tables():
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator='\n')
+        writer.writerow(['budget', 'data', 'model', 'decision', 'seed', *table.columns])
+        for (budget, data), found in result_groups(results).items():
+            for stem, decision in table.rows:
+                for one in _of(found, stem):
+                    cells = [_value(one, decision, key) for key in table.keys]
+                    cells = ['' if math.isnan(cell) else repr(cell) for cell in cells]
+                    writer.writerow([budget, data, one.label, decision, one.seed, *cells])
+        texts[table.name] = out.getvalue()
+    return texts
+
+
+def _render_table(table: Table, found: Sequence[PaperResult]) -> list[str]:
+    lines = [_line(['model', 'decision', 'seeds', *table.columns])]
+    lines.append('|---' * (3 + len(table.columns)) + '|')
+    for stem, decision in table.rows:
+        runs = _of(found, stem)
+        cells = [_spread([_value(one, decision, key) for one in runs], key) for key in table.keys]
+        lines.append(
+            _line([_row(stem).label, decision, str(len(runs)) if runs else 'not run', *cells])
+        )
+    parts = [f'### {table.title}', table.words, '\n'.join(lines)]
+    if table.published:
+        lines = [_line(['published model', *PUBLISHED_COLUMNS])]
+        lines.append('|---' * (1 + len(PUBLISHED_COLUMNS)) + '|')
+        for name, values in PUBLISHED[table.published].items():
+            lines.append(_line([name, *map(str, values)]))
+        parts += [
+            f"The paper's own {table.published}, **from another data set** (53 radiographs of one "
+            'hospital), not to be compared figure by figure:',
+            '\n'.join(lines),
+        ]
+    return parts
+
+
+def _provenance(found: Sequence[PaperResult]) -> list[str]:
+    lines = ['| run | config | seed | training, min | machine |', '|---|---|---|---|---|']
+    for one in found:
+        minutes = f'{one.seconds / 60:.1f}'
+        lines.append(_line([one.name, f'`{one.config}`', str(one.seed), minutes, one.machine]))
+    return ['### Runs', '\n'.join(lines), 'For example:', f'```bash\n{found[0].commands[0]}\n```']
+
+
+def result_groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
+    """Read all result files, by budget and data set, in the order of the plan."""
+    order = {row.stem: index for index, row in enumerate(ROWS)}
+    groups: dict[tuple[str, str], list[PaperResult]] = {}
+    for path in sorted(results.glob('*/*/*.json')):
+        budget, data = path.parts[-3:-1]
+        groups.setdefault((budget, data), []).append(read_paper_result(path))
+    for found in groups.values():
+        found.sort(key=lambda one: (order.get(_stem(one), len(order)), one.seed))
+    return groups
+
+
+def _of(found: Sequence[PaperResult], stem: str) -> list[PaperResult]:
+    return [one for one in found if _stem(one) == stem]
+
+
+def _stem(result: PaperResult) -> str:
+    return Path(result.config).stem
+
+
+def _row(stem: str) -> Row:
+    return next(row for row in ROWS if row.stem == stem)
+
+
+def _value(result: PaperResult, decision: str, key: str) -> float:
+    value = result.figures.get(decision, {}).get(key)
+    return math.nan if value is None else float(value)
+
+
+def _spread(values: Sequence[float], key: str) -> str:
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return '-'
+    places = _PLACES.get(key.rsplit('/', 1)[-1], 3)
+    mean = f'{np.mean(known):.{places}f}'
+    return f'{mean} ± {np.std(known, ddof=1):.{places}f}' if len(known) > 1 else mean
+
+
+def _line(cells: Sequence[str]) -> str:
+    return '| ' + ' | '.join(cells) + ' |'

@@ -1,0 +1,120 @@
+"""The paper's experiments: which configs, in which tables, with how many seeds, in which order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+BUDGETS = ('cpu', 'gpu')
+
+
+@dataclass(frozen=True)
+class Row:
+    """A config of the experiments.
+
+    Attributes:
+        config: path in ``configs``.
+        label: what the tables call it.
+        purpose: what it is there for, in words.
+        fields: whether it predicts fields beside heatmaps, so that it can decide by them.
+        seeds: trainings.
+        rank: order of importance, the most important first.
+    """
+
+    config: str
+    label: str
+    purpose: str
+    fields: bool
+    seeds: int
+    rank: int
+
+    @property
+    def stem(self) -> str:
+        """Name of the config without its folder."""
+        return Path(self.config).stem
+
+
+ROWS = (
+    Row('hrnet/unsct-hrnet.py', 'UNSCT-HRNet', 'Tables 3, 4, 5', True, 3, 0),
+    Row('hrnet/ori-hrnet.py', 'Ori-HRNet', 'Tables 4, 5; peer: HRNet + HeatmapHead', False, 3, 0),
+    Row('ablation/srf_none.py', 'HRNet (no SRF)', 'Table 3', True, 3, 0),
+    Row(
+        'peers/hrnet_silent.py', 'HRNet + MSE, silent', 'peer; loss and field ablation', False, 1, 1
+    ),
+    Row('hourglass/unsct-hourglass.py', 'UNSCT-Hourglass', 'Tables 4, 5', True, 1, 2),
+    Row('hourglass/ori-hourglass.py', 'Ori-Hourglass', 'Tables 4, 5', False, 1, 2),
+    Row('higherhrnet/unsct-higherhrnet.py', 'UNSCT-HigherHRNet', 'Tables 4, 5', True, 1, 2),
+    Row('higherhrnet/ori-higherhrnet.py', 'Ori-HigherHRNet', 'Tables 4, 5', False, 1, 2),
+    Row('peers/u_net.py', 'U-Net', 'peer', False, 1, 3),
+    Row('peers/simcc_cspnext.py', 'RTMPose (SimCC)', 'peer', False, 1, 3),
+    Row('peers/rle_res50.py', 'ResNet-50 RLE', 'peer', False, 1, 3),
+    Row('ablation/srf_neck.py', 'HRNet + SRF neck', 'Table 3', True, 3, 4),
+    Row('ablation/loss_mse.py', 'MSE', 'Figure 5', True, 1, 5),
+    Row('ablation/loss_adaptive_wing.py', 'AdaptiveWing', 'Figure 5', True, 1, 5),
+    Row('ablation/no_paf.py', 'fields untrained', 'gain from training fields', True, 1, 5),
+    Row('ablation/no_boundary.py', 'no boundary', 'coordinates on the boundary', True, 1, 6),
+    Row('ablation/attention_parallel.py', 'attention parallel', 'attention', True, 1, 6),
+    Row('ablation/attention_code.py', 'attention as in code', 'attention', True, 1, 6),
+)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training of a row.
+
+    Attributes:
+        row: what is trained.
+        budget: ``'cpu'`` or ``'gpu'``.
+        data: folder of the data set, with ``train.json``, ``val.json`` and perhaps ``test.json``.
+        seed: of the training.
+    """
+
+    row: Row
+    budget: str
+    data: Path
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Short name, unique within a budget and a data set."""
+        return f'{self.row.stem}_s{self.seed}'
+
+    def work_dir(self, root: Path) -> Path:
+        """Return the folder of checkpoints and evidence."""
+        return root / self.budget / self.data.name / self.row.stem / f'seed_{self.seed}'
+
+    def result_file(self, results: Path) -> Path:
+        """Return where the result goes, in the folder of all results."""
+        return results / self.budget / self.data.name / f'{self.name}.json'
+
+
+def plan(budget: str, data: Path, only: Sequence[str] = (), seeds: int | None = None) -> list[Run]:
+    """Return the trainings in order of importance.
+
+    Args:
+        budget: ``'cpu'`` or ``'gpu'``.
+        data: folder of the data set.
+        only: names of configs, such as ``'unsct-hrnet'``; empty for all.
+        seeds: trainings of each row; None takes the row's own number.
+
+    Raises:
+        ValueError: the budget or a config is unknown.
+
+    Example:
+        >>> [run.name for run in plan('cpu', Path('data/phantom'), ['ori-hrnet'], seeds=2)]
+        ['ori-hrnet_s0', 'ori-hrnet_s1']
+    """
+    if budget not in BUDGETS:
+        raise ValueError(f'unknown budget {budget!r}; choose from {BUDGETS}')
+    unknown = sorted(set(only) - {row.stem for row in ROWS})
+    if unknown:
+        names = ', '.join(row.stem for row in ROWS)
+        raise ValueError(f'no such config in the plan: {", ".join(unknown)}; there are {names}')
+    runs = [
+        Run(row, budget, data, seed)
+        for row in ROWS
+        if not only or row.stem in only
+        for seed in range(row.seeds if seeds is None else seeds)
+    ]
+    return sorted(runs, key=lambda run: (run.row.rank, run.seed))

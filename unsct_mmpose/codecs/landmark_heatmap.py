@@ -1,0 +1,109 @@
+"""Codec ``LandmarkHeatmap``: heatmaps for MMPose's own heads, absence supervised or ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from mmpose.codecs.base import BaseKeypointCodec
+from mmpose.registry import KEYPOINT_CODECS
+from torch import Tensor
+
+from unsct_mmpose.anatomy import NUM_LANDMARKS
+from unsct_mmpose.functional.grid import cells_to_pixels, inside_grid, pixels_to_cells
+from unsct_mmpose.functional.heatmap import decode_heatmaps, draw_heatmaps
+
+
+@KEYPOINT_CODECS.register_module()
+class LandmarkHeatmap(BaseKeypointCodec):
+    """Encode landmarks as Gaussian heatmaps in the cell convention of :class:`HeatmapPAF`.
+
+    A mirrored image gives the mirrored map to the cell, so that a stock head's flip test is
+    unbiased without shifting (MMPose's ``MSRAHeatmap`` is off by three quarters of a cell). For
+    ``HeatmapHead``, ``CPMHead`` and :class:`HigherHeatmapHead`. Encoded:
+
+        - heatmaps (np.ndarray): ``(K, H, W)``, peak 1; zero where a landmark is not shown
+        - keypoint_weights (np.ndarray): ``(1, K)``
+
+    Args:
+        input_size: ``(w, h)`` of the network's input, pixels.
+        heatmap_size: ``(w, h)`` of the maps, cells.
+        sigma: standard deviation of the Gaussians, cells.
+        supervise_absence: an absent landmark teaches silence; else, as in MMPose, it is ignored.
+        refinement: sub-pixel decoding, as for :class:`HeatmapPAF`.
+    """
+
+    auxiliary_encode_keys = {'keypoints_visible_weights'}
+
+    field_mapping_table = dict(heatmaps='heatmaps')
+    label_mapping_table = dict(keypoint_weights='keypoint_weights')
+
+    def __init__(
+        self,
+        input_size: tuple[int, int],
+        heatmap_size: tuple[int, int],
+        sigma: float = 2.0,
+        supervise_absence: bool = False,
+        refinement: str = 'dark',
+    ) -> None:
+        super().__init__()
+        self.input_size = tuple(input_size)
+        self.heatmap_size = tuple(heatmap_size)
+        self.sigma = sigma
+        self.supervise_absence = supervise_absence
+        self.refinement = refinement
+
+    def encode(
+        self,
+        keypoints: np.ndarray,
+        keypoints_visible: np.ndarray | None = None,
+        keypoints_visible_weights: np.ndarray | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Draw the training targets of one image.
+
+        Args:
+            keypoints: ``(1, K, 2)`` landmarks, input pixels.
+            keypoints_visible: ``(1, K)``; above 0 where present. ``None``: all present.
+            keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
+        """
+        shape = (1, NUM_LANDMARKS)
+        present = np.ones(shape) if keypoints_visible is None else keypoints_visible
+        known = np.ones(shape) if keypoints_visible_weights is None else keypoints_visible_weights
+        cells = pixels_to_cells(keypoints, self.input_size, self.heatmap_size)
+        points = torch.from_numpy(cells).float()
+        shown = torch.from_numpy(np.asarray(present) > 0) & inside_grid(points, self.heatmap_size)
+        weights = np.asarray(known) > 0
+        if not self.supervise_absence:
+            weights = weights & shown.numpy()
+        return dict(
+            heatmaps=draw_heatmaps(points, shown, self.heatmap_size[::-1], self.sigma)[0].numpy(),
+            keypoint_weights=weights.astype(np.float32).reshape(shape),
+        )
+
+    def decode(self, encoded: Any) -> tuple[np.ndarray, np.ndarray]:
+        """Find the landmarks of one image.
+
+        Args:
+            encoded: ``(K, H, W)`` heatmaps.
+
+        Returns:
+            ``(1, K, 2)`` landmarks in input pixels and ``(1, K)`` peaks.
+        """
+        points, scores = self.batch_decode(torch.as_tensor(encoded)[None])
+        return points[0], scores[0]
+
+    def batch_decode(self, batch_encoded: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Find the landmarks of a batch.
+
+        Args:
+            batch_encoded: ``(B, K, H, W)`` heatmaps.
+
+        Returns:
+            As :meth:`decode`, a list for each, one array for each image.
+        """
+        found, peaks = decode_heatmaps(batch_encoded.detach().float(), self.refinement)
+        points = cells_to_pixels(
+            found.cpu().numpy().astype(np.float64), self.input_size, self.heatmap_size
+        )
+        return list(points[:, None]), list(peaks.cpu().numpy()[:, None])

@@ -1,0 +1,240 @@
+"""What heads with heatmaps and part affinity fields share: losses, prediction, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from mmengine.structures import InstanceData, PixelData
+from mmpose.registry import MODELS
+from mmpose.structures import MultilevelPixelData, PoseDataSample
+from mmpose.utils.typing import (
+    ConfigType,
+    Features,
+    InstanceList,
+    OptConfigType,
+    OptSampleList,
+    Predictions,
+)
+from torch import Tensor
+
+from unsct_mmpose.anatomy import FLIP_INDICES, NUM_LANDMARKS, relation_set
+from unsct_mmpose.functional.calibration import (
+    CALIBRATION_KEY,
+    unpack_calibration,
+)
+from unsct_mmpose.functional.grid import coarsen_heatmaps
+from unsct_mmpose.functional.heatmap import flip_heatmaps
+from unsct_mmpose.functional.paf import flip_paf
+from unsct_mmpose.functional.regions import covariances_to_px
+
+
+class Targets(NamedTuple):
+    """What a batch's maps should be on one level of resolution.
+
+    Attributes:
+        heatmaps: ``(B, K, H, W)``.
+        pafs: ``(B, 2 L, H, W)``.
+        weights: ``(B, K)``.
+        relation_weights: ``(B, L)``.
+    """
+
+    heatmaps: Tensor
+    pafs: Tensor
+    weights: Tensor
+    relation_weights: Tensor
+
+
+class UncertaintyMixin:
+    """Losses, prediction and calibration of a head with K heatmaps and 2 L field channels.
+
+    Mixed into a heatmap head of MMPose, before it. The head's ``forward`` gives the maps that are
+    decoded, ``(B, K + 2 L, H, W)``, and its ``forward_levels`` all maps that are trained:
+    several resolutions or stacks. The targets come from one codec, the same for all levels, or,
+    with ``GenerateTarget(multilevel=True)``, from one codec for each.
+    """
+
+    def set_up_fields(
+        self, relations: str, paf_loss: ConfigType, intermediate_weight: float
+    ) -> None:
+        """Add what a heatmap head lacks; to be called at the end of the head's ``__init__``.
+
+        Args:
+            relations: name of the relation set, ``'full'`` or ``'core'``.
+            paf_loss: loss of the fields, its ``loss_weight`` being W2 of equation (9).
+            intermediate_weight: weight of the coarse heatmaps that come before the last feature
+                map, averaged over them; 0 leaves them unsupervised.
+
+        Raises:
+            ValueError: the codec expects another relation set.
+        """
+        self.relations = relation_set(relations)
+        self.paf_loss_module = MODELS.build(paf_loss)
+        self.intermediate_weight = intermediate_weight
+        if self.decoder is not None and self.decoder.relations != self.relations:
+            raise ValueError(
+                f'the head predicts the {self.relations.name!r} relations but its decoder expects '
+                f'{self.decoder.relations.name!r}; give both the same name'
+            )
+
+    def predict(
+        self, feats: Features, batch_data_samples: OptSampleList, test_cfg: OptConfigType = None
+    ) -> Predictions:
+        """Find the landmarks of a batch.
+
+        Args:
+            feats: feature maps, or ``[feats, feats of the mirrored images]`` for a flip test.
+            batch_data_samples: the batch's data samples.
+            test_cfg: ``flip_test`` averages both; ``output_heatmaps`` returns the maps too.
+
+        Returns:
+            One ``InstanceData`` for each image: the fields of :meth:`HeatmapPAF.read`, with
+            keypoints in input pixels, which the pose estimator maps back to the image, and
+            covariances in image pixels squared. With ``output_heatmaps`` also one ``PixelData``
+            for each, with ``heatmaps`` ``(K, H, W)`` and ``pafs`` ``(2 L, H, W)``.
+        """
+        test_cfg = test_cfg or {}
+        if test_cfg.get('flip_test', False):
+            direct, mirrored = feats
+            maps = self.flip_average(direct, mirrored)
+        else:
+            maps = self.forward(feats)
+        preds = self.decode(maps)
+        for pred, sample in zip(preds, batch_data_samples or [], strict=False):
+            _scale_to_image(pred, sample)
+        if not test_cfg.get('output_heatmaps', False):
+            return preds
+        fields = [
+            PixelData(heatmaps=one[:NUM_LANDMARKS], pafs=one[NUM_LANDMARKS:])
+            for one in maps.detach()
+        ]
+        return preds, fields
+
+    def flip_average(self, direct: Features, mirrored: Features) -> Tensor:
+        """Average the maps of images and of their mirror images.
+
+        Args:
+            direct: feature maps of the images.
+            mirrored: feature maps of the mirrored images.
+
+        Returns:
+            ``(B, K + 2 L, H, W)``; heatmaps and fields are mirrored back, each by its own rule.
+        """
+        return (self.forward(direct) + self._unflip(self.forward(mirrored))) * 0.5
+
+    def decode(self, batch_outputs: Tensor) -> InstanceList:
+        """Turn network outputs into instances.
+
+        Args:
+            batch_outputs: ``(B, K + 2 L, H, W)``.
+
+        Returns:
+            For each image the fields of :meth:`HeatmapPAF.read`, in input pixels.
+        """
+        if self.decoder is None:
+            raise RuntimeError(
+                f'{type(self).__name__} has no decoder; set head=dict(decoder=codec)'
+            )
+        return [InstanceData(**one) for one in self.decoder.read(batch_outputs)]
+
+    def loss(
+        self,
+        feats: tuple[Tensor, ...],
+        batch_data_samples: OptSampleList,
+        train_cfg: OptConfigType = None,
+    ) -> dict[str, Tensor]:
+        """Return ``loss_heatmap``, ``loss_paf`` and, when asked for, ``loss_intermediate``.
+
+        Args:
+            feats: coarse heatmaps (if any), then the feature map.
+            batch_data_samples: the batch's data samples with their targets.
+            train_cfg: unused.
+        """
+        if self.decoder is not None:
+            self.decoder.calibration = None  # it belongs to the weights that are about to change
+        levels = self.forward_levels(feats)
+        targets = _level_targets(batch_data_samples, len(levels))
+        losses = dict(loss_heatmap=0.0, loss_paf=0.0)
+        for maps, target in zip(levels, targets, strict=True):
+            heatmaps, pafs = self._split(maps)
+            heatmap_loss = self.loss_module(heatmaps, target.heatmaps, target.weights)
+            losses['loss_heatmap'] = losses['loss_heatmap'] + heatmap_loss
+            losses['loss_paf'] = losses['loss_paf'] + self.paf_loss_module(
+                pafs, target.pafs, target.relation_weights
+            )
+        if self.intermediate_weight > 0:
+            losses['loss_intermediate'] = self._intermediate_loss(feats[:-1], targets[0])
+        return losses
+
+    def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
+        """Take the calibration out of a checkpoint, where ``tools/calibrate.py`` put it."""
+        packed = state_dict.pop(prefix + CALIBRATION_KEY, None)
+        if self.decoder is not None:
+            self.decoder.calibration = None if packed is None else unpack_calibration(packed)
+        super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _intermediate_loss(self, coarse: Sequence[Tensor], target: Targets) -> Tensor:
+        if not coarse or any(one.shape[1] != NUM_LANDMARKS for one in coarse):
+            shapes = [tuple(one.shape) for one in coarse]
+            raise ValueError(
+                f'intermediate_weight supervises coarse heatmaps of {NUM_LANDMARKS} channels that '
+                f'come before the feature map (SRFNeck and SRFHRNet give them); got {shapes}'
+            )
+        total = sum(
+            self.loss_module(one, coarsen_heatmaps(target.heatmaps, one.shape[-2:]), target.weights)
+            for one in coarse
+        )
+        return self.intermediate_weight / len(coarse) * total
+
+    def _split(self, maps: Tensor) -> tuple[Tensor, Tensor]:
+        # one copy here spares the losses from mixing memory layouts
+        return torch.split(maps.contiguous(), [NUM_LANDMARKS, 2 * len(self.relations)], dim=1)
+
+    def _unflip(self, maps: Tensor) -> Tensor:
+        heatmaps, pafs = self._split(maps)
+        relations = self.relations
+        flipped = flip_paf(pafs, relations.flip_indices, relations.is_cross)
+        return torch.cat([flip_heatmaps(heatmaps, FLIP_INDICES), flipped], dim=1)
+
+
+def field_channels(relations: str) -> int:
+    """Return the channels of a head: K heatmaps and 2 L field components.
+
+    Args:
+        relations: name of the relation set.
+    """
+    return NUM_LANDMARKS + 2 * len(relation_set(relations))
+
+
+def _level_targets(samples: Sequence[Any], levels: int) -> list[Targets]:
+    """Stack the targets of a batch, for each level its own or for all the same."""
+    if not isinstance(samples[0].gt_fields, MultilevelPixelData):
+        fields = [one.gt_fields for one in samples]
+        labels = [one.gt_instance_labels for one in samples]
+        return [_stack(fields, labels, ...)] * levels
+    if samples[0].gt_fields.nlevel != levels:
+        raise ValueError(
+            f'the head trains {levels} levels but the pipeline draws '
+            f'{samples[0].gt_fields.nlevel}: give GenerateTarget one encoder for each'
+        )
+    labels = [one.gt_instance_labels for one in samples]
+    return [_stack([one.gt_fields[i] for one in samples], labels, i) for i in range(levels)]
+
+
+def _stack(fields: Sequence[Any], labels: Sequence[Any], level: Any) -> Targets:
+    return Targets(
+        torch.stack([one.heatmaps for one in fields]),
+        torch.stack([one.pafs for one in fields]),
+        torch.cat([one.keypoint_weights[level] for one in labels]),
+        torch.cat([one.relation_weights[level] for one in labels]),
+    )
+
+
+def _scale_to_image(pred: InstanceData, sample: PoseDataSample) -> None:
+    """Turn covariances from input pixels squared into image pixels squared."""
+    size, scale = sample.metainfo.get('input_size'), sample.metainfo.get('input_scale')
+    if size is not None and scale is not None:
+        pixel = np.asarray(scale, float).reshape(-1) / np.asarray(size, float)
+        pred.keypoint_covariances = covariances_to_px(pred.keypoint_covariances, pixel)

@@ -1,0 +1,155 @@
+"""A dark sheet with a radiograph on it: lines and text of matplotlib's quality, in image pixels.
+
+No global state of matplotlib is touched: figures are made, rendered and forgotten.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patheffects import AbstractPathEffect, withStroke
+from numpy.typing import NDArray
+
+Box = tuple[float, float, float, float]
+"""Left, top, right, bottom edge of a map in the image, pixels; the first one starts at -0.5."""
+
+SHEET = '#101216'
+INK = '#e8e8e8'
+FAINT = '#9aa0a8'
+DPI = 100
+_TAIL = 0.5  # percent of the pixels
+_GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
+
+
+def to_gray(image: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return what a screen shows of an image of any depth.
+
+    Eight bits stay as they are and floats in [0, 1] fill the range; anything else is windowed by
+    its own values, without its extremes.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, C)``, integers or floats; C of 3 or 4 is RGB.
+
+    Returns:
+        ``(H, W)``.
+
+    Raises:
+        ValueError: the image has another number of dimensions or no pixels.
+    """
+    image = np.asarray(image)
+    if image.ndim not in (2, 3) or not image.size:
+        raise ValueError(f'an image is (H, W) or (H, W, C) with pixels, got {image.shape}')
+    gray = image if image.ndim == 2 else _one_channel(image)
+    if image.dtype == np.uint8:
+        return np.rint(gray).astype(np.uint8)
+    if gray.dtype.kind == 'f':
+        finite = np.nan_to_num(gray, nan=0.0, posinf=0.0, neginf=0.0)
+        if finite.min() >= 0 and finite.max() <= 1:
+            return np.rint(finite * 255.0).astype(np.uint8)
+        gray = finite
+    low, high = np.percentile(gray, (_TAIL, 100 - _TAIL))
+    share = (gray.astype(np.float64) - low) / (high - low if high > low else 1.0)
+    return np.rint(np.clip(share, 0.0, 1.0) * 255.0).astype(np.uint8)
+
+
+def _one_channel(image: NDArray[np.generic]) -> NDArray[np.generic]:
+    first = image[..., 0]
+    if image.shape[2] < 3 or (image[..., :3] == first[..., None]).all():
+        return first
+    return image[..., :3] @ _GREY_WEIGHTS
+
+
+def new_figure(width_px: int, height_px: int, color: str = SHEET) -> Figure:
+    """Return an empty figure of a size in pixels."""
+    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor=color)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def to_picture(figure: Figure) -> NDArray[np.uint8]:
+    """Render a figure: ``(H, W, 3)`` RGB."""
+    figure.canvas.draw()
+    return np.ascontiguousarray(np.asarray(figure.canvas.buffer_rgba())[..., :3])
+
+
+def radiograph_panel(
+    image: NDArray[np.generic],
+    *,
+    long_side_px: int,
+    footer_px: int = 44,
+    brightness: float = 1.0,
+) -> tuple[Figure, Axes, Axes]:
+    """Start a picture: a radiograph, and below it a strip for words and colour bars.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, C)``.
+        long_side_px: the radiograph's longer side in the picture.
+        footer_px: height of the strip; 0 leaves it out of sight.
+        brightness: factor below 1 dims the radiograph behind what is drawn on it.
+
+    Returns:
+        The figure; axes in image pixels, ``(0, 0)`` the centre of the top-left one; axes of the
+        strip, in pixels of the picture, x to the right and y upwards.
+    """
+    gray = to_gray(image)
+    scale = long_side_px / max(gray.shape)
+    height, width = (max(round(side * scale), 1) for side in gray.shape)
+    figure = new_figure(width, height + footer_px)
+    share = footer_px / (height + footer_px)
+    axes = figure.add_axes((0, share, 1, 1 - share))
+    show_radiograph(axes, gray, (height, width), brightness)
+    strip = figure.add_axes((0, 0, 1, max(share, 1e-6)))
+    strip.set(xlim=(0, width), ylim=(0, max(footer_px, 1)))
+    strip.axis('off')
+    return figure, axes, strip
+
+
+def show_radiograph(
+    axes: Axes, gray: NDArray[np.uint8], size_hw: tuple[int, int], brightness: float = 1.0
+) -> None:
+    """Fill axes with a radiograph, in its own pixels, without frame.
+
+    Args:
+        axes: where.
+        gray: ``(H, W)``.
+        size_hw: size of the axes in pixels of the picture, to which it is averaged.
+        brightness: factor of the grey values.
+    """
+    way = cv2.INTER_AREA if size_hw[0] < gray.shape[0] else cv2.INTER_LINEAR
+    shown = cv2.resize(gray, size_hw[::-1], interpolation=way) * np.float32(brightness)
+    height, width = gray.shape
+    edges = (-0.5, width - 0.5, height - 0.5, -0.5)
+    # three bytes a pixel at the final size: matplotlib copies them
+    axes.imshow(
+        cv2.merge([np.rint(shown).astype(np.uint8)] * 3),
+        extent=edges, aspect='auto', interpolation='nearest',
+    )  # fmt: skip
+    axes.set(xlim=edges[:2], ylim=edges[2:])
+    axes.axis('off')
+
+
+def whole(image: NDArray[np.generic]) -> Box:
+    """Return the box of maps that cover the whole image."""
+    return (-0.5, -0.5, image.shape[1] - 0.5, image.shape[0] - 0.5)
+
+
+def show_map(axes: Axes, rgba: NDArray[np.floating], box: Box) -> None:
+    """Lay a map over a radiograph.
+
+    Args:
+        axes: of :func:`radiograph_panel`.
+        rgba: ``(H, W, 4)`` colours in [0, 1], one for each cell.
+        box: the map's edges in the image.
+    """
+    limits = axes.get_xlim(), axes.get_ylim()
+    left, top, right, bottom = box
+    axes.imshow(rgba, extent=(left, right, bottom, top), interpolation='bilinear', aspect='auto')
+    axes.set(xlim=limits[0], ylim=limits[1])
+
+
+def outlined(width_px: float = 2.5, color: str = 'black') -> list[AbstractPathEffect]:
+    """Return path effects that keep text and lines legible on bone and on air."""
+    return [withStroke(linewidth=width_px * 72 / DPI, foreground=color)]

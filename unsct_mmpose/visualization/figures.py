@@ -1,0 +1,236 @@
+"""The figures of the paper, drawn from arrays: convergence, training, uncertainty.
+
+Each says where its data come from: ``source`` is required, since a figure of simulated images
+must not pass for one of clinical images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import ArrayLike, NDArray
+
+from .canvas import (
+    INK,
+    SHEET,
+    Box,
+    new_figure,
+    outlined,
+    show_map,
+    show_radiograph,
+    to_gray,
+    to_picture,
+    whole,
+)
+from .legend import certainty_colors, direction_colors, heat_colors
+from .panels import field_vectors, landmark_word, strongest_vectors
+
+_TITLE_PX = 30
+_SOURCE_PX = 30
+_GAP_PX = 6
+_BOX_PX = 24
+_YELLOW = '#ffe14d'
+
+
+def figure_convergence(
+    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    *,
+    source: str,
+    quantity: str = 'MRE on validation images (mm)',
+    log_scale: bool = False,
+    size_px: tuple[int, int] = (1100, 680),
+) -> NDArray[np.uint8]:
+    """Draw how losses converge, with their spread over seeds: the paper's Figure 5.
+
+    Args:
+        curves: by the name of a loss, epochs ``(E,)`` and values ``(E,)`` or ``(seeds, E)``; the
+            line is the mean over seeds, the band reaches from the lowest to the highest. NaN
+            leaves a gap.
+        source: where the data come from, such as ``'simulated radiographs'``.
+        quantity: what the values are, with their unit.
+        log_scale: draw the values on a logarithmic scale.
+        size_px: width and height of the picture.
+
+    Returns:
+        ``(H, W, 3)`` RGB picture.
+
+    Raises:
+        ValueError: there is no curve, its shapes disagree, or the source is not named.
+    """
+    if not curves:
+        raise ValueError('a figure of convergence needs at least one curve')
+    figure = new_figure(*size_px, color='white')
+    axes = figure.add_axes((0.09, 0.14, 0.88, 0.82))
+    colors = matplotlib.colormaps['tab10']
+    for index, (name, (epochs, values)) in enumerate(curves.items()):
+        _curve(axes, name, np.asarray(epochs, float), np.asarray(values, float), colors(index % 10))
+    axes.set(xlabel='epoch', ylabel=quantity, yscale='log' if log_scale else 'linear')
+    axes.grid(alpha=0.3)
+    axes.spines[['top', 'right']].set_visible(False)
+    axes.legend(frameon=False)
+    figure.text(0.01, 0.015, _named(source), fontsize=9, color='#555555')
+    return to_picture(figure)
+
+
+def figure_training(
+    image: NDArray[np.generic],
+    snapshots: Mapping[int, tuple[NDArray[np.floating], NDArray[np.floating]]],
+    *,
+    source: str,
+    box: Box | None = None,
+    panel_px: int = 300,
+) -> NDArray[np.uint8]:
+    """Show heatmaps and fields as training goes on: the paper's Figure 8.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
+        snapshots: by epoch, heatmaps ``(K, h, w)`` and fields ``(2 L, h, w)``; the strongest
+            landmark and the strongest relation of each cell are shown.
+        source: where the image comes from, such as ``'simulated radiograph'``.
+        box: edges of the maps in the image; None: they cover it.
+        panel_px: width of each small picture.
+
+    Returns:
+        ``(H', W', 3)`` RGB picture: heatmaps above fields, a column for each epoch.
+
+    Raises:
+        ValueError: there is no snapshot, or the source is not named.
+    """
+    if not snapshots:
+        raise ValueError('a figure of training needs at least one snapshot')
+    gray, edges = to_gray(image), box or whole(image)
+    titles = [[f'epoch {epoch}' for epoch in snapshots], [''] * len(snapshots)]
+    figure, panels = _panels(gray, titles, source, panel_px, 0.6)
+    for column, (heatmaps, pafs) in enumerate(snapshots.values()):
+        heat = np.clip(np.nan_to_num(heatmaps), 0, 1).max(axis=0)
+        vectors = strongest_vectors(field_vectors(pafs, [(0, 1)] * (len(pafs) // 2)))
+        show_map(panels[0][column], heat_colors(heat), edges)
+        show_map(panels[1][column], direction_colors(vectors), edges)
+    for row, words in zip(panels, ('heatmaps', 'fields'), strict=True):
+        _tag(row[0], words)
+    return to_picture(figure)
+
+
+def figure_uncertainty(
+    image: NDArray[np.generic],
+    certainty: NDArray[np.floating],
+    points: ArrayLike,
+    kept: ArrayLike,
+    *,
+    source: str,
+    box: Box | None = None,
+    panel_px: int = 460,
+) -> NDArray[np.uint8]:
+    """Show what uncertainty estimation (UE) suppresses: the paper's Figure 9.
+
+    From the left: the radiograph; the certainty map, bright is certain; the landmarks without UE;
+    those that remain with it, with yellow boxes where others were suppressed.
+
+    Args:
+        image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
+        certainty: ``(h, w)`` in [0, 1].
+        points: ``(24, 2)`` landmarks, image pixels.
+        kept: ``(24,)`` bool, which are reported.
+        source: where the image comes from, such as ``'simulated radiograph'``.
+        box: edges of the map in the image; None: it covers it.
+        panel_px: width of each picture.
+
+    Returns:
+        ``(H', W', 3)`` RGB picture.
+
+    Raises:
+        ValueError: the source is not named.
+    """
+    gray, kept = to_gray(image), np.asarray(kept, bool)
+    points = np.asarray(points, float)
+    words = [
+        'radiograph',
+        'certainty (bright: certain)',
+        'without UE',
+        f'with UE: {(~kept).sum()} suppressed',
+    ]
+    figure, [panels] = _panels(gray, [words], source, panel_px, 0.85)
+    panels[1].images[0].set_alpha(0.35)  # what is behind is dark
+    show_map(panels[1], certainty_colors(certainty), box or whole(image))
+    everything = np.isfinite(points).all(axis=1)
+    _dots(panels[2], points, everything)
+    _dots(panels[3], points, everything & kept)
+    _boxes(panels[3], points, everything & ~kept, gray.shape[1] / panel_px)
+    return to_picture(figure)
+
+
+def _curve(axes: Axes, name: str, epochs: np.ndarray, values: np.ndarray, color: tuple) -> None:
+    values = np.atleast_2d(values)
+    if epochs.ndim != 1 or values.ndim != 2 or values.shape[1] != len(epochs):
+        raise ValueError(f'{name}: {epochs.shape} epochs do not fit values of shape {values.shape}')
+    seeds = len(values)
+    words = name if seeds == 1 else f'{name} ({seeds} seeds)'
+    axes.plot(epochs, values.mean(axis=0), color=color, lw=2, label=words)
+    if seeds > 1:
+        low, high = values.min(axis=0), values.max(axis=0)
+        axes.fill_between(epochs, low, high, color=color, alpha=0.18, lw=0)
+
+
+def _panels(
+    gray: NDArray[np.uint8],
+    titles: Sequence[Sequence[str]],
+    source: str,
+    panel_px: int,
+    brightness: float,
+) -> tuple[Figure, list[list[Axes]]]:
+    """Repeat a radiograph in rows and columns, each with its title, above the source."""
+    height_px = max(round(panel_px * gray.shape[0] / gray.shape[1]), 1)
+    columns = len(titles[0])
+    heads = [_TITLE_PX if any(row) else _GAP_PX for row in titles]
+    size = np.array([
+        columns * (panel_px + _GAP_PX) - _GAP_PX, len(titles) * height_px + sum(heads) + _SOURCE_PX
+    ])  # fmt: skip
+    figure = new_figure(*size.tolist())
+    top, rows = int(size[1]), []
+    for row, head in zip(titles, heads, strict=True):
+        top -= head + height_px
+        rows.append([])
+        for column, words in enumerate(row):
+            place = np.array([column * (panel_px + _GAP_PX), top, panel_px, height_px])
+            axes = figure.add_axes(tuple(place / np.tile(size, 2)))
+            show_radiograph(axes, gray, (height_px, panel_px), brightness)
+            axes.set_title(words, color=INK, fontsize=11, pad=7)
+            rows[-1].append(axes)
+    figure.text(8 / size[0], 10 / size[1], _named(source), color=INK, fontsize=9.5)
+    return figure, rows
+
+
+def _dots(axes: Axes, points: NDArray[np.floating], shown: NDArray[np.bool_]) -> None:
+    axes.plot(*points[shown].T, 'o', ms=4.5, color='#35d07f', mec='black', mew=0.7)
+
+
+def _boxes(
+    axes: Axes, points: NDArray[np.floating], shown: NDArray[np.bool_], pixel: float
+) -> None:
+    side = _BOX_PX * pixel
+    for index in np.flatnonzero(shown):
+        corner = points[index] - side / 2
+        axes.add_patch(Rectangle(corner, side, side, fill=False, ec=_YELLOW, lw=1.6))
+        axes.text(
+            *(points[index] + (side * 0.65, 0)), landmark_word(index), color=_YELLOW, fontsize=8,
+            va='center', path_effects=outlined(2.5, SHEET), clip_on=True,
+        )  # fmt: skip
+
+
+def _tag(axes: Axes, words: str) -> None:
+    """Write what a row shows into its first picture."""
+    axes.text(
+        0.03, 0.95, words, transform=axes.transAxes, color=INK, fontsize=10.5, va='top',
+        path_effects=outlined(3, SHEET),
+    )  # fmt: skip
+
+
+def _named(source: str) -> str:
+    if not source.strip():
+        raise ValueError("say where the data come from, such as source='simulated radiographs'")
+    return source

@@ -1,0 +1,206 @@
+"""Visualizer ``THAVisualizer``: landmarks, measurements and maps of a radiograph on one sheet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from mmengine.dist import master_only
+from mmpose.registry import VISUALIZERS
+from mmpose.structures import PoseDataSample
+from mmpose.visualization import PoseLocalVisualizer
+
+from unsct_mmpose.functional.uncertainty import certainty_map
+from unsct_mmpose.imaging.files import replace_file
+
+from .canvas import to_gray, whole
+from .drawable import Drawable, is_pelvis, unpack
+from .grids import heatmap_grid, paf_grid
+from .measurements import measurement_panel
+from .overlay import draw_landmarks
+from .panels import certainty_panel, heatmap_panel, paf_panel
+from .sheet import GAP_PX, arrange
+
+PANELS = (
+    ('landmarks', 'measurements'),
+    ('heatmaps', 'fields', 'certainty'),
+    ('heatmap_grid',),
+    ('field_grid',),
+)
+"""Everything that can be drawn, in the rows of the sheet."""
+
+_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.webp')
+_MAPS = {name for row in PANELS[1:] for name in row}
+
+
+@VISUALIZERS.register_module()
+class THAVisualizer(PoseLocalVisualizer):
+    """Draw radiographs of any depth with what was found in them.
+
+    The sheet shows landmarks coloured by certainty, rejected ones as red crosses, the true ones
+    beside them, ellipses of 95 %; then where the clinical measurements are read and their values;
+    then, where a sample has ``pred_fields`` (``model.test_cfg.output_heatmaps=True``), heatmaps,
+    fields and the certainty map of the paper's Figure 9. Samples that hold no pelvis of 24
+    landmarks are drawn as MMPose draws them.
+
+    Args:
+        name: name of the instance.
+        panels: what to draw, of ``landmarks``, ``measurements``, ``heatmaps``, ``fields``,
+            ``certainty``, ``heatmap_grid``, ``field_grid``; what a sample lacks is left out.
+        width_px: width of the sheet.
+        **kwargs: see ``PoseLocalVisualizer``.
+
+    Raises:
+        ValueError: there is no such panel.
+    """
+
+    def __init__(
+        self,
+        name: str = 'visualizer',
+        panels: Sequence[str] = ('landmarks', 'measurements', 'heatmaps', 'fields', 'certainty'),
+        width_px: int = 1800,
+        **kwargs,
+    ) -> None:
+        super().__init__(name=name, **kwargs)
+        known = [one for row in PANELS for one in row]
+        wrong = [one for one in panels if one not in known]
+        if wrong or not panels:
+            raise ValueError(f'unknown panels {wrong}; choose some of {known}')
+        self.panels = tuple(panels)
+        self.width_px = width_px
+
+    @master_only
+    def add_datasample(
+        self,
+        name: str,
+        image: np.ndarray,
+        data_sample: PoseDataSample,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        draw_heatmap: bool = True,
+        show: bool = False,
+        wait_time: float = 0,
+        out_file: str | None = None,
+        step: int = 0,
+        **kwargs,
+    ) -> np.ndarray:
+        """Draw a sample; show it, write it, or hand it to the backends.
+
+        Args:
+            name: title of the window, or name in the backends.
+            image: ``(H, W)`` or ``(H, W, 3)`` radiograph, any depth.
+            data_sample: see :func:`unsct_mmpose.visualization.drawable.unpack`.
+            draw_gt: draw the true landmarks, where there are any.
+            draw_pred: draw the predicted ones.
+            draw_heatmap: draw the panels of the maps.
+            show: show it in a window.
+            wait_time: seconds that the window waits.
+            out_file: file to write instead of handing it to the backends.
+            step: step in the backends.
+            **kwargs: further ones of MMPose's, for samples that it draws.
+
+        Returns:
+            ``(H', W', 3)`` RGB picture.
+        """
+        if not is_pelvis(data_sample):
+            gray = to_gray(image)
+            plain = image if image.dtype == np.uint8 and image.ndim == 3 else cv2.merge([gray] * 3)
+            return super().add_datasample(
+                name, plain, data_sample, draw_gt=draw_gt, draw_pred=draw_pred,
+                draw_heatmap=draw_heatmap, show=show, wait_time=wait_time, out_file=out_file,
+                step=step, **kwargs,
+            )  # fmt: skip
+        picture = self.draw(image, data_sample, draw_gt, draw_pred, draw_heatmap)
+        self.set_image(picture)
+        if show:
+            self.show(picture, win_name=name, wait_time=wait_time)
+        if out_file is not None:
+            write_picture(Path(out_file), picture)
+        else:
+            self.add_image(name, picture, step)
+        return picture
+
+    def draw(
+        self,
+        image: np.ndarray,
+        data_sample: PoseDataSample,
+        draw_gt: bool = True,
+        draw_pred: bool = True,
+        draw_heatmap: bool = True,
+    ) -> np.ndarray:
+        """Draw a pelvis; see :meth:`add_datasample`."""
+        what = unpack(data_sample)
+        if not draw_gt:
+            what = replace(what, truth=None, present=None)
+        chosen = set(self.panels) - (set() if draw_heatmap else _MAPS)
+        if not draw_pred:
+            chosen = {'landmarks'}
+            nowhere = np.full_like(what.points, np.nan)
+            what = replace(what, points=nowhere, certainty=None, covariances=None)
+        gray = to_gray(image)
+        what = replace(what, box=what.box or whole(gray))
+        rows = []
+        for row in PANELS:
+            names = [name for name in row if name in chosen and _has(what, name)]
+            width = (self.width_px - GAP_PX * (len(names) - 1)) // max(len(names), 1)
+            rows.append([_panel(name, gray, what, width) for name in names])
+        return arrange(rows)
+
+
+def write_picture(path: Path, picture: np.ndarray) -> None:
+    """Write an RGB picture, whole or not at all, in the format of the file's suffix.
+
+    After a suffix that is no picture's, such as ``.dcm``, comes ``.png``.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if path.suffix.lower() not in _SUFFIXES:
+        path = path.with_name(f'{path.name}.png')
+    done, content = cv2.imencode(path.suffix, np.ascontiguousarray(picture[..., ::-1]))
+    if not done:
+        raise OSError(f'{path}: the picture could not be encoded')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, content.tobytes())
+
+
+def _has(what: Drawable, name: str) -> bool:
+    """Whether there is something to draw in a panel."""
+    if name in ('heatmaps', 'heatmap_grid'):
+        return what.heatmaps is not None
+    return name not in _MAPS or what.relations is not None
+
+
+def _panel(name: str, gray: np.ndarray, what: Drawable, width_px: int) -> np.ndarray:
+    """Draw one panel, as wide as its share of the sheet."""
+    size = dict(long_side_px=round(width_px * max(gray.shape) / gray.shape[1]))
+    if name == 'landmarks':
+        return draw_landmarks(
+            gray, what.points, kept=what.kept, truth=what.truth, present=what.present,
+            certainty=what.certainty, covariances=what.covariances, caption=what.caption, **size,
+        )  # fmt: skip
+    if name == 'measurements':
+        return measurement_panel(
+            gray, what.points, what.kept, what.spacing_xy_mm, magnification=what.magnification,
+            covariances_px=what.covariances, **size,
+        )  # fmt: skip
+    if name == 'heatmaps':
+        return heatmap_panel(gray, what.heatmaps, box=what.box, **size)
+    if name == 'fields':
+        return paf_panel(gray, what.pafs, what.relations, box=what.box, **size)
+    if name == 'certainty':
+        return certainty_panel(gray, _certainty(what), box=what.box, **size)
+    if name == 'heatmap_grid':
+        return heatmap_grid(gray, what.heatmaps, box=what.box, width_px=width_px)
+    return paf_grid(gray, what.pafs, what.relations, box=what.box, width_px=width_px)
+
+
+def _certainty(what: Drawable) -> np.ndarray:
+    """Compute the map of the paper's Figure 9: ``(h, w)``."""
+    maps = (torch.from_numpy(np.asarray(one, np.float32))[None] for one in (
+        what.heatmaps, what.pafs, what.cells))  # fmt: skip
+    return certainty_map(*maps, what.relations)[0].numpy()
