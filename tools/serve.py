@@ -77,6 +77,7 @@ def listen(host: str, port: int) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))
+        listener.listen(64)
     except OSError as error:
         listener.close()
         raise OSError(f'{host}:{port} cannot be used: {error.strerror}') from None

@@ -91,11 +91,8 @@ async def drain(request: Request, max_bytes: int) -> None:
 
     async def forget() -> None:
         left = 4 * max_bytes
-        while left > 0:
-            message = await request.receive()
-            left -= len(message.get('body', b''))
-            if message['type'] == 'http.disconnect' or not message.get('more_body'):
-                return
+        while left > 0 and (piece := await _next_piece(request)) is not None:
+            left -= len(piece)
 
     try:
         await asyncio.wait_for(forget(), _DRAIN_SECONDS)
@@ -114,10 +111,10 @@ def megabytes(count: int) -> str:
 
 
 def clean_name(name: str) -> str:
-    """Return a file's name without folders, control characters and excess.
+    r"""Return a file's name without folders, control characters and excess.
 
     Example:
-        >>> clean_name('C:\\\\films\\\\hip\\x00\\u202e.dcm'), clean_name('../')
+        >>> clean_name('C:\\films\\hip\x00\u202e.dcm'), clean_name('../')
         ('hip.dcm', 'unnamed file')
     """
     last = re.split(r'[/\\]', name)[-1]
@@ -125,21 +122,29 @@ def clean_name(name: str) -> str:
     return kept[:_MAX_NAME] or 'unnamed file'
 
 
+async def _next_piece(request: Request) -> bytes | None:
+    """Return the next piece of the body; None after the last, or when the sender is gone."""
+    if getattr(request.state, 'ended', False):
+        return None
+    message = await request.receive()
+    request.state.ended = not message.get('more_body', False)
+    return None if message['type'] == 'http.disconnect' else message.get('body', b'')
+
+
 async def _parse(request: Request, max_bytes: int, too_large: RefusedError) -> Any:
     from starlette.formparsers import MultiPartException, MultiPartParser
-    from starlette.requests import ClientDisconnect
 
     class InMemory(MultiPartParser):
         spool_max_size = 0  # never to a temporary file
 
     async def limited() -> AsyncIterator[bytes]:
         received = 0
-        async for chunk in request.stream():
-            received += len(chunk)  # not what Content-Length says
+        while (piece := await _next_piece(request)) is not None:
+            received += len(piece)  # not what Content-Length says
             request.state.received = received
             if received > max_bytes + _FORM_BYTES:
                 raise too_large
-            yield chunk
+            yield piece
 
     stream: Any = limited()
     try:
@@ -149,8 +154,6 @@ async def _parse(request: Request, max_bytes: int, too_large: RefusedError) -> A
         raise RefusedError(
             400, 'The form cannot be read: send one file and short fields.'
         ) from None
-    except ClientDisconnect:
-        raise RefusedError(400, 'The upload was broken off.') from None
 
 
 def _upload(form: Any, max_bytes: int, too_large: RefusedError) -> Upload:

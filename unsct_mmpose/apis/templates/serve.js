@@ -12,7 +12,7 @@ for (const form of document.querySelectorAll('form.upload')) {
     drop.classList.toggle('full', Boolean(file) && !large);
     drop.classList.toggle('bad', large);
     chosen.hidden = !file;
-    chosen.textContent = large ? `${file.name} has ${size}; the limit is ${limit} MB.` : file ? `${file.name}, ${size}` : '';
+    chosen.textContent = large ? `It has ${size}; the limit is ${limit} MB.` : file ? `Ready to send, ${size}` : '';
     input.setCustomValidity(large ? `The file is larger than ${limit} MB.` : '');
   };
   input.addEventListener('change', show);
