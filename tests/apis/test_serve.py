@@ -20,7 +20,7 @@ import pytest
 
 pytest.importorskip('fastapi')
 pytest.importorskip('httpx')
-pytest.importorskip('multipart')
+pytest.importorskip('python_multipart')
 uvicorn = pytest.importorskip('uvicorn')
 
 from fastapi.testclient import TestClient
@@ -229,8 +229,11 @@ def test_only_its_own_names_and_pages_may_ask(connect, dicom):
     assert client.get('/', headers={'host': 'evil.org'}).status_code == 403
     assert client.get('/', headers={'host': '[::1]:8000'}).status_code == 200
     foreign = {'sec-fetch-site': 'cross-site'}
+    near, own = {'sec-fetch-site': 'same-site'}, {'sec-fetch-site': 'same-origin'}
     files = {'file': ('a', dicom)}
     assert client.post('/api/predict', files=files, headers=foreign).status_code == 403
+    assert client.post('/api/predict', files=files, headers=near).status_code == 403
+    assert client.post('/api/predict', files=files, headers=own).status_code == 200
     assert connect(any_host=True).get('/', headers={'host': 'lab.org'}).status_code == 200
     assert not is_loopback('0.0.0.0') and not is_loopback('127.0.0.1.evil.org')
 
@@ -352,3 +355,23 @@ def test_a_decoder_of_its_own_survives_its_death(dicom, png):
             reader.read(Upload(dicom, 'a.dcm'))
     finally:
         reader.close()
+
+
+def test_an_endless_upload_is_cut_at_the_limit():
+    from starlette.requests import Request
+
+    taken = []
+
+    async def endless():
+        await asyncio.sleep(0)
+        taken.append(1)
+        head = b'--x\r\nContent-Disposition: form-data; name="file"; filename="a"\r\n\r\n'
+        body = bytes(10_000) if len(taken) > 1 else head
+        return {'type': 'http.request', 'body': body, 'more_body': True}
+
+    headers = [(b'content-type', b'multipart/form-data; boundary=x'), (b'expect', b'100-continue')]
+    request = Request({'type': 'http', 'headers': headers}, endless)
+    with pytest.raises(RefusedError) as refused:
+        asyncio.run(serve_upload.receive(request, 50_000, 0.5))
+    assert refused.value.status == 413
+    assert len(taken) < 15

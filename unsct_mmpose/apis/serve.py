@@ -181,7 +181,8 @@ class _Guard:
             await send(message)
 
         asked = {key: value.decode('latin-1') for key, value in scope['headers']}
-        foreign = asked.get(b'sec-fetch-site') == 'cross-site' and scope['method'] != 'GET'
+        site = asked.get(b'sec-fetch-site')
+        foreign = site in ('cross-site', 'same-site') and scope['method'] != 'GET'
         if foreign or not (self.any_host or is_loopback(asked.get(b'host', ''))):
             from fastapi.responses import JSONResponse
 
