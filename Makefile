@@ -16,12 +16,13 @@ REQUIREMENTS := $(wildcard requirements/*.txt)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --prefer-binary $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup predict demo test check format benchmark check-host clean
+.PHONY: help setup predict demo test test-browser check format benchmark check-host clean
 
 help:
 	@echo 'make predict     set up, read a bundled simulated radiograph, write a report   (1 min)'
 	@echo 'make demo        set up, simulate radiographs, train, test, print a table   (13 min)'
 	@echo 'make test        set up, run the tests                                       (4 min)'
+	@echo 'make test-browser  the served page in a real Chromium, where there is one  (2 min)'
 	@echo 'make setup       create $(VENV) with pinned requirements                     (2 min)'
 	@echo 'make check       ruff, mypy on the pure rooms, import-linter                 (1 min)'
 	@echo 'make format      rewrite the sources as make check wants them'
@@ -55,7 +56,10 @@ demo: $(STAMP)
 	$(PY) tools/demo.py
 
 test: $(STAMP)
-	$(PY) -m pytest -n $(JOBS) --durations=10 $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(JOBS) --durations=10 --ignore=tests/browser $(PYTEST_ARGS)
+
+test-browser: $(STAMP)
+	$(PY) -m pytest -n 0 tests/browser
 
 check: $(STAMP)
 	$(PY) -m ruff check .

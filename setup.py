@@ -59,6 +59,13 @@ setup(
             'python-gdcm>=3.0.22',
         ],
         'report': ['highdicom>=0.24', 'jinja2>=3.1'],
+        'serve': [
+            'fastapi>=0.115.12',
+            'jinja2>=3.1',
+            'python-multipart>=0.0.18',
+            'starlette>=0.46',
+            'uvicorn>=0.30',
+        ],
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
         'dev': [
             'hypothesis',

@@ -59,16 +59,16 @@ def render_section(prediction: Prediction, radiograph: Radiograph, number: int =
     )
 
 
-def page_head(title: str = '', subtitle: str = '') -> str:
+def page_head(title: str = '', subtitle: str = '', more_style: str = '') -> str:
     """Return a page up to its first section."""
     return _template('head').render(
-        title=title, subtitle=subtitle, style=_asset('report.css'), notice=NOTICE
+        title=title, subtitle=subtitle, style=_asset('report.css') + more_style, notice=NOTICE
     )
 
 
-def page_foot() -> str:
+def page_foot(more_script: str = '') -> str:
     """Return what closes a page."""
-    return _template('foot').render(script=_asset('report.js'), notice=NOTICE)
+    return _template('foot').render(script=_asset('report.js') + more_script, notice=NOTICE)
 
 
 def index_head() -> str:

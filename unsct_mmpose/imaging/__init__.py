@@ -12,7 +12,7 @@ from .annotations import (
     split_by_patient,
     write_annotations,
 )
-from .dicom import read_radiograph, write_radiograph
+from .dicom import radiograph_from_bytes, read_radiograph, write_radiograph
 from .dicom_sr import (
     Algorithm,
     ReportLandmark,
@@ -42,6 +42,7 @@ __all__ = [
     'looks_like_radiograph',
     'patient_identity',
     'radiograph_from_array',
+    'radiograph_from_bytes',
     'radiograph_from_dataset',
     'read_annotations',
     'read_radiograph',

@@ -22,7 +22,13 @@ from .radiograph import Radiograph, RadiographError
 from .spacing import Spacing, given_spacing, read_spacing
 from .writer import write_radiograph
 
-__all__ = ['Radiograph', 'RadiographError', 'read_radiograph', 'write_radiograph']
+__all__ = [
+    'Radiograph',
+    'RadiographError',
+    'radiograph_from_bytes',
+    'read_radiograph',
+    'write_radiograph',
+]
 
 _CODES = (
     'Modality',
@@ -66,8 +72,44 @@ def read_radiograph(
         ValueError: an argument is not positive and finite.
     """
     _check_window(window)
+    given_spacing(spacing_xy_mm, magnification, '')  # refuses what is no spacing, unread
+    return radiograph_from_bytes(
+        _read_bytes(path),
+        path,
+        spacing_xy_mm=spacing_xy_mm,
+        magnification=magnification,
+        window=window,
+        frame=frame,
+    )
+
+
+def radiograph_from_bytes(
+    content: bytes,
+    name: str | os.PathLike[str] = 'upload',
+    *,
+    spacing_xy_mm: tuple[float, float] | None = None,
+    magnification: float | None = None,
+    window: tuple[float, float] | None = None,
+    frame: int | None = None,
+) -> Radiograph:
+    """Read a file that is in memory; nothing touches a disk.
+
+    Args:
+        content: the whole file.
+        name: what messages call it.
+        spacing_xy_mm: see :func:`read_radiograph`, as the next three.
+        magnification: see there.
+        window: see there.
+        frame: see there.
+
+    Raises:
+        RadiographError: it cannot be read; the message says why.
+        ValueError: an argument is not positive and finite.
+    """
+    _check_window(window)
     given = given_spacing(spacing_xy_mm, magnification, 'a picture file has no pixel spacing')
-    content = _read_bytes(path)
+    if not content:
+        raise RadiographError(name, 'the file is empty')
     provenance: Provenance = {'sha256': hashlib.sha256(content).hexdigest()}
     # Some messages of pydicom quote header values, which may identify a patient: count them only.
     with warnings.catch_warnings(record=True) as caught:
@@ -82,7 +124,7 @@ def read_radiograph(
                 spacing = read_spacing(dataset, spacing_xy_mm, magnification)
                 laterality = code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
         except DecodeError as error:
-            raise RadiographError(path, str(error)) from None
+            raise RadiographError(name, str(error)) from None
     provenance['warnings'] = len(caught)
     return assemble(pixels, spacing, laterality, provenance)
 
@@ -116,16 +158,13 @@ def _check_window(window: tuple[float, float] | None) -> None:
 
 def _read_bytes(path: str | os.PathLike[str]) -> bytes:
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_bytes()
     except FileNotFoundError:
         raise RadiographError(path, 'there is no such file') from None
     except IsADirectoryError:
         raise RadiographError(path, 'it is a folder, not a file') from None
     except OSError as error:
         raise RadiographError(path, f'it cannot be read ({error.strerror})') from None
-    if not content:
-        raise RadiographError(path, 'the file is empty')
-    return content
 
 
 def render_dicom(
