@@ -58,7 +58,7 @@ setup(
             'python-gdcm>=3.0.22',
         ],
         'report': ['highdicom>=0.24'],
-        'onnx': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
+        'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
         'dev': ['hypothesis', 'import-linter>=2.1', 'mypy', 'pytest>=8.1', 'pytest-xdist', 'ruff'],
     },
     cmdclass={'build_py': BuildWithMim},

@@ -127,7 +127,7 @@ def render_page(folder: Path) -> str:
         rows: list[Mapping[str, Any]] = []
         for path in sorted((folder / 'onnx').glob(pattern)):
             content = json.loads(path.read_text())
-            rows += content['models'] if 'models' in content else [content]
+            rows += content.get('models', [content])
         if rows:
             parts += [f'## {title}', _table(rows, columns)]
     words = folder / 'notes' / 'onnx.md'

@@ -74,7 +74,7 @@ def frame_whole_image(
     wide = width > height * aspect
     size = (width, width / aspect) if wide else (height * aspect, height)
     centre = np.asarray(image_size_wh, np.float32) * np.float32(0.5)
-    return Frame(centre, np.asarray(size, np.float32), tuple(input_size_wh))
+    return Frame(centre, np.asarray(size, np.float32), (input_size_wh[0], input_size_wh[1]))
 
 
 def cut_out(image: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
