@@ -66,7 +66,7 @@ setup(
             'starlette>=0.46',
             'uvicorn>=0.30',
         ],
-        'onnx': ['onnx>=1.16', 'onnxruntime>=1.18', 'onnxscript>=0.2'],
+        'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
         'dev': [
             'hypothesis',
             'import-linter>=2.1',
