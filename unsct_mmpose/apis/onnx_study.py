@@ -54,7 +54,8 @@ def compare_exports(
     Returns:
         For PyTorch and each file its figures: :data:`FIGURES`, ``megabytes``, ``time_ratio`` (its
         time over that of the first file, without decoding the image, median over images),
-        ``decisions`` and how many of them differ from PyTorch's, and how far points move, pixels.
+        ``decisions`` and how many of them differ from PyTorch's, and how far the points that both
+        report move, image pixels.
     """
     _, settings = load_model(config, checkpoint, 'cpu')
     dataset = build_dataset(settings, 'test', data, ann_file)
@@ -92,7 +93,7 @@ def _row(found: Sequence[Mapping], usual: Sequence[Mapping], truth: Sequence) ->
         np.stack([one['keypoints_visible'] for one in every]) for every in (found, usual)
     )
     points, wanted = (np.stack([one['keypoints'] for one in every]) for every in (found, usual))
-    moves = np.linalg.norm(points - wanted, axis=-1)
+    moves = np.linalg.norm(points - wanted, axis=-1)[(visible > 0) & (expected > 0)]
     return dict(
         {name: round(figures[name], 3) for name in FIGURES},
         decisions=visible.size,
