@@ -4,16 +4,9 @@ import hashlib
 
 import numpy as np
 import pytest
-import torch
 
-from unsct_mmpose.anatomy import relation_set
-from unsct_mmpose.functional.calibration_fit import EvidenceTable
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
-from unsct_mmpose.functional.evidence import ReadingOptions, read_evidence
-from unsct_mmpose.functional.heatmap import draw_heatmaps
-from unsct_mmpose.functional.paf import draw_paf
 
-FULL = relation_set('full')
 RIGHT = np.array(
     [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0), (-124, -7), (-57, 18),
      (-47, 65), (-110, 22), (-122, 70), (-115, 150)], float
@@ -68,6 +61,16 @@ def make_backend():
 @pytest.fixture(scope='module')
 def table():
     """Twelve images of four patients, maps drawn from their landmarks, faint where absent."""
+    # here, not above: the backend must stay importable without PyTorch
+    import torch
+
+    from unsct_mmpose.anatomy import relation_set
+    from unsct_mmpose.functional.calibration_fit import EvidenceTable
+    from unsct_mmpose.functional.evidence import ReadingOptions, read_evidence
+    from unsct_mmpose.functional.heatmap import draw_heatmaps
+    from unsct_mmpose.functional.paf import draw_paf
+
+    pairs = relation_set('full').pairs
     rng = np.random.default_rng(0)
     count = 12
     true = rng.uniform(6, 26, (count, 24, 2))
@@ -78,8 +81,8 @@ def table():
     shown = torch.ones_like(seen)
     strength = torch.where(seen, 0.9, 0.25) + torch.from_numpy(rng.normal(0, 0.1, seen.shape))
     heatmaps = draw_heatmaps(points, shown, (32, 32), 1.5) * strength[..., None, None]
-    fields_ = draw_paf(points, seen, FULL.pairs, (32, 32)) * 0.6
-    evidence = read_evidence(heatmaps, fields_, FULL.pairs, ReadingOptions(sigma=1.5))
+    fields_ = draw_paf(points, seen, pairs, (32, 32)) * 0.6
+    evidence = read_evidence(heatmaps, fields_, pairs, ReadingOptions(sigma=1.5))
     return EvidenceTable(
         evidence=evidence,
         points_px=evidence.points.numpy().astype(float) * 8,
