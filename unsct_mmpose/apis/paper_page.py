@@ -160,6 +160,7 @@ def render_paper_page(results: Path) -> str:
         for table in _tables():
             parts += _render_table(table, found)
         parts += _provenance(found)
+    parts += _figures(results)
     return '\n\n'.join(parts) + '\n'
 
 
@@ -200,6 +201,23 @@ def _render_table(table: Table, found: Sequence[PaperResult]) -> list[str]:
             'hospital), not to be compared figure by figure:',
             '\n'.join(lines),
         ]
+    return parts
+
+
+_FIGURES = {
+    'figure_5': 'Figure 5: the validation error while training, by heatmap loss',
+    'figure_8': 'Figure 8: heatmaps and fields while training',
+    'figure_9': 'Figure 9: certainty, landmarks without and with uncertainty estimation (UE)',
+}
+
+
+def _figures(results: Path) -> list[str]:
+    there = {name: words for name, words in _FIGURES.items() if (results / f'{name}.png').is_file()}
+    if not there:
+        return []
+    parts = ['## Figures', 'Drawn by `python tools/paper_tables.py figures`.']
+    for name, words in there.items():
+        parts.append(f'![{words}]({results.name}/{name}.png)\n*{words}.*')
     return parts
 
 
