@@ -2,6 +2,7 @@ import json
 import math
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 
@@ -74,3 +75,13 @@ def test_a_landmark_outside_the_image_has_no_place_and_carries_no_value(found, t
 
 def test_no_identity_is_written_unless_it_was_asked_for(found):
     assert b'secret-7' not in found[2].read_bytes()
+
+
+def test_a_picture_that_is_no_dicom_gets_no_report_and_is_no_error(tmp_path, make_backend):
+    cv2.imwrite(str(tmp_path / 'hip.png'), np.full((400, 430), 90, np.uint8))
+    options = RunOptions(jobs=0, report=False, structured_report=True, progress=False)
+    inputs = find_inputs([str(tmp_path / 'hip.png')])
+    result = predict_files(make_backend(), inputs, tmp_path / 'out', options)
+    assert result.predicted == 1
+    assert not result.errors
+    assert not list((tmp_path / 'out').glob('*.sr.dcm'))

@@ -259,7 +259,8 @@ class _Run:
         name = self.results.pop(read.path)
         picture = draw_prediction(prediction, read.radiograph)
         replace_file(self.out / f'{name}.png', encode_png(picture))
-        if self.options.structured_report:
+        of_dicom = prediction.image.provenance.get('format') == 'DICOM'
+        if self.options.structured_report and of_dicom:
             self._write_structured_report(read.path, name, prediction)
         self.tables.add(prediction, name, read.radiograph)
         # last: a run that is cut off before this does it again
