@@ -17,6 +17,7 @@ from unsct_mmpose.apis.benchmark import any_calibration
 from unsct_mmpose.apis.calibrate import weights_hash
 from unsct_mmpose.apis.evidence import build_dataset
 from unsct_mmpose.apis.export_onnx import ExportRequest, export_onnx, trace
+from unsct_mmpose.apis.identity import calibration_identity
 from unsct_mmpose.apis.onnx_graph import OUTPUTS, LandmarkGraph
 from unsct_mmpose.apis.onnx_model import OnnxModel, open_session
 from unsct_mmpose.apis.quantize_onnx import quantize
@@ -229,6 +230,17 @@ def test_the_file_says_what_it_is(exported):
     assert model.identity['sha256'] == hashlib.sha256(out.read_bytes()).hexdigest()
     assert model.identity['weights_sha256'] == weights_hash(graph.model.state_dict())
     assert model.identity['calibrated']
+
+
+def test_the_identity_is_that_of_the_pytorch_backend(exported):
+    graph, out = exported
+    calibration = graph.codec.calibration
+    identity = OnnxModel(out).identity
+    wanted = calibration_identity(calibration.to_dict())
+    assert json.loads(json.dumps(wanted)) == {name: identity[name] for name in wanted}
+    assert identity['interval_level'] == calibration.interval_level
+    assert identity['name'] == out.name
+    assert identity['backend'] == 'onnx'
 
 
 PURE = """

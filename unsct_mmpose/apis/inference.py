@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,26 +13,13 @@ from mmengine.dataset import Compose, pseudo_collate
 from numpy.typing import NDArray
 
 import unsct_mmpose
-from unsct_mmpose.functional.calibration import Calibration
+from unsct_mmpose.imaging.framing import grey_levels
 
 from .calibrate import weights_hash
 from .evidence import load_model
+from .identity import calibration_identity
 from .inferencer import Inferencer
-
-FIELDS = (
-    'keypoints',
-    'keypoint_scores',
-    'keypoint_uncertainties',
-    'keypoints_visible',
-    'keypoint_presence',
-    'keypoint_covariances',
-    'keypoint_evidences',
-    'keypoint_decisions',
-    'keypoint_support',
-    'interval_scales',
-    'image_state',
-    'calibrated',
-)
+from .prediction import FIELDS
 
 
 class UNSCTInferencer(Inferencer):
@@ -104,7 +89,7 @@ class TorchBackend:
     def _sample(self, pixels: NDArray[np.float32]) -> dict[str, Any]:
         height, width = pixels.shape
         return dict(
-            img=np.rint(pixels * 255.0).astype(np.uint8),
+            img=grey_levels(pixels),
             bbox=np.array([[0, 0, width, height]], dtype=np.float32),
             bbox_score=np.ones(1, dtype=np.float32),
             **self.model.dataset_meta,
@@ -121,6 +106,7 @@ def _fields(instances: Any) -> dict[str, Any]:
 
 
 def _identity(model: Any, codec: Any, config: Path, checkpoint: Path) -> dict[str, Any]:
+    calibration = codec.calibration
     return dict(
         backend='pytorch',
         name=checkpoint.name,
@@ -129,24 +115,5 @@ def _identity(model: Any, codec: Any, config: Path, checkpoint: Path) -> dict[st
         input_size=list(codec.input_size),
         flip_test=bool(model.test_cfg.get('flip_test', False)),
         unsct_mmpose=unsct_mmpose.__version__,
-        **calibration_identity(codec.calibration),
-    )
-
-
-def calibration_identity(calibration: Calibration | None) -> dict[str, Any]:
-    """Return what tells a calibration from others, for a backend's identity.
-
-    Args:
-        calibration: None when the model has none; everything is then None.
-    """
-    if calibration is None:
-        return dict(
-            calibration_sha256=None, region_level=None, interval_level=None, calibration=None
-        )
-    text = json.dumps(calibration.to_dict(), sort_keys=True, allow_nan=False)
-    return dict(
-        calibration_sha256=hashlib.sha256(text.encode()).hexdigest(),
-        region_level=calibration.region_level,
-        interval_level=calibration.interval_level,
-        calibration={'rule': calibration.rule, **calibration.to_dict()['provenance']},
+        **calibration_identity(calibration and calibration.to_dict()),
     )

@@ -28,6 +28,7 @@ from ..imaging import (
     write_annotations,
 )
 from ..imaging.files import replace_file
+from ..imaging.framing import grey_levels
 from ..imaging.shifts import SHIFTS, Shifted, apply_shift, describe_shift
 
 FORMAT_VERSION = 1
@@ -256,7 +257,7 @@ def _write(folder: Path, kind: str, name: str, shifted: Shifted, source_sha256: 
     """Write a picture and then its record, each whole or not at all."""
     image, record = _paths(folder, kind, name)
     # 8 bits are read back as they are; 16 bits would pass a window, which undoes the contrast.
-    grey = np.rint(shifted.pixels * 255.0).astype(np.uint8)
+    grey = grey_levels(shifted.pixels)
     done, content = cv2.imencode('.png', grey)
     if not done:
         raise RadiographError(image, 'it cannot be encoded')

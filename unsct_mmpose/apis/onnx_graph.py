@@ -16,19 +16,12 @@ from unsct_mmpose.functional.heatmap import flip_heatmaps
 from unsct_mmpose.functional.paf import flip_paf
 from unsct_mmpose.functional.regions import region_factors
 
+from .prediction import FIELDS
+
 INPUT = 'image'
 
 OUTPUTS = (
-    'keypoints',
-    'keypoint_scores',
-    'keypoint_uncertainties',
-    'keypoints_visible',
-    'keypoint_presence',
-    'keypoint_covariances',
-    'keypoint_evidences',
-    'keypoint_decisions',
-    'keypoint_support',
-    'image_state',
+    *(name for name in FIELDS if name not in ('interval_scales', 'calibrated')),
     'finite',
 )
 """What a graph gives, named like the fields of :meth:`HeatmapPAF.read`, one row for each image;

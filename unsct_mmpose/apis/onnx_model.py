@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 
 from unsct_mmpose.imaging.framing import Frame, cut_out, frame_whole_image, grey_levels
 
+from .identity import calibration_identity
+
 FORMAT = 1
 """Version of the metadata and of the outputs."""
 
@@ -30,7 +32,8 @@ _NEEDED = (
 )
 
 _IDENTITY = (
-    'weights_sha256', 'landmark_names', 'measurement_names', 'config', 'quantize', 'notice',
+    'weights_sha256', 'landmark_names', 'measurement_names', 'config', 'flip_test', 'quantize',
+    'unsct_mmpose', 'notice',
 )  # fmt: skip
 
 
@@ -43,9 +46,9 @@ class OnnxModel:
         batch_size: images in one run of the graph.
 
     Attributes:
-        identity: what answered: ``sha256`` of the file, ``weights_sha256``, ``landmark_names``,
-            ``measurement_names``, ``config``, ``quantize``, ``notice``, ``calibrated`` and, of the
-            calibration, ``calibration_sha256`` and ``calibration_provenance`` (None without one).
+        identity: what answered, as :class:`~unsct_mmpose.apis.prediction.Backend` has it, and
+            ``sha256`` of the file, ``landmark_names``, ``measurement_names``, ``quantize``,
+            ``notice`` and ``calibrated``.
         metadata: everything that the file says about itself.
 
     Raises:
@@ -63,10 +66,12 @@ class OnnxModel:
         calibration = self.metadata['calibration']
         self.identity: dict[str, Any] = dict(
             {name: self.metadata.get(name) for name in _IDENTITY},
+            backend='onnx',
+            name=Path(path).name,
             sha256=hashlib.sha256(content).hexdigest(),
+            input_size=self.metadata['preprocessing']['input_size_wh'],
             calibrated=calibration is not None,
-            calibration_sha256=None if calibration is None else _hash(calibration),
-            calibration_provenance=calibration and calibration.get('provenance'),
+            **calibration_identity(calibration),
         )
 
     def read(self, images: Sequence[NDArray[np.floating]]) -> list[dict[str, Any]]:
@@ -175,10 +180,6 @@ def _json(text: str) -> Any:
         return json.loads(text)
     except ValueError:
         return None
-
-
-def _hash(calibration: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(calibration, sort_keys=True).encode()).hexdigest()
 
 
 def _refuse_unreadable(image: NDArray[Any], number: int) -> None:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from unsct_mmpose.anatomy import NUM_CLASSES
 from unsct_mmpose.functional.image_states import NOTHING_FOUND
 from unsct_mmpose.imaging import Radiograph
+from unsct_mmpose.imaging.framing import grey_levels
 
 from .certainty import Certainty, certainty_of
 from .prediction import NOTICE, Prediction
@@ -87,7 +88,7 @@ def scaled_grey(radiograph: Radiograph, long_side_px: int, *, enlarge: bool = Tr
     """
     width, height = radiograph.size_wh
     scale = long_side_px / max(width, height)
-    grey = np.rint(radiograph.pixels * 255.0).astype(np.uint8)
+    grey = grey_levels(radiograph.pixels)
     if scale > 1 and not enlarge:
         return grey
     size = max(1, round(width * scale)), max(1, round(height * scale))

@@ -25,6 +25,23 @@ SCHEMA = 'unsct_mmpose/prediction-1'
 _DECIMALS = 6
 
 
+FIELDS = (
+    'keypoints',
+    'keypoint_scores',
+    'keypoint_uncertainties',
+    'keypoints_visible',
+    'keypoint_presence',
+    'keypoint_covariances',
+    'keypoint_evidences',
+    'keypoint_decisions',
+    'keypoint_support',
+    'interval_scales',
+    'image_state',
+    'calibrated',
+)
+"""What a backend says of each image, named like the fields of :meth:`HeatmapPAF.read`."""
+
+
 @runtime_checkable
 class Backend(Protocol):
     """A model that reads radiographs, on whatever runtime.

@@ -7,6 +7,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
+from unsct_mmpose.imaging.framing import grey_levels
 from unsct_mmpose.imaging.noise import NoiseRanges, vary_radiograph
 
 
@@ -49,7 +50,7 @@ class RadiographicNoise(BaseTransform):
         if rng.uniform() >= self.prob:
             return results
         gray = results['img'][..., 0].astype(np.float32) / 255.0
-        varied = np.rint(vary_radiograph(gray, self.ranges, rng) * 255.0).astype(np.uint8)
+        varied = grey_levels(vary_radiograph(gray, self.ranges, rng))
         results['img'] = cv2.merge([varied, varied, varied])
         return results
 

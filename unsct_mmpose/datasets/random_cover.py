@@ -8,6 +8,7 @@ from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
 from unsct_mmpose.imaging.cover import cover_part
+from unsct_mmpose.imaging.framing import grey_levels
 
 
 @TRANSFORMS.register_module()
@@ -45,7 +46,7 @@ class RandomCover(BaseTransform):
             return results
         gray = results['img'][..., 0].astype(np.float32) / 255.0
         covered = cover_part(gray, results['transformed_keypoints'][0], rng, edge=self.edge)
-        varied = np.rint(covered.pixels * 255.0).astype(np.uint8)
+        varied = grey_levels(covered.pixels)
         visible = results['keypoints_visible'].copy()
         visible[0, covered.hidden, 0] = 0
         visible[0, covered.doubtful & (visible[0, :, 0] > 0), 1] = 0

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS
 
+from .framing import grey_levels
+
 Pixels = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -300,7 +302,7 @@ def noise(
         shown = _sprinkle(shown, spacing, rng)
     shown = np.clip(shown, 0.0, 1.0)
     if 'jpeg' in chosen:
-        grey = np.rint(shown * 255).astype(np.uint8)
+        grey = grey_levels(shown)
         _, content = cv2.imencode('.jpg', grey, [cv2.IMWRITE_JPEG_QUALITY, 10])
         decoded = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)
         shown = np.asarray(decoded, np.float32) / np.float32(255)

@@ -1,0 +1,27 @@
+"""What tells a model and its calibration from others, the same for every backend."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any
+
+
+def calibration_identity(calibration: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return the part of a backend's identity that is about its calibration.
+
+    Args:
+        calibration: ``Calibration.to_dict()``; None when the model has none, everything is then
+            None.
+    """
+    if calibration is None:
+        names = ('calibration_sha256', 'region_level', 'interval_level', 'calibration')
+        return dict.fromkeys(names)
+    text = json.dumps(calibration, sort_keys=True, allow_nan=False)
+    return dict(
+        calibration_sha256=hashlib.sha256(text.encode()).hexdigest(),
+        region_level=calibration['region_level'],
+        interval_level=calibration['interval_level'],
+        calibration={'rule': calibration['rule'], **calibration['provenance']},
+    )
