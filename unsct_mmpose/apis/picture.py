@@ -12,6 +12,13 @@ from unsct_mmpose.anatomy import NUM_CLASSES
 from unsct_mmpose.functional.image_states import NOTHING_FOUND
 from unsct_mmpose.imaging import Radiograph
 from unsct_mmpose.imaging.framing import grey_levels
+from unsct_mmpose.imaging.strokes import (
+    draw_cross,
+    draw_disc,
+    draw_loop,
+    draw_word,
+    fill_shape,
+)
 
 from .certainty import Certainty, certainty_of
 from .prediction import NOTICE, Prediction
@@ -19,7 +26,8 @@ from .prediction import NOTICE, Prediction
 Picture = NDArray[np.uint8]
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
-_SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
+_SQUARE = np.array([(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)])
+_DIAMOND = np.array([(0.0, -1.4), (1.4, 0.0), (0.0, 1.4), (-1.4, 0.0)])
 _INK = (235, 235, 235)
 _STRIP_PX = 24
 
@@ -59,7 +67,7 @@ def draw_prediction(
             _ellipse(canvas, place, axes, landmark.region.angle_deg, certainty.rgb)
         side = 'L' if landmark.name.startswith('left') else 'R'
         if words:
-            _label(canvas, place, f'{index % NUM_CLASSES + 1}{side}', certainty.rgb)
+            draw_word(canvas, place, f'{index % NUM_CLASSES + 1}{side}', certainty.rgb)
         marks.append((place, certainty))
     for place, certainty in marks:  # last: no number may cover a place
         _marker(canvas, place, certainty)
@@ -108,11 +116,6 @@ def encode_jpeg(picture: Picture, quality: int = 88) -> bytes:
     return bytes(cv2.imencode('.jpg', stored, [cv2.IMWRITE_JPEG_QUALITY, quality])[1])
 
 
-def _fixed(point: NDArray[np.floating]) -> tuple[int, int]:
-    x, y = np.rint(np.clip(point, -1e5, 1e5) * (1 << _SHIFT)).astype(int)
-    return int(x), int(y)
-
-
 def _ellipse(
     canvas: Picture,
     place: NDArray[np.floating],
@@ -126,39 +129,21 @@ def _ellipse(
     outline = place + np.stack(
         (along * cosine - across * sine, along * sine + across * cosine), axis=-1
     )
-    points = np.array([_fixed(one) for one in outline], np.int32)
-    cv2.polylines(canvas, [points], True, color, 1, cv2.LINE_AA, _SHIFT)
+    draw_loop(canvas, outline, color)
 
 
 def _marker(canvas: Picture, place: NDArray[np.floating], certainty: Certainty) -> None:
     """Draw the shape of a level, on a dark rim that keeps it visible on bright bone."""
     for color, grow in (((0, 0, 0), 2), (certainty.rgb, 0)):
         if certainty.shape in ('circle', 'ring'):
-            width = -1 if certainty.shape == 'circle' else 1 + grow
-            cv2.circle(
-                canvas, _fixed(place), (4 + grow) << _SHIFT, color, width, cv2.LINE_AA, _SHIFT
+            draw_disc(
+                canvas, place, 4 + grow, color, -1 if certainty.shape == 'circle' else 1 + grow
             )
         elif certainty.shape == 'cross':
-            for dx, dy in ((5.0, 5.0), (5.0, -5.0)):
-                arm = np.array([dx, dy])
-                ends = _fixed(place - arm), _fixed(place + arm)
-                cv2.line(canvas, *ends, color, 2 + grow, cv2.LINE_AA, _SHIFT)
+            draw_cross(canvas, place, color, 5.0, 2 + grow)
         else:
-            reach = 4.0 + grow
-            corners = [(-1, -1), (1, -1), (1, 1), (-1, 1)]
-            if certainty.shape == 'diamond':
-                corners = [(0, -1.4), (1.4, 0), (0, 1.4), (-1.4, 0)]
-            points = np.array([_fixed(place + reach * np.array(one)) for one in corners], np.int32)
-            cv2.fillPoly(canvas, [points], color, cv2.LINE_AA, _SHIFT)
-
-
-def _label(
-    canvas: Picture, place: NDArray[np.floating], text: str, color: tuple[int, int, int]
-) -> None:
-    x, y = np.clip(place, -1e4, 1e4)
-    corner = (int(x) + 8, int(y) - 8)
-    cv2.putText(canvas, text, corner, _FONT, 0.5, (0, 0, 0), 3, cv2.LINE_AA)
-    cv2.putText(canvas, text, corner, _FONT, 0.5, color, 1, cv2.LINE_AA)
+            corners = _DIAMOND if certainty.shape == 'diamond' else _SQUARE
+            fill_shape(canvas, place + (4.0 + grow) * corners, color)
 
 
 def _with_words(canvas: Picture, lines: list[str]) -> Picture:

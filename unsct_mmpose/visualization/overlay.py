@@ -10,9 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_CLASSES
-
-from .canvas import to_gray
-from .strokes import (
+from unsct_mmpose.imaging.strokes import (
     Color,
     caption_strip,
     draw_cross,
@@ -21,6 +19,8 @@ from .strokes import (
     draw_loop,
     draw_word,
 )
+
+from .canvas import to_gray
 
 LEFT_RGB = (255, 160, 60)
 RIGHT_RGB = (70, 190, 255)

@@ -1,6 +1,6 @@
 import numpy as np
 
-from unsct_mmpose.visualization.strokes import caption_strip, draw_disc, draw_loop
+from unsct_mmpose.imaging.strokes import caption_strip, draw_disc, draw_loop
 
 
 def test_a_disc_lies_where_it_should_to_a_fraction_of_a_pixel():

@@ -1,4 +1,4 @@
-"""OpenCV strokes with fractions of a pixel, quick enough for every image of a test."""
+"""OpenCV strokes with fractions of a pixel, for every picture with landmarks on a radiograph."""
 
 from __future__ import annotations
 
@@ -13,8 +13,12 @@ _MARGIN_PX = 10
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
 
 
-def _fixed(point: NDArray[np.floating]) -> tuple[int, int]:
-    x, y = np.rint(np.clip(point, -1e5, 1e5) * (1 << _SHIFT)).astype(int)
+def _fixed(points: NDArray[np.floating]) -> NDArray[np.int32]:
+    return np.rint(np.clip(points, -1e5, 1e5) * (1 << _SHIFT)).astype(np.int32)
+
+
+def _pair(point: NDArray[np.floating]) -> tuple[int, int]:
+    x, y = _fixed(point)
     return int(x), int(y)
 
 
@@ -27,7 +31,7 @@ def draw_disc(
 ) -> None:
     """Draw a disc, or with a positive thickness a ring."""
     radius = int(radius_px * (1 << _SHIFT))
-    cv2.circle(canvas, _fixed(point), radius, color, thickness, cv2.LINE_AA, _SHIFT)
+    cv2.circle(canvas, _pair(point), radius, color, thickness, cv2.LINE_AA, _SHIFT)
 
 
 def draw_line(
@@ -38,28 +42,37 @@ def draw_line(
     thickness: int = 1,
 ) -> None:
     """Draw a segment."""
-    cv2.line(canvas, _fixed(start), _fixed(end), color, thickness, cv2.LINE_AA, _SHIFT)
+    cv2.line(canvas, _pair(start), _pair(end), color, thickness, cv2.LINE_AA, _SHIFT)
 
 
 def draw_cross(
-    canvas: NDArray[np.uint8], point: NDArray[np.floating], color: Color, size_px: float = 6.0
+    canvas: NDArray[np.uint8],
+    point: NDArray[np.floating],
+    color: Color,
+    size_px: float = 6.0,
+    thickness: int = 2,
 ) -> None:
     """Draw a diagonal cross."""
     for offset in np.array([[size_px, size_px], [size_px, -size_px]]):
-        draw_line(canvas, point - offset, point + offset, color, 2)
+        draw_line(canvas, point - offset, point + offset, color, thickness)
 
 
 def draw_loop(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: Color) -> None:
     """Draw a closed curve through ``(N, 2)`` points."""
-    corners = np.rint(np.clip(points, -1e5, 1e5) * (1 << _SHIFT)).astype(np.int32)
-    cv2.polylines(canvas, [corners], True, color, 1, cv2.LINE_AA, _SHIFT)
+    cv2.polylines(canvas, [_fixed(points)], True, color, 1, cv2.LINE_AA, _SHIFT)
+
+
+def fill_shape(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: Color) -> None:
+    """Fill the shape with the corners ``(N, 2)``."""
+    cv2.fillPoly(canvas, [_fixed(points)], color, cv2.LINE_AA, _SHIFT)
 
 
 def draw_word(
     canvas: NDArray[np.uint8], point: NDArray[np.floating], text: str, color: Color
 ) -> None:
     """Write beside a point, above and to its right."""
-    place = (int(point[0]) + 8, int(point[1]) - 8)
+    x, y = np.clip(point, -1e4, 1e4)
+    place = (int(x) + 8, int(y) - 8)
     cv2.putText(canvas, text, place, _FONT, 0.5, (0, 0, 0), 3, cv2.LINE_AA)
     cv2.putText(canvas, text, place, _FONT, 0.5, color, 1, cv2.LINE_AA)
 
