@@ -48,6 +48,21 @@ class RelationSet:
             flipped.append(position[mirrored[::-1] if FLIP_INDICES[tail] == head else mirrored])
         return tuple(flipped)
 
+    def positions_of(self, smaller: RelationSet) -> tuple[int, ...]:
+        """Return where the relations of a smaller set stand in this one.
+
+        Raises:
+            ValueError: one of them is not among these.
+        """
+        position = {pair: index for index, pair in enumerate(self.pairs)}
+        missing = [pair for pair in smaller.pairs if pair not in position]
+        if missing:
+            raise ValueError(
+                f'{len(missing)} of the {smaller.name!r} relations are not among the '
+                f'{self.name!r} ones'
+            )
+        return tuple(position[pair] for pair in smaller.pairs)
+
 
 # fmt: off
 _SIDE_FULL = (

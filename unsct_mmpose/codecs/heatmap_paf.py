@@ -19,10 +19,12 @@ from unsct_mmpose.functional.evidence import (
     read_evidence,
     refuse_unreadable_fields,
 )
-from unsct_mmpose.functional.grid import cells_to_pixels, inside_grid, pixels_to_cells
+from unsct_mmpose.functional.grid import cells_to_pixels
 from unsct_mmpose.functional.heatmap import draw_heatmaps
 from unsct_mmpose.functional.paf import draw_paf
 from unsct_mmpose.functional.regions import covariances_to_px, interval_scales, region_factors
+
+from .landmark_cells import landmark_cells
 
 
 class DecodedLandmarks(NamedTuple):
@@ -150,20 +152,16 @@ class HeatmapPAF(BaseKeypointCodec):
         Raises:
             ValueError: more than one instance or a number of landmarks other than 24.
         """
-        if keypoints.shape[:2] != (1, NUM_LANDMARKS):
-            raise ValueError(
-                f'HeatmapPAF encodes one pelvis of {NUM_LANDMARKS} landmarks an image, '
-                f'got keypoints of shape {keypoints.shape}'
-            )
-        shape = (1, NUM_LANDMARKS)
-        present = np.ones(shape) if keypoints_visible is None else keypoints_visible
-        labelled = (
-            np.ones(shape) if keypoints_visible_weights is None else keypoints_visible_weights
+        cells = landmark_cells(
+            keypoints,
+            keypoints_visible,
+            keypoints_visible_weights,
+            self.input_size,
+            self.heatmap_size,
         )
-        points = torch.from_numpy(self._to_cells(keypoints)).float()
-        shown = torch.from_numpy(np.asarray(present) > 0) & inside_grid(points, self.heatmap_size)
+        points, shown = cells.points, cells.shown
         size_hw = self.heatmap_size[::-1]
-        weights = (np.asarray(labelled) > 0).astype(np.float32).reshape(shape)
+        weights = cells.labelled.astype(np.float32)
         pairs = np.asarray(self.relations.pairs)
         return dict(
             heatmaps=draw_heatmaps(points, shown, size_hw, self.sigma)[0].numpy(),
@@ -260,9 +258,6 @@ class HeatmapPAF(BaseKeypointCodec):
         self.evidence_relations = self.relations
         self.speaking_channels = subset_channels(self.relations, self.relations)
 
-    def _to_cells(self, points: np.ndarray) -> np.ndarray:
-        return pixels_to_cells(points, self.input_size, self.heatmap_size)
-
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
         """Convert ``(..., 2)`` cells to input pixels."""
         return cells_to_pixels(points, self.input_size, self.heatmap_size)
@@ -274,14 +269,11 @@ def subset_channels(relations: RelationSet, smaller: RelationSet) -> list[int]:
     Raises:
         ValueError: a relation of the smaller set is not among the others.
     """
-    position = {pair: index for index, pair in enumerate(relations.pairs)}
-    missing = [pair for pair in smaller.pairs if pair not in position]
-    if missing:
-        raise ValueError(
-            f'{len(missing)} of the {smaller.name!r} relations are not among the '
-            f'{relations.name!r} ones: set evidence_relations={relations.name!r}'
-        )
-    return [2 * position[pair] + axis for pair in smaller.pairs for axis in (0, 1)]
+    try:
+        positions = relations.positions_of(smaller)
+    except ValueError as error:
+        raise ValueError(f'{error}: set evidence_relations={relations.name!r}') from None
+    return [2 * position + axis for position in positions for axis in (0, 1)]
 
 
 def prediction_fields(

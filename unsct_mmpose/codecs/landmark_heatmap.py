@@ -10,9 +10,10 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from unsct_mmpose.anatomy import NUM_LANDMARKS
-from unsct_mmpose.functional.grid import cells_to_pixels, inside_grid, pixels_to_cells
+from unsct_mmpose.functional.grid import cells_to_pixels
 from unsct_mmpose.functional.heatmap import decode_heatmaps, draw_heatmaps
+
+from .landmark_cells import landmark_cells
 
 
 @KEYPOINT_CODECS.register_module()
@@ -70,23 +71,20 @@ class LandmarkHeatmap(BaseKeypointCodec):
         Raises:
             ValueError: more than one instance or a number of landmarks other than 24.
         """
-        shape = (1, NUM_LANDMARKS)
-        if keypoints.shape[:2] != shape:
-            raise ValueError(
-                f'LandmarkHeatmap encodes one pelvis of {NUM_LANDMARKS} landmarks an image, '
-                f'got keypoints of shape {keypoints.shape}'
-            )
-        present = np.ones(shape) if keypoints_visible is None else keypoints_visible
-        known = np.ones(shape) if keypoints_visible_weights is None else keypoints_visible_weights
-        cells = pixels_to_cells(keypoints, self.input_size, self.heatmap_size)
-        points = torch.from_numpy(cells).float()
-        shown = torch.from_numpy(np.asarray(present) > 0) & inside_grid(points, self.heatmap_size)
-        weights = np.asarray(known) > 0
+        cells = landmark_cells(
+            keypoints,
+            keypoints_visible,
+            keypoints_visible_weights,
+            self.input_size,
+            self.heatmap_size,
+        )
+        weights = cells.labelled
         if not self.supervise_absence:
-            weights = weights & shown.numpy()
+            weights = weights & cells.shown.numpy()
+        size_hw = self.heatmap_size[::-1]
         return dict(
-            heatmaps=draw_heatmaps(points, shown, self.heatmap_size[::-1], self.sigma)[0].numpy(),
-            keypoint_weights=weights.astype(np.float32).reshape(shape),
+            heatmaps=draw_heatmaps(cells.points, cells.shown, size_hw, self.sigma)[0].numpy(),
+            keypoint_weights=weights.astype(np.float32),
         )
 
     def decode(self, encoded: Any) -> tuple[np.ndarray, np.ndarray]:

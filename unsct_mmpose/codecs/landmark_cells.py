@@ -1,0 +1,60 @@
+"""What the codecs share: landmarks on the grid of the maps, and what is known of each."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from unsct_mmpose.anatomy import NUM_LANDMARKS
+from unsct_mmpose.functional.grid import inside_grid, pixels_to_cells
+
+
+class LandmarkCells(NamedTuple):
+    """The landmarks of one image on the grid.
+
+    Attributes:
+        points: ``(1, K, 2)`` cells.
+        shown: ``(1, K)`` bool, present and on the grid.
+        labelled: ``(1, K)`` bool.
+    """
+
+    points: Tensor
+    shown: Tensor
+    labelled: NDArray[np.bool_]
+
+
+def landmark_cells(
+    keypoints: np.ndarray,
+    keypoints_visible: np.ndarray | None,
+    keypoints_visible_weights: np.ndarray | None,
+    input_size: tuple[int, int],
+    heatmap_size: tuple[int, int],
+) -> LandmarkCells:
+    """Place the landmarks of one image on the grid.
+
+    Args:
+        keypoints: ``(1, K, 2)`` landmarks, input pixels.
+        keypoints_visible: ``(1, K)``; above 0 where present. ``None``: all present.
+        keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
+        input_size: ``(w, h)`` of the network's input, pixels.
+        heatmap_size: ``(w, h)`` of the maps, cells.
+
+    Raises:
+        ValueError: more than one instance or a number of landmarks other than 24.
+    """
+    shape = (1, NUM_LANDMARKS)
+    if keypoints.shape[:2] != shape:
+        raise ValueError(
+            f'a codec encodes one pelvis of {NUM_LANDMARKS} landmarks an image, '
+            f'got keypoints of shape {keypoints.shape}'
+        )
+    present = np.ones(shape) if keypoints_visible is None else keypoints_visible
+    known = np.ones(shape) if keypoints_visible_weights is None else keypoints_visible_weights
+    cells = pixels_to_cells(keypoints, input_size, heatmap_size)
+    points = torch.from_numpy(cells).float()
+    shown = torch.from_numpy(np.asarray(present) > 0) & inside_grid(points, heatmap_size)
+    return LandmarkCells(points, shown, (np.asarray(known) > 0).reshape(shape))
