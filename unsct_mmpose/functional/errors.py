@@ -13,6 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from unsct_mmpose.anatomy import index_of
 
+from .geometry import to_mm
+
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
@@ -388,11 +390,7 @@ def _to_mm(values: Floats, spacing_xy_mm: ArrayLike, magnification: ArrayLike) -
         raise ValueError(f'spacing_xy_mm must be ({images}, 2) or (2,), got {spacing.shape}')
     if scale.shape not in ((), (images,)):
         raise ValueError(f'magnification must be ({images},) or one number, got {scale.shape}')
-    if not (np.isfinite(spacing) & (spacing > 0)).all():
-        raise ValueError(f'spacing_xy_mm must be positive and finite, got {spacing.tolist()}')
-    if not (np.isfinite(scale) & (scale > 0)).all():
-        raise ValueError(f'magnification must be positive and finite, got {scale.tolist()}')
-    return values * spacing.reshape(-1, 1, 2) / scale.reshape(-1, 1, 1)
+    return to_mm(values, spacing.reshape(-1, 1, 2), scale.reshape(-1, 1))
 
 
 def _bools(mask: ArrayLike) -> Bools:
