@@ -31,9 +31,9 @@ from unsct_mmpose.functional.calibration_fit import (
     disjoint_parts,
     fit_calibration,
 )
-from unsct_mmpose.imaging.files import replace_file
+from unsct_mmpose.imaging.files import file_sha256, replace_file
 
-from .evidence import build_dataset, collect_evidence, file_hash, load_model
+from .evidence import build_dataset, collect_evidence, load_model
 
 META_KEY = 'unsct_calibration'
 """Where a checkpoint's ``meta`` holds the calibration, readable without this package."""
@@ -100,7 +100,7 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
         config=Path(request.config).name,
         weights_sha256=weights_hash(model.state_dict()),
         annotations=Path(dataset.ann_file).name,
-        annotations_sha256=file_hash(dataset.ann_file),
+        annotations_sha256=file_sha256(dataset.ann_file),
         data=str(dataset[0]['data_samples'].metainfo['raw_ann_info']['source']),
         reading=asdict(codec.reading),
         flip_test=bool(model.test_cfg.get('flip_test', False)),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import fields
@@ -146,11 +145,6 @@ def load_table(path: Path) -> EvidenceTable:
     )
     rest = {one.name: content[one.name] for one in fields(EvidenceTable) if one.name != 'evidence'}
     return EvidenceTable(evidence=evidence, **rest)
-
-
-def file_hash(path: str | os.PathLike[str]) -> str:
-    """Return the sha256 of a file."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
 
 
 def _maps(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:

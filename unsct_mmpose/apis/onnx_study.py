@@ -19,6 +19,7 @@ from .benchmark_predict import torch_reader
 from .calibrate import evaluate
 from .evidence import build_dataset, load_model
 from .onnx_model import OnnxModel
+from .results import render_table
 
 FIGURES = ('landmark/all/MRE', 'set_error/all/E_20', 'set_error/unstructured/E_20')
 
@@ -130,14 +131,8 @@ def render_page(folder: Path) -> str:
             content = json.loads(path.read_text())
             rows += content.get('models', [content])
         if rows:
-            parts += [f'## {title}', _table(rows, columns)]
+            cells = [[str(row.get(column, '-')) for column in columns] for row in rows]
+            parts += [f'## {title}', render_table(columns, cells)]
     words = folder / 'notes' / 'onnx.md'
     parts += [words.read_text().strip()] if words.is_file() else []
     return '\n\n'.join(parts) + '\n'
-
-
-def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    lines = ['| ' + ' | '.join(columns) + ' |', '|---' * len(columns) + '|']
-    for row in rows:
-        lines.append('| ' + ' | '.join(str(row.get(column, '-')) for column in columns) + ' |')
-    return '\n'.join(lines)

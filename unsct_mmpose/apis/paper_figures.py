@@ -66,7 +66,9 @@ def draw_training(config: Path, checkpoints: Sequence[Path], data: Path, row: in
     chosen = _spread(sorted(checkpoints, key=_epoch))
     snapshots, meta = {}, {}
     for checkpoint in chosen:
-        maps, meta = _maps(config, checkpoint, data, row)
+        model, settings = load_model(config, checkpoint, 'cpu')
+        dataset = build_dataset(settings, 'test', data, judged_file(data))
+        maps, meta = _maps(model, dataset, row)
         snapshots[_epoch(checkpoint)] = (maps[:NUM_LANDMARKS], maps[NUM_LANDMARKS:])
     image = read_radiograph(meta['img_path']).pixels
     return _save(out, figure_training(image, snapshots, source=source, box=_box(meta)))
@@ -92,10 +94,9 @@ def draw_uncertainty(config: Path, checkpoint: Path, data: Path, row: int, sourc
     if codec.calibration is None:
         raise ValueError(f'{checkpoint}: no calibration; run tools/calibrate.py first')
     dataset = build_dataset(settings, 'test', data, judged_file(data))
-    meta = dataset[row]['data_samples'].metainfo
     table = collect_evidence(model, _Rows(dataset, [row]), progress=False)
     sample = predicted_samples(table, codec.evidence_relations, codec.calibration, codec.decision)
-    maps, _ = _maps(config, checkpoint, data, row)
+    maps, meta = _maps(model, dataset, row)
     heatmaps, fields = torch.from_numpy(maps)[None].split(
         [NUM_LANDMARKS, len(maps) - NUM_LANDMARKS], dim=1
     )
@@ -126,11 +127,9 @@ class _Rows:
         return self.dataset[self.rows[index]]
 
 
-def _maps(config: Path, checkpoint: Path, data: Path, row: int) -> tuple[np.ndarray, dict]:
+def _maps(model: Any, dataset: Any, row: int) -> tuple[np.ndarray, dict]:
     """Return ``(K + 2 L, H, W)`` maps of one image, and its meta information."""
-    model, settings = load_model(config, checkpoint, 'cpu')
     model.test_cfg['output_heatmaps'] = True
-    dataset = build_dataset(settings, 'test', data, judged_file(data))
     with torch.no_grad():
         sample = model.test_step(pseudo_collate([dataset[row]]))[0]
     fields = sample.pred_fields

@@ -16,6 +16,7 @@ from unsct_mmpose.imaging.files import replace_file
 from .paper_plan import ROWS, Row
 from .paper_published import PUBLISHED, PUBLISHED_COLUMNS
 from .paper_run import PaperResult, read_paper_result
+from .results import render_table
 
 PAPER_KEYS = ('NME', 'MRE', 'SDR@2mm', 'PCC', 'ICC', 't_test_p')
 _PLACES = {'MRE': 2, 'E_20': 2, 'recall': 4, 'AUROC': 4}
@@ -182,24 +183,19 @@ def render_csv(results: Path) -> dict[str, str]:
 
 
 def _render_table(table: Table, found: Sequence[PaperResult]) -> list[str]:
-    lines = [_line(['model', 'decision', 'seeds', *table.columns])]
-    lines.append('|---' * (3 + len(table.columns)) + '|')
+    rows = []
     for stem, decision in table.rows:
         runs = _of(found, stem)
         cells = [_spread([_value(one, decision, key) for one in runs], key) for key in table.keys]
-        lines.append(
-            _line([_row(stem).label, decision, str(len(runs)) if runs else 'not run', *cells])
-        )
-    parts = [f'### {table.title}', table.words, '\n'.join(lines)]
+        rows.append([_row(stem).label, decision, str(len(runs)) if runs else 'not run', *cells])
+    columns = ['model', 'decision', 'seeds', *table.columns]
+    parts = [f'### {table.title}', table.words, render_table(columns, rows)]
     if table.published:
-        lines = [_line(['published model', *PUBLISHED_COLUMNS])]
-        lines.append('|---' * (1 + len(PUBLISHED_COLUMNS)) + '|')
-        for name, values in PUBLISHED[table.published].items():
-            lines.append(_line([name, *map(str, values)]))
+        published = [[name, *map(str, v)] for name, v in PUBLISHED[table.published].items()]
         parts += [
             f"The paper's own {table.published}, **from another data set** (53 radiographs of one "
             'hospital), not to be compared figure by figure:',
-            '\n'.join(lines),
+            render_table(['published model', *PUBLISHED_COLUMNS], published),
         ]
     return parts
 
@@ -222,11 +218,13 @@ def _figures(results: Path) -> list[str]:
 
 
 def _provenance(found: Sequence[PaperResult]) -> list[str]:
-    lines = ['| run | config | seed | training, min | machine |', '|---|---|---|---|---|']
-    for one in found:
-        minutes = f'{one.seconds / 60:.1f}'
-        lines.append(_line([one.name, f'`{one.config}`', str(one.seed), minutes, one.machine]))
-    return ['### Runs', '\n'.join(lines), 'For example:', f'```bash\n{found[0].commands[0]}\n```']
+    rows = [
+        [one.name, f'`{one.config}`', str(one.seed), f'{one.seconds / 60:.1f}', one.machine]
+        for one in found
+    ]
+    columns = ['run', 'config', 'seed', 'training, min', 'machine']
+    example = f'```bash\n{found[0].commands[0]}\n```'
+    return ['### Runs', render_table(columns, rows), 'For example:', example]
 
 
 def result_groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
@@ -265,7 +263,3 @@ def _spread(values: Sequence[float], key: str) -> str:
     places = _PLACES.get(key.rsplit('/', 1)[-1], 3)
     mean = f'{np.mean(known):.{places}f}'
     return f'{mean} ± {np.std(known, ddof=1):.{places}f}' if len(known) > 1 else mean
-
-
-def _line(cells: Sequence[str]) -> str:
-    return '| ' + ' | '.join(cells) + ' |'

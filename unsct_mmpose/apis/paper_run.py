@@ -32,7 +32,7 @@ from .evidence import (
     save_table,
 )
 from .paper_plan import Run
-from .results import describe_machine, installed_versions, jsonable
+from .results import describe_machine, installed_versions, write_json
 from .study import restrict_relations
 
 SPEAKING = 'core'
@@ -122,9 +122,7 @@ def run_one(run: Run, root: Path, results: Path, describe: str, tools: Path) -> 
         versions=installed_versions(),
     )
     out = run.result_file(results)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(jsonable(asdict(result)), indent=1, allow_nan=False)
-    replace_file(out, (text + '\n').encode())
+    write_json(out, asdict(result))
     return out
 
 
@@ -181,20 +179,24 @@ def judged_file(data: Path) -> str:
 
 def read_maps(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
     """Return what the trained model says about the images to judge and to calibrate on."""
-    work_dir, tables = run.work_dir(root), {}
+    work_dir, model, settings = run.work_dir(root), None, None
+    tables = {}
     for ann_file in sorted({judged_file(run.data), 'val.json'}):
         kept = work_dir / f'{Path(ann_file).stem}.npz'
         if not kept.is_file():
-            model, settings = load_model(config, final_checkpoint(config, work_dir), _device())
+            if model is None:
+                model, settings = load_model(config, final_checkpoint(config, work_dir), _device())
             dataset = build_dataset(settings, 'test', run.data, ann_file)
-            if run.row.fields:
-                model.head.decoder.use_all_relations()
-                table = collect_evidence(model, dataset)
-            else:
-                table = collect_scores(model, dataset, relation_set('full'))
-            save_table(kept, table)
+            save_table(kept, _read(model, dataset, run.row.fields))
         tables[ann_file] = load_table(kept)
     return tables[judged_file(run.data)], tables['val.json']
+
+
+def _read(model: Any, dataset: Any, fields: bool) -> EvidenceTable:
+    if not fields:
+        return collect_scores(model, dataset, relation_set('full'))
+    model.head.decoder.use_all_relations()
+    return collect_evidence(model, dataset)
 
 
 def judge_decisions(

@@ -6,7 +6,6 @@ The backend may be PyTorch's or ONNX's; :func:`predict_one` gives everything in 
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +15,7 @@ import numpy as np
 from tqdm import tqdm
 
 from unsct_mmpose.imaging import Radiograph
-from unsct_mmpose.imaging.files import replace_file
+from unsct_mmpose.imaging.files import file_sha256, replace_file
 
 from .decoding import ReadFile, ReadOptions, read_ahead, read_file
 from .find_inputs import FoundInputs
@@ -289,14 +288,6 @@ class _Run:
             ('No images', len(self.inputs.passed_over)),
         ]
         return [(name, str(number)) for name, number in counts]
-
-
-def file_sha256(path: Path) -> str:
-    """Return the sha256 of a file, a piece at a time."""
-    with path.open('rb') as file:
-        return hashlib.file_digest(file, 'sha256').hexdigest() if hasattr(
-            hashlib, 'file_digest'
-        ) else hashlib.sha256(file.read()).hexdigest()  # fmt: skip
 
 
 def _close(a: Any, b: Any) -> bool:

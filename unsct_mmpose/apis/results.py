@@ -6,7 +6,7 @@ import json
 import math
 import os
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
@@ -67,9 +67,19 @@ class RunResult:
 
 def write_result(path: Path, result: RunResult) -> None:
     """Write a result file; a crash leaves the old one or the new one, never a part."""
+    write_json(path, asdict(result))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a result as json, whole or not at all; NaN becomes null.
+
+    Args:
+        path: the file; its folder is made if it is not there.
+        content: what :func:`jsonable` takes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    content = {key: jsonable(value) for key, value in asdict(result).items()}
-    replace_file(path, (json.dumps(content, indent=1, allow_nan=False) + '\n').encode())
+    text = json.dumps(jsonable(content), indent=1, allow_nan=False)
+    replace_file(path, (text + '\n').encode())
 
 
 def read_result(path: Path) -> RunResult:
@@ -130,13 +140,13 @@ def markdown_table(results: Sequence[RunResult], columns: Sequence[str] = TABLE_
         | a | all | 2.000 | 1.000 |
     """
     names = [column.rsplit('/', 1)[-1] for column in columns]
-    rows = [_row(['run', 'subset', *names]), '|---' * (len(columns) + 2) + '|']
+    rows: list[list[str]] = []
     for result in results:
         for subset in ('structured', 'unstructured', 'all'):
             values = [result.metrics.get(_key(column, subset)) for column in columns]
             if any(value is not None for value in values):
-                rows.append(_row([result.name, subset, *map(_cell, values)]))
-    return '\n'.join(rows)
+                rows.append([result.name, subset, *map(_cell, values)])
+    return render_table(['run', 'subset', *names], rows)
 
 
 def _key(column: str, subset: str) -> str:
@@ -213,13 +223,20 @@ def _decode_words() -> str:
 
 
 def _figures_table(figures: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> str:
-    rows = [_row(columns), '|---' * len(columns) + '|']
-    rows += [_row([str(one[column]) for column in columns]) for one in figures]
-    return '\n'.join(rows)
+    return render_table(columns, [[str(one[column]) for column in columns] for one in figures])
 
 
-def _row(cells: Sequence[str]) -> str:
-    return '| ' + ' | '.join(cells) + ' |'
+def render_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a Markdown table.
+
+    Example:
+        >>> print(render_table(['a', 'b'], [['1', '2']]))
+        | a | b |
+        |---|---|
+        | 1 | 2 |
+    """
+    lines = ['| ' + ' | '.join(row) + ' |' for row in (columns, *rows)]
+    return '\n'.join([lines[0], '|---' * len(columns) + '|', *lines[1:]])
 
 
 def check_expected(expected: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:

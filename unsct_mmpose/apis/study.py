@@ -28,10 +28,9 @@ from unsct_mmpose.functional.calibration_fit import (
 )
 from unsct_mmpose.functional.fusion import DEFAULT_FEATURES
 from unsct_mmpose.functional.uncertainty import AGGREGATIONS, ENTROPY_MODES, landmark_alignment
-from unsct_mmpose.imaging.files import replace_file
 
 from .calibrate import evaluate, judged_samples
-from .results import jsonable
+from .results import write_json
 
 FEATURE_SETS: Mapping[str, tuple[str, ...]] = {
     'peak': ('peak',),
@@ -78,9 +77,7 @@ class StudyResult:
 
 def write_study(path: Path, result: StudyResult) -> None:
     """Write a result file; NaN becomes null."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    content = jsonable(asdict(result))
-    replace_file(path, (json.dumps(content, indent=1, allow_nan=False) + '\n').encode())
+    write_json(path, asdict(result))
 
 
 def read_study(path: Path) -> StudyResult:
@@ -196,8 +193,7 @@ def restrict_relations(
     smaller = relation_set(name)
     if name == relations.name:
         return table, relations
-    position = {pair: index for index, pair in enumerate(relations.pairs)}
-    chosen = torch.tensor([position[pair] for pair in smaller.pairs])
+    chosen = torch.tensor(relations.positions_of(smaller))
     aligned = table.evidence.relation_alignment[:, chosen]
     count = table.evidence.peak.shape[1]
     ground = table.evidence.peak.clamp(0, 1)

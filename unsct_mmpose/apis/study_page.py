@@ -10,6 +10,7 @@ from typing import Any
 
 from unsct_mmpose.imaging.files import replace_file
 
+from .results import render_table
 from .study import StudyResult, read_study
 
 COMMAND = 'python tools/results.py page docs/results'
@@ -79,7 +80,7 @@ def _decisions(results: Sequence[StudyResult]) -> str:
         rows.append([f'**mean of {len(group)}: {_group_name(group[0])}**', '', *map(_cell, values)])
     return (
         'Set error E_20 of unstructured images; AUROC for "absent" over all images.\n\n'
-        + _table(columns, rows)
+        + render_table(columns, rows)
     )
 
 
@@ -181,7 +182,7 @@ def _targets(results: Sequence[StudyResult]) -> str:
             each = ', '.join(_cell(value) for value in values)
             row.append(f'{each}; {_cell(mean(values))} {verdict}')
         rows.append(row)
-    return _table(columns, rows)
+    return render_table(columns, rows)
 
 
 def _clinical(results: Sequence[StudyResult]) -> str:
@@ -218,7 +219,7 @@ def _clinical(results: Sequence[StudyResult]) -> str:
         tables.append(
             f'{one.name}, seed {one.seed}, all images, both sides; deg or mm on the detector. '
             '*Undefined*: the truth has a value and the prediction has none. A p above 0.05 is no '
-            'evidence of agreement.\n\n' + _table(columns, rows)
+            'evidence of agreement.\n\n' + render_table(columns, rows)
         )
     return '\n\n'.join(tables)
 
@@ -250,7 +251,7 @@ def _shifts(results: Sequence[StudyResult]) -> str:
             else:
                 cells.append(_figure(one.figures, key, index == 5))
         rows.append([one.data, one.model, *cells])
-    return 'E_20 over all images of each set.\n\n' + _table(columns, rows)
+    return 'E_20 over all images of each set.\n\n' + render_table(columns, rows)
 
 
 def _ablation(result: StudyResult) -> str:
@@ -271,7 +272,7 @@ def _ablation(result: StudyResult) -> str:
         for row in result.figures['rows']
     ]
     heading = f'{result.data}; {result.calibrated_on}; model: {result.model}, seed {result.seed}.'
-    return heading + '\n\n' + _table(columns, rows)
+    return heading + '\n\n' + render_table(columns, rows)
 
 
 def _provenance(results: Sequence[StudyResult]) -> str:
@@ -280,7 +281,7 @@ def _provenance(results: Sequence[StudyResult]) -> str:
         [one.name, one.model, one.data, one.calibrated_on, str(one.seed), one.machine]
         for one in results
     ]
-    return _table(columns, rows)
+    return render_table(columns, rows)
 
 
 def _groups(results: Sequence[StudyResult]) -> list[list[StudyResult]]:
@@ -307,8 +308,3 @@ def _number(value: float | None) -> float:
 def _cell(value: float | None, digits: int = 3) -> str:
     number = _number(value)
     return '-' if math.isnan(number) else f'{number:.{digits}f}'
-
-
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    lines = ['| ' + ' | '.join(columns) + ' |', '|---' * len(columns) + '|']
-    return '\n'.join(lines + ['| ' + ' | '.join(row) + ' |' for row in rows])
