@@ -39,8 +39,8 @@ val_evaluator = dict(type='THALandmarkMetric')
 # a calibrated checkpoint (tools/calibrate.py) decides what is reported; else everything is
 test_evaluator = [
     dict(type='THALandmarkMetric', per_landmark=True),
-    dict(type='THASetErrorMetric', prefix='set_error'),
-    dict(type='THAPresenceMetric', prefix='presence'),
-    dict(type='THAClinicalMetric', prefix='clinical'),
+    dict(type='THASetErrorMetric'),
+    dict(type='THAPresenceMetric'),
+    dict(type='THAClinicalMetric'),
     dict(type='THAPaperMetric'),
 ]

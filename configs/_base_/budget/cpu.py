@@ -1,6 +1,6 @@
 # Minutes on two CPU cores: 192 x 192, HRNet-W32 with one module and one block a stage, 20 epochs
 # of small batches.
-_base_ = ['../default_runtime.py', '../tha_dataset.py']
+_base_ = './common.py'
 
 input_size = (192, 192)
 heatmap_size = (48, 48)
@@ -56,21 +56,6 @@ u_net_channels = 64
 simcc_sigma = 4.9
 res_net = dict(type='ResNet', depth=50)
 csp_next = dict(deepen_factor=0.33, widen_factor=0.5, channels=512)  # RTMPose-s
-
-# equation (9): W1 and W2
-losses = dict(
-    heatmap_loss=dict(type='MaskedAdaptiveWingLoss', loss_weight=1.0),
-    paf_loss=dict(type='PAFMSELoss', loss_weight=30.0),
-)
-stock_loss = dict(type='KeypointMSELoss', use_target_weight=True)
-stock_test_cfg = dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False)
-
-data_preprocessor = dict(
-    type='PoseDataPreprocessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-)
 
 # up to the targets, which each model draws its own way
 train_stages = [

@@ -1,6 +1,6 @@
 # The paper's setting: whole image at 512 x 512, HRNet-W32, Adam at 1e-3, 300 epochs, mirrored and
 # noisy images. Mixed precision on CUDA.
-_base_ = ['../default_runtime.py', '../tha_dataset.py']
+_base_ = './common.py'
 
 input_size = (512, 512)
 heatmap_size = (128, 128)
@@ -49,21 +49,6 @@ u_net_channels = 128
 simcc_sigma = 8.0
 res_net = dict(type='ResNet', depth=50)
 csp_next = dict(deepen_factor=0.67, widen_factor=0.75, channels=768)  # RTMPose-m
-
-# equation (9): W1 and W2
-losses = dict(
-    heatmap_loss=dict(type='MaskedAdaptiveWingLoss', loss_weight=1.0),
-    paf_loss=dict(type='PAFMSELoss', loss_weight=30.0),
-)
-stock_loss = dict(type='KeypointMSELoss', use_target_weight=True)
-stock_test_cfg = dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False)
-
-data_preprocessor = dict(
-    type='PoseDataPreprocessor',
-    mean=[123.675, 116.28, 103.53],
-    std=[58.395, 57.12, 57.375],
-    bgr_to_rgb=True,
-)
 
 # up to the targets, which each model draws its own way
 train_stages = [

@@ -1,0 +1,17 @@
+# What the two budgets share: everything that is no size.
+_base_ = ['../default_runtime.py', '../tha_dataset.py']
+
+# equation (9): W1 and W2
+losses = dict(
+    heatmap_loss=dict(type='MaskedAdaptiveWingLoss', loss_weight=1.0),
+    paf_loss=dict(type='PAFMSELoss', loss_weight=30.0),
+)
+stock_loss = dict(type='KeypointMSELoss', use_target_weight=True)
+stock_test_cfg = dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False)
+
+data_preprocessor = dict(
+    type='PoseDataPreprocessor',
+    mean=[123.675, 116.28, 103.53],
+    std=[58.395, 57.12, 57.375],
+    bgr_to_rgb=True,
+)
