@@ -5,7 +5,10 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import KEYPOINT_CODECS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.anatomy import FLIP_INDICES
+from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES
+from unsct_mmpose.functional.assessment import EVIDENCES
+from unsct_mmpose.functional.calibration import RULES, Calibration
+from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
 
 
 @pytest.fixture
@@ -63,5 +66,34 @@ def make_level_samples():
             )
             samples.append(pack(draw(image))['data_samples'])
         return samples
+
+    return make
+
+
+@pytest.fixture
+def calibration():
+    """Return a function that makes a calibration which the drawn targets satisfy.
+
+    P(present) rises with peak and fields.
+    """
+
+    def make(threshold=0.5):
+        model = MonotoneLogistic(0.0, (1.0, 1.0), (0.0, 0.5), (1.0, 0.2), (1, 1))
+        rules = dict.fromkeys(RULES, threshold)
+        return Calibration(
+            rule='equal_cost',
+            entropy='mirror',
+            aggregation='peel',
+            relations='core',
+            thresholds={name: dict(rules) for name in EVIDENCES},
+            fusion=Fusion(('peak', 'supported'), model, (1.0,) * 34),
+            region_level=0.95,
+            region_scales={one.name: 1.5 + one.number for one in LANDMARK_CLASSES},
+            interval_level=0.95,
+            interval_scales=dict(sharp=2.5),
+            typical_agreement=0.5,
+            typical_quorum=0.8,
+            provenance=dict(data='drawn'),
+        )
 
     return make

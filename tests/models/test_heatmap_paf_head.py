@@ -4,10 +4,7 @@ import torch
 from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
-from unsct_mmpose.anatomy import LANDMARK_CLASSES
-from unsct_mmpose.functional.assessment import EVIDENCES
-from unsct_mmpose.functional.calibration import RULES, Calibration, pack_calibration
-from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
+from unsct_mmpose.functional.calibration import pack_calibration
 
 
 @pytest.fixture
@@ -123,27 +120,6 @@ def test_decoding_without_a_codec_says_what_is_missing(build):
 # Prediction fields and calibration
 
 
-def calibration(threshold=0.5):
-    """Return one that the drawn targets satisfy: P(present) rises with peak and fields."""
-    model = MonotoneLogistic(0.0, (1.0, 1.0), (0.0, 0.5), (1.0, 0.2), (1, 1))
-    rules = dict.fromkeys(RULES, threshold)
-    return Calibration(
-        rule='equal_cost',
-        entropy='mirror',
-        aggregation='peel',
-        relations='core',
-        thresholds={name: dict(rules) for name in EVIDENCES},
-        fusion=Fusion(('peak', 'supported'), model, (1.0,) * 34),
-        region_level=0.95,
-        region_scales={one.name: 1.5 + one.number for one in LANDMARK_CLASSES},
-        interval_level=0.95,
-        interval_scales=dict(sharp=2.5),
-        typical_agreement=0.5,
-        typical_quorum=0.8,
-        provenance=dict(data='drawn'),
-    )
-
-
 def target_maps(samples):
     return torch.stack([torch.cat([one.gt_fields.heatmaps, one.gt_fields.pafs]) for one in samples])
 
@@ -189,7 +165,7 @@ def load_with_torch(model, path):
 LOADERS = pytest.mark.parametrize('load', [load_with_mmengine, load_with_torch])
 
 
-def test_prediction_gives_the_fields_of_the_codec(build, make_samples):
+def test_prediction_gives_the_fields_of_the_codec(build, make_samples, calibration):
     head, samples = build(), make_samples(2)
     head.decoder.calibration = calibration()
     maps = target_maps(samples)
@@ -230,7 +206,9 @@ def test_covariances_follow_the_scale_of_the_image(build, make_samples):
 
 
 @LOADERS
-def test_a_calibrated_checkpoint_decides_as_before(build, make_samples, tmp_path, load):
+def test_a_calibrated_checkpoint_decides_as_before(
+    build, make_samples, tmp_path, load, calibration
+):
     model, samples = Estimator(build()), make_samples(2)
     maps = target_maps(samples)
     maps[0, 3] = 0
@@ -251,7 +229,9 @@ def test_a_calibrated_checkpoint_decides_as_before(build, make_samples, tmp_path
 
 
 @LOADERS
-def test_a_checkpoint_without_a_calibration_takes_the_old_one_away(build, tmp_path, load):
+def test_a_checkpoint_without_a_calibration_takes_the_old_one_away(
+    build, tmp_path, load, calibration
+):
     model = Estimator(build())
     path = write_checkpoint(tmp_path / 'last.pth', model, None)
     model.head.decoder.calibration = calibration()
@@ -263,7 +243,7 @@ def test_a_checkpoint_without_a_calibration_takes_the_old_one_away(build, tmp_pa
     assert found['keypoints_visible'].min() == 1
 
 
-def test_loading_leaves_the_state_that_it_was_given_alone(build):
+def test_loading_leaves_the_state_that_it_was_given_alone(build, calibration):
     model = Estimator(build())
     state = {**model.state_dict(), 'head.calibration': pack_calibration(calibration())}
     model.load_state_dict(state)
@@ -272,7 +252,7 @@ def test_loading_leaves_the_state_that_it_was_given_alone(build):
     assert model.head.decoder.calibration == calibration()
 
 
-def test_the_weights_of_a_calibrated_model_hold_no_calibration(build):
+def test_the_weights_of_a_calibrated_model_hold_no_calibration(build, calibration):
     head = build()
     names = sorted(head.state_dict())
     head.decoder.calibration = calibration()
@@ -287,13 +267,13 @@ def test_a_broken_calibration_in_a_checkpoint_is_named(build):
         head.load_state_dict(state)
 
 
-def test_a_head_without_a_codec_loads_a_calibrated_checkpoint(build):
+def test_a_head_without_a_codec_loads_a_calibrated_checkpoint(build, calibration):
     head = build(decoder=None)
     state = {**head.state_dict(), 'calibration': pack_calibration(calibration())}
     head.load_state_dict(state, strict=True)
 
 
-def test_training_voids_the_calibration(build, make_samples):
+def test_training_voids_the_calibration(build, make_samples, calibration):
     head, samples = build(), make_samples(1)
     head.decoder.calibration = calibration()
     head.predict(feats(1), samples)
@@ -303,14 +283,14 @@ def test_training_voids_the_calibration(build, make_samples):
 
 
 @pytest.mark.parametrize('value', [0.0, 0.5, -2.0])
-def test_constant_maps_give_finite_predictions(build, value):
+def test_constant_maps_give_finite_predictions(build, value, calibration):
     head = build()
     head.decoder.calibration = calibration()
     for one in predicted(head, torch.full((2, 128, 16, 16), value)):
         assert all(np.isfinite(column).all() for column in one.values())
 
 
-def test_of_an_image_without_landmarks_nothing_is_reported(build):
+def test_of_an_image_without_landmarks_nothing_is_reported(build, calibration):
     head = build()
     head.decoder.calibration = calibration()
     (found,) = predicted(head, torch.zeros(1, 128, 16, 16))
@@ -325,7 +305,7 @@ def test_an_image_that_makes_the_network_diverge_is_named(build, make_samples):
         predicted(build(), maps)
 
 
-def test_a_batch_predicts_like_its_images(build):
+def test_a_batch_predicts_like_its_images(build, calibration):
     head = build()
     head.decoder.calibration = calibration()
     maps = torch.rand(3, 128, 16, 16, generator=torch.Generator().manual_seed(0))

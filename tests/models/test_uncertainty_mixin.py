@@ -6,10 +6,8 @@ import torch
 from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
-from unsct_mmpose.anatomy import LANDMARK_CLASSES, relation_set
-from unsct_mmpose.functional.assessment import EVIDENCES
-from unsct_mmpose.functional.calibration import RULES, Calibration, pack_calibration
-from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
+from unsct_mmpose.anatomy import relation_set
+from unsct_mmpose.functional.calibration import pack_calibration
 from unsct_mmpose.functional.heatmap import flip_heatmaps
 from unsct_mmpose.functional.paf import flip_paf
 from unsct_mmpose.models.uncertainty_mixin import field_channels
@@ -38,27 +36,6 @@ def feats(count=2, seed=0):
     """Return two maps of 8 channels: a feature map for heads of one or of two stacks."""
     generator = torch.Generator().manual_seed(seed)
     return [torch.rand(count, 8, 16, 16, generator=generator) for _ in range(2)]
-
-
-def calibration():
-    """Return one for which P(present) rises with the peak and with the fields."""
-    model = MonotoneLogistic(0.0, (1.0, 1.0), (0.0, 0.5), (1.0, 0.2), (1, 1))
-    rules = dict.fromkeys(RULES, 0.5)
-    return Calibration(
-        rule='equal_cost',
-        entropy='mirror',
-        aggregation='peel',
-        relations='core',
-        thresholds={name: dict(rules) for name in EVIDENCES},
-        fusion=Fusion(('peak', 'supported'), model, (1.0,) * 34),
-        region_level=0.95,
-        region_scales={one.name: 1.5 + one.number for one in LANDMARK_CLASSES},
-        interval_level=0.95,
-        interval_scales=dict(sharp=2.5),
-        typical_agreement=0.5,
-        typical_quorum=0.8,
-        provenance=dict(data='drawn'),
-    )
 
 
 def mirror(maps):
@@ -103,7 +80,7 @@ def test_decoding_without_a_codec_names_the_head(kind):
 
 
 @EACH
-def test_prediction_gives_the_fields_of_the_codec(kind, samples):
+def test_prediction_gives_the_fields_of_the_codec(kind, samples, calibration):
     head = build(kind)
     head.decoder.calibration = calibration()
     expected = head.decoder.read(head(feats()))
@@ -159,7 +136,7 @@ def test_a_mirrored_image_puts_the_landmarks_at_their_mirrored_places(kind, make
 
 @EACH
 @pytest.mark.parametrize('loader', ['mmengine', 'torch'])
-def test_a_checkpoint_brings_its_calibration_or_takes_it_away(kind, tmp_path, loader):
+def test_a_checkpoint_brings_its_calibration_or_takes_it_away(kind, tmp_path, loader, calibration):
     model = torch.nn.ModuleDict(dict(head=build(kind)))
     plain = dict(model.state_dict())
     for content, expected in (
@@ -177,7 +154,7 @@ def test_a_checkpoint_brings_its_calibration_or_takes_it_away(kind, tmp_path, lo
 
 
 @EACH
-def test_training_voids_the_calibration_and_prediction_does_not(kind, samples):
+def test_training_voids_the_calibration_and_prediction_does_not(kind, samples, calibration):
     head = build(kind)
     head.decoder.calibration = calibration()
     assert [one.calibrated.tolist() for one in head.predict(feats(), samples)] == [[True]] * 2
