@@ -82,6 +82,21 @@ def test_the_plan_says_which_configs_predict_fields(monkeypatch):
         assert row.fields == ('PAF' in head.type), row.config
 
 
+def test_every_row_of_the_plan_stands_in_a_table_and_in_the_readme(tmp_path):
+    page = render_paper_page(write(tmp_path, make_result('u_net')))
+    readme = (CONFIGS / 'README.md').read_text()
+    for row in ROWS:
+        assert f'| {row.label} |' in page, row.config
+        assert Path(row.config).name in readme, row.config
+
+
+def test_every_config_of_the_experiments_is_in_the_plan():
+    folders = {Path(row.config).parent for row in ROWS}
+    files = {path.relative_to(CONFIGS) for one in folders for path in (CONFIGS / one).glob('*.py')}
+    demo = {Path('ablation/unsct_hrnet_cover_cpu.py')}  # the demo's ablation
+    assert files - demo == {Path(row.config) for row in ROWS}
+
+
 @pytest.mark.parametrize(('budget', 'name'), [('cpu', 'epoch_20.pth'), ('gpu', 'epoch_300.pth')])
 def test_the_last_epoch_counts_in_each_budget(monkeypatch, budget, name):
     monkeypatch.setenv('UNSCT_BUDGET', budget)

@@ -77,6 +77,22 @@ def test_the_block_starts_close_to_the_identity(form):
     assert 0 < change < (0.05 if form.get('attention') != 'parallel' else 0.15)
 
 
+@pytest.mark.parametrize('scale', [0, 0.5, 1.0])
+def test_the_scale_says_how_much_of_the_new_branch_is_added_at_first(scale):
+    x = features()
+    block, unit = build(dict(initial_scale=scale)), build(dict(initial_scale=1.0))
+    torch.testing.assert_close(block(x)[0] - x, scale * (unit(x)[0] - x))
+
+
+def test_a_block_of_scale_0_is_the_identity_and_still_learns():
+    x = features()
+    block = build(dict(initial_scale=0))
+    refined, _ = block(x)
+    assert torch.equal(refined, x)
+    (refined * features(seed=1)).sum().backward()
+    assert block.scale.grad.abs().min() > 0
+
+
 @EACH
 def test_every_parameter_learns_from_the_first_step(form):
     block = build(form)

@@ -45,21 +45,25 @@ class Table:
     published: str = ''
 
 
-_MODELS = ('hrnet', 'higherhrnet', 'hourglass')
+_MODELS = (
+    ('ori-hrnet', 'unsct-hrnet'),
+    ('ori-higherhrnet', 'unsct-higherhrnet'),
+    ('ori-hourglass', 'unsct-hourglass'),
+    ('u_net', 'unsct-u_net'),
+)
 _PAIRS = tuple(
     row
-    for model in _MODELS
-    for row in (
-        (f'ori-{model}', 'keep_all'),
-        (f'unsct-{model}', 'keep_all'),
-        (f'unsct-{model}', 'paf'),
-        (f'unsct-{model}', 'fused'),
-    )
+    for ori, unsct in _MODELS
+    for row in ((ori, 'keep_all'), *((unsct, one) for one in ('keep_all', 'paf', 'fused')))
 )
-_SRF = ('srf_none', 'srf_neck', 'unsct-hrnet', 'srf_late', 'srf_unsupervised')
+_SRF = (
+    'srf_none', 'srf_neck', 'unsct-hrnet', 'srf_late', 'srf_unsupervised', 'srf_zero_init',
+    'srf_full_init', 'srf_hard_boundary', 'attention_parallel', 'attention_code', 'no_boundary',
+    'srf_none_double', 'srf_double', 'unsct-u_net', 'srf_u_net',
+)  # fmt: skip
 _PEERS = ('ori-hrnet', 'hrnet_silent', 'u_net', 'simcc_cspnext', 'rle_res50')
 _PEER_ROWS = (
-    *((f'unsct-{model}', decision) for model in _MODELS for decision in ('fused', 'peak')),
+    *((unsct, decision) for _, unsct in _MODELS for decision in ('fused', 'peak')),
     *((peer, 'peak') for peer in _PEERS),
     ('ori-higherhrnet', 'peak'),
     ('ori-hourglass', 'peak'),

@@ -31,6 +31,7 @@ class SRFHRNet(HRNet):
         with_heatmaps: feed coarse heatmaps into the blocks.
         code_compatible: the released code's spatial branch instead of the attention paper's.
         hard_boundary: a boundary that passes no gradient.
+        initial_scale: of the new branch beside the features when training starts.
         **kwargs: see MMPose's HRNet.
 
     Raises:
@@ -47,6 +48,7 @@ class SRFHRNet(HRNet):
         with_heatmaps: bool = True,
         code_compatible: bool = False,
         hard_boundary: bool = False,
+        initial_scale: float = 0.1,
         **kwargs,
     ) -> None:
         super().__init__(extra, **kwargs)
@@ -63,6 +65,7 @@ class SRFHRNet(HRNet):
                 with_heatmaps=with_heatmaps,
                 code_compatible=code_compatible,
                 hard_boundary=hard_boundary,
+                initial_scale=initial_scale,
             )
 
         self.srf = nn.ModuleDict(

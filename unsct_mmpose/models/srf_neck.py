@@ -29,6 +29,7 @@ class SRFNeck(BaseModule):
         attention: ``'sequential'`` or ``'parallel'`` polarized attention.
         code_compatible: the released code's spatial branch instead of the attention paper's.
         hard_boundary: a boundary that passes no gradient, as in the adaptive wing network.
+        initial_scale: of the new branch beside the features when training starts.
         init_cfg: MMEngine initialisation.
     """
 
@@ -42,6 +43,7 @@ class SRFNeck(BaseModule):
         attention: str = 'sequential',
         code_compatible: bool = False,
         hard_boundary: bool = False,
+        initial_scale: float = 0.1,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg)
@@ -56,6 +58,7 @@ class SRFNeck(BaseModule):
                 with_heatmaps=with_heatmaps,
                 code_compatible=code_compatible,
                 hard_boundary=hard_boundary,
+                initial_scale=initial_scale,
             )
             for channels in self.in_channels
         )

@@ -32,6 +32,7 @@ class SRFBlock(nn.Module):
         with_heatmaps: stack the coarse heatmaps.
         code_compatible: the released attention code's spatial branch instead of its paper's.
         hard_boundary: a boundary that passes no gradient, as in the adaptive wing network.
+        initial_scale: of the new branch beside the features when training starts.
 
     Example:
         >>> refined, heatmaps = SRFBlock(16, 24)(torch.zeros(2, 16, 8, 6))
@@ -49,6 +50,7 @@ class SRFBlock(nn.Module):
         with_heatmaps: bool = True,
         code_compatible: bool = False,
         hard_boundary: bool = False,
+        initial_scale: float = INITIAL_SCALE,
     ) -> None:
         super().__init__()
         self.hard_boundary = hard_boundary
@@ -57,7 +59,7 @@ class SRFBlock(nn.Module):
         self.fuse = nn.Linear(sum(self.parts), channels, bias=False)
         self.norm = nn.BatchNorm2d(channels)
         self.attention = PolarizedSelfAttention(channels, attention, code_compatible)
-        self.scale = nn.Parameter(torch.full((channels, 1, 1), INITIAL_SCALE))
+        self.scale = nn.Parameter(torch.full((channels, 1, 1), float(initial_scale)))
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Refine a feature map.
