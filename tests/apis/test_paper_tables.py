@@ -389,6 +389,46 @@ def test_the_page_and_csv_in_docs_are_what_their_result_files_say():
         assert (results / f'{name}.csv').read_text() == text
 
 
+# The summary
+
+
+def summary_of(tmp_path, *results):
+    return rows_of(render_paper_page(write(tmp_path, *results)), 'U-Net -> UNSCT-U-Net', '2, 1')
+
+
+def test_the_summary_sets_means_over_seeds_beside_each_other(tmp_path):
+    nme, error = 'paper/unstructured/NME', 'set_error/unstructured/E_20'
+    ori = [
+        make_result('u_net', seed, **{nme: nme_, error: 4.0}) for seed, nme_ in ((0, 0.3), (1, 0.5))
+    ]
+    ours = make_result('unsct-u_net', **{nme: 0.1, error: 3.0})
+    other = make_result('rle_res50', **{error: 3.75})
+    (row,) = summary_of(tmp_path, *ori, ours, other)
+    assert row[2] == '0.400 -> 0.100 (-75 %)'
+    assert row[7] == '4.00 -> 3.00 (-25 %)'
+    assert row[8] == 'ResNet-50 RLE: 3.75 -> 3.00 (-20 %)'
+    assert set(row[3:7]) == {'-'}
+
+
+def test_the_summary_reads_what_each_model_is_judged_by(tmp_path):
+    """Ori models report everything in the paper's protocol, and have a threshold in E_20."""
+    nme, error = 'paper/unstructured/NME', 'set_error/unstructured/E_20'
+    ori, ours = make_result('u_net'), make_result('unsct-u_net')
+    decisions = ('keep_all', 'peak', 'fused')
+    figures = {name: {nme: 0.1 * n, error: 1.0 * n} for n, name in enumerate(decisions, 1)}
+    two = replace(ori, name='u_net_s1', seed=1, figures=figures)
+    (row,) = summary_of(
+        tmp_path, replace(ori, figures=figures), two, replace(ours, figures=figures)
+    )
+    assert row[2] == '0.100 -> 0.300 (+200 %)'
+    assert row[7] == '2.00 -> 3.00 (+50 %)'
+    assert row[8] == 'U-Net: 2.00 -> 3.00 (+50 %)'
+
+
+def test_half_a_pair_is_no_comparison(tmp_path):
+    assert '### Summary' not in render_paper_page(write(tmp_path, make_result('u_net')))
+
+
 # The tool
 
 

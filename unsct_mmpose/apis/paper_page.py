@@ -13,9 +13,10 @@ import numpy as np
 
 from unsct_mmpose.imaging.files import replace_file
 
-from .paper_plan import ROWS, Row
+from .paper_plan import PAIRS, PEERS, ROWS, Row
 from .paper_published import PUBLISHED, PUBLISHED_COLUMNS
 from .paper_run import PaperResult, read_paper_result
+from .paper_summary import render_summary
 from .results import render_table
 
 PAPER_KEYS = ('NME', 'MRE', 'SDR@2mm', 'PCC', 'ICC', 't_test_p')
@@ -45,15 +46,9 @@ class Table:
     published: str = ''
 
 
-_MODELS = (
-    ('ori-hrnet', 'unsct-hrnet'),
-    ('ori-higherhrnet', 'unsct-higherhrnet'),
-    ('ori-hourglass', 'unsct-hourglass'),
-    ('u_net', 'unsct-u_net'),
-)
-_PAIRS = tuple(
+_PAIR_ROWS = tuple(
     row
-    for ori, unsct in _MODELS
+    for ori, unsct in PAIRS
     for row in ((ori, 'keep_all'), *((unsct, one) for one in ('keep_all', 'paf', 'fused')))
 )
 _SRF = (
@@ -61,12 +56,9 @@ _SRF = (
     'srf_full_init', 'srf_hard_boundary', 'attention_parallel', 'attention_code', 'no_boundary',
     'srf_none_double', 'srf_double', 'unsct-u_net', 'srf_u_net',
 )  # fmt: skip
-_PEERS = ('ori-hrnet', 'hrnet_silent', 'u_net', 'simcc_cspnext', 'rle_res50')
 _PEER_ROWS = (
-    *((unsct, decision) for _, unsct in _MODELS for decision in ('fused', 'peak')),
-    *((peer, 'peak') for peer in _PEERS),
-    ('ori-higherhrnet', 'peak'),
-    ('ori-hourglass', 'peak'),
+    *((unsct, decision) for _, unsct in PAIRS for decision in ('fused', 'peak')),
+    *((peer, 'peak') for peer in PEERS),
 )
 _ABLATIONS = (
     'unsct-hrnet', 'srf_neck', 'srf_none', 'loss_mse', 'loss_adaptive_wing', 'no_paf',
@@ -98,13 +90,13 @@ def _tables() -> tuple[Table, ...]:
         Table(
             'table_4', 'Table 4: structured images',
             '*fused* is the default decision, *paf* the fields alone, as in the paper.',
-            *_both('structured'), _PAIRS, 'Table 4',
+            *_both('structured'), _PAIR_ROWS, 'Table 4',
         ),
         Table(
             'table_5', 'Table 5: unstructured images',
             'As Table 4. `keep_all` of an UNSCT row shows what training the fields is worth, '
             'without any decision.',
-            *_both('unstructured'), _PAIRS, 'Table 5',
+            *_both('unstructured'), _PAIR_ROWS, 'Table 5',
         ),
         Table(
             'peers', 'Peers: each with its own best threshold',
@@ -162,6 +154,7 @@ def render_paper_page(results: Path) -> str:
         first = found[0]
         parts.append(f'## {data}, budget `{budget}`')
         parts.append(f'{first.data}; thresholds from the {first.calibrated_on}; {first.machine}.')
+        parts += render_summary(found)
         for table in _tables():
             parts += _render_table(table, found)
         parts += _provenance(found)

@@ -74,6 +74,20 @@ ROWS = (
     Row('ablation/attention_code.py', 'attention as in code', 'attention', True, 1, 6),
 )
 
+PAIRS = (
+    ('ori-hrnet', 'unsct-hrnet'),
+    ('ori-higherhrnet', 'unsct-higherhrnet'),
+    ('ori-hourglass', 'unsct-hourglass'),
+    ('u_net', 'unsct-u_net'),
+)
+"""Stems of each stock model and of the model with fields that stands beside it."""
+
+PEERS = (
+    'ori-hrnet', 'hrnet_silent', 'u_net', 'simcc_cspnext', 'rle_res50', 'ori-higherhrnet',
+    'ori-hourglass',
+)  # fmt: skip
+"""What a user would take instead."""
+
 
 @dataclass(frozen=True)
 class Run:

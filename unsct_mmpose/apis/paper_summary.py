@@ -1,0 +1,90 @@
+"""The first table of the page: each UNSCT model against its ori model and the best peer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from .paper_plan import PAIRS, PEERS
+from .paper_run import PaperResult
+from .results import render_table
+
+_WORDS = (
+    "Ori model -> UNSCT model, means over seeds. The first four columns are the paper's protocol "
+    'on unstructured images, where the ori model reports everything and the UNSCT model what it '
+    'decides to; the fifth is the same on structured images. In E_20, the set error, each has its '
+    'own best threshold; the best peer is the one with the lowest.'
+)
+_PROTOCOL = (
+    ('paper/unstructured/NME', 3, True),
+    ('paper/unstructured/MRE', 1, True),
+    ('paper/unstructured/PCC', 3, False),
+    ('paper/unstructured/ICC', 3, False),
+    ('paper/structured/MRE', 2, True),
+)
+_COLUMNS = (
+    'pair', 'seeds', 'paper NME', 'paper MRE', 'paper PCC', 'paper ICC', 'MRE, structured',
+    'E_20, unstructured', 'E_20 against the best peer',
+)  # fmt: skip
+_SET_ERROR = 'set_error/unstructured/E_20'
+
+
+def render_summary(found: Sequence[PaperResult]) -> list[str]:
+    """Return heading, words and table; nothing where no pair has been run.
+
+    Args:
+        found: results of one budget and data set.
+    """
+    peers = [(mean_figure(found, peer, 'peak', _SET_ERROR), peer) for peer in PEERS]
+    least, best = min((one for one in peers if not math.isnan(one[0])), default=(math.nan, ''))
+    rows = []
+    for ori, unsct in PAIRS:
+        runs = [_runs(found, stem) for stem in (ori, unsct)]
+        if not all(runs):
+            continue
+        cells = [
+            _change(
+                mean_figure(found, ori, 'keep_all', key),
+                mean_figure(found, unsct, 'fused', key),
+                places,
+                share,
+            )
+            for key, places, share in _PROTOCOL
+        ]
+        own = mean_figure(found, unsct, 'fused', _SET_ERROR)
+        cells.append(_change(mean_figure(found, ori, 'peak', _SET_ERROR), own, 2, True))
+        against = f'{_runs(found, best)[0].label}: {_change(least, own, 2, True)}' if best else '-'
+        names = ' -> '.join(one[0].label for one in runs)
+        rows.append([names, ', '.join(str(len(one)) for one in runs), *cells, against])
+    if not rows:
+        return []
+    return ['### Summary', _WORDS, render_table(_COLUMNS, rows)]
+
+
+def mean_figure(found: Sequence[PaperResult], stem: str, decision: str, key: str) -> float:
+    """Return a figure's mean over the seeds of a config; NaN where there is none.
+
+    Args:
+        found: results of one budget and data set.
+        stem: name of the config without its folder.
+        decision: such as ``'fused'``.
+        key: such as ``'set_error/all/E_20'``.
+    """
+    values = [one.figures.get(decision, {}).get(key) for one in _runs(found, stem)]
+    known = [value for value in values if value is not None and not math.isnan(value)]
+    return float(np.mean(known)) if known else math.nan
+
+
+def _runs(found: Sequence[PaperResult], stem: str) -> list[PaperResult]:
+    return [one for one in found if Path(one.config).stem == stem]
+
+
+def _change(before: float, after: float, places: int, share: bool) -> str:
+    """Write a change, with its share where that means something."""
+    if math.isnan(before) or math.isnan(after):
+        return '-'
+    words = f'{before:.{places}f} -> {after:.{places}f}'
+    return f'{words} ({100 * (after / before - 1):+.0f} %)' if share and before > 0 else words
