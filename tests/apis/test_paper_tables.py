@@ -3,6 +3,7 @@ import importlib.util
 import io
 import json
 import math
+import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -498,7 +499,7 @@ def hidden_set(tiny_set):
             annotation['keypoints'][3 * index : 3 * index + 3] = [0, 0, 0]
         annotation['num_keypoints'] = 21
     (tiny_set / 'val.json').write_text(json.dumps(content))
-    return tiny_set
+    return tiny_set.rename(tiny_set.with_name(f'{tiny_set.name} of mine'))  # a name to quote
 
 
 def stand_in(run, config, root, tools):
@@ -527,7 +528,8 @@ def test_a_run_goes_from_images_to_its_place_in_the_tables(
     found = read_paper_result(path)
     assert found.data == 'noise, validation split'
     assert found.curve == {'epoch': [4], 'all/MRE': [9.0]}
-    assert found.commands == [f'UNSCT_BUDGET=cpu UNSCT_DATA={hidden_set} python tools/train.py']
+    words = ['UNSCT_BUDGET=cpu', f'UNSCT_DATA={hidden_set}', 'python', 'tools/train.py']
+    assert [shlex.split(one) for one in found.commands] == [words]
     assert ('fused' in found.figures) == run.row.fields
     assert found.figures['keep_all']['presence/all/recall'] == 1
     assert found.figures['oracle']['set_error/all/E_20'] <= 20

@@ -116,7 +116,7 @@ def run_one(run: Run, root: Path, results: Path, describe: str, tools: Path) -> 
         seed=run.seed,
         figures=judge_decisions(table, base, run.row.fields),
         curve=read_curve(run.work_dir(root)),
-        commands=[f'UNSCT_BUDGET={run.budget} UNSCT_DATA={run.data} {command}'],
+        commands=[f'UNSCT_BUDGET={run.budget} UNSCT_DATA={shlex.quote(str(run.data))} {command}'],
         seconds=_seconds(run.work_dir(root)),
         machine=describe_machine(),
         versions=installed_versions(),
