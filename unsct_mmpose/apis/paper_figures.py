@@ -45,7 +45,7 @@ def draw_convergence(results: Path, budget: str, data: str, out: Path) -> Path:
         runs = [one for one in found if Path(one.config).stem == stem]
         if runs:
             label = 'masked AdaptiveWing' if stem == 'unsct-hrnet' else runs[0].label
-            curves[f'{label} ({len(runs)} seeds)'] = _curves(runs)
+            curves[label] = _curves(runs)
     if not curves:
         raise ValueError(f'{results}: no run of {", ".join(LOSSES)} with {budget}, {data} yet')
     return _save(out, figure_convergence(curves, source=found[0].data))

@@ -56,10 +56,12 @@ ROWS = (
     Row('ablation/srf_zero_init.py', 'SRF from 0', 'why SRF helps or not', True, 1, 4),
     Row('ablation/srf_full_init.py', 'SRF from 1', 'why SRF helps or not', True, 1, 4),
     Row('ablation/srf_hard_boundary.py', 'SRF, hard boundary', 'why SRF helps or not', True, 1, 4),
-    Row('ablation/srf_double.py', 'UNSCT-HRNet, double size', 'why SRF helps or not', True, 1, 4),
     Row(
-        'ablation/srf_none_double.py',
-        'HRNet (no SRF), double size',
+        'ablation/srf_long.py', 'UNSCT-HRNet, twice the epochs', 'why SRF helps or not', True, 1, 4
+    ),
+    Row(
+        'ablation/srf_none_long.py',
+        'HRNet (no SRF), twice the epochs',
         'why SRF helps or not',
         True,
         1,
