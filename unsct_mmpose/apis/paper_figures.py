@@ -23,7 +23,7 @@ from .evidence import build_dataset, collect_evidence, load_model
 from .paper_page import result_groups
 from .paper_run import PaperResult, judged_file
 
-LOSSES = ('loss_mse', 'loss_adaptive_wing', 'unsct-hrnet')
+LOSSES = ('loss_mse', 'loss_mse_heavy', 'loss_adaptive_wing', 'unsct-hrnet')
 SNAPSHOTS = 5
 
 

@@ -61,8 +61,8 @@ _PEER_ROWS = (
     *((peer, 'peak') for peer in PEERS),
 )
 _ABLATIONS = (
-    'unsct-hrnet', 'srf_neck', 'srf_none', 'loss_mse', 'loss_adaptive_wing', 'no_paf',
-    'no_boundary', 'attention_parallel', 'attention_code',
+    'unsct-hrnet', 'srf_neck', 'srf_none', 'loss_mse', 'loss_mse_heavy', 'loss_adaptive_wing',
+    'no_paf', 'no_boundary', 'attention_parallel', 'attention_code',
 )  # fmt: skip
 
 

@@ -69,6 +69,7 @@ ROWS = (
     ),
     Row('ablation/srf_u_net.py', 'U-Net + SRF neck', 'why SRF helps or not', True, 1, 4),
     Row('ablation/loss_mse.py', 'MSE', 'Figure 5', True, 1, 5),
+    Row('ablation/loss_mse_heavy.py', 'MSE, ten times the weight', 'Figure 5', True, 1, 5),
     Row('ablation/loss_adaptive_wing.py', 'AdaptiveWing', 'Figure 5', True, 1, 5),
     Row('ablation/no_paf.py', 'fields untrained', 'gain from training fields', True, 1, 5),
     Row('ablation/no_boundary.py', 'no boundary', 'coordinates on the boundary', True, 1, 6),
