@@ -45,17 +45,23 @@ def test_there_are_configs():
     assert CONFIGS / 'unsct_hrnet_tha.py' in PATHS
 
 
-def test_it_builds_and_makes_a_forward_pass_and_a_loss(config):
+def test_it_trains_two_iterations(config):
     torch.manual_seed(0)
-    model = MODELS.build(config.model)
+    model = MODELS.build(config.model).train()
     packed = Compose(config.train_dataloader.dataset.pipeline)(sample())
     batch = dict(inputs=[packed['inputs']] * 2, data_samples=[packed['data_samples']] * 2)
     data = model.data_preprocessor(batch, training=True)
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    with wrapper.optim_context(model):
-        losses = model(**data, mode='loss')
-    assert all(torch.isfinite(value) for value in losses.values())
-    wrapper.update_params(sum(losses.values()))
+    before = [one.detach().clone() for one in model.head.parameters()]
+    for _ in range(2):
+        with wrapper.optim_context(model):
+            losses = model(**data, mode='loss')
+        losses, log = model.parse_losses(losses)
+        assert all(torch.isfinite(value).all() for value in log.values())
+        wrapper.update_params(losses)
+    after = list(model.head.parameters())
+    assert all(torch.isfinite(one).all() for one in model.parameters())
+    assert any((one != other).any() for one, other in zip(before, after, strict=True))
 
 
 @EACH
