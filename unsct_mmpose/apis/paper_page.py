@@ -53,8 +53,8 @@ _PAIR_ROWS = tuple(
 )
 _SRF = (
     'srf_none', 'srf_neck', 'unsct-hrnet', 'srf_late', 'srf_unsupervised', 'srf_zero_init',
-    'srf_full_init', 'srf_hard_boundary', 'attention_parallel', 'attention_code', 'no_boundary',
-    'srf_none_long', 'srf_long', 'unsct-u_net', 'srf_u_net',
+    'srf_full_init', 'attention_parallel', 'attention_code', 'no_boundary',
+    'srf_none_long', 'srf_long',
 )  # fmt: skip
 _PEER_ROWS = (
     *((unsct, decision) for _, unsct in PAIRS for decision in ('fused', 'peak')),
