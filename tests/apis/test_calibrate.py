@@ -8,7 +8,6 @@ from mmengine.registry import init_default_scope
 from mmpose.apis import init_model
 from mmpose.registry import MODELS
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.apis.calibrate import (
     META_KEY,
     CalibrationRequest,
@@ -39,20 +38,12 @@ test_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
 
 
 @pytest.fixture
-def trained(tiny_set, request):
+def trained(tiny_set, hide_landmarks, request):
     """A config, and a checkpoint of random weights, beside images that lack some landmarks."""
     base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
     config = tiny_set / 'config.py'
     config.write_text(CONFIG.format(base=base.as_posix(), root=tiny_set.as_posix()))
-    content = json.loads((tiny_set / 'val.json').read_text())
-    for image, annotation in zip(content['images'], content['annotations'], strict=True):
-        hidden = [3, 14, 20]
-        image['absent'] = [LANDMARK_NAMES[index] for index in hidden]
-        image.update(file_name=f'../{image["file_name"]}', subset='unstructured')
-        for index in hidden:
-            annotation['keypoints'][3 * index : 3 * index + 3] = [0, 0, 0]
-        annotation['num_keypoints'] = 21
-    (tiny_set / 'val.json').write_text(json.dumps(content))
+    hide_landmarks(tiny_set, [3, 14, 20])
     init_default_scope('mmpose')
     torch.manual_seed(0)
     model = MODELS.build(Config.fromfile(config).model)

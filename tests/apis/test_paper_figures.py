@@ -10,7 +10,6 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.apis import paper_figures
 from unsct_mmpose.apis.calibrate import CalibrationRequest, calibrate
 from unsct_mmpose.apis.paper_figures import draw_convergence, draw_training, draw_uncertainty
@@ -18,7 +17,6 @@ from unsct_mmpose.apis.paper_plan import plan
 from unsct_mmpose.apis.paper_run import PaperResult
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/hrnet/unsct-hrnet.py'
-ABSENT = [3, 14]
 
 
 def captured(monkeypatch, name):
@@ -79,18 +77,11 @@ def test_without_a_run_there_is_no_figure_5(tmp_path):
 
 
 @pytest.fixture
-def trained(tiny_set, monkeypatch):
+def trained(tiny_set, hide_landmarks, monkeypatch):
     """Return the folder of a data set and of random weights that stand for epochs 1, 9 and 10."""
     monkeypatch.setenv('UNSCT_BUDGET', 'cpu')
     monkeypatch.setenv('UNSCT_DATA', str(tiny_set))
-    content = json.loads((tiny_set / 'val.json').read_text())
-    for image, annotation in zip(content['images'], content['annotations'], strict=True):
-        image.update(file_name=Path(image['file_name']).name, subset='unstructured')
-        image['absent'] = [LANDMARK_NAMES[one] for one in ABSENT]
-        for one in ABSENT:
-            annotation['keypoints'][3 * one : 3 * one + 3] = [0, 0, 0]
-        annotation['num_keypoints'] = 24 - len(ABSENT)
-    (tiny_set / 'val.json').write_text(json.dumps(content))
+    hide_landmarks(tiny_set, [3, 14])
     init_default_scope('mmpose')
     for epoch in (1, 9, 10):
         torch.manual_seed(epoch)

@@ -14,7 +14,6 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.apis import paper_run
 from unsct_mmpose.apis.paper_page import render_csv, render_paper_page, write_paper_page
 from unsct_mmpose.apis.paper_plan import ROWS, plan
@@ -489,16 +488,9 @@ def test_the_tool_writes_the_page(tool, tmp_path, capsys):
 
 
 @pytest.fixture
-def hidden_set(tiny_set):
+def hidden_set(tiny_set, hide_landmarks):
     """Images, of which some lack landmarks, to judge and to calibrate on."""
-    content = json.loads((tiny_set / 'val.json').read_text())
-    for image, annotation in zip(content['images'], content['annotations'], strict=True):
-        image['absent'] = [LANDMARK_NAMES[index] for index in (3, 14, 20)]
-        image.update(file_name=Path(image['file_name']).name, subset='unstructured')
-        for index in (3, 14, 20):
-            annotation['keypoints'][3 * index : 3 * index + 3] = [0, 0, 0]
-        annotation['num_keypoints'] = 21
-    (tiny_set / 'val.json').write_text(json.dumps(content))
+    hide_landmarks(tiny_set, [3, 14, 20])
     return tiny_set.rename(tiny_set.with_name(f'{tiny_set.name} of mine'))  # a name to quote
 
 

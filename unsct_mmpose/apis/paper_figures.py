@@ -21,7 +21,7 @@ from unsct_mmpose.visualization import figure_convergence, figure_training, figu
 from .calibrate import predicted_samples
 from .evidence import build_dataset, collect_evidence, load_model
 from .paper_page import result_groups
-from .paper_run import PaperResult, judged_file
+from .paper_run import PaperResult, judged_file, runs_of
 
 LOSSES = ('loss_mse', 'loss_mse_heavy', 'loss_adaptive_wing', 'unsct-hrnet')
 SNAPSHOTS = 5
@@ -42,7 +42,7 @@ def draw_convergence(results: Path, budget: str, data: str, out: Path) -> Path:
     found = result_groups(results).get((budget, data), [])
     curves = {}
     for stem in LOSSES:
-        runs = [one for one in found if Path(one.config).stem == stem]
+        runs = runs_of(found, stem)
         if runs:
             label = 'masked AdaptiveWing' if stem == 'unsct-hrnet' else runs[0].label
             curves[label] = _curves(runs)

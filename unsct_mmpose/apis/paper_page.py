@@ -15,7 +15,7 @@ from unsct_mmpose.imaging.files import replace_file
 
 from .paper_plan import PAIRS, PEERS, ROWS, Row
 from .paper_published import PUBLISHED, PUBLISHED_COLUMNS
-from .paper_run import PaperResult, read_paper_result
+from .paper_run import PaperResult, read_paper_result, runs_of
 from .paper_summary import render_summary
 from .results import render_table
 
@@ -171,8 +171,8 @@ def render_csv(results: Path) -> dict[str, str]:
         writer.writerow(['budget', 'data', 'model', 'decision', 'seed', *table.columns])
         for (budget, data), found in result_groups(results).items():
             for stem, decision in table.rows:
-                for one in _of(found, stem):
-                    cells = [_value(one, decision, key) for key in table.keys]
+                for one in runs_of(found, stem):
+                    cells = [one.figure(decision, key) for key in table.keys]
                     cells = ['' if math.isnan(cell) else repr(cell) for cell in cells]
                     writer.writerow([budget, data, one.label, decision, one.seed, *cells])
         texts[table.name] = out.getvalue()
@@ -182,8 +182,8 @@ def render_csv(results: Path) -> dict[str, str]:
 def _render_table(table: Table, found: Sequence[PaperResult]) -> list[str]:
     rows = []
     for stem, decision in table.rows:
-        runs = _of(found, stem)
-        cells = [_spread([_value(one, decision, key) for one in runs], key) for key in table.keys]
+        runs = runs_of(found, stem)
+        cells = [_spread([one.figure(decision, key) for one in runs], key) for key in table.keys]
         rows.append([_row(stem).label, decision, str(len(runs)) if runs else 'not run', *cells])
     columns = ['model', 'decision', 'seeds', *table.columns]
     parts = [f'### {table.title}', table.words, render_table(columns, rows)]
@@ -232,25 +232,12 @@ def result_groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
         budget, data = path.parts[-3:-1]
         groups.setdefault((budget, data), []).append(read_paper_result(path))
     for found in groups.values():
-        found.sort(key=lambda one: (order.get(_stem(one), len(order)), one.seed))
+        found.sort(key=lambda one: (order.get(one.stem, len(order)), one.seed))
     return groups
-
-
-def _of(found: Sequence[PaperResult], stem: str) -> list[PaperResult]:
-    return [one for one in found if _stem(one) == stem]
-
-
-def _stem(result: PaperResult) -> str:
-    return Path(result.config).stem
 
 
 def _row(stem: str) -> Row:
     return next(row for row in ROWS if row.stem == stem)
-
-
-def _value(result: PaperResult, decision: str, key: str) -> float:
-    value = result.figures.get(decision, {}).get(key)
-    return math.nan if value is None else float(value)
 
 
 def _spread(values: Sequence[float], key: str) -> str:

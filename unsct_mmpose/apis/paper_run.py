@@ -82,6 +82,31 @@ class PaperResult:
     machine: str = ''
     versions: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def stem(self) -> str:
+        """Name of the config without its folder."""
+        return Path(self.config).stem
+
+    def figure(self, decision: str, key: str) -> float:
+        """Return one figure; NaN where it is undefined or was not measured.
+
+        Args:
+            decision: such as ``'fused'``.
+            key: such as ``'set_error/all/E_20'``.
+        """
+        value = self.figures.get(decision, {}).get(key)
+        return math.nan if value is None else float(value)
+
+
+def runs_of(found: Sequence[PaperResult], stem: str) -> list[PaperResult]:
+    """Return the runs of one config, all its seeds.
+
+    Args:
+        found: results of one budget and data set.
+        stem: name of the config without its folder.
+    """
+    return [one for one in found if one.stem == stem]
+
 
 def run_one(run: Run, root: Path, results: Path, describe: str, tools: Path) -> Path:
     """Do whatever a run still lacks, and write its result file.

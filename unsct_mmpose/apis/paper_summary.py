@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 
 from .paper_plan import PAIRS, PEERS
-from .paper_run import PaperResult
+from .paper_run import PaperResult, runs_of
 from .results import render_table
 
 _WORDS = (
@@ -38,25 +37,26 @@ def render_summary(found: Sequence[PaperResult]) -> list[str]:
     Args:
         found: results of one budget and data set.
     """
-    peers = [(mean_figure(found, peer, 'peak', _SET_ERROR), peer) for peer in PEERS]
-    least, best = min((one for one in peers if not math.isnan(one[0])), default=(math.nan, ''))
+    errors = [(_mean(found, stem, 'peak', _SET_ERROR), stem) for stem in PEERS]
+    least, best = min((one for one in errors if not math.isnan(one[0])), default=(math.nan, ''))
+    peer = runs_of(found, best)[0].label if best else ''
     rows = []
     for ori, unsct in PAIRS:
-        runs = [_runs(found, stem) for stem in (ori, unsct)]
+        runs = [runs_of(found, stem) for stem in (ori, unsct)]
         if not all(runs):
             continue
         cells = [
             _change(
-                mean_figure(found, ori, 'keep_all', key),
-                mean_figure(found, unsct, 'fused', key),
+                _mean(found, ori, 'keep_all', key),
+                _mean(found, unsct, 'fused', key),
                 places,
                 share,
             )
             for key, places, share in _PROTOCOL
         ]
-        own = mean_figure(found, unsct, 'fused', _SET_ERROR)
-        cells.append(_change(mean_figure(found, ori, 'peak', _SET_ERROR), own, 2, True))
-        against = f'{_runs(found, best)[0].label}: {_change(least, own, 2, True)}' if best else '-'
+        own = _mean(found, unsct, 'fused', _SET_ERROR)
+        cells.append(_change(_mean(found, ori, 'peak', _SET_ERROR), own, 2, True))
+        against = f'{peer}: {_change(least, own, 2, True)}' if peer else '-'
         names = ' -> '.join(one[0].label for one in runs)
         rows.append([names, ', '.join(str(len(one)) for one in runs), *cells, against])
     if not rows:
@@ -64,22 +64,11 @@ def render_summary(found: Sequence[PaperResult]) -> list[str]:
     return ['### Summary', _WORDS, render_table(_COLUMNS, rows)]
 
 
-def mean_figure(found: Sequence[PaperResult], stem: str, decision: str, key: str) -> float:
-    """Return a figure's mean over the seeds of a config; NaN where there is none.
-
-    Args:
-        found: results of one budget and data set.
-        stem: name of the config without its folder.
-        decision: such as ``'fused'``.
-        key: such as ``'set_error/all/E_20'``.
-    """
-    values = [one.figures.get(decision, {}).get(key) for one in _runs(found, stem)]
-    known = [value for value in values if value is not None and not math.isnan(value)]
+def _mean(found: Sequence[PaperResult], stem: str, decision: str, key: str) -> float:
+    """Return a figure's mean over the seeds of a config; NaN where there is none."""
+    values = [one.figure(decision, key) for one in runs_of(found, stem)]
+    known = [value for value in values if not math.isnan(value)]
     return float(np.mean(known)) if known else math.nan
-
-
-def _runs(found: Sequence[PaperResult], stem: str) -> list[PaperResult]:
-    return [one for one in found if Path(one.config).stem == stem]
 
 
 def _change(before: float, after: float, places: int, share: bool) -> str:

@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS
-from unsct_mmpose.nn import SRFBlock
+from unsct_mmpose.nn import INITIAL_SCALE, SRFBlock
 
 STAGES = (1, 2, 3, 4)
 
@@ -48,7 +48,7 @@ class SRFHRNet(HRNet):
         with_heatmaps: bool = True,
         code_compatible: bool = False,
         hard_boundary: bool = False,
-        initial_scale: float = 0.1,
+        initial_scale: float = INITIAL_SCALE,
         **kwargs,
     ) -> None:
         super().__init__(extra, **kwargs)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS
-from unsct_mmpose.nn import SRFBlock
+from unsct_mmpose.nn import INITIAL_SCALE, SRFBlock
 
 
 @MODELS.register_module()
@@ -43,7 +43,7 @@ class SRFNeck(BaseModule):
         attention: str = 'sequential',
         code_compatible: bool = False,
         hard_boundary: bool = False,
-        initial_scale: float = 0.1,
+        initial_scale: float = INITIAL_SCALE,
         init_cfg: dict | list | None = None,
     ) -> None:
         super().__init__(init_cfg)

@@ -6,9 +6,10 @@ from .polarized_attention import (
     PolarizedSelfAttention,
     PolarizedSpatialAttention,
 )
-from .srf import SRFBlock
+from .srf import INITIAL_SCALE, SRFBlock
 
 __all__ = [
+    'INITIAL_SCALE',
     'PolarizedChannelAttention',
     'PolarizedSelfAttention',
     'PolarizedSpatialAttention',
