@@ -68,26 +68,17 @@ train_stages = [
     dict(type='RadiographAffine', input_size=input_size),
     dict(type='RadiographicNoise', prob=0.5),
 ]
-train_pipeline = [
-    *train_stages,
-    dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs'),
-]
-high_train_pipeline = [
-    *train_stages,
-    dict(type='GenerateTarget', encoder=[codec, high_codec], multilevel=True),
-    dict(type='PackPoseInputs'),
-]
-stock_train_pipeline = [
-    *train_stages,
-    dict(type='GenerateTarget', encoder=stock_codec),
-    dict(type='PackPoseInputs'),
-]
-stock_high_train_pipeline = [
-    *train_stages,
-    dict(type='GenerateTarget', encoder=[stock_codec, stock_high_codec], multilevel=True),
-    dict(type='PackPoseInputs'),
-]
+
+
+def _train_pipeline(encoder, **options):
+    target = dict(type='GenerateTarget', encoder=encoder, **options)
+    return [*train_stages, target, dict(type='PackPoseInputs')]
+
+
+train_pipeline = _train_pipeline(codec)
+high_train_pipeline = _train_pipeline([codec, high_codec], multilevel=True)
+stock_train_pipeline = _train_pipeline(stock_codec)
+stock_high_train_pipeline = _train_pipeline([stock_codec, stock_high_codec], multilevel=True)
 val_pipeline = [
     dict(type='LoadRadiograph', cache_mb=512),
     dict(type='GetBBoxCenterScale', padding=1.0),

@@ -62,26 +62,17 @@ train_stages = [
     dict(type='RandomCover', prob=0.3),
     dict(type='RadiographicNoise', prob=0.8),
 ]
-train_pipeline = [
-    *train_stages,
-    dict(type='GenerateTarget', encoder=codec),
-    dict(type='PackPoseInputs'),
-]
-high_train_pipeline = [
-    *train_stages,
-    dict(type='GenerateTarget', encoder=[codec, high_codec], multilevel=True),
-    dict(type='PackPoseInputs'),
-]
-stock_train_pipeline = [
-    *train_stages,
-    dict(type='GenerateTarget', encoder=stock_codec),
-    dict(type='PackPoseInputs'),
-]
-stock_high_train_pipeline = [
-    *train_stages,
-    dict(type='GenerateTarget', encoder=[stock_codec, stock_high_codec], multilevel=True),
-    dict(type='PackPoseInputs'),
-]
+
+
+def _train_pipeline(encoder, **options):
+    target = dict(type='GenerateTarget', encoder=encoder, **options)
+    return [*train_stages, target, dict(type='PackPoseInputs')]
+
+
+train_pipeline = _train_pipeline(codec)
+high_train_pipeline = _train_pipeline([codec, high_codec], multilevel=True)
+stock_train_pipeline = _train_pipeline(stock_codec)
+stock_high_train_pipeline = _train_pipeline([stock_codec, stock_high_codec], multilevel=True)
 val_pipeline = [
     dict(type='LoadRadiograph'),
     dict(type='GetBBoxCenterScale', padding=1.0),
