@@ -10,18 +10,12 @@ from unsct_mmpose.visualization.measurement_geometry import (
 )
 
 SPACING = np.array([0.5, 0.7])
-# a left hip, millimetres from the middle of the body, y downwards
-HIP = np.array(
-    [(55, -60), (75, -10), (115, -35), (80, -30), (80, -2), (90, 0), (150, -10), (62, 15), (60, 75),
-     (118, 28), (140, 90), (136, 150)], float
-)  # fmt: skip
 
 
 @pytest.fixture
-def points():
-    both = np.concatenate([HIP, HIP * (-1, 1)])
-    both += np.random.default_rng(1).normal(0, 3, both.shape)
-    return (both + 250) / SPACING
+def points(hips_mm):
+    noise = np.random.default_rng(1).normal(0, 3, hips_mm.shape)
+    return (hips_mm + noise + 250) / SPACING
 
 
 def everything():

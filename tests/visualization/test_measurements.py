@@ -8,15 +8,11 @@ from unsct_mmpose.visualization import measurements as module
 from unsct_mmpose.visualization.measurements import ROWS, measurement_panel
 
 SIDE = 500
-HIP = np.array(
-    [(55, -60), (75, -10), (115, -35), (80, -30), (80, -2), (90, 0), (150, -10), (62, 15), (60, 75),
-     (118, 28), (140, 90), (136, 150)], float
-)  # fmt: skip
 
 
 @pytest.fixture
-def points():
-    return np.concatenate([HIP, HIP * (-1, 1)]) + 250
+def points(hips_mm):
+    return hips_mm + 250
 
 
 @pytest.fixture
