@@ -7,10 +7,9 @@ model = dict(
     backbone=dict(
         type='HRNet',
         in_channels=3,
-        extra=dict(
-            _base_.hrnet_extra, stage4=dict(_base_.hrnet_extra.stage4, multiscale_output=True)
-        ),
+        extra=_base_.hrnet_branches,
         # ImageNet weights of MMPose load here: init_cfg=dict(type='Pretrained', checkpoint=FILE)
+        init_cfg=_base_.fresh_weights,
     ),
     neck=dict(type='SRFNeck', in_channels=(32, 64, 128, 256)),
     head=dict(

@@ -1,8 +1,9 @@
 """Machinery of MMEngine and MMPose: optimiser wrappers, what inferencers hand on."""
 
 from .bf16_optim_wrapper import Bf16OptimWrapper
+from .cuda_graph_hook import CUDAGraphHook
 from .inferencer_fields import carry_uncertainties
 
 carry_uncertainties()
 
-__all__ = ['Bf16OptimWrapper', 'carry_uncertainties']
+__all__ = ['Bf16OptimWrapper', 'CUDAGraphHook', 'carry_uncertainties']

@@ -41,6 +41,8 @@ hrnet_extra = dict(
         num_channels=(32, 64, 128, 256),
     ),
 )
+# all four branches leave, for a neck
+hrnet_branches = dict(hrnet_extra, stage4=dict(hrnet_extra['stage4'], multiscale_output=True))
 higher_blocks = 1
 hourglass = dict(
     type='SlimHourglassNet',
