@@ -1,8 +1,9 @@
-"""Machinery of MMEngine and MMPose: optimiser wrappers, what inferencers hand on."""
+"""Machinery of MMEngine and MMPose: optimiser wrappers, hooks, what inferencers hand on."""
 
 from .bf16_optim_wrapper import Bf16OptimWrapper
 from .inferencer_fields import carry_uncertainties
+from .non_finite_loss_hook import NonFiniteLossHook
 
 carry_uncertainties()
 
-__all__ = ['Bf16OptimWrapper', 'carry_uncertainties']
+__all__ = ['Bf16OptimWrapper', 'NonFiniteLossHook', 'carry_uncertainties']
