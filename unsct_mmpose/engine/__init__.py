@@ -1,9 +1,10 @@
-"""Machinery of MMEngine and MMPose: optimiser wrappers, what inferencers hand on."""
+"""Machinery of MMEngine and MMPose: optimiser wrappers, hooks, what inferencers hand on."""
 
 from .bf16_optim_wrapper import Bf16OptimWrapper
 from .cuda_graph_hook import CUDAGraphHook
 from .inferencer_fields import carry_uncertainties
+from .non_finite_loss_hook import NonFiniteLossHook
 
 carry_uncertainties()
 
-__all__ = ['Bf16OptimWrapper', 'CUDAGraphHook', 'carry_uncertainties']
+__all__ = ['Bf16OptimWrapper', 'CUDAGraphHook', 'NonFiniteLossHook', 'carry_uncertainties']
