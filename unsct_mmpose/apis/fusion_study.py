@@ -21,7 +21,13 @@ from unsct_mmpose.functional.assessment import (
 from unsct_mmpose.functional.calibration import equal_cost_threshold
 from unsct_mmpose.functional.calibration_fit import EvidenceTable
 from unsct_mmpose.functional.evidence import Evidence
-from unsct_mmpose.functional.fusion import DEFAULT_FEATURES, DEFAULT_PENALTY, Fusion, fit_fusion
+from unsct_mmpose.functional.fusion import (
+    DEFAULT_FEATURES,
+    DEFAULT_PENALTY,
+    Fusion,
+    fit_fusion,
+    fusion_features,
+)
 from unsct_mmpose.functional.fusion_choice import choose_field_penalty, left_out_losses
 from unsct_mmpose.functional.uncertainty import landmark_alignment
 from unsct_mmpose.imaging.files import replace_file
@@ -151,11 +157,13 @@ def _judge(
         limit = equal_cost_threshold(calibrating, base.present, base.labelled)
         kept = (judged <= limit) & table.labelled
         found[name] = (errors.mean_set_error(distance, seen, kept), math.nan)
+    reference = next(iter(fits.values())).reference  # of the calibrating images, all the same
+    columns = fusion_features(table.evidence, relations.pairs, reference)
+    least = image_agreement(base.evidence, reference)[1].min().item()
+    shown = image_agreement(table.evidence, reference)[1].numpy()[:, None] >= QUORUM_SHARE * least
     for name, fusion in fits.items():
-        odds = fusion.log_odds(table.evidence, relations.pairs).numpy().astype(float)
-        least = image_agreement(base.evidence, fusion.reference)[1].min()
-        shown = image_agreement(table.evidence, fusion.reference)[1] >= QUORUM_SHARE * least
-        kept = (odds >= 0) & shown.numpy()[:, None] & table.labelled
+        odds = fusion.model.log_odds(columns).numpy().astype(float)
+        kept = (odds >= 0) & shown & table.labelled
         loss = np.logaddexp(0, np.where(table.present, -odds, odds))[table.labelled].mean()
         found[name] = (errors.mean_set_error(distance, seen, kept), float(loss))
     return found

@@ -325,8 +325,27 @@ def fit_fusion(
     seen, known = np.asarray(present, bool), np.asarray(labelled, bool)
     reference = relation_reference(evidence.relation_alignment.numpy(), seen & known, relations)
     columns = fusion_features(evidence, relations, reference, features).numpy()
-    signs = [FEATURE_SIGNS[name] for name in features]
     strict = penalty if field_penalty is None else field_penalty
-    penalties = [strict if name in FIELD_FEATURES else penalty for name in features]
-    model = fit_logistic(columns[known], seen[known], signs, penalties)
+    model = fit_model(columns[known], seen[known], features, penalty, strict)
     return Fusion(tuple(features), model, tuple(reference.tolist()))
+
+
+def fit_model(
+    columns: ArrayLike,
+    outcomes: ArrayLike,
+    features: Sequence[str],
+    penalty: float,
+    field_penalty: float,
+) -> MonotoneLogistic:
+    """Fit the logistic model of a fusion.
+
+    Args:
+        columns: ``(M, F)`` from :func:`fusion_features`.
+        outcomes: ``(M,)`` bool, present.
+        features: their F names.
+        penalty: of the heatmaps' weights.
+        field_penalty: of the fields' weights.
+    """
+    signs = [FEATURE_SIGNS[name] for name in features]
+    penalties = [field_penalty if name in FIELD_FEATURES else penalty for name in features]
+    return fit_logistic(columns, outcomes, signs, penalties)

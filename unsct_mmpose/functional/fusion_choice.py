@@ -11,17 +11,17 @@ import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import torch
 from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
 
 from .evidence import Evidence
 from .fusion import (
     DEFAULT_FEATURES,
     DEFAULT_PENALTY,
     FIELD_FEATURES,
-    Fusion,
-    fit_fusion,
-    take_evidence,
+    fit_model,
+    fusion_features,
+    relation_reference,
 )
 
 PATIENT_PENALTY = 20.0
@@ -117,12 +117,12 @@ def left_out_losses(
         taught = seen[others][known[others]]
         if taught.all() or not taught.any():
             continue
-        rest, own = take_evidence(evidence, others), take_evidence(evidence, judged)
-        fits = [
-            fit_fusion(rest, seen[others], known[others], relations, features, penalty, strength)
-            for strength in strengths
-        ]
-        losses = [_losses(fit, own, seen[judged], known[judged], relations) for fit in fits]
+        rest = evidence.relation_alignment.numpy()[others]
+        reference = relation_reference(rest, seen[others] & known[others], relations)
+        columns = fusion_features(evidence, relations, reference, features)
+        taken = columns.numpy()[others][known[others]]
+        models = [fit_model(taken, taught, features, penalty, one) for one in strengths]
+        losses = [_losses(model.log_odds(columns), seen, known)[judged] for model in models]
         for person in sorted(set(whose[judged].tolist())):
             mine = whose[judged] == person
             rows.append([loss[mine].sum() for loss in losses])
@@ -146,13 +146,7 @@ def patient_folds(present: Bools, labelled: Bools, patients: NDArray[np.str_]) -
         yield np.isin(patients, people[start::_MOST_FOLDS])
 
 
-def _losses(
-    fusion: Fusion,
-    evidence: Evidence,
-    present: Bools,
-    labelled: Bools,
-    relations: Sequence[tuple[int, int]],
-) -> NDArray[np.float64]:
+def _losses(log_odds: Tensor, present: Bools, labelled: Bools) -> NDArray[np.float64]:
     """Return the ``(N,)`` negative log likelihood of each image."""
-    odds = fusion.log_odds(evidence, torch.as_tensor(relations)).numpy().astype(float)
+    odds = log_odds.numpy().astype(float)
     return (np.logaddexp(0, np.where(present, -odds, odds)) * labelled).sum(axis=1)
