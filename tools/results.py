@@ -20,10 +20,13 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     if args.command == 'page':
+        from unsct_mmpose.apis.fusion_study import write_fusion_page
         from unsct_mmpose.apis.results import write_page
         from unsct_mmpose.apis.study_page import write_study_page
 
         print(write_page(args.folder), write_study_page(args.folder), sep='\n')
+        if (args.folder / 'fusion').is_dir():
+            print(write_fusion_page(args.folder))
         return 0
     from unsct_mmpose.apis.experiment import check_result
 

@@ -209,6 +209,7 @@ def test_of_all_relations_those_that_were_chosen_speak(points):
     found, whole = (codec.assess(maps)[0].relation_alignment for codec in (chosen, every))
     assert found.shape == (1, 34)
     torch.testing.assert_close(found, whole[:, rows])
+    chosen.calibration = object()  # of 34 relations
     chosen.use_all_relations()
     torch.testing.assert_close(chosen.assess(maps)[0].relation_alignment, whole)
 

@@ -287,7 +287,12 @@ class HeatmapPAF(BaseKeypointCodec):
         return self.calibration if batch_encoded.shape[1] > NUM_LANDMARKS else None
 
     def use_all_relations(self) -> None:
-        """Let all relations speak, for studies that choose among them later."""
+        """Let all relations speak, for studies that choose among them later.
+
+        A calibration that was fitted to fewer of them is void.
+        """
+        if self.evidence_relations.name != self.relations.name:
+            self.calibration = None
         self.evidence_relations = self.relations
         self.speaking_channels = subset_channels(self.relations, self.relations)
 
