@@ -10,8 +10,8 @@ from mmpose.registry import MODELS
 pytestmark = pytest.mark.cuda
 
 CONFIGS = {
-    'HeatmapPAFHead with SRFHRNet': 'hrnet/unsct-hrnet.py',
-    'HeatmapPAFHead with SRFNeck': 'ablation/srf_neck.py',
+    'HeatmapPAFHead with SRFHRNet': 'ablation/srf_stages.py',
+    'HeatmapPAFHead with SRFNeck': 'hrnet/unsct-hrnet.py',
     'HigherHeatmapPAFHead': 'higherhrnet/unsct-higherhrnet.py',
     'StackedHeatmapPAFHead': 'hourglass/unsct-hourglass.py',
 }
@@ -58,7 +58,7 @@ def test_a_step_in_half_precision_is_finite_and_moves_the_weights(
 def test_a_batch_that_nobody_labelled_moves_nothing_and_keeps_the_scale(
     dtype, device, read_config, make_batch, wrap
 ):
-    config = read_config('ablation/srf_neck.py')
+    config = read_config('hrnet/unsct-hrnet.py')
     model, batch = build(config, device), make_batch(config, labelled=False)
     wrapper, before = wrap(model, config, dtype), parameters_of(model)
     scale = wrapper.loss_scaler.get_scale()

@@ -12,9 +12,8 @@ codec = dict(
     sigma=2.0,
     relations='full',
     paf_width=1.0,
-    draw_late=True,  # targets are drawn on the GPU, for the whole batch
 )
-high_codec = dict(codec, heatmap_size=(256, 256), draw_late=False)
+high_codec = dict(codec, heatmap_size=(256, 256))
 # what MMPose's own heads read and are trained on: absent landmarks are ignored
 stock_codec = dict(
     type='LandmarkHeatmap', input_size=input_size, heatmap_size=heatmap_size, sigma=codec['sigma']
@@ -73,8 +72,9 @@ def _train_pipeline(encoder, **options):
     return [*train_stages, target, dict(type='PackPoseInputs')]
 
 
-train_pipeline = _train_pipeline(codec)
-high_train_pipeline = _train_pipeline([dict(codec, draw_late=False), high_codec], multilevel=True)
+# targets are drawn on the GPU, for the whole batch
+train_pipeline = _train_pipeline(dict(codec, draw_late=True))
+high_train_pipeline = _train_pipeline([codec, high_codec], multilevel=True)
 stock_train_pipeline = _train_pipeline(stock_codec)
 stock_high_train_pipeline = _train_pipeline([stock_codec, stock_high_codec], multilevel=True)
 val_pipeline = [
