@@ -54,6 +54,13 @@ def test_maps_are_read_as_on_the_cpu(dtype, demo, device, read_config):
             np.testing.assert_allclose(found[name], expected[name], 1e-3, 1e-3, err_msg=name)
 
 
+def test_a_model_runs_on_the_device_unless_one_says_otherwise(demo, device):
+    config, checkpoint, _, _ = demo
+    for wanted, found in (('auto', device), ('cpu', 'cpu')):
+        model = UNSCTInferencer(config, checkpoint, wanted).backend.model
+        assert next(model.parameters()).device.type == found
+
+
 def test_the_predict_tool_finds_what_the_cpu_finds(demo, device, run_tool, tmp_path):
     config, checkpoint, _, radiograph = demo
     run_tool('predict.py', config, checkpoint, radiograph, '--out', tmp_path, '--device', device,
