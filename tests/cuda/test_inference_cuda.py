@@ -69,10 +69,9 @@ def test_the_predict_tool_finds_what_the_cpu_finds(demo, device, run_tool, tmp_p
     expected = UNSCTInferencer(config, checkpoint, 'cpu')(radiograph).landmarks
     assert [one['name'] for one in found] == [one.name for one in expected]
     assert [one['reported'] for one in found] == [one.reported for one in expected]
-    # TF32 in the convolutions: a tenth of a cell at most
-    cell_px = 8.0
+    # a cell has 8 px; convolutions in TF32, imitated on a CPU, move a landmark by 0.005 px at most
     for one, other in zip(found, expected, strict=True):
-        assert np.hypot(one['x'] - other.x, one['y'] - other.y) < 0.1 * cell_px, one['name']
+        assert np.hypot(one['x'] - other.x, one['y'] - other.y) < 0.05, one['name']
 
 
 def test_the_calibrate_tool_fits_what_the_cpu_fits(trained, device, run_tool):
