@@ -74,7 +74,7 @@ def test_the_predict_tool_finds_what_the_cpu_finds(demo, device, run_tool, tmp_p
         assert np.hypot(one['x'] - other.x, one['y'] - other.y) < 0.05, one['name']
 
 
-def test_the_calibrate_tool_fits_what_the_cpu_fits(trained, device, run_tool):
+def test_the_calibrate_tool_stores_a_calibration_beside_the_same_weights(trained, device, run_tool):
     config, checkpoint = trained
     out = checkpoint.with_name('calibrated.pth')
     done = run_tool('calibrate.py', config, checkpoint, '--out', out, '--device', device)
