@@ -20,7 +20,10 @@ def parse_args() -> argparse.Namespace:
     collect.add_argument('--candidates', type=int, help='places that compete for a landmark')
     collect.add_argument('--coupling', type=float, help='weight of the fields in that')
     collect.add_argument('--refinement', help='sub-pixel method')
-    collect.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
+    collect.add_argument(
+        '--device', default='auto',
+        help='auto, cpu, cuda or cuda:1; auto is CUDA where there is any (default: %(default)s)',
+    )  # fmt: skip
     for name, words in (
         ('judge', 'decisions beside their baselines, with confidence intervals by patient'),
         ('ablate', 'entropy modes, aggregations, relation sets and features'),

@@ -54,6 +54,13 @@ def test_maps_are_read_as_on_the_cpu(dtype, demo, device, read_config):
             np.testing.assert_allclose(found[name], expected[name], 1e-3, 1e-3, err_msg=name)
 
 
+def test_a_model_runs_on_the_device_unless_one_says_otherwise(demo, device):
+    config, checkpoint, _, _ = demo
+    for wanted, found in (('auto', device), ('cpu', 'cpu')):
+        model = UNSCTInferencer(config, checkpoint, wanted).backend.model
+        assert next(model.parameters()).device.type == found
+
+
 def test_the_predict_tool_finds_what_the_cpu_finds(demo, device, run_tool, tmp_path):
     config, checkpoint, _, radiograph = demo
     run_tool('predict.py', config, checkpoint, radiograph, '--out', tmp_path, '--device', device,
@@ -62,13 +69,12 @@ def test_the_predict_tool_finds_what_the_cpu_finds(demo, device, run_tool, tmp_p
     expected = UNSCTInferencer(config, checkpoint, 'cpu')(radiograph).landmarks
     assert [one['name'] for one in found] == [one.name for one in expected]
     assert [one['reported'] for one in found] == [one.reported for one in expected]
-    # TF32 in the convolutions: a tenth of a cell at most
-    cell_px = 8.0
+    # a cell has 8 px; convolutions in TF32, imitated on a CPU, move a landmark by 0.005 px at most
     for one, other in zip(found, expected, strict=True):
-        assert np.hypot(one['x'] - other.x, one['y'] - other.y) < 0.1 * cell_px, one['name']
+        assert np.hypot(one['x'] - other.x, one['y'] - other.y) < 0.05, one['name']
 
 
-def test_the_calibrate_tool_fits_what_the_cpu_fits(trained, device, run_tool):
+def test_the_calibrate_tool_stores_a_calibration_beside_the_same_weights(trained, device, run_tool):
     config, checkpoint = trained
     out = checkpoint.with_name('calibrated.pth')
     done = run_tool('calibrate.py', config, checkpoint, '--out', out, '--device', device)

@@ -103,6 +103,7 @@ def test_the_launcher_of_pytorch_trains_two_iterations_and_saves(trained, device
         'train_cfg.max_epochs=1', 'default_hooks.checkpoint.interval=1',
         'default_hooks.logger.interval=1',
         RANK='0', WORLD_SIZE='1', LOCAL_RANK='0', MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port),
+        NCCL_SOCKET_IFNAME='lo',
     )  # fmt: skip
     assert 'Epoch(train) [1][2/2]' in done.stdout + done.stderr
     state = torch.load(folder / 'run/epoch_1.pth', map_location='cpu', weights_only=False)

@@ -34,6 +34,8 @@ from unsct_mmpose.functional.fusion import (
     MonotoneLogistic,
 )
 
+from .device import AUTO, resolve_device
+
 
 @dataclass(frozen=True)
 class StepCost:
@@ -114,7 +116,7 @@ def decode_cost(
     map_size: int,
     batch_size: int = 16,
     rounds: int = 10,
-    device: str = 'cpu',
+    device: str = AUTO,
 ) -> DecodeCost:
     """Time decoding plus uncertainty estimation against the forward pass, in alternating runs.
 
@@ -126,8 +128,9 @@ def decode_cost(
         map_size: side of the maps, cells; the input is as many times larger as in the config.
         batch_size: images in a batch.
         rounds: pairs that are timed, after two that are not.
-        device: ``'cpu'`` (one thread) or ``'cuda'``.
+        device: ``'auto'``, ``'cpu'`` (one thread) or ``'cuda'``.
     """
+    device = resolve_device(device)
     init_default_scope('mmpose')
     stride = config.codec.input_size[0] // config.codec.heatmap_size[0]
     side = map_size * stride
@@ -145,8 +148,8 @@ def decode_cost(
     def forward() -> None:
         with torch.no_grad():
             model.head.forward(model.extract_feat(images))
-        if device == 'cuda':
-            torch.cuda.synchronize()
+        if device.startswith('cuda'):
+            torch.cuda.synchronize(device)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -216,8 +219,8 @@ def make_step(config: Config, batch_size: int, device: str) -> Callable[[], None
 
     def step() -> None:
         model.train_step(copy.copy(batch), wrapper)
-        if device == 'cuda':
-            torch.cuda.synchronize()
+        if device.startswith('cuda'):
+            torch.cuda.synchronize(device)
 
     return step
 
@@ -351,7 +354,7 @@ def _random_sample(config: Config, rng: np.random.Generator) -> dict:
 
 
 def step_cost(
-    config: Config, *, batch_size: int = 8, rounds: int = 10, device: str = 'cpu'
+    config: Config, *, batch_size: int = 8, rounds: int = 10, device: str = AUTO
 ) -> StepCost:
     """Time the training step of a config against its plain counterpart, in alternating runs.
 
@@ -359,8 +362,9 @@ def step_cost(
         config: a config of this project with an HRNet backbone.
         batch_size: images in a batch.
         rounds: pairs of steps that are timed, after two that are not.
-        device: ``'cpu'`` or ``'cuda'``.
+        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
     """
+    device = resolve_device(device)
     step = make_step(config, batch_size, device)
     plain = make_step(plain_config(config), batch_size, device)
     for _ in range(2):
@@ -381,20 +385,21 @@ def _seconds(function: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
-def peak_memory_mb(config: Config, *, batch_size: int = 8, device: str = 'cpu') -> float:
+def peak_memory_mb(config: Config, *, batch_size: int = 8, device: str = AUTO) -> float:
     """Return the peak memory of training steps, in a process of its own.
 
     Args:
         config: config with ``model``, ``codec`` and ``optim_wrapper``.
         batch_size: images in a batch.
-        device: ``'cpu'``: resident memory of the process, Python and its libraries included;
-            ``'cuda'``: memory that PyTorch allocated there.
+        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
 
     Returns:
-        Megabytes (2**20 bytes).
+        Megabytes (2**20 bytes); on a CPU the resident memory of the process, Python and its
+        libraries included, on a CUDA device what PyTorch allocated there.
     """
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(1, mp_context=context) as pool:
+        device = resolve_device(device)
         return pool.submit(_peak_memory_mb, config.pretty_text, batch_size, device).result()
 
 
@@ -402,8 +407,8 @@ def _peak_memory_mb(config_text: str, batch_size: int, device: str) -> float:
     step = make_step(Config.fromstring(config_text, '.py'), batch_size, device)
     for _ in range(3):
         step()
-    if device == 'cuda':
-        return torch.cuda.max_memory_allocated() / 2**20
+    if device.startswith('cuda'):
+        return torch.cuda.max_memory_allocated(device) / 2**20
     status = Path('/proc/self/status')
     if status.is_file():  # getrusage would also count what the parent process had
         words = re.search(r'^VmHWM:\s*(\d+) kB', status.read_text(), re.MULTILINE)

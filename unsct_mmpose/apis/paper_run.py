@@ -210,7 +210,7 @@ def read_maps(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, Eviden
         kept = work_dir / f'{Path(ann_file).stem}.npz'
         if not kept.is_file():
             if model is None:
-                model, settings = load_model(config, final_checkpoint(config, work_dir), _device())
+                model, settings = load_model(config, final_checkpoint(config, work_dir))
             dataset = build_dataset(settings, 'test', run.data, ann_file)
             save_table(kept, _read(model, dataset, run.row.fields))
         tables[ann_file] = load_table(kept)
@@ -282,9 +282,3 @@ def _decided(sample: Mapping[str, Any], name: str) -> dict[str, Any]:
 def _seconds(work_dir: Path) -> float:
     path = work_dir / 'seconds'
     return float(path.read_text()) if path.is_file() else 0.0
-
-
-def _device() -> str:
-    import torch
-
-    return 'cuda' if torch.cuda.is_available() else 'cpu'
