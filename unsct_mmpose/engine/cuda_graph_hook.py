@@ -25,7 +25,7 @@ class CUDAGraphHook(Hook):
     network as it is. Without CUDA, or in a model wrapper such as MMEngine's for several
     processes, nothing is recorded.
 
-    Recording passes the first batch four times forward and three times backward: running averages
+    Recording passes the first batch five times forward and three times backward: running averages
     of batch normalisation see it that much more often, weights do not change.
     """
 
@@ -63,8 +63,9 @@ def record(model: Any, inputs: Tensor) -> None:
     parts: list[tuple[nn.Module, Any]] = [(model.backbone, inputs.clone())]
     with _uncached_autocast():
         if model.with_neck:
-            feats = model.backbone(inputs)
-            parts.append((model.neck, tuple(one.detach().requires_grad_() for one in feats)))
+            with torch.no_grad():  # nodes of autograd from outside a graph must not live on in it
+                feats = model.backbone(inputs)
+            parts.append((model.neck, tuple(one.requires_grad_() for one in feats)))
         plain = [part.forward for part, _ in parts]
         torch.cuda.make_graphed_callables(
             tuple(part for part, _ in parts), tuple((args,) for _, args in parts)
