@@ -20,6 +20,9 @@ class Row:
         fields: whether it predicts fields beside heatmaps, so that it can decide by them.
         seeds: trainings.
         rank: order of importance, the most important first.
+        script: trains it outside MMPose, on the images and steps of ``config``; path from the
+            repository. Empty: MMPose trains ``config`` itself.
+        options: of the script, beside those that the run decides.
     """
 
     config: str
@@ -28,11 +31,18 @@ class Row:
     fields: bool
     seeds: int
     rank: int
+    script: str = ''
+    options: tuple[str, ...] = ()
+
+    @property
+    def source(self) -> str:
+        """What defines the model, script or config: path from the repository."""
+        return self.script or f'configs/{self.config}'
 
     @property
     def stem(self) -> str:
-        """Name of the config without its folder."""
-        return Path(self.config).stem
+        """Name of what defines the model, without its folder."""
+        return Path(self.source).stem
 
 
 ROWS = (
@@ -50,6 +60,15 @@ ROWS = (
     Row('peers/u_net.py', 'U-Net', 'Tables 4, 5; peer', False, 2, 3),
     Row('peers/simcc_cspnext.py', 'RTMPose (SimCC)', 'peer', False, 1, 3),
     Row('peers/rle_res50.py', 'ResNet-50 RLE', 'peer', False, 1, 3),
+    Row(
+        'hrnet/ori-hrnet.py',
+        'SCN (landmarker)',
+        'peer from outside MMPose',
+        False,
+        1,
+        3,
+        script='tools/peers/scn_landmarker.py',
+    ),
     Row('ablation/srf_neck.py', 'HRNet + SRF neck', 'Table 3', True, 1, 4),
     Row('ablation/srf_late.py', 'SRF at stages 3 and 4', 'why SRF helps or not', True, 1, 4),
     Row('ablation/srf_unsupervised.py', 'SRF unsupervised', 'why SRF helps or not', True, 1, 4),
@@ -85,7 +104,7 @@ PAIRS = (
 
 PEERS = (
     'ori-hrnet', 'hrnet_silent', 'u_net', 'simcc_cspnext', 'rle_res50', 'ori-higherhrnet',
-    'ori-hourglass',
+    'ori-hourglass', 'scn_landmarker',
 )  # fmt: skip
 """What a user would take instead."""
 
@@ -118,6 +137,11 @@ class Run:
     def result_file(self, results: Path) -> Path:
         """Return where the result goes, in the folder of all results."""
         return results / self.budget / self.data.name / f'{self.name}.json'
+
+
+def judged_file(data: Path) -> str:
+    """Return the annotation file that is judged: the test split, else the validation split."""
+    return 'test.json' if (data / 'test.json').is_file() else 'val.json'
 
 
 def plan(budget: str, data: Path, only: Sequence[str] = (), seeds: int | None = None) -> list[Run]:
