@@ -1,25 +1,37 @@
 """The parts of the peer's script that are ours; its package is a stand-in."""
 
-import importlib.util
+import importlib
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from mmengine.config import Config
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def script(monkeypatch, landmarker_stand_in):
-    monkeypatch.setattr(sys, 'path', [str(landmarker_stand_in), *sys.path])
-    spec = importlib.util.spec_from_file_location('scn', ROOT / 'tools/peers/scn_landmarker.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    yield module
-    for name in [name for name in sys.modules if name.split('.')[0] == 'landmarker']:
+def load(monkeypatch, landmarker_stand_in):
+    """Return a function that loads one of the scripts."""
+    folder = ROOT / 'tools/peers'
+    monkeypatch.setattr(sys, 'path', [str(folder), str(landmarker_stand_in), *sys.path])
+    yield importlib.import_module
+    for name in [
+        one for one in sys.modules if one.split('.')[0].startswith(('landmarker', 'scn_'))
+    ]:
         del sys.modules[name]
+
+
+@pytest.fixture
+def script(load):
+    return load('scn_landmarker')
+
+
+@pytest.fixture
+def variant(load):
+    return load('scn_landmarker_adam')
 
 
 def test_the_grey_levels_of_each_image_are_stretched(script):
@@ -52,10 +64,10 @@ def test_points_are_x_and_y_on_both_sides(script):
     assert found['peaks'][0, 0] > 0
 
 
-def test_an_epoch_lowers_the_loss_and_learns_the_widths(script):
+def test_an_epoch_lowers_the_loss_and_learns_the_widths(script, variant):
     torch.manual_seed(0)
     network, targets = script.build(2, (16, 16), 4)
-    optimizer = script.build_optimizer(network, targets, 'adam')
+    steps = variant.OurSteps(network, targets, 20)
     rng = np.random.default_rng(0)
     arrays = dict(
         images=rng.integers(0, 255, (8, 16, 16), dtype=np.uint8),
@@ -63,13 +75,33 @@ def test_an_epoch_lowers_the_loss_and_learns_the_widths(script):
         weights=np.ones((8, 2), np.float32),
     )
     before = targets.sigmas.detach().clone()
-    losses = [script.train_epoch(network, targets, optimizer, arrays, 2) for _ in range(5)]
+    losses = [script.train_epoch(network, targets, steps, arrays, 2) for _ in range(5)]
     assert losses[-1] < losses[0]
     assert (targets.sigmas != before).all()
 
 
 def test_the_authors_optimizer_decays_the_network_only(script):
-    network, targets = script.build(2, (16, 16), 4)
-    groups = script.build_optimizer(network, targets, 'sgd').param_groups
+    steps = script.TheirSteps(*script.build(2, (16, 16), 4), 20)
+    groups = steps.optimizer.param_groups
     assert [one['weight_decay'] for one in groups] == [1e-3, 0]
     assert all(one['nesterov'] and one['momentum'] == 0.99 and one['lr'] == 1e-6 for one in groups)
+
+
+def test_the_authors_rate_halves_where_the_loss_stands_still(script):
+    steps = script.TheirSteps(*script.build(2, (16, 16), 4), 20)
+    for _ in range(12):
+        steps.end_epoch(1.0)
+    assert steps.optimizer.param_groups[0]['lr'] == 5e-7
+
+
+def test_the_variant_s_rate_is_that_of_our_small_budget(variant, monkeypatch):
+    """As MMEngine sets it, to a thousandth, from the config itself."""
+    monkeypatch.setenv('UNSCT_BUDGET', 'cpu')
+    config = Config.fromfile(ROOT / 'configs/hrnet/ori-hrnet.py')
+    warm, cosine = config.param_scheduler
+    assert warm.end == variant.WARM_UP and cosine.eta_min == variant.LAST
+    assert config.optim_wrapper.optimizer.lr == variant.RATE
+    assert config.optim_wrapper.clip_grad.max_norm == variant.CLIP
+    assert variant.rate_at(0, 1600) == pytest.approx(warm.start_factor)
+    assert variant.rate_at(800, 1600) == pytest.approx(0.5, abs=0.01)
+    assert variant.rate_at(1600, 1600) == pytest.approx(variant.LAST / variant.RATE)

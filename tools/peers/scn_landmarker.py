@@ -3,7 +3,7 @@
 Runs in an environment of its own, with torch, numpy and landmarker, without this package. The
 recipe is that of landmarker's own example of adaptive heatmap regression (ISBI 2015): the original
 network, Gaussians of learned width, GaussianHeatmapL2Loss, SGD with Nesterov's momentum 0.99,
-local soft-argmax.
+local soft-argmax. ``scn_landmarker_adam.py`` takes the same with the optimizer of our own budgets.
 """
 
 from __future__ import annotations
@@ -35,8 +35,6 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--interval', type=int, required=True, help='epochs between two readings')
     parser.add_argument('--channels', type=int, default=128,
                         help='of every layer (default, the authors\': %(default)s)')  # fmt: skip
-    parser.add_argument('--optimizer', choices=('sgd', 'adam'), default='sgd',
-                        help='the authors\': sgd; adam is a variant, 1e-3')  # fmt: skip
     parser.add_argument('--seed', type=int, default=0)
     return parser.parse_args()
 
@@ -61,15 +59,36 @@ def build(landmarks: int, size_hw: tuple[int, int], channels: int) -> tuple[nn.M
     return network, targets
 
 
-def build_optimizer(network: nn.Module, targets: nn.Module, name: str) -> torch.optim.Optimizer:
-    """Return the authors' optimizer (``sgd``), or the variant (``adam``)."""
-    groups = [
-        dict(params=network.parameters(), weight_decay=1e-3 if name == 'sgd' else 0.0),
-        dict(params=targets.parameters()),
-    ]
-    if name == 'adam':
-        return torch.optim.Adam(groups, lr=1e-3)
-    return torch.optim.SGD(groups, lr=1e-6, momentum=0.99, nesterov=True)
+class TheirSteps:
+    """The authors' optimizer: SGD with Nesterov's momentum.
+
+    Its rate halves when the training loss stands still for ten epochs, as in their later code; in
+    their example it is the validation loss, which is not ours to look at.
+
+    Args:
+        network: to train.
+        targets: to train with it.
+        steps: of the whole training.
+    """
+
+    def __init__(self, network: nn.Module, targets: nn.Module, steps: int) -> None:
+        groups = [
+            dict(params=network.parameters(), weight_decay=1e-3),
+            dict(params=targets.parameters()),
+        ]
+        self.optimizer = torch.optim.SGD(groups, lr=1e-6, momentum=0.99, nesterov=True)
+        self.scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+            self.optimizer, factor=0.5, patience=10, cooldown=10
+        )
+
+    def step(self) -> None:
+        """Change the weights, and forget the gradients."""
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+
+    def end_epoch(self, loss: float) -> None:
+        """Hear the mean loss of an epoch."""
+        self.scheduler.step(loss)
 
 
 def to_input(images: np.ndarray) -> Tensor:
@@ -125,14 +144,14 @@ def read(network: nn.Module, images: np.ndarray, batch_size: int = 8) -> dict[st
     return dict(points=torch.cat(points).numpy(), peaks=torch.cat(peaks).numpy())
 
 
-def train_epoch(network: nn.Module, targets: nn.Module, optimizer: torch.optim.Optimizer,
+def train_epoch(network: nn.Module, targets: nn.Module, steps: Any,
                 arrays: dict[str, np.ndarray], batch_size: int) -> float:  # fmt: skip
     """Take one step for each batch, in the order that they are packed in; return the mean loss.
 
     Args:
         network: to train.
         targets: to train with it.
-        optimizer: of both.
+        steps: :class:`TheirSteps` or its like.
         arrays: ``images`` ``(N, H, W)``, ``points`` ``(N, K, 2)`` and ``weights`` ``(N, K)``.
         batch_size: images a step.
     """
@@ -144,35 +163,29 @@ def train_epoch(network: nn.Module, targets: nn.Module, optimizer: torch.optim.O
         maps = network(to_input(one['images']))
         points, weights = torch.from_numpy(one['points']), torch.from_numpy(one['weights'])
         loss = loss_of(criterion, maps, targets, points, weights)
-        optimizer.zero_grad()
         loss.backward()
-        optimizer.step()
+        steps.step()
         losses.append(loss.item())
     return float(np.mean(losses))
 
 
-def train(args: argparse.Namespace, packed: dict[str, dict[str, np.ndarray]]) -> None:
+def train(args: argparse.Namespace, packed: dict[str, dict[str, np.ndarray]], rule: type) -> None:
     """Train, and read every split at each interval.
-
-    The learning rate halves when the training loss stands still for ten epochs, as in the authors'
-    later code; in their example the validation loss, which is not ours to look at.
 
     Args:
         args: of the command line.
         packed: arrays of each split.
+        rule: :class:`TheirSteps` or its like.
     """
     torch.manual_seed(args.seed)
     data = packed.pop('train')
     network, targets = build(data['points'].shape[1], data['images'].shape[1:], args.channels)
-    optimizer = build_optimizer(network, targets, args.optimizer)
-    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
-        optimizer, factor=0.5, patience=10, cooldown=10
-    )
+    steps = rule(network, targets, len(data['images']) // args.batch_size)
     length, started = len(data['images']) // args.epochs, time.time()
     for epoch in range(args.epochs):
         rows = {name: array[epoch * length : (epoch + 1) * length] for name, array in data.items()}
-        loss = train_epoch(network, targets, optimizer, rows, args.batch_size)
-        scheduler.step(loss)
+        loss = train_epoch(network, targets, steps, rows, args.batch_size)
+        steps.end_epoch(loss)
         print(f'epoch {epoch + 1}: loss {loss:.1f}, sigma {targets.sigmas.abs().mean():.2f}, '
               f'{time.time() - started:.0f} s', flush=True)  # fmt: skip
         if (epoch + 1) % args.interval == 0 or epoch + 1 == args.epochs:
@@ -191,15 +204,19 @@ def save(path: Path, arrays: dict[str, Any]) -> None:
     unfinished.replace(path)
 
 
-def main() -> None:
-    """Run the tool."""
+def main(rule: type = TheirSteps) -> None:
+    """Run the tool.
+
+    Args:
+        rule: how weights change.
+    """
     args = parse_args()
     packed = {path.stem: dict(np.load(path)) for path in sorted(args.packed.glob('*.npz'))}
     args.out.mkdir(parents=True, exist_ok=True)
     names = ('landmarker', 'monai', 'torch', 'numpy')
     versions = {f'peer {name}': metadata.version(name) for name in names}
     (args.out / 'versions.json').write_text(json.dumps(versions))
-    train(args, packed)
+    train(args, packed, rule)
 
 
 if __name__ == '__main__':

@@ -81,7 +81,7 @@ def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
         script, str(work_dir / 'packed'), str(work_dir / 'found'), '--epochs', str(last),
         '--batch-size', str(settings.train_dataloader.batch_size),
         '--interval', str(settings.train_cfg.val_interval),
-        '--channels', str(CHANNELS[run.budget]), '--seed', str(run.seed), *run.row.options,
+        '--channels', str(CHANNELS[run.budget]), '--seed', str(run.seed),
     ]  # fmt: skip
     spelled = shlex.join(word.removeprefix(f'{tools.parent}/') for word in words)
     spelled = f'"${INTERPRETER}" {spelled}'

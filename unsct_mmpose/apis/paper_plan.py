@@ -22,7 +22,6 @@ class Row:
         rank: order of importance, the most important first.
         script: trains it outside MMPose, on the images and steps of ``config``; path from the
             repository. Empty: MMPose trains ``config`` itself.
-        options: of the script, beside those that the run decides.
     """
 
     config: str
@@ -32,7 +31,6 @@ class Row:
     seeds: int
     rank: int
     script: str = ''
-    options: tuple[str, ...] = ()
 
     @property
     def source(self) -> str:
@@ -69,6 +67,15 @@ ROWS = (
         3,
         script='tools/peers/scn_landmarker.py',
     ),
+    Row(
+        'hrnet/ori-hrnet.py',
+        'SCN (landmarker), with Adam',
+        'variant of that peer',
+        False,
+        1,
+        3,
+        script='tools/peers/scn_landmarker_adam.py',
+    ),
     Row('ablation/srf_neck.py', 'HRNet + SRF neck', 'Table 3', True, 1, 4),
     Row('ablation/srf_late.py', 'SRF at stages 3 and 4', 'why SRF helps or not', True, 1, 4),
     Row('ablation/srf_unsupervised.py', 'SRF unsupervised', 'why SRF helps or not', True, 1, 4),
@@ -104,7 +111,7 @@ PAIRS = (
 
 PEERS = (
     'ori-hrnet', 'hrnet_silent', 'u_net', 'simcc_cspnext', 'rle_res50', 'ori-higherhrnet',
-    'ori-hourglass', 'scn_landmarker',
+    'ori-hourglass', 'scn_landmarker', 'scn_landmarker_adam',
 )  # fmt: skip
 """What a user would take instead."""
 
