@@ -205,3 +205,52 @@ def _write_split(root: Path, split: str, count: int) -> None:
             )
         )
     write_annotations(root / f'{split}.json', cases)
+
+
+LANDMARKER = dict(
+    models="""
+from torch import nn
+class OriginalSpatialConfigurationNet(nn.Conv2d):
+    def __init__(self, in_channels, out_channels, la_channels, sp_channels):
+        super().__init__(in_channels, out_channels, 3, padding=1)
+""",
+    heatmap="""
+import torch
+from torch import nn
+class GaussianHeatmapGenerator(nn.Module):
+    def __init__(self, nb_landmarks, sigmas, gamma, heatmap_size, learnable):
+        super().__init__()
+        self.size, self.sigmas = heatmap_size, nn.Parameter(torch.full((nb_landmarks, 2), sigmas))
+    def forward(self, points):
+        ys, xs = (torch.arange(n) for n in self.size)
+        dy = (ys[:, None] - points[..., 0, None, None]) / self.sigmas[:, 0, None, None]
+        dx = (xs - points[..., 1, None, None]) / self.sigmas[:, 1, None, None]
+        return torch.exp(-0.5 * (dx**2 + dy**2))
+def heatmap_to_coord(maps, method):
+    place = maps.flatten(2).argmax(-1)
+    return torch.stack((place // maps.shape[-1], place % maps.shape[-1]), -1)
+""",
+    losses="""
+from torch import nn
+class GaussianHeatmapL2Loss(nn.Module):
+    def __init__(self, alpha=5):
+        super().__init__()
+    def forward(self, maps, sigmas, targets):
+        return ((maps - targets) ** 2).sum() + sigmas.prod(-1).sum()
+""",
+)
+"""Stand-ins for what our script takes from ``landmarker``, which is not installed here."""
+
+
+@pytest.fixture
+def landmarker_stand_in(tmp_path_factory) -> Path:
+    """A folder to import a stand-in for ``landmarker`` from, with versions to be asked for."""
+    folder = tmp_path_factory.mktemp('site')
+    for name, text in LANDMARKER.items():
+        (folder / 'landmarker').mkdir(exist_ok=True)
+        (folder / 'landmarker' / f'{name}.py').write_text(text)
+    for name in ('landmarker', 'monai'):
+        (folder / f'{name}-9.9.dist-info').mkdir()
+        words = f'Metadata-Version: 2.1\nName: {name}\nVersion: 9.9\n'
+        (folder / f'{name}-9.9.dist-info' / 'METADATA').write_text(words)
+    return folder

@@ -87,7 +87,7 @@ def test_every_row_of_the_plan_stands_in_a_table_and_in_the_readme(tmp_path):
     readme = (CONFIGS / 'README.md').read_text()
     for row in ROWS:
         assert f'| {row.label} |' in page, row.config
-        assert Path(row.config).name in readme, row.config
+        assert Path(row.source).name in readme, row.source
 
 
 def test_every_config_of_the_experiments_is_in_the_plan():
@@ -271,7 +271,7 @@ def make_result(stem, seed=0, error=2.0, budget='cpu', **figures):
     row = next(row for row in ROWS if row.stem == stem)
     shared = {'landmark/all/MRE': error, 'presence/all/recall': 1.0, 'presence/all/AUROC': None}
     return PaperResult(
-        name=f'{stem}_s{seed}', config=f'configs/{row.config}', label=row.label, budget=budget,
+        name=f'{stem}_s{seed}', config=row.source, label=row.label, budget=budget,
         data='simulated, validation split', calibrated_on='validation split, cross-fitted',
         seed=seed, figures={name: {**shared, **figures} for name in ('keep_all', 'peak', 'fused')},
         curve={}, commands=['python tools/train.py'], seconds=90.0, machine='a machine',

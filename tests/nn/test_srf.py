@@ -92,13 +92,6 @@ def test_the_loss_of_coarse_heatmaps_reaches_the_features_only_when_asked_to(dee
     assert (x.grad is not None and bool(x.grad.any())) == deep
 
 
-def test_a_prior_is_added_to_the_block_s_own_heatmaps():
-    block, x = build(), features()
-    prior = features(channels=24, seed=3)
-    torch.testing.assert_close(block(x, prior)[1], block(x)[1] + prior)
-    assert not torch.equal(block(x, prior)[0], block(x)[0])
-
-
 @EACH
 def test_the_block_starts_close_to_the_identity(form):
     x = features(4, 32, (16, 16))

@@ -291,9 +291,7 @@ def _look_at_terms(model: Any, wrapper: Any, batch: dict, step: int) -> list[Ter
     terms = {name: value for name, value in losses.items() if 'loss' in name}
     found = []
     for name, value in terms.items():
-        gradients = torch.autograd.grad(
-            value, parameters, retain_graph=True, allow_unused=True
-        )
+        gradients = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
         squares = [one.float().square().sum() for one in gradients if one is not None]
         norm = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
         found.append(TermGradient(step, name, float(value), silent.get(name, math.nan), norm))
@@ -347,7 +345,9 @@ def _random_sample(config: Config, rng: np.random.Generator) -> dict:
         keypoints_visible=np.ones((1, NUM_LANDMARKS), dtype=np.float32),
         dataset_keypoint_weights=np.ones(NUM_LANDMARKS, dtype=np.float32),
     )
-    steps = [one for one in config.train_dataloader.dataset.pipeline if one['type'] == 'GenerateTarget']
+    steps = [
+        one for one in config.train_dataloader.dataset.pipeline if one['type'] == 'GenerateTarget'
+    ]
     target = {**steps[-1]}
     target.pop('type')
     return PackPoseInputs().transform(GenerateTarget(**target).transform(results))

@@ -8,6 +8,9 @@ from pathlib import Path
 
 BUDGETS = ('cpu', 'gpu')
 
+REVISION = 2
+"""Rises when a change makes earlier results of affected rows void."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -20,6 +23,9 @@ class Row:
         fields: whether it predicts fields beside heatmaps, so that it can decide by them.
         seeds: trainings.
         rank: order of importance, the most important first.
+        script: trains it outside MMPose, on the images and steps of ``config``; path from the
+            repository. Empty: MMPose trains ``config`` itself.
+        since: revision that last changed what the row trains; results before it are old.
     """
 
     config: str
@@ -28,11 +34,18 @@ class Row:
     fields: bool
     seeds: int
     rank: int
+    script: str = ''
+    since: int = 2
+
+    @property
+    def source(self) -> str:
+        """What defines the model, script or config: path from the repository."""
+        return self.script or f'configs/{self.config}'
 
     @property
     def stem(self) -> str:
-        """Name of the config without its folder."""
-        return Path(self.config).stem
+        """Name of what defines the model, without its folder."""
+        return Path(self.source).stem
 
 
 ROWS = (
@@ -46,11 +59,36 @@ ROWS = (
     Row('hourglass/ori-hourglass.py', 'Ori-Hourglass', 'Tables 4, 5', False, 1, 2),
     Row('higherhrnet/unsct-higherhrnet.py', 'UNSCT-HigherHRNet', 'Tables 4, 5', True, 1, 2),
     Row('higherhrnet/ori-higherhrnet.py', 'Ori-HigherHRNet', 'Tables 4, 5', False, 1, 2),
-    Row('u_net/unsct-u_net.py', 'UNSCT-U-Net', 'Tables 4, 5', True, 2, 3),
-    Row('peers/u_net.py', 'U-Net', 'Tables 4, 5; peer', False, 2, 3),
-    Row('peers/simcc_cspnext.py', 'RTMPose (SimCC)', 'peer', False, 1, 3),
-    Row('peers/rle_res50.py', 'ResNet-50 RLE', 'peer', False, 1, 3),
-    Row('ablation/srf_neck.py', 'HRNet + SRF neck', 'Table 3', True, 1, 4),
+    Row('u_net/unsct-u_net.py', 'UNSCT-U-Net', 'Tables 3, 4, 5', True, 3, 1),
+    Row('peers/u_net.py', 'U-Net', 'Tables 4, 5; peer', False, 2, 3, since=1),
+    Row('peers/simcc_cspnext.py', 'RTMPose (SimCC)', 'peer', False, 1, 3, since=1),
+    Row('peers/rle_res50.py', 'ResNet-50 RLE', 'peer', False, 1, 3, since=1),
+    Row(
+        'hrnet/ori-hrnet.py',
+        'SCN (landmarker)',
+        'peer from outside MMPose',
+        False,
+        1,
+        3,
+        script='tools/peers/scn_landmarker.py',
+        since=1,
+    ),
+    Row(
+        'hrnet/ori-hrnet.py',
+        'SCN (landmarker), with Adam',
+        'variant of that peer',
+        False,
+        1,
+        3,
+        script='tools/peers/scn_landmarker_adam.py',
+        since=1,
+    ),
+    Row('ablation/srf_stages.py', 'HRNet + SRF at every stage', 'Table 3', True, 3, 0),
+    Row('ablation/u_net_srf_none.py', 'U-Net (no SRF)', 'Table 3', True, 3, 1),
+    Row(
+        'ablation/mmpose_weights.py', "Ori-HRNet, MMPose's weights", 'initial weights', False, 1, 2
+    ),
+    Row('ablation/srf_deep.py', 'SRF, deep supervision', 'why SRF helps or not', True, 1, 4),
     Row('ablation/srf_late.py', 'SRF at stages 3 and 4', 'why SRF helps or not', True, 1, 4),
     Row('ablation/srf_unsupervised.py', 'SRF unsupervised', 'why SRF helps or not', True, 1, 4),
     Row('ablation/srf_zero_init.py', 'SRF from 0', 'why SRF helps or not', True, 1, 4),
@@ -85,7 +123,7 @@ PAIRS = (
 
 PEERS = (
     'ori-hrnet', 'hrnet_silent', 'u_net', 'simcc_cspnext', 'rle_res50', 'ori-higherhrnet',
-    'ori-hourglass',
+    'ori-hourglass', 'scn_landmarker', 'scn_landmarker_adam',
 )  # fmt: skip
 """What a user would take instead."""
 
@@ -118,6 +156,11 @@ class Run:
     def result_file(self, results: Path) -> Path:
         """Return where the result goes, in the folder of all results."""
         return results / self.budget / self.data.name / f'{self.name}.json'
+
+
+def judged_file(data: Path) -> str:
+    """Return the annotation file that is judged: the test split, else the validation split."""
+    return 'test.json' if (data / 'test.json').is_file() else 'val.json'
 
 
 def plan(budget: str, data: Path, only: Sequence[str] = (), seeds: int | None = None) -> list[Run]:

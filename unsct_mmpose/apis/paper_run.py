@@ -6,9 +6,7 @@ import json
 import math
 import os
 import shlex
-import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -20,7 +18,6 @@ from mmengine.config import Config
 from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.functional.assessment import EVIDENCES, DecisionOptions
 from unsct_mmpose.functional.calibration_fit import EvidenceTable, FitOptions
-from unsct_mmpose.imaging.files import replace_file
 
 from .calibrate import evaluate, judged_samples
 from .evidence import (
@@ -31,7 +28,9 @@ from .evidence import (
     load_table,
     save_table,
 )
-from .paper_plan import Run
+from .paper_attempt import attempt, attempted_seconds
+from .paper_outside import outside_versions, read_outside, train_outside
+from .paper_plan import REVISION, Run, judged_file
 from .results import describe_machine, installed_versions, write_json
 from .study import restrict_relations
 
@@ -66,6 +65,7 @@ class PaperResult:
         seconds: wall time of the training, of all its attempts.
         machine: processor, cores and accelerator.
         versions: packages.
+        revision: of the code that trained it, see ``paper_plan.REVISION``.
     """
 
     name: str
@@ -81,6 +81,7 @@ class PaperResult:
     seconds: float = math.nan
     machine: str = ''
     versions: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 1
 
     @property
     def stem(self) -> str:
@@ -128,12 +129,13 @@ def run_one(run: Run, root: Path, results: Path, describe: str, tools: Path) -> 
     """
     os.environ.update(UNSCT_BUDGET=run.budget, UNSCT_DATA=str(run.data))
     config = tools.parent / 'configs' / run.row.config
-    command = train(run, config, root, tools)
-    table, base = read_maps(run, config, root)
+    outside = bool(run.row.script)
+    command = (train_outside if outside else train)(run, config, root, tools)
+    table, base = (read_outside if outside else read_maps)(run, config, root)
     own_test = judged_file(run.data) == 'test.json'
     result = PaperResult(
         name=run.name,
-        config=f'configs/{run.row.config}',
+        config=run.row.source,
         label=run.row.label,
         budget=run.budget,
         data=f'{describe}, {"test" if own_test else "validation"} split',
@@ -142,9 +144,9 @@ def run_one(run: Run, root: Path, results: Path, describe: str, tools: Path) -> 
         figures=judge_decisions(table, base, run.row.fields),
         curve=read_curve(run.work_dir(root)),
         commands=[f'UNSCT_BUDGET={run.budget} UNSCT_DATA={shlex.quote(str(run.data))} {command}'],
-        seconds=_seconds(run.work_dir(root)),
+        seconds=attempted_seconds(run.work_dir(root)),
         machine=describe_machine(),
-        versions=installed_versions(),
+        versions=installed_versions() | outside_versions(run.work_dir(root)),
     )
     out = run.result_file(results)
     write_json(out, asdict(result))
@@ -181,25 +183,13 @@ def train(run: Run, config: Path, root: Path, tools: Path) -> str:
     spelled = shlex.join(['python', *(word.removeprefix(here) for word in words)])
     if final_checkpoint(config, work_dir).is_file():
         return spelled
-    started = time.time()
-    with (work_dir / 'log.txt').open('a') as log:
-        code = subprocess.run(
-            [sys.executable, *words], stdout=log, stderr=subprocess.STDOUT, check=False
-        ).returncode
-    replace_file(work_dir / 'seconds', str(_seconds(work_dir) + time.time() - started).encode())
-    if code != 0:
-        raise RuntimeError(f'exit status {code} from: {spelled}; see {work_dir / "log.txt"}')
+    attempt([sys.executable, *words], spelled, work_dir)
     return spelled
 
 
 def final_checkpoint(config: Path, work_dir: Path) -> Path:
     """Return where the checkpoint of the last epoch lies once the training is done."""
     return work_dir / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
-
-
-def judged_file(data: Path) -> str:
-    """Return the annotation file that is judged: the test split, else the validation split."""
-    return 'test.json' if (data / 'test.json').is_file() else 'val.json'
 
 
 def read_maps(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
@@ -277,8 +267,3 @@ def _decided(sample: Mapping[str, Any], name: str) -> dict[str, Any]:
         visible = np.asarray(pred['keypoint_decisions'], float)[..., which]
         pred['keypoint_uncertainties'] = pred['keypoint_evidences'][..., which]
     return dict(sample, pred_instances=dict(pred, keypoints_visible=visible))
-
-
-def _seconds(work_dir: Path) -> float:
-    path = work_dir / 'seconds'
-    return float(path.read_text()) if path.is_file() else 0.0

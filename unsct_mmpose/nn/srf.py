@@ -73,22 +73,21 @@ class SRFBlock(nn.Module):
         self.attention = PolarizedSelfAttention(channels, attention, code_compatible)
         self.scale = nn.Parameter(torch.full((channels, 1, 1), float(initial_scale)))
 
-    def forward(self, features: Tensor, prior: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Refine a feature map.
 
         Args:
             features: ``(B, C, H, W)``.
-            prior: ``(B, K, H, W)`` heatmaps that the block's own are added to.
 
         Returns:
             ``(B, C, H, W)`` refined features and ``(B, K, H, W)`` coarse heatmaps.
         """
         features = features.contiguous()  # all below is per channel: one layout, one copy
-        heatmaps, fused = self._fuse(features, prior)
+        heatmaps, fused = self._fuse(features)
         weighted, factor = self.attention.factors(self.norm(fused))
         return torch.addcmul(features, weighted, factor * self.scale), heatmaps
 
-    def _fuse(self, features: Tensor, prior: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _fuse(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return the coarse heatmaps and the 1x1 convolution of all that is stacked."""
         cells, height, width = features.flatten(2), *features.shape[-2:]
         of_features, of_heatmaps, of_coords, of_boundary = torch.split(
@@ -96,8 +95,6 @@ class SRFBlock(nn.Module):
         )
         source = cells if self.deep_supervision else cells.detach()
         heatmaps = _project(self.heatmap.weight, source, self.heatmap.bias[:, None])
-        if prior is not None:
-            heatmaps = heatmaps + prior.flatten(2)
         coords = coordinate_channels(features[:1]).flatten(2)
         fused = _project(of_features, cells, of_coords @ coords[0])
         if self.parts[1]:

@@ -6,8 +6,8 @@ losses = dict(
     heatmap_loss=dict(type='MaskedAdaptiveWingLoss', loss_weight=1.0),
     paf_loss=dict(type='PAFMSELoss', loss_weight=30.0),
 )
-# How convolutions start that no checkpoint fills. MMPose's own HRNet and hourglass draw them with a
-# standard deviation of 0.001: of the size of Adam's first steps, and near the epsilon of batch norm.
+# How convolutions start that no checkpoint fills. MMPose's own HRNet and hourglass draw them with
+# a standard deviation of 0.001: of the size of Adam's first steps, near batch norm's epsilon.
 fresh_weights = [
     dict(type='Kaiming', layer=['Conv2d']),
     dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
