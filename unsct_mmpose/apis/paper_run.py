@@ -30,7 +30,7 @@ from .evidence import (
 )
 from .paper_attempt import attempt, attempted_seconds
 from .paper_outside import outside_versions, read_outside, train_outside
-from .paper_plan import REVISION, Run, judged_file
+from .paper_plan import Run, judged_file
 from .results import describe_machine, installed_versions, write_json
 from .study import restrict_relations
 
