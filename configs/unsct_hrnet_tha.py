@@ -23,3 +23,4 @@ model = dict(
     ),
     test_cfg=dict(flip_test=True),
 )
+optim_wrapper = _base_.own_precision

@@ -1,4 +1,4 @@
-"""Measure costs: a training step (`step`), decoding (`decode`), a prediction (`predict`)."""
+"""Measure a training step (`step`), its `gradients`, decoding (`decode`), a prediction (`predict`)."""
 
 import argparse
 import json
@@ -39,6 +39,18 @@ def parse_args() -> argparse.Namespace:
     decode.add_argument('--rounds', type=int, default=10, help='alternating pairs to time')
     decode.add_argument('--device', default='auto', help=DEVICE_HELP)
     decode.add_argument('--out', type=Path, help='json file of the figures')
+    gradients = commands.add_parser(
+        'gradients', help='value and gradient on the backbone of each loss term, while training'
+    )
+    gradients.add_argument('config', help='config of the model')
+    gradients.add_argument('--steps', type=int, nargs='+', default=[0, 50], metavar='N',
+                           help='steps after which to look (default: 0 50)')  # fmt: skip
+    gradients.add_argument('--batch-size', type=int, default=2, help='images in the batch')
+    gradients.add_argument(
+        '--data', type=Path, help='data set of the batch (default: random landmarks on noise)'
+    )
+    gradients.add_argument('--device', default='auto', choices=['auto', 'cpu', 'cuda'])
+    gradients.add_argument('--out', type=Path, help='json file of the figures')
     predict = commands.add_parser(
         'predict', help='time from a file to decisions: PyTorch beside the exported model'
     )
@@ -95,6 +107,38 @@ def benchmark_step(args: argparse.Namespace) -> dict:
         ratio_max=round(max(cost.ratios), 3),
         peak_memory_mb=round(memory['ours']),
         plain_peak_memory_mb=round(memory['plain']),
+    )
+
+
+def benchmark_gradients(args: argparse.Namespace) -> dict:
+    import logging
+    from dataclasses import asdict
+
+    from mmengine.config import Config
+
+    from unsct_mmpose.apis import gradients, results
+    from unsct_mmpose.apis.device import resolve_device
+
+    logging.getLogger('mmengine').setLevel(logging.WARNING)  # a line for each initialised weight
+    device = resolve_device(args.device)
+    terms = gradients.term_gradients(
+        Config.fromfile(args.config),
+        batch_size=args.batch_size,
+        at_steps=args.steps,
+        data=args.data,
+        device=device,
+    )
+    columns = ('step', 'term', 'value', 'silence', 'norm')
+    rows = [[f'{one:.4g}' if isinstance(one, float) else str(one) for one in asdict(term).values()]
+            for term in terms]  # fmt: skip
+    print(results.render_table(columns, rows), '\n')
+    return dict(
+        config=args.config,
+        batch_size=args.batch_size,
+        device=device,
+        machine=results.describe_machine(),
+        versions=results.installed_versions(),
+        terms=[asdict(term) for term in terms],
     )
 
 
@@ -185,6 +229,7 @@ def main() -> int:
     args = parse_args()
     commands = {
         'step': benchmark_step,
+        'gradients': benchmark_gradients,
         'decode': benchmark_decode,
         'predict': benchmark_predict,
         'exports': benchmark_exports,

@@ -21,3 +21,4 @@ model = dict(
     test_cfg=dict(flip_test=True),
 )
 train_dataloader = dict(dataset=dict(pipeline=_base_.high_train_pipeline))
+optim_wrapper = _base_.own_precision

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import copy
-import math
 import multiprocessing
 import re
 import resource
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -215,7 +213,7 @@ def make_step(config: Config, batch_size: int, device: str) -> Callable[[], None
     torch.manual_seed(0)
     model = MODELS.build(config.model).to(device).train()
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    batch = _batch(config, batch_size, None)
+    batch = training_batch(config, batch_size)
 
     def step() -> None:
         model.train_step(copy.copy(batch), wrapper)
@@ -225,105 +223,15 @@ def make_step(config: Config, batch_size: int, device: str) -> Callable[[], None
     return step
 
 
-@dataclass(frozen=True)
-class TermGradient:
-    """A loss term at one training step.
-
-    Attributes:
-        step: number of optimiser steps made before.
-        term: name of the loss term.
-        value: of the term, its weight included.
-        silence: what the term costs when every map that it reads is 0; NaN where it reads none.
-        norm: of its gradient on the backbone's parameters, before any clipping.
-    """
-
-    step: int
-    term: str
-    value: float
-    silence: float
-    norm: float
-
-
-def term_gradients(
-    config: Config,
-    *,
-    batch_size: int = 2,
-    at_steps: Sequence[int] = (0, 50),
-    data: Path | None = None,
-    device: str = 'cpu',
-) -> list[TermGradient]:
-    """Return value and gradient of each loss term, at the first step and after some of training.
-
-    The model is initialised as MMEngine's runner does it, and trained by the config's optimiser,
-    without its schedule, on one batch.
+def training_batch(config: Config, count: int, data: Path | None = None) -> dict[str, list]:
+    """Return a batch as a training pipeline packs it.
 
     Args:
-        config: config with ``model``, ``codec`` and ``optim_wrapper``.
-        batch_size: images in the batch.
-        at_steps: numbers of optimiser steps after which to look.
-        data: folder of the data set whose first training images are the batch; None takes random
+        config: config with ``codec`` and a training pipeline.
+        count: images.
+        data: folder of the data set whose first training images are taken; None takes random
             landmarks on noise.
-        device: ``'cpu'`` or ``'cuda'``.
     """
-    init_default_scope('mmpose')
-    torch.manual_seed(0)
-    model = MODELS.build(config.model)
-    model.init_weights()
-    model = model.to(device).train()
-    wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    batch = model.data_preprocessor(_batch(config, batch_size, data), training=True)
-    found = []
-    for step in range(max(at_steps) + 1):
-        if step in at_steps:
-            found += _look_at_terms(model, wrapper, batch, step)
-        with wrapper.optim_context(model):
-            losses = model(**batch, mode='loss')
-        wrapper.update_params(model.parse_losses(losses)[0])
-    return found
-
-
-def _look_at_terms(model: Any, wrapper: Any, batch: dict, step: int) -> list[TermGradient]:
-    parameters = [one for one in model.backbone.parameters() if one.requires_grad]
-    with wrapper.optim_context(model):
-        feats = model.extract_feat(batch['inputs'])
-        losses = model.head.loss(feats, batch['data_samples'])
-    silent = _silence(model.head, feats, batch['data_samples'])
-    terms = {name: value for name, value in losses.items() if 'loss' in name}
-    found = []
-    for name, value in terms.items():
-        gradients = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-        squares = [one.float().square().sum() for one in gradients if one is not None]
-        norm = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
-        found.append(TermGradient(step, name, float(value), silent.get(name, math.nan), norm))
-    return found
-
-
-def _silence(head: Any, feats: Sequence[torch.Tensor], samples: Sequence[Any]) -> dict[str, float]:
-    """Return what each loss term costs when all maps of the head are 0."""
-    names = [name for name in ('forward', 'forward_levels') if hasattr(head, name)]
-    plain = {name: getattr(head, name) for name in names}
-
-    def zeros(made: Any) -> Any:
-        if isinstance(made, torch.Tensor):
-            return torch.zeros_like(made)
-        return type(made)(zeros(one) for one in made)
-
-    def silent(function: Callable[..., Any]) -> Callable[..., Any]:
-        return lambda *args: zeros(function(*args))
-
-    coarse = [torch.zeros_like(one) for one in feats[:-1]]
-    try:
-        for name in names:
-            setattr(head, name, silent(plain[name]))
-        with torch.no_grad():
-            losses = head.loss((*coarse, feats[-1]), samples)
-    finally:
-        for name in names:
-            delattr(head, name)
-    return {name: float(value) for name, value in losses.items() if 'loss' in name}
-
-
-def _batch(config: Config, count: int, data: Path | None) -> dict[str, list]:
     if data is None:
         rng = np.random.default_rng(0)
         samples = [_random_sample(config, rng) for _ in range(count)]
@@ -343,6 +251,7 @@ def _random_sample(config: Config, rng: np.random.Generator) -> dict:
         ori_shape=(height, width),
         transformed_keypoints=keypoints.astype(np.float32),
         keypoints_visible=np.ones((1, NUM_LANDMARKS), dtype=np.float32),
+        keypoints_visible_weights=np.ones((1, NUM_LANDMARKS), dtype=np.float32),
         dataset_keypoint_weights=np.ones(NUM_LANDMARKS, dtype=np.float32),
     )
     steps = [

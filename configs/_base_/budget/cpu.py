@@ -78,6 +78,7 @@ def _train_pipeline(encoder, **options):
 
 
 train_pipeline = _train_pipeline(codec)
+drawn_train_pipeline = _train_pipeline(codec)
 high_train_pipeline = _train_pipeline([codec, high_codec], multilevel=True)
 stock_train_pipeline = _train_pipeline(stock_codec)
 stock_high_train_pipeline = _train_pipeline([stock_codec, stock_high_codec], multilevel=True)
@@ -98,6 +99,7 @@ optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=1e-3, foreach=True),
     clip_grad=dict(max_norm=10.0),
 )
+own_precision = dict()
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=50, start_factor=0.01, by_epoch=False),
     dict(

@@ -74,6 +74,7 @@ def _train_pipeline(encoder, **options):
 
 # targets are drawn on the GPU, for the whole batch
 train_pipeline = _train_pipeline(dict(codec, draw_late=True))
+drawn_train_pipeline = _train_pipeline(codec)
 high_train_pipeline = _train_pipeline([codec, high_codec], multilevel=True)
 stock_train_pipeline = _train_pipeline(stock_codec)
 stock_high_train_pipeline = _train_pipeline([stock_codec, stock_high_codec], multilevel=True)
@@ -89,10 +90,12 @@ test_dataloader = dict(batch_size=8, dataset=dict(pipeline=val_pipeline))
 
 train_cfg = dict(max_epochs=300, val_interval=5)
 optim_wrapper = dict(
-    type='Bf16OptimWrapper',
+    type='AmpOptimWrapper' if __import__('torch').cuda.is_available() else 'OptimWrapper',
     optimizer=dict(type='Adam', lr=1e-3, fused=__import__('torch').cuda.is_available()),
     clip_grad=dict(max_norm=10.0),
 )
+# what MMPose's own heads cannot take (their accuracy hands it to NumPy): bfloat16, channels last
+own_precision = dict(type='Bf16OptimWrapper')
 custom_hooks = [*_base_.custom_hooks, dict(type='CUDAGraphHook')]
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=100, start_factor=0.01, by_epoch=False),
