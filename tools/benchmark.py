@@ -1,4 +1,4 @@
-"""Measure a training step (`step`), its `gradients`, decoding (`decode`), a prediction (`predict`)."""
+"""Measure a training `step`, its `gradients`, decoding (`decode`), a prediction (`predict`)."""
 
 import argparse
 import json

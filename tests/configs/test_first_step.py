@@ -73,11 +73,11 @@ def test_every_output_starts_silent_and_no_term_drowns_the_heatmaps(budget, path
         assert one.norm <= 5 * main[0].norm, (one, main[0])
 
 
-@EACH
-def test_the_first_steps_in_half_precision_have_finite_gradients(budget, path, monkeypatch):
-    config = read(path, budget, monkeypatch)
-    if (budget, path.parent.name) == ('cpu', 'ablation') or 'PAF' not in config.model.head.type:
-        pytest.skip("as the model it varies, or MMPose's own head")
+@pytest.mark.parametrize('path', LARGE, ids=lambda path: path.stem)
+def test_the_first_steps_in_half_precision_have_finite_gradients(path, monkeypatch):
+    config = read(path, 'gpu', monkeypatch)
+    if 'PAF' not in config.model.head.type:
+        pytest.skip("MMPose's own heads compute their accuracy in NumPy, which has no bfloat16")
     torch.manual_seed(0)
     model = MODELS.build(config.model)
     model.init_weights()

@@ -13,6 +13,7 @@ import numpy as np
 
 from unsct_mmpose.imaging.files import replace_file
 
+from .paper_paired import render_paired
 from .paper_plan import PAIRS, PEERS, ROWS, Row
 from .paper_published import PUBLISHED, PUBLISHED_COLUMNS
 from .paper_run import PaperResult, read_paper_result, runs_of
@@ -161,6 +162,7 @@ def render_paper_page(results: Path) -> str:
         parts += render_summary(found)
         for table in _tables():
             parts += _render_table(table, found)
+            parts += render_paired(found) if table.name == 'table_3' else []
         parts += _provenance(found)
     parts += _figures(results)
     return '\n\n'.join(parts) + '\n'
@@ -242,8 +244,7 @@ def result_groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
 
 def _label(stem: str, runs: Sequence[PaperResult]) -> str:
     """Return what a table calls a row; marked where a result is older than what it trains."""
-    row = _row(stem)
-    return row.label + (' †' if any(one.revision < row.since for one in runs) else '')
+    return _row(stem).label + (' †' if any(one.old for one in runs) else '')
 
 
 def _row(stem: str) -> Row:

@@ -121,6 +121,13 @@ PAIRS = (
 )
 """Stems of each stock model and of the model with fields that stands beside it."""
 
+PAIRED = (
+    ('srf_none', 'unsct-hrnet'),
+    ('srf_none', 'srf_stages'),
+    ('u_net_srf_none', 'unsct-u_net'),
+)
+"""Stems of each model without spatial relationship fusion and of the same with it."""
+
 PEERS = (
     'ori-hrnet', 'hrnet_silent', 'u_net', 'simcc_cspnext', 'rle_res50', 'ori-higherhrnet',
     'ori-hourglass', 'scn_landmarker', 'scn_landmarker_adam',

@@ -30,7 +30,7 @@ from .evidence import (
 )
 from .paper_attempt import attempt, attempted_seconds
 from .paper_outside import outside_versions, read_outside, train_outside
-from .paper_plan import Run, judged_file
+from .paper_plan import REVISION, ROWS, Run, judged_file
 from .results import describe_machine, installed_versions, write_json
 from .study import restrict_relations
 
@@ -87,6 +87,11 @@ class PaperResult:
     def stem(self) -> str:
         """Name of the config without its folder."""
         return Path(self.config).stem
+
+    @property
+    def old(self) -> bool:
+        """Whether the row has changed since, so that the result awaits another run."""
+        return any(self.revision < row.since for row in ROWS if row.stem == self.stem)
 
     def figure(self, decision: str, key: str) -> float:
         """Return one figure; NaN where it is undefined or was not measured.
@@ -147,6 +152,7 @@ def run_one(run: Run, root: Path, results: Path, describe: str, tools: Path) -> 
         seconds=attempted_seconds(run.work_dir(root)),
         machine=describe_machine(),
         versions=installed_versions() | outside_versions(run.work_dir(root)),
+        revision=REVISION,
     )
     out = run.result_file(results)
     write_json(out, asdict(result))
