@@ -29,13 +29,17 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     if args.command == 'page':
+        from unsct_mmpose.apis.full_size_page import write_full_size_page
         from unsct_mmpose.apis.fusion_study import write_fusion_page
         from unsct_mmpose.apis.results import write_page
         from unsct_mmpose.apis.study_page import write_study_page
 
-        print(write_page(args.folder), write_study_page(args.folder), sep='\n')
+        print(write_study_page(args.folder))
         if (args.folder / 'fusion').is_dir():
             print(write_fusion_page(args.folder))
+        if (args.folder / 'full_size').is_dir():
+            print(write_full_size_page(args.folder))
+        print(write_page(args.folder))  # the last: it names the other pages
         return 0
     if args.command == 'read-log':
         return read_training(args)
