@@ -119,7 +119,7 @@ def benchmark_gradients(args: argparse.Namespace) -> dict:
     from unsct_mmpose.apis import gradients, results
     from unsct_mmpose.apis.device import resolve_device
 
-    logging.getLogger('mmengine').setLevel(logging.WARNING)  # a line for each initialised weight
+    logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
     device = resolve_device(args.device)
     terms = gradients.term_gradients(
         Config.fromfile(args.config),
