@@ -44,10 +44,7 @@ model = dict(
     neck=dict(type='SRFNeck', in_channels=(32, 64, 128, 256)),
     head=dict(
         type='HigherHeatmapPAFHead', in_channels=32, num_blocks=4, intermediate_weight=0.2,
-        decoder=dict(
-            type='HeatmapPAF', input_size=(512, 512), heatmap_size=(256, 256), sigma=2.0,
-            relations='full', paf_width=1.0,
-        ),
+        decoder=dict(codec, heatmap_size=(256, 256)),
         heatmap_loss=dict(type='MaskedAdaptiveWingLoss', loss_weight=1.0),
         paf_loss=dict(type='PAFMSELoss', loss_weight=30.0),
     ),
@@ -58,8 +55,8 @@ train_dataloader = dict(
     sampler=dict(type='DefaultSampler', shuffle=True),
     dataset=dict(
         type='THADataset', ann_file='train.json', disjoint_from=['val.json', 'test.json'],
-        data_root='{{$UNSCT_DATA:data/phantom}}', data_mode='topdown',
-        data_prefix=dict(img='images/'), require_spacing=True,
+        data_root=data_root, data_mode='topdown', data_prefix=dict(img='images/'),
+        require_spacing=True,
         pipeline=[
             dict(type='LoadRadiograph', cache_mb=512), dict(type='GetBBoxCenterScale', padding=1.0),
             dict(type='RandomFlip', direction='horizontal'),
@@ -67,20 +64,10 @@ train_dataloader = dict(
                 type='RandomBBoxTransform', shift_factor=0.06, scale_factor=(0.85, 1.15),
                 rotate_factor=20.0,
             ),
-            dict(type='RadiographAffine', input_size=(512, 512)),
+            dict(type='RadiographAffine', input_size=codec['input_size']),
             dict(type='RandomCover', prob=0.3), dict(type='RadiographicNoise', prob=0.8),
             dict(
-                type='GenerateTarget',
-                encoder=[
-                    dict(
-                        type='HeatmapPAF', input_size=(512, 512), heatmap_size=(128, 128),
-                        sigma=2.0, relations='full', paf_width=1.0,
-                    ),
-                    dict(
-                        type='HeatmapPAF', input_size=(512, 512), heatmap_size=(256, 256),
-                        sigma=2.0, relations='full', paf_width=1.0,
-                    ),
-                ],
+                type='GenerateTarget', encoder=[codec, dict(codec, heatmap_size=(256, 256))],
                 multilevel=True,
             ),
             dict(type='PackPoseInputs'),
@@ -91,12 +78,12 @@ val_dataloader = dict(
     batch_size=8, num_workers=2, persistent_workers=True, drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='THADataset', ann_file='val.json', test_mode=True,
-        data_root='{{$UNSCT_DATA:data/phantom}}', data_mode='topdown',
-        data_prefix=dict(img='images/'), require_spacing=True,
+        type='THADataset', ann_file='val.json', test_mode=True, data_root=data_root,
+        data_mode='topdown', data_prefix=dict(img='images/'), require_spacing=True,
         pipeline=[
             dict(type='LoadRadiograph'), dict(type='GetBBoxCenterScale', padding=1.0),
-            dict(type='RadiographAffine', input_size=(512, 512)), dict(type='PackPoseInputs'),
+            dict(type='RadiographAffine', input_size=codec['input_size']),
+            dict(type='PackPoseInputs'),
         ],
     ),
 )
@@ -104,12 +91,12 @@ test_dataloader = dict(
     batch_size=8, num_workers=2, persistent_workers=False, drop_last=False,
     sampler=dict(type='DefaultSampler', shuffle=False, round_up=False),
     dataset=dict(
-        type='THADataset', ann_file='test.json', test_mode=True,
-        data_root='{{$UNSCT_DATA:data/phantom}}', data_mode='topdown',
-        data_prefix=dict(img='images/'), require_spacing=True,
+        type='THADataset', ann_file='test.json', test_mode=True, data_root=data_root,
+        data_mode='topdown', data_prefix=dict(img='images/'), require_spacing=True,
         pipeline=[
             dict(type='LoadRadiograph'), dict(type='GetBBoxCenterScale', padding=1.0),
-            dict(type='RadiographAffine', input_size=(512, 512)), dict(type='PackPoseInputs'),
+            dict(type='RadiographAffine', input_size=codec['input_size']),
+            dict(type='PackPoseInputs'),
         ],
     ),
 )

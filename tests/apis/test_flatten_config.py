@@ -51,6 +51,18 @@ def test_what_a_config_inherits_is_in_its_text_and_questions_stay_questions(tmp_
     assert content_of(flat)['data_root'] == '/mine'
 
 
+def test_a_codec_that_comes_again_is_named_so_that_one_edit_changes_all(tmp_path):
+    (tmp_path / 'mine.py').write_text(
+        "codec = dict(type='C', input_size=(8, 6), sigma=1.0)\n"
+        'model = dict(head=dict(decoder=codec))\n'
+        'train_dataloader = dict(encoder=dict(codec, sigma=2.0), size=(8, 6))\n'
+    )
+    assert flatten_config(tmp_path / 'mine.py').splitlines()[1:] == [
+        'model = dict(head=dict(decoder=codec))',
+        "train_dataloader = dict(encoder=dict(codec, sigma=2.0), size=codec['input_size'])",
+    ]
+
+
 @pytest.mark.slow
 def test_generating_again_gives_the_files_that_are_there(tmp_path):
     tool = ROOT / 'tools/flatten_configs.py'

@@ -101,8 +101,8 @@ def test_it_takes_the_data_folder_from_outside(path, monkeypatch):
     assert found['data_root'] == '/data/hips'
 
 
-@pytest.mark.parametrize('path', [ENTRY, PAPER], ids=lambda path: path.stem)
-def test_what_is_written_by_hand_has_fewer_than_150_lines(path):
+@EACH_WHOLE
+def test_it_has_fewer_than_150_lines(path):
     assert len(path.read_text().splitlines()) < 150
 
 

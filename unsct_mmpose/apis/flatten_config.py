@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 from unittest.mock import patch
 
@@ -61,26 +62,38 @@ def flatten_config(path: Path, budget: str = 'gpu', header: str = '') -> str:
     """
     with _open_questions(budget):
         content = content_of(Config.fromfile(path))
-    lines = (f'{name} = {render(value, len(name) + 3)}\n' for name, value in content.items())
+    lines = []
+    named: dict[str, Any] = {}
+    for name, value in content.items():
+        lines.append(f'{name} = {render(value, named, len(name) + 3)}\n')
+        named |= _names_for(name, value)
     return header + ''.join(lines)
 
 
-def render(value: Any, before: int = 0, indent: int = 0) -> str:
+def render(
+    value: Any, named: Mapping[str, Any] = MappingProxyType({}), before: int = 0, indent: int = 0
+) -> str:
     """Write a value as Python, on one line where it fits, elsewhere on as few as may be.
 
     Args:
         value: dictionaries (their keys being names), lists, tuples and plain values.
+        named: values that have a name already, and dictionaries to start others from.
         before: characters before it on its first line.
         indent: characters before its last line.
 
     Example:
         >>> render(dict(size=(2, 3), type='A'))
         "dict(type='A', size=(2, 3))"
+        >>> render([3, dict(type='A', b=1)], named=dict(a=dict(type='A')))
+        '[3, dict(a, b=1)]'
     """
+    known = next((name for name, one in named.items() if one == value), None)
+    if known is not None:
+        return known
     if not isinstance(value, Mapping | list | tuple):
         return HAS_CUDA if value == _ASKED else repr(value)
     opening, closing = _brackets(value)
-    items = _items(value, indent + 4)
+    items = _items(value, named, indent + 4)
     one_line = ', '.join(items) + (',' if isinstance(value, tuple) and len(value) == 1 else '')
     fits = '\n' not in one_line and before + len(opening + one_line) + 2 <= WIDTH
     if fits or not items:
@@ -88,6 +101,13 @@ def render(value: Any, before: int = 0, indent: int = 0) -> str:
     within = ' ' * (indent + 4)
     body = ''.join(f'{within}{line}\n' for line in _fill(items, WIDTH - len(within)))
     return f'{opening}\n{body}{" " * indent}{closing}'
+
+
+def _names_for(name: str, value: Any) -> dict[str, Any]:
+    """Return what may stand for a setting where it comes again, so that one edit changes all."""
+    if name == 'codec':
+        return {"codec['input_size']": value['input_size'], 'codec': value}
+    return {name: value} if name == 'data_root' else {}
 
 
 def _fill(items: list[str], width: int) -> list[str]:
@@ -108,12 +128,18 @@ def _brackets(value: Any) -> tuple[str, str]:
     return ('(', ')') if isinstance(value, tuple) else ('[', ']')
 
 
-def _items(value: Any, indent: int) -> list[str]:
+def _items(value: Any, named: Mapping[str, Any], indent: int) -> list[str]:
     """Write what is in a container; the type of a component goes first."""
     if not isinstance(value, Mapping):
-        return [render(one, indent, indent) for one in value]
-    names = sorted(value, key=lambda name: name != 'type')
-    return [f'{name}={render(value[name], indent + len(name) + 1, indent)}' for name in names]
+        return [render(one, named, indent, indent) for one in value]
+    start = [name for name, one in named.items() if isinstance(one, Mapping) and {*one} <= {*value}]
+    given = named[start[0]] if start else {}
+    names = [name for name in value if name not in given or given[name] != value[name]]
+    names.sort(key=lambda name: name != 'type')
+    written = [
+        f'{name}={render(value[name], named, indent + len(name) + 1, indent)}' for name in names
+    ]
+    return start[:1] + written
 
 
 def write_flat_configs(
