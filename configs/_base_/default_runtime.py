@@ -8,7 +8,7 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', interval=10, max_keep_ckpts=2, save_best='all/MRE', rule='less'
     ),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    sampler_seed=dict(type='EpochSeedHook'),
     visualization=dict(type='THAVisualizationHook', enable=False),
 )
 custom_hooks = [dict(type='SyncBuffersHook'), dict(type='NonFiniteLossHook')]
@@ -16,7 +16,7 @@ custom_hooks = [dict(type='SyncBuffersHook'), dict(type='NonFiniteLossHook')]
 env_cfg = dict(
     cudnn_benchmark=True,
     mp_cfg=dict(mp_start_method='fork', opencv_num_threads=0),
-    dist_cfg=dict(backend='nccl'),
+    dist_cfg=dict(backend='nccl' if __import__('torch').cuda.is_available() else 'gloo'),
 )
 vis_backends = [dict(type='LocalVisBackend')]
 visualizer = dict(type='THAVisualizer', vis_backends=vis_backends, name='visualizer')
