@@ -1,5 +1,7 @@
 """Training and test in two processes on the CPU, started as a user starts them: by torchrun."""
 
+import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -41,18 +43,50 @@ def train(trained, write_split, in_two_processes):
     return run
 
 
+@pytest.fixture
+def figures(trained, run_python, in_two_processes):
+    """Test a model on the five images, two at a time; return the figures, the images' order."""
+    config, _ = trained
+    folder = config.parent
+
+    def run(model, run, *options):
+        out, dump = folder / f'{run.__name__}.json', folder / f'{run.__name__}.pkl'
+        run(
+            TOOLS / 'test.py', config, model, *options, '--work-dir', folder / 'test',
+            '--out', out, '--dump', dump, '--cfg-options', 'test_dataloader.batch_size=2',
+            f'test_dataloader.dataset.ann_file={folder}/val.json',
+            'test_dataloader.dataset.data_prefix.img=./',
+        )  # fmt: skip
+        return json.loads(out.read_text()), [
+            one['img_id'] for one in pickle.loads(dump.read_bytes())
+        ]
+
+    return run
+
+
 def read(path):
     return torch.load(path, map_location='cpu', weights_only=False)
 
 
 @pytest.mark.slow
-def test_two_processes_train_and_a_resumed_training_ends_in_the_same_weights(train, tiny_set):
-    said = train('whole')
-    assert 'Epoch(train) [2][2/2]' in said, said[-3000:]
-    resumed = train('again', '--resume', tiny_set / 'whole/epoch_1.pth')
+def test_two_processes_train_resume_and_test_as_one_that_is_not_interrupted(
+    train, figures, tiny_set, run_python, in_two_processes
+):
+    said = train('whole', '--auto-scale-lr')
+    assert 'current batch size is 2' in said and 'Epoch(train) [2][2/2]' in said, said[-3000:]
+    resumed = train('again', '--auto-scale-lr', '--resume', tiny_set / 'whole/epoch_1.pth')
     assert 'resumed epoch: 1, iter: 2' in resumed
     one, other = (read(tiny_set / name / 'epoch_2.pth') for name in ('whole', 'again'))
     assert one['meta']['iter'] == other['meta']['iter'] == 4
     assert one['optimizer']['param_groups'] == other['optimizer']['param_groups']
     for name, weight in one['state_dict'].items():
         torch.testing.assert_close(other['state_dict'][name], weight, rtol=0, atol=0)
+
+    model = tiny_set / 'whole/epoch_2.pth'
+    (alone, order), (both, other_order) = (
+        figures(model, run_python),
+        figures(model, in_two_processes, '--launcher', 'pytorch'),
+    )
+    assert order == other_order == [1, 2, 3, 4, 5]
+    assert alone['all/images'] == 5 and len(alone) > 500
+    assert both == pytest.approx(alone, abs=1e-3, nan_ok=True)
