@@ -36,7 +36,7 @@ def train(trained, write_split, in_two_processes):
             'train_dataloader.dataset.disjoint_from=[val.json]', 'train_dataloader.batch_size=1',
             'val_dataloader.dataset.data_prefix.img=./', 'val_dataloader.batch_size=2',
             f'train_cfg.max_epochs={epochs}', 'train_cfg.val_interval=1',
-            'default_hooks.checkpoint.interval=1', 'default_hooks.logger.interval=1',
+            'default_hooks.checkpoint.interval=1', 'default_hooks.logger.interval=1', cwd=folder,
         )  # fmt: skip
         return done.stdout + done.stderr
 
@@ -55,7 +55,7 @@ def figures(trained, run_python, in_two_processes):
             TOOLS / 'test.py', config, model, *options, '--work-dir', folder / 'test',
             '--out', out, '--dump', dump, '--cfg-options', 'test_dataloader.batch_size=2',
             f'test_dataloader.dataset.ann_file={folder}/val.json',
-            'test_dataloader.dataset.data_prefix.img=./',
+            'test_dataloader.dataset.data_prefix.img=./', cwd=folder,
         )  # fmt: skip
         return json.loads(out.read_text()), [
             one['img_id'] for one in pickle.loads(dump.read_bytes())
