@@ -126,6 +126,7 @@ optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=1e-3, fused=_cuda),  # 3.4: Adam, 0.001
     clip_grad=dict(max_norm=10.0),  # not the paper
 )
+auto_scale_lr = dict(base_batch_size=16)
 param_scheduler = [  # not the paper: warm-up, then two steps down
     dict(type='LinearLR', begin=0, end=100, start_factor=0.01, by_epoch=False),
     dict(type='MultiStepLR', begin=0, end=300, milestones=[200, 260], gamma=0.1, by_epoch=True),
@@ -135,7 +136,7 @@ custom_hooks = [  # not the paper: the CUDA graph, for speed alone
 ]  # fmt: skip
 default_hooks = dict(
     timer=dict(type='IterTimerHook'), logger=dict(type='LoggerHook', interval=10),
-    param_scheduler=dict(type='ParamSchedulerHook'), sampler_seed=dict(type='DistSamplerSeedHook'),
+    param_scheduler=dict(type='ParamSchedulerHook'), sampler_seed=dict(type='EpochSeedHook'),
     checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=2, save_best='all/MRE',
                     rule='less'),
     visualization=dict(type='THAVisualizationHook', enable=False),

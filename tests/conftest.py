@@ -140,6 +140,12 @@ def tiny_set(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
+def write_split():
+    """Return a function that writes another split of so many images into a folder."""
+    return _write_split
+
+
+@pytest.fixture
 def hide_landmarks():
     """Return a function that says of every image in a folder's val.json that some are absent."""
 

@@ -84,6 +84,7 @@ optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=0.001, fused=__import__('torch').cuda.is_available()),
     clip_grad=dict(max_norm=10.0),
 )
+auto_scale_lr = dict(base_batch_size=16)
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=100, start_factor=0.01, by_epoch=False),
     dict(type='MultiStepLR', begin=0, end=300, milestones=[200, 260], gamma=0.1, by_epoch=True),
@@ -97,7 +98,7 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', interval=10, max_keep_ckpts=2, save_best='all/MRE', rule='less',
     ),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    sampler_seed=dict(type='EpochSeedHook'),
     visualization=dict(type='THAVisualizationHook', enable=False),
 )
 visualizer = dict(

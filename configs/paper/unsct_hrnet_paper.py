@@ -94,7 +94,7 @@ param_scheduler = []  # 3.4: "the learning rate was set to 0.001"
 custom_hooks = [dict(type='SyncBuffersHook'), dict(type='NonFiniteLossHook')]  # no part in training
 default_hooks = dict(
     timer=dict(type='IterTimerHook'), logger=dict(type='LoggerHook', interval=10),
-    param_scheduler=dict(type='ParamSchedulerHook'), sampler_seed=dict(type='DistSamplerSeedHook'),
+    param_scheduler=dict(type='ParamSchedulerHook'), sampler_seed=dict(type='EpochSeedHook'),
     checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=2, save_best='all/MRE',
                     rule='less'),
     visualization=dict(type='THAVisualizationHook', enable=False),

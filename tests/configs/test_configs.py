@@ -116,6 +116,14 @@ def test_the_learning_rate_reaches_its_last_milestone(config):
             assert scheduler.get('T_max', last) == last
 
 
+@pytest.mark.parametrize('budget', ['cpu', 'gpu'])
+@EACH
+def test_the_learning_rate_is_said_to_belong_to_the_batch_size_there_is(path, budget, monkeypatch):
+    monkeypatch.setenv('UNSCT_BUDGET', budget)
+    config = Config.fromfile(path)
+    assert config.auto_scale_lr.base_batch_size == config.train_dataloader.batch_size
+
+
 def test_evaluators_and_hooks_build(config):
     for name in ('val_evaluator', 'test_evaluator'):
         Evaluator(config[name])

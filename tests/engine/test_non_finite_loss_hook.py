@@ -2,6 +2,9 @@
 
 import functools
 import math
+import multiprocessing
+import os
+import socket
 
 import pytest
 import torch
@@ -167,3 +170,34 @@ def test_every_config_has_it_and_it_comes_before_the_checkpoints(request):
     assert dict(type='NonFiniteLossHook') in config.custom_hooks
     hook = HOOKS.build(dict(type='NonFiniteLossHook'))
     assert isinstance(hook, NonFiniteLossHook) and hook.priority == 'VERY_HIGH'
+
+
+def train_as(rank, run, folder, port, bad):
+    """Train as one of two processes, whose second meets a bad loss; leave its last words."""
+    os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank), WORLD_SIZE='2')
+    os.environ.update(MASTER_ADDR='127.0.0.1', MASTER_PORT=str(port))
+    data = items(count=16, at_13=bad)  # 1, 3, 5 ... are the second's
+    try:
+        run(data, launcher='pytorch', env_cfg=dict(dist_cfg=dict(backend='gloo')))
+    except FloatingPointError as error:
+        (folder / f'{rank}.txt').write_text(str(error))
+
+
+def test_of_two_processes_both_stop_when_one_meets_such_a_loss(run, tmp_path):
+    with socket.socket() as free:
+        free.bind(('127.0.0.1', 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context('fork')
+    arguments = (run, tmp_path, port, dict(paf=math.nan))
+    both = [context.Process(target=train_as, args=(rank, *arguments)) for rank in (0, 1)]
+    for one in both:
+        one.start()
+    for one in both:
+        one.join(timeout=60)
+    hung = [one.kill() for one in both if one.is_alive()]
+    assert not hung
+    first, second = ((tmp_path / f'{rank}.txt').read_text() for rank in (0, 1))
+    assert first == second
+    assert first.startswith('process 1: training stopped after iteration 4: loss')
+    assert 'data/13.dcm' in first and 'data/12.dcm' not in first
+    assert saved(tmp_path) == []

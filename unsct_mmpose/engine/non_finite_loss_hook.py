@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size
 from mmengine.hooks import CheckpointHook, Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
@@ -31,6 +32,9 @@ class NonFiniteLossHook(Hook):
     Reading the losses costs no wait for a CUDA device: MMEngine's ``RuntimeInfoHook``, which comes
     first, reads them in every iteration. Gradients that a ``GradScaler`` finds too large are
     none of this hook's business: the losses are those before scaling.
+
+    Several processes stop together, each with the words of those that saw it: one that stopped
+    alone would leave the others waiting for its gradients.
     """
 
     priority = 'VERY_HIGH'
@@ -61,31 +65,33 @@ class NonFiniteLossHook(Hook):
         losses = [(name, one) for name, one in (outputs or {}).items() if 'loss' in name]
         values = [(name, torch.as_tensor(one).item()) for name, one in losses]
         bad = [f'{name} = {value}' for name, value in values if not math.isfinite(value)]
-        if bad:
-            raise FloatingPointError(self._message(runner, runner.iter + 1, ', '.join(bad)))
+        _stop_together(self._message(runner, runner.iter + 1, ', '.join(bad)) if bad else None)
         if any(_saves_now(one, runner) for one in runner.hooks):
-            self._refuse_broken(runner, runner.iter + 1, runner.model.state_dict())
+            _stop_together(self._broken(runner, runner.iter + 1, runner.model.state_dict()))
 
     def after_train_epoch(self, runner: Runner) -> None:
         """Look at the weights, which other hooks are about to save."""
-        self._refuse_broken(runner, runner.iter, runner.model.state_dict())
+        _stop_together(self._broken(runner, runner.iter, runner.model.state_dict()))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Look at the weights that somebody saves.
+        """Look at the weights that somebody saves; only the first process comes here.
 
         Args:
             runner: the runner.
             checkpoint: what will be written.
         """
-        self._refuse_broken(runner, runner.iter, checkpoint['state_dict'])
+        words = self._broken(runner, runner.iter, checkpoint['state_dict'])
+        if words is not None:
+            raise FloatingPointError(words)
 
-    def _refuse_broken(self, runner: Runner, iteration: int, state: Mapping[str, Any]) -> None:
-        """Raise ``FloatingPointError`` where a weight is not finite; one wait for the device."""
+    def _broken(self, runner: Runner, iteration: int, state: Mapping[str, Any]) -> str | None:
+        """Say which weights are not finite, None if all are; one wait for the device."""
         finite = {name: one.isfinite().all() for name, one in state.items() if _is_real(one)}
         if finite and not torch.stack(list(finite.values())).all():
             bad = [name for name, whole in finite.items() if not whole]
             words = f'though its losses are finite, the weights are not ({len(bad)}: {bad[0]} ...)'
-            raise FloatingPointError(self._message(runner, iteration, words))
+            return self._message(runner, iteration, words)
+        return None
 
     def _message(self, runner: Runner, iteration: int, what: str) -> str:
         last = Path(runner.work_dir) / 'last_checkpoint'
@@ -93,10 +99,23 @@ class NonFiniteLossHook(Hook):
         if last.is_file():
             saved = f'the last checkpoint, {last.read_text().strip()}, is untouched'
         files = ', '.join(self._files) or 'unknown'
+        who = f'process {get_rank()}: ' if get_world_size() > 1 else ''
         return (
-            f'training stopped after iteration {iteration}: {what}. Images of that batch: {files}. '
-            f'Nothing was saved since: {saved}. {CURES}'
+            f'{who}training stopped after iteration {iteration}: {what}. '
+            f'Images of that batch: {files}. Nothing was saved since: {saved}. {CURES}'
         )
+
+
+def _stop_together(words: str | None) -> None:
+    """Raise ``FloatingPointError`` in every process if at least one of them has words.
+
+    Args:
+        words: what this process has to say; None if all is well. Every process must call.
+    """
+    trouble = torch.tensor(float(words is not None))
+    all_reduce(trouble, 'max')
+    if trouble:
+        raise FloatingPointError('\n'.join(one for one in all_gather_object(words) if one))
 
 
 def _is_real(value: Any) -> bool:

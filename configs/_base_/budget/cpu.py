@@ -100,6 +100,8 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=10.0),
 )
 own_precision = dict()
+# the rate above belongs to batches of so many images; tools/train.py --auto-scale-lr follows yours
+auto_scale_lr = dict(base_batch_size=2)
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=50, start_factor=0.01, by_epoch=False),
     dict(

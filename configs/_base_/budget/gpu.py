@@ -98,6 +98,8 @@ optim_wrapper = dict(
 # what MMPose's own heads cannot take (their accuracy hands it to NumPy): bfloat16, channels last
 own_precision = dict(type='Bf16OptimWrapper')
 custom_hooks = [*_base_.custom_hooks, dict(type='CUDAGraphHook')]
+# the rate above belongs to batches of so many images; tools/train.py --auto-scale-lr follows yours
+auto_scale_lr = dict(base_batch_size=16)
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=100, start_factor=0.01, by_epoch=False),
     dict(type='MultiStepLR', begin=0, end=300, milestones=[200, 260], gamma=0.1, by_epoch=True),
