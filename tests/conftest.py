@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.imaging import write_radiograph
 from unsct_mmpose.imaging.annotations import (
     AnnotatedRadiograph,
@@ -53,6 +54,21 @@ default_hooks = dict(
 custom_hooks = [dict(type='EMAHook')]
 visualizer = dict(type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisBackend')])
 env_cfg = dict(mp_cfg=dict(mp_start_method='fork', opencv_num_threads=1))
+"""
+
+# The demo's model on images of 64 x 64.
+TINY_CONFIG = """
+_base_ = '{base}'
+codec = dict(input_size=(64, 64), heatmap_size=(16, 16))
+model = dict(head=dict(decoder=dict(input_size=(64, 64), heatmap_size=(16, 16))))
+val_pipeline = [
+    dict(type='LoadRadiograph'),
+    dict(type='GetBBoxCenterScale', padding=1.0),
+    dict(type='RadiographAffine', input_size=(64, 64)),
+    dict(type='PackPoseInputs'),
+]
+val_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
+test_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
 """
 
 
@@ -121,6 +137,48 @@ def tiny_set(tmp_path: Path) -> Path:
     for split, count in (('train', 3), ('val', 2)):
         _write_split(tmp_path, split, count)
     return tmp_path
+
+
+@pytest.fixture
+def write_split():
+    """Return a function that writes another split of so many images into a folder."""
+    return _write_split
+
+
+@pytest.fixture
+def hide_landmarks():
+    """Return a function that says of every image in a folder's val.json that some are absent."""
+
+    def hide(folder, landmarks):
+        content = json.loads((folder / 'val.json').read_text())
+        for image, annotation in zip(content['images'], content['annotations'], strict=True):
+            image.update(file_name=Path(image['file_name']).name, subset='unstructured')
+            image['absent'] = [LANDMARK_NAMES[index] for index in landmarks]
+            for index in landmarks:
+                annotation['keypoints'][3 * index : 3 * index + 3] = [0, 0, 0]
+            annotation['num_keypoints'] = 24 - len(landmarks)
+        (folder / 'val.json').write_text(json.dumps(content))
+
+    return hide
+
+
+@pytest.fixture
+def trained(tiny_set, hide_landmarks, request):
+    """A config, and a checkpoint of random weights, beside images that lack some landmarks."""
+    import torch
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+    from mmpose.registry import MODELS
+
+    base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
+    config = tiny_set / 'config.py'
+    config.write_text(TINY_CONFIG.format(base=base.as_posix(), root=tiny_set.as_posix()))
+    hide_landmarks(tiny_set, [3, 14, 20])
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    model = MODELS.build(Config.fromfile(config).model)
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=1)), tiny_set / 'model.pth')
+    return config, tiny_set / 'model.pth'
 
 
 def _write_split(root: Path, split: str, count: int) -> None:

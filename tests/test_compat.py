@@ -221,6 +221,84 @@ def test_an_mmpose_without_tools_is_an_error_in_words(on_host):
     assert 'another project' not in printed
 
 
+# Several processes
+
+TORCH = """
+class cuda:
+    def is_available(): return {cuda}
+    def set_device(device): {set_device}
+"""
+MMENGINE = {
+    'mmengine/__init__.py': '',
+    'mmengine/device.py': 'def get_device(): return DEVICE',
+    'mmengine/dist/__init__.py': '',
+    'mmengine/dist/utils.py': """
+import torch
+def _init_dist_pytorch(backend, **kwargs):
+    torch.cuda.set_device(1)
+    print('started', backend, kwargs)
+_init_dist_slurm = _init_dist_mpi = _init_dist_pytorch
+""",
+    'mmengine/model.py': """
+class MMDistributedDataParallel:
+    def __init__(self, module, detect=False, **kwargs): print(module, detect, kwargs)
+""",
+}
+
+
+def host_of(device, cuda=False, set_device="raise RuntimeError('No CUDA GPUs are available')"):
+    device_file = MMENGINE['mmengine/device.py'].replace('DEVICE', repr(device))
+    torch_file = TORCH.format(cuda=cuda, set_device=set_device)
+    return {**MMENGINE, 'mmengine/device.py': device_file, 'torch.py': torch_file}
+
+
+def test_without_cuda_every_launcher_starts_and_the_wrapper_gets_no_number_of_a_gpu(on_host):
+    printed = on_host(
+        host_of('cpu'),
+        """
+        print(compat._REPAIRS['processes']().fault)
+        print(compat._REPAIRS['model wrapper']().fault)
+        import torch
+        from mmengine.dist import utils
+        from mmengine.model import MMDistributedDataParallel
+        for launcher in ('pytorch', 'slurm', 'mpi'):
+            getattr(utils, f'_init_dist_{launcher}')('gloo', timeout=9)
+        MMDistributedDataParallel(module='net', device_ids=[1], find_unused_parameters=True)
+        try:
+            torch.cuda.set_device(0)
+        except RuntimeError:
+            print('and nobody else is spared the error')
+        """,
+    )
+    fault = 'torch.cuda.set_device: RuntimeError: No CUDA GPUs are available\n'
+    started = "started gloo {'timeout': 9}\n"
+    wrapped = "net False {'find_unused_parameters': True}\n"
+    assert printed == 2 * fault + 3 * started + wrapped + 'and nobody else is spared the error\n'
+
+
+@pytest.mark.parametrize(
+    'host',
+    [
+        host_of('cuda', cuda=True, set_device="raise SystemExit('memory taken on a GPU')"),
+        host_of('npu'),
+        host_of('cpu', set_device='pass'),
+    ],
+    ids=['CUDA', 'another accelerator', 'a torch that does not mind'],
+)
+def test_where_processes_start_by_themselves_nothing_is_changed(on_host, host):
+    on_host(
+        host,
+        """
+        from mmengine.dist import utils
+        from mmengine.model import MMDistributedDataParallel
+        before = utils._init_dist_pytorch, MMDistributedDataParallel.__init__
+        assert compat._REPAIRS['processes']() is None
+        assert compat._REPAIRS['model wrapper']() is None
+        assert before == (utils._init_dist_pytorch, MMDistributedDataParallel.__init__)
+        """,
+    )
+
+
 # On the real host
 
 

@@ -1,4 +1,4 @@
-"""Measure costs: a training step (`step`), decoding (`decode`), a prediction (`predict`)."""
+"""Measure a training `step`, its `gradients`, decoding (`decode`), a prediction (`predict`)."""
 
 import argparse
 import json
@@ -7,6 +7,8 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+DEVICE_HELP = 'auto, cpu, cuda or cuda:1; auto is CUDA where there is any (default: %(default)s)'
 
 
 def parse_args() -> argparse.Namespace:
@@ -19,7 +21,7 @@ def parse_args() -> argparse.Namespace:
     )  # fmt: skip
     step.add_argument('--batch-size', type=int, help="images in a batch (default: the config's)")
     step.add_argument('--rounds', type=int, default=15, help='alternating pairs to time')
-    step.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
+    step.add_argument('--device', default='auto', help=DEVICE_HELP)
     step.add_argument(
         '--precision', default='config', choices=['config', 'float32'],
         help="the config's optimiser wrapper, or plain float32",
@@ -35,8 +37,20 @@ def parse_args() -> argparse.Namespace:
     decode.add_argument('--map-size', type=int, default=128, help='side of the maps, cells')
     decode.add_argument('--batch-size', type=int, default=16, help='images in a batch')
     decode.add_argument('--rounds', type=int, default=10, help='alternating pairs to time')
-    decode.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
+    decode.add_argument('--device', default='auto', help=DEVICE_HELP)
     decode.add_argument('--out', type=Path, help='json file of the figures')
+    gradients = commands.add_parser(
+        'gradients', help='value and gradient on the backbone of each loss term, while training'
+    )
+    gradients.add_argument('config', help='config of the model')
+    gradients.add_argument('--steps', type=int, nargs='+', default=[0, 50], metavar='N',
+                           help='steps after which to look (default: 0 50)')  # fmt: skip
+    gradients.add_argument('--batch-size', type=int, default=2, help='images in the batch')
+    gradients.add_argument(
+        '--data', type=Path, help='data set of the batch (default: random landmarks on noise)'
+    )
+    gradients.add_argument('--device', default='auto', choices=['auto', 'cpu', 'cuda'])
+    gradients.add_argument('--out', type=Path, help='json file of the figures')
     predict = commands.add_parser(
         'predict', help='time from a file to decisions: PyTorch beside the exported model'
     )
@@ -67,22 +81,23 @@ def benchmark_step(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.apis import benchmark, results
+    from unsct_mmpose.apis.device import resolve_device
 
+    device = resolve_device(args.device)
     config = Config.fromfile(args.config)
     if args.precision == 'float32':
         config.optim_wrapper.type = 'OptimWrapper'
     batch_size = args.batch_size or config.train_dataloader.batch_size
-    cost = benchmark.step_cost(
-        config, batch_size=batch_size, rounds=args.rounds, device=args.device
-    )
+    cost = benchmark.step_cost(config, batch_size=batch_size, rounds=args.rounds, device=device)
     memory = {
-        name: benchmark.peak_memory_mb(one, batch_size=batch_size, device=args.device)
+        name: benchmark.peak_memory_mb(one, batch_size=batch_size, device=device)
         for name, one in (('ours', config), ('plain', benchmark.plain_config(config)))
     }
     return dict(
         config=args.config,
         precision=config.optim_wrapper.type.replace('OptimWrapper', '') or 'float32',
         batch_size=batch_size,
+        device=device,
         machine=results.describe_machine(),
         versions=results.installed_versions(),
         ms_per_image=round(cost.ms_per_image, 1),
@@ -95,23 +110,58 @@ def benchmark_step(args: argparse.Namespace) -> dict:
     )
 
 
+def benchmark_gradients(args: argparse.Namespace) -> dict:
+    import logging
+    from dataclasses import asdict
+
+    from mmengine.config import Config
+
+    from unsct_mmpose.apis import gradients, results
+    from unsct_mmpose.apis.device import resolve_device
+
+    logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
+    device = resolve_device(args.device)
+    terms = gradients.term_gradients(
+        Config.fromfile(args.config),
+        batch_size=args.batch_size,
+        at_steps=args.steps,
+        data=args.data,
+        device=device,
+    )
+    columns = ('step', 'term', 'value', 'silence', 'norm')
+    rows = [[f'{one:.4g}' if isinstance(one, float) else str(one) for one in asdict(term).values()]
+            for term in terms]  # fmt: skip
+    print(results.render_table(columns, rows), '\n')
+    return dict(
+        config=args.config,
+        batch_size=args.batch_size,
+        device=device,
+        machine=results.describe_machine(),
+        versions=results.installed_versions(),
+        terms=[asdict(term) for term in terms],
+    )
+
+
 def benchmark_decode(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.apis import benchmark, results
+    from unsct_mmpose.apis.device import resolve_device
 
+    device = resolve_device(args.device)
     cost = benchmark.decode_cost(
         Config.fromfile(args.config),
         map_size=args.map_size,
         batch_size=args.batch_size,
         rounds=args.rounds,
-        device=args.device,
+        device=device,
     )
     return dict(
         config=args.config,
         map_size=cost.map_size,
         batch_size=args.batch_size,
-        machine=results.describe_machine() + ('; one thread' if args.device == 'cpu' else ''),
+        device=device,
+        machine=results.describe_machine() + ('; one thread' if device == 'cpu' else ''),
         versions=results.installed_versions(),
         decode_ms_per_image=round(cost.decode_ms_per_image, 2),
         forward_ms_per_image=round(cost.forward_ms_per_image, 1),
@@ -179,12 +229,17 @@ def main() -> int:
     args = parse_args()
     commands = {
         'step': benchmark_step,
+        'gradients': benchmark_gradients,
         'decode': benchmark_decode,
         'predict': benchmark_predict,
         'exports': benchmark_exports,
         'onnx-page': write_onnx_page,
     }
-    figures = commands[args.command](args)
+    try:
+        figures = commands[args.command](args)
+    except (ValueError, OSError) as error:
+        print(f'benchmark: {error}', file=sys.stderr)
+        return 1
     text = json.dumps(figures, indent=1)
     print(text)
     if args.out:

@@ -36,7 +36,10 @@ def parse_args() -> argparse.Namespace:
         help='expected share of suppressed present landmarks that `conformal` allows',
     )  # fmt: skip
     parser.add_argument('--level', type=float, default=0.95, help='coverage of regions, intervals')
-    parser.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
+    parser.add_argument(
+        '--device', default='auto',
+        help='auto, cpu, cuda or cuda:1; auto is CUDA where there is any (default: %(default)s)',
+    )  # fmt: skip
     return parser.parse_args()
 
 

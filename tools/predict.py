@@ -43,7 +43,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         '--magnification', type=float, metavar='M', help='of all images, detector over bone'
     )
     parser.add_argument('--batch-size', type=int, default=8, metavar='N')
-    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 (PyTorch only)')
+    parser.add_argument(
+        '--device', default='auto',
+        help='auto, cpu, cuda or cuda:1; auto is CUDA where there is any (PyTorch only; '
+        'default: %(default)s)',
+    )  # fmt: skip
     parser.add_argument(
         '--jobs',
         type=int,

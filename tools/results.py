@@ -1,4 +1,4 @@
-"""Turn result files into a page (`page`), or hold one against its config (`check`)."""
+"""Turn result files into pages, hold one against its config, read a training's log into one."""
 
 import argparse
 import sys
@@ -14,22 +14,57 @@ def parse_args() -> argparse.Namespace:
     page.add_argument('folder', type=Path, nargs='?', default=Path('docs/results'))
     check = commands.add_parser('check', help="compare a result file with its config's `expected`")
     check.add_argument('result', type=Path, help='result file, such as work_dirs/demo/results.json')
+    log = commands.add_parser('read-log', help="write what a training's MMEngine log says as json")
+    log.add_argument('log', type=Path, help='MMEngine text log, or what a training printed')
+    log.add_argument('--name', required=True, help='short name of the run')
+    log.add_argument('--config', required=True, help='what was trained; a log does not name it')
+    log.add_argument('--data', required=True, help='what on; say so if images are simulated')
+    log.add_argument('--command', dest='words', default='', help='how it was started, in words')
+    log.add_argument('--revision', default='', help='the code, in words')
+    log.add_argument('--machine', default='', help="the machine (default: the log's GPU)")
+    log.add_argument('--out', type=Path, required=True, help='json file to write')
     return parser.parse_args()
 
 
 def main() -> int:
     args = parse_args()
     if args.command == 'page':
+        from unsct_mmpose.apis.full_size_page import write_full_size_page
+        from unsct_mmpose.apis.fusion_study import write_fusion_page
         from unsct_mmpose.apis.results import write_page
         from unsct_mmpose.apis.study_page import write_study_page
 
-        print(write_page(args.folder), write_study_page(args.folder), sep='\n')
+        print(write_study_page(args.folder))
+        if (args.folder / 'fusion').is_dir():
+            print(write_fusion_page(args.folder))
+        if (args.folder / 'full_size').is_dir():
+            print(write_full_size_page(args.folder))
+        print(write_page(args.folder))  # the last: it names the other pages
         return 0
+    if args.command == 'read-log':
+        return read_training(args)
     from unsct_mmpose.apis.experiment import check_result
 
     problems = check_result(args.result)
     print('\n'.join(problems) or 'all numbers as expected')
     return 1 if problems else 0
+
+
+def read_training(args: argparse.Namespace) -> int:
+    from unsct_mmpose.apis.training_log import read_log, write_run
+
+    try:
+        run = read_log(
+            args.log, name=args.name, config=args.config, data=args.data,
+            command=args.words, revision=args.revision, machine=args.machine,
+        )  # fmt: skip
+        write_run(args.out, run)
+    except (ValueError, OSError) as error:
+        print(f'results: {error}', file=sys.stderr)
+        return 1
+    end = 'finished' if run.finished else 'cut off'
+    print(f'{args.out}: {run.epochs} of {run.planned_epochs} epochs, {end}')
+    return 0
 
 
 if __name__ == '__main__':

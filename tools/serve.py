@@ -32,7 +32,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         '--max-mb', type=float, default=64.0, help='largest upload, MB (default: %(default)g)'
     )
-    parser.add_argument('--device', default='cpu', help='cpu, cuda, cuda:1 (PyTorch only)')
+    parser.add_argument(
+        '--device', default='auto',
+        help='auto, cpu, cuda or cuda:1; auto is CUDA where there is any (PyTorch only; '
+        'default: %(default)s)',
+    )  # fmt: skip
     args = parser.parse_args(argv)
     args.onnx = args.model[0].lower().endswith('.onnx')
     if len(args.model) != (1 if args.onnx else 2):

@@ -1,4 +1,4 @@
-"""Study uncertainty: read a model's maps once (`collect`), judge (`judge`), compare (`ablate`)."""
+"""Study uncertainty: read a model's maps (`collect`), `judge`, `ablate`, compare `fusion`s."""
 
 import argparse
 import shlex
@@ -20,7 +20,10 @@ def parse_args() -> argparse.Namespace:
     collect.add_argument('--candidates', type=int, help='places that compete for a landmark')
     collect.add_argument('--coupling', type=float, help='weight of the fields in that')
     collect.add_argument('--refinement', help='sub-pixel method')
-    collect.add_argument('--device', default='cpu', choices=['cpu', 'cuda'])
+    collect.add_argument(
+        '--device', default='auto',
+        help='auto, cpu, cuda or cuda:1; auto is CUDA where there is any (default: %(default)s)',
+    )  # fmt: skip
     for name, words in (
         ('judge', 'decisions beside their baselines, with confidence intervals by patient'),
         ('ablate', 'entropy modes, aggregations, relation sets and features'),
@@ -41,11 +44,70 @@ def parse_args() -> argparse.Namespace:
         command.add_argument('--kind', default=name.replace('judge', 'main'),
                              choices=['main', 'shift', 'ablation', 'ablate'])  # fmt: skip
         command.add_argument('--out', type=Path, required=True, help='json file to write')
+    _add_fusion(commands.add_parser('fusion', help='how far the fusion is drawn to the peak'))
     commands.choices['judge'].add_argument('--bootstrap', type=int, default=1000)
     commands.choices['judge'].add_argument(
         '--evidence-relations', default='core', help='those that speak (default: %(default)s)'
     )
     return parser.parse_args()
+
+
+def _add_fusion(command: argparse.ArgumentParser) -> None:
+    source = command.add_mutually_exclusive_group(required=True)
+    source.add_argument('--pool', type=Path, nargs='+', help='npz files whose patients calibrate')
+    source.add_argument(
+        '--misleading', type=float, help='draw patients; a share of them has misleading fields'
+    )
+    command.add_argument(
+        '--judge', type=Path, nargs='*', default=[], metavar='NPZ',
+        help="more images to judge on, beside the pool's other patients",
+    )  # fmt: skip
+    command.add_argument('--sizes', type=int, nargs='+', default=[1, 2, 3, 5, 10, 30])
+    command.add_argument('--draws', type=int, default=30, help='of each size')
+    command.add_argument('--seed', type=int, default=0, help='of the drawing')
+    command.add_argument('--name', required=True, help='short name of the result')
+    command.add_argument('--model', required=True, help='what the model was trained on')
+    command.add_argument('--describe', required=True, help='what it is judged on, in words')
+    command.add_argument('--part', required=True, choices=['design', 'confirmation'],
+                         help='whether the rule was designed on it')  # fmt: skip
+    command.add_argument('--out', type=Path, required=True, help='json file to write')
+
+
+def run_fusion(args: argparse.Namespace) -> None:
+    from unsct_mmpose.anatomy import relation_set
+    from unsct_mmpose.apis import fusion_study, results, study
+    from unsct_mmpose.apis.evidence import concatenate, load_table
+
+    full, core = relation_set('full'), relation_set('core')
+
+    def load(path: Path):
+        return study.restrict_relations(load_table(path), full, 'core')[0]
+
+    if args.pool is None:
+        pool, other = (
+            fusion_study.simulated_table(count, core, misleading=args.misleading, seed=seed)
+            for count, seed in ((60, 2 * args.seed + 1), (30, 2 * args.seed + 2))
+        )
+        judged = {'other drawn patients': other}
+    else:
+        pool = concatenate([load(path) for path in args.pool])
+        judged = {'the other patients': pool}
+    judged |= {path.stem: load(path) for path in args.judge}
+    figures = fusion_study.compare(pool, judged, core, args.sizes, draws=args.draws, seed=args.seed)
+    result = study.StudyResult(
+        name=args.name,
+        kind='fusion',
+        model=args.model,
+        data=args.describe,
+        calibrated_on=f'{args.part}: {args.draws} draws of patients',
+        seed=args.seed,
+        figures=figures,
+        commands=[shlex.join(['python', *sys.argv])],
+        machine=results.describe_machine(),
+        versions=results.installed_versions(),
+    )
+    study.write_study(args.out, result)
+    print(args.out)
 
 
 def run_collect(args: argparse.Namespace) -> None:
@@ -112,7 +174,8 @@ def run_judgement(args: argparse.Namespace) -> None:
 def main() -> int:
     args = parse_args()
     try:
-        (run_collect if args.command == 'collect' else run_judgement)(args)
+        runs = dict(collect=run_collect, fusion=run_fusion)
+        runs.get(args.command, run_judgement)(args)
     except (ValueError, OSError) as error:
         print(f'study: {error}', file=sys.stderr)
         return 1

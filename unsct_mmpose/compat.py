@@ -15,6 +15,8 @@ xtcocotools     absent, or its wheel was built for numpy 1             pycocotoo
 mmdet           absent, or refuses the installed mmcv                  stand-in, ``mmdet.utils``
 checkpoints     torch >= 2.6 refuses mmengine's own log history        narrow allow-list
 drawing         numpy >= 2.4 refuses ``int(array([radius]))``          scalar radius
+processes       without CUDA every launcher's process asks for a GPU   no GPU is asked for
+model wrapper   without CUDA the wrapper is given a GPU's number       the number is left out
 ==============  =====================================================  ==========================
 
 A stand-in module carries ``__unsct_stand_in__ = True``.
@@ -22,6 +24,7 @@ A stand-in module carries ``__unsct_stand_in__ = True``.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib
 import importlib.abc
@@ -35,7 +38,7 @@ import re
 import runpy
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -469,6 +472,74 @@ def _repair_drawing() -> Repair | None:
     return Repair('drawing', fault, 'MMPose draws circles with a scalar radius')
 
 
+# Several processes without CUDA
+
+
+def _fault_of_processes() -> str | None:
+    """Say what keeps mmengine from starting several processes here; None if nothing does."""
+    import torch
+    from mmengine.device import get_device
+
+    # Never ask a CUDA that is there: set_device would take memory on the first GPU.
+    if get_device() != 'cpu' or torch.cuda.is_available():
+        return None
+    try:
+        torch.cuda.set_device(0)
+    except Exception as error:  # AttributeError without CUDA in torch, RuntimeError without a GPU
+        return f'torch.cuda.set_device: {type(error).__name__}: {error}'
+    return None
+
+
+@contextlib.contextmanager
+def _without_set_device() -> Iterator[None]:
+    """Make ``torch.cuda.set_device`` do nothing for a moment."""
+    import torch
+
+    original = torch.cuda.set_device
+    torch.cuda.set_device = lambda device: None
+    try:
+        yield
+    finally:
+        torch.cuda.set_device = original
+
+
+def _repair_processes() -> Repair | None:
+    fault = _fault_of_processes()
+    if fault is None:
+        return None
+    from mmengine.dist import utils
+
+    def on_cpu(start: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(start)
+        def wrapped(backend: str, *args: Any, **kwargs: Any) -> None:
+            with _without_set_device():  # NCCL speaks between GPUs only
+                start('gloo' if backend == 'nccl' else backend, *args, **kwargs)
+
+        return wrapped
+
+    for launcher in ('pytorch', 'slurm', 'mpi'):
+        name = f'_init_dist_{launcher}'
+        setattr(utils, name, on_cpu(getattr(utils, name)))
+    return Repair('processes', fault, 'launchers start processes without asking for a GPU')
+
+
+def _repair_model_wrapper() -> Repair | None:
+    fault = _fault_of_processes()
+    if fault is None:
+        return None
+    from mmengine.model import MMDistributedDataParallel as Wrapper
+
+    original = Wrapper.__init__
+
+    @functools.wraps(original)
+    def __init__(self: Any, module: Any, *args: Any, **kwargs: Any) -> None:
+        kwargs.pop('device_ids', None)  # of GPUs: refused for a module on the CPU
+        original(self, module, *args, **kwargs)
+
+    Wrapper.__init__ = __init__
+    return Repair('model wrapper', fault, 'a model on the CPU is wrapped without device_ids')
+
+
 # In this order: what mmengine needs, then mmcv, then what mmdet and mmpose import.
 _REPAIRS: dict[str, Callable[[], Repair | None]] = {
     'pkg_resources': _repair_pkg_resources,
@@ -478,4 +549,6 @@ _REPAIRS: dict[str, Callable[[], Repair | None]] = {
     'mmdet': _repair_mmdet,
     'checkpoints': _repair_checkpoints,
     'drawing': _repair_drawing,
+    'processes': _repair_processes,
+    'model wrapper': _repair_model_wrapper,
 }

@@ -8,10 +8,10 @@ default_hooks = dict(
     checkpoint=dict(
         type='CheckpointHook', interval=10, max_keep_ckpts=2, save_best='all/MRE', rule='less'
     ),
-    sampler_seed=dict(type='DistSamplerSeedHook'),
+    sampler_seed=dict(type='EpochSeedHook'),
     visualization=dict(type='THAVisualizationHook', enable=False),
 )
-custom_hooks = [dict(type='SyncBuffersHook')]
+custom_hooks = [dict(type='SyncBuffersHook'), dict(type='NonFiniteLossHook')]
 
 env_cfg = dict(
     cudnn_benchmark=True,

@@ -1,3 +1,3 @@
 # Polarized attention as its released code has it: softmax over the image, after the product.
 _base_ = '../hrnet/unsct-hrnet.py'
-model = dict(backbone=dict(code_compatible=True))
+model = dict(neck=dict(code_compatible=True))

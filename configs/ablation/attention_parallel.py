@@ -1,3 +1,3 @@
 # Polarized attention with its two branches side by side.
 _base_ = '../hrnet/unsct-hrnet.py'
-model = dict(backbone=dict(attention='parallel'))
+model = dict(neck=dict(attention='parallel'))

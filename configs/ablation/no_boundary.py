@@ -1,3 +1,3 @@
 # No coordinates on the boundary.
 _base_ = '../hrnet/unsct-hrnet.py'
-model = dict(backbone=dict(with_boundary=False))
+model = dict(neck=dict(with_boundary=False))

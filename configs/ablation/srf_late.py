@@ -1,3 +1,3 @@
-# Spatial relationship fusion at the last two stages only, where features can tell landmarks apart.
-_base_ = '../hrnet/unsct-hrnet.py'
+# Spatial relationship fusion at the entry of the last two stages only.
+_base_ = './srf_stages.py'
 model = dict(backbone=dict(srf_stages=(3, 4)))

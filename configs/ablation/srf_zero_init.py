@@ -1,3 +1,3 @@
 # Spatial relationship fusion that adds nothing when training starts.
 _base_ = '../hrnet/unsct-hrnet.py'
-model = dict(backbone=dict(initial_scale=0.0))
+model = dict(neck=dict(initial_scale=0.0))

@@ -3,7 +3,7 @@ _base_ = '../_base_/budget/{{$UNSCT_BUDGET:gpu}}.py'
 model = dict(
     type='TopdownPoseEstimator',
     data_preprocessor=_base_.data_preprocessor,
-    backbone=_base_.hourglass,
+    backbone=dict(_base_.hourglass, init_cfg=_base_.fresh_weights),
     head=dict(
         type='CPMHead',
         in_channels=_base_.hourglass_channels,

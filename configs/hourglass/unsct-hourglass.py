@@ -3,7 +3,7 @@ _base_ = '../_base_/budget/{{$UNSCT_BUDGET:gpu}}.py'
 model = dict(
     type='TopdownPoseEstimator',
     data_preprocessor=_base_.data_preprocessor,
-    backbone=_base_.hourglass,
+    backbone=dict(_base_.hourglass, init_cfg=_base_.fresh_weights),
     head=dict(
         type='StackedHeatmapPAFHead',
         in_channels=_base_.hourglass_channels,
@@ -13,3 +13,4 @@ model = dict(
     ),
     test_cfg=dict(flip_test=True),
 )
+optim_wrapper = _base_.own_precision

@@ -3,7 +3,9 @@ _base_ = '../_base_/budget/{{$UNSCT_BUDGET:gpu}}.py'
 model = dict(
     type='TopdownPoseEstimator',
     data_preprocessor=_base_.data_preprocessor,
-    backbone=dict(type='HRNet', in_channels=3, extra=_base_.hrnet_extra),
+    backbone=dict(
+        type='HRNet', in_channels=3, extra=_base_.hrnet_extra, init_cfg=_base_.fresh_weights
+    ),
     head=dict(
         type='HeatmapHead',
         in_channels=32,

@@ -1,13 +1,10 @@
 """A backend that needs no network, and a table of evidence as a trained network would give it."""
 
 import hashlib
-import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 
 RIGHT = np.array(
@@ -99,20 +96,3 @@ def table():
         subsets=np.where(present.all(axis=1), 'structured', 'unstructured'),
         files=np.array([f'{index}.dcm' for index in range(count)]),
     )
-
-
-@pytest.fixture
-def hide_landmarks():
-    """Return a function that says of every image in a folder's val.json that some are absent."""
-
-    def hide(folder, landmarks):
-        content = json.loads((folder / 'val.json').read_text())
-        for image, annotation in zip(content['images'], content['annotations'], strict=True):
-            image.update(file_name=Path(image['file_name']).name, subset='unstructured')
-            image['absent'] = [LANDMARK_NAMES[index] for index in landmarks]
-            for index in landmarks:
-                annotation['keypoints'][3 * index : 3 * index + 3] = [0, 0, 0]
-            annotation['num_keypoints'] = 24 - len(landmarks)
-        (folder / 'val.json').write_text(json.dumps(content))
-
-    return hide

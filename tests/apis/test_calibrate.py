@@ -3,10 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from mmengine.config import Config
-from mmengine.registry import init_default_scope
 from mmpose.apis import init_model
-from mmpose.registry import MODELS
 
 from unsct_mmpose.apis.calibrate import (
     META_KEY,
@@ -21,34 +18,6 @@ from unsct_mmpose.apis.evidence import (
     load_table,
     save_table,
 )
-
-CONFIG = """
-_base_ = '{base}'
-codec = dict(input_size=(64, 64), heatmap_size=(16, 16))
-model = dict(head=dict(decoder=dict(input_size=(64, 64), heatmap_size=(16, 16))))
-val_pipeline = [
-    dict(type='LoadRadiograph'),
-    dict(type='GetBBoxCenterScale', padding=1.0),
-    dict(type='RadiographAffine', input_size=(64, 64)),
-    dict(type='PackPoseInputs'),
-]
-val_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
-"""
-
-
-@pytest.fixture
-def trained(tiny_set, hide_landmarks, request):
-    """A config, and a checkpoint of random weights, beside images that lack some landmarks."""
-    base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
-    config = tiny_set / 'config.py'
-    config.write_text(CONFIG.format(base=base.as_posix(), root=tiny_set.as_posix()))
-    hide_landmarks(tiny_set, [3, 14, 20])
-    init_default_scope('mmpose')
-    torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(config).model)
-    torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=1)), tiny_set / 'model.pth')
-    return config, tiny_set / 'model.pth'
 
 
 def test_a_calibrated_checkpoint_decides_and_keeps_its_weights(trained):

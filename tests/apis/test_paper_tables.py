@@ -16,7 +16,7 @@ from mmpose.registry import MODELS
 
 from unsct_mmpose.apis import paper_run
 from unsct_mmpose.apis.paper_page import render_csv, render_paper_page, write_paper_page
-from unsct_mmpose.apis.paper_plan import ROWS, plan
+from unsct_mmpose.apis.paper_plan import REVISION, ROWS, plan
 from unsct_mmpose.apis.paper_published import PUBLISHED, PUBLISHED_COLUMNS
 from unsct_mmpose.apis.paper_run import (
     PaperResult,
@@ -275,6 +275,7 @@ def make_result(stem, seed=0, error=2.0, budget='cpu', **figures):
         data='simulated, validation split', calibrated_on='validation split, cross-fitted',
         seed=seed, figures={name: {**shared, **figures} for name in ('keep_all', 'peak', 'fused')},
         curve={}, commands=['python tools/train.py'], seconds=90.0, machine='a machine',
+        revision=REVISION,
     )  # fmt: skip
 
 
@@ -423,6 +424,29 @@ def test_the_summary_reads_what_each_model_is_judged_by(tmp_path):
     assert row[2] == '0.100 -> 0.300 (+200 %)'
     assert row[7] == '2.00 -> 3.00 (+50 %)'
     assert row[8] == 'U-Net: 2.00 -> 3.00 (+50 %)'
+
+
+def test_fusion_is_paired_by_seed_with_an_interval_over_seeds(tmp_path):
+    without = [make_result('srf_none', seed, error) for seed, error in ((0, 2.0), (1, 4.0))]
+    having = [make_result('unsct-hrnet', seed, error) for seed, error in ((0, 1.8), (1, 3.8))]
+    spare = make_result('unsct-hrnet', 2, 99.0)
+    page = render_paper_page(write(tmp_path, *without, *having, spare))
+    (row,) = rows_of(page, 'HRNet (no SRF) -> UNSCT-HRNet', '0, 1')
+    assert row[2] == '-7.5 [-39.3, +24.3]'
+    assert row[3] == '-'
+
+
+def test_old_results_are_marked_and_not_paired(tmp_path):
+    old = replace(make_result('srf_none'), revision=1)
+    page = render_paper_page(write(tmp_path, old, make_result('unsct-hrnet')))
+    assert rows_of(page, 'HRNet (no SRF) †', 'keep_all')
+    assert rows_of(page, 'UNSCT-HRNet', 'keep_all')
+    assert 'seed by seed' not in page
+
+
+def test_what_no_change_touched_is_not_old(tmp_path):
+    page = render_paper_page(write(tmp_path, replace(make_result('rle_res50'), revision=1)))
+    assert rows_of(page, 'ResNet-50 RLE', 'peak')
 
 
 def test_half_a_pair_is_no_comparison(tmp_path):

@@ -209,6 +209,7 @@ def test_of_all_relations_those_that_were_chosen_speak(points):
     found, whole = (codec.assess(maps)[0].relation_alignment for codec in (chosen, every))
     assert found.shape == (1, 34)
     torch.testing.assert_close(found, whole[:, rows])
+    chosen.calibration = object()  # of 34 relations
     chosen.use_all_relations()
     torch.testing.assert_close(chosen.assess(maps)[0].relation_alignment, whole)
 
@@ -338,3 +339,17 @@ def test_the_core_relations_make_fewer_channels():
 def test_other_than_one_pelvis_is_refused(codec, shape):
     with pytest.raises(ValueError, match='one pelvis of 24 landmarks'):
         codec.encode(np.zeros(shape))
+
+
+def test_drawn_late_the_cells_make_the_maps_of_drawn_early(points):
+    visible = np.ones((1, 24), np.float32)
+    visible[0, 3] = 0
+    early = build().encode(points, visible)
+    late = build(draw_late=True).encode(points, visible)
+    assert 'heatmaps' not in late
+    cells, shown = (torch.from_numpy(late[name]) for name in ('keypoint_cells', 'keypoint_shown'))
+    heatmaps, pafs = build().draw(cells, shown)
+    np.testing.assert_array_equal(heatmaps[0].numpy(), early['heatmaps'])
+    np.testing.assert_array_equal(pafs[0].numpy(), early['pafs'])
+    for name in ('keypoint_weights', 'relation_weights'):
+        np.testing.assert_array_equal(late[name], early[name])

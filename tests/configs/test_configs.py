@@ -14,7 +14,11 @@ from mmpose.registry import HOOKS, MODELS
 from unsct_mmpose.anatomy import FLIP_INDICES
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-PATHS = sorted(path for path in CONFIGS.rglob('*.py') if '_base_' not in path.parts)
+ASIDE = ('_base_', 'flat')
+# configs/flat is held to its originals by test_flat_configs.py
+PATHS = sorted(
+    path for path in CONFIGS.rglob('*.py') if path.relative_to(CONFIGS).parts[0] not in ASIDE
+)
 
 
 EACH = pytest.mark.parametrize('path', PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
@@ -110,6 +114,14 @@ def test_the_learning_rate_reaches_its_last_milestone(config):
         if scheduler.get('by_epoch', True):
             assert scheduler.get('end', last) <= last
             assert scheduler.get('T_max', last) == last
+
+
+@pytest.mark.parametrize('budget', ['cpu', 'gpu'])
+@EACH
+def test_the_learning_rate_is_said_to_belong_to_the_batch_size_there_is(path, budget, monkeypatch):
+    monkeypatch.setenv('UNSCT_BUDGET', budget)
+    config = Config.fromfile(path)
+    assert config.auto_scale_lr.base_batch_size == config.train_dataloader.batch_size
 
 
 def test_evaluators_and_hooks_build(config):

@@ -1,9 +1,12 @@
+import copy
+
 import pytest
 import torch
+from mmengine.model import MMDistributedDataParallel
 from mmpose.registry import OPTIM_WRAPPERS
 from torch import nn
 
-from unsct_mmpose.engine import bf16_optim_wrapper
+from unsct_mmpose.engine import Bf16OptimWrapper, bf16_optim_wrapper
 
 
 @pytest.fixture
@@ -60,3 +63,27 @@ def test_a_processor_without_cpuinfo_is_taken_for_one_without_bfloat16(monkeypat
 
     monkeypatch.setattr(bf16_optim_wrapper.Path, 'read_text', missing)
     assert bf16_optim_wrapper.has_bf16('cpu') is False
+
+
+@pytest.fixture
+def alone():
+    """A group of one process."""
+    torch.distributed.init_process_group(
+        'gloo', store=torch.distributed.HashStore(), rank=0, world_size=1
+    )
+    yield
+    torch.distributed.destroy_process_group()
+
+
+def test_in_a_wrapper_for_several_processes_the_first_gradients_are_in_their_places(alone):
+    torch.manual_seed(0)
+    plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Conv2d(8, 4, 3))
+    wrapped = MMDistributedDataParallel(copy.deepcopy(plain))
+    images = torch.randn(2, 3, 16, 16)
+    for model in (plain, wrapped):
+        wrapper = Bf16OptimWrapper(torch.optim.SGD(model.parameters(), lr=0.1))
+        with wrapper.optim_context(model):
+            loss = model(images).float().square().mean()
+        loss.backward()
+    for one, other in zip(plain.parameters(), wrapped.parameters(), strict=True):
+        assert (one.grad - other.grad).abs().max() < 0.05 * one.grad.abs().max()

@@ -1,5 +1,6 @@
 """A calibration that is fitted to one set of pelvises holds on another."""
 
+import json
 from dataclasses import replace
 
 import numpy as np
@@ -148,10 +149,28 @@ def test_the_asked_for_recall_risk_and_rule_are_used(table, fitted):
     found = fit_calibration(table, FULL, options)
     assert found.rule == 'conformal'
     assert found.fusion.features == ('peak',)
-    assert found.settings == dict(recall=0.8, alpha=0.2, penalty=5.0)
+    assert found.settings == dict(recall=0.8, alpha=0.2, penalty=5.0, field_penalty=5.0)
     case = (uncertainties(table, found, 'paf'), table.present, table.labelled)
     assert found.thresholds['paf']['recall'] == pytest.approx(recall_threshold(*case, 0.8))
     assert found.thresholds['paf']['conformal'] < fitted.thresholds['paf']['conformal']
+
+
+def test_the_fields_are_held_back_by_the_number_of_patients(table, fitted):
+    lacking = {*table.patients[(table.labelled & ~table.present).any(axis=1)].tolist()}
+    assert fitted.settings['field_penalty'] == pytest.approx(20 / len(lacking))
+    assert fitted.fusion.model.weights[1] > 0.5
+    asked = fit_calibration(table, FULL, FitOptions(field_penalty=np.inf))
+    assert asked.settings['field_penalty'] == np.inf
+    assert asked.fusion.model.weights[1] == 0
+    assert Calibration.from_dict(json.loads(json.dumps(asked.to_dict()))) == asked
+
+
+def test_one_patient_leaves_the_decision_to_the_peak(table):
+    one = table.take(table.patients == 'p040')
+    found = fit_calibration(one, FULL, FitOptions())
+    assert found.settings['field_penalty'] == np.inf
+    assert found.fusion.model.weights[0] > 0
+    assert found.fusion.model.weights[1] == 0
 
 
 def test_entropy_and_aggregation_are_those_of_the_decision(table, fitted):

@@ -48,7 +48,7 @@ def make_level_samples():
     The landmarks stay in each sample's ``gt_instances``.
     """
 
-    def make(encoders, count=2, seed=0, visible=None):
+    def make(encoders, count=2, seed=0, visible=None, labelled=True):
         several = isinstance(encoders, list)
         draw = TRANSFORMS.build(dict(type='GenerateTarget', encoder=encoders, multilevel=several))
         pack = TRANSFORMS.build(dict(type='PackPoseInputs'))
@@ -56,6 +56,7 @@ def make_level_samples():
         shown = np.ones((1, 24, 2), np.float32)
         if visible is not None:
             shown[0, :, 0] = visible
+        shown *= labelled
         samples = []
         for _ in range(count):
             image = dict(

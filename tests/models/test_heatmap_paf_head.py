@@ -313,3 +313,25 @@ def test_a_batch_predicts_like_its_images(build, calibration):
         (alone,) = predicted(head, maps[index : index + 1])
         for name, value in together.items():
             np.testing.assert_allclose(value, alone[name], atol=1e-5)
+
+
+@pytest.mark.parametrize('visible', [None, [1] * 12 + [0] * 12])
+def test_targets_drawn_late_cost_what_those_of_the_pipeline_cost(
+    build, make_level_samples, codec_cfg, visible
+):
+    head = build(intermediate_weight=0.5)
+    early = head.loss(feats(), make_level_samples(codec_cfg, visible=visible))
+    late = head.loss(feats(), make_level_samples(dict(codec_cfg, draw_late=True), visible=visible))
+    assert {name: one.item() for name, one in late.items()} == pytest.approx(
+        {name: one.item() for name, one in early.items()}
+    )
+
+
+def test_silence_costs_about_the_same_on_every_level(build, make_samples):
+    head, samples = build(intermediate_weight=1.0), make_samples(2)
+
+    def silence(size):
+        maps = torch.zeros(2, 24, size, size)
+        return head.loss((maps, torch.zeros(2, 8, 16, 16)), samples)['loss_intermediate'].item()
+
+    assert 0.5 < silence(8) / silence(16) < 2

@@ -120,3 +120,14 @@ def test_a_flip_test_of_a_mirrored_world_agrees_with_itself(make_level_samples):
     torch.testing.assert_close(torch.stack([one.heatmaps for one in fields]), head([low, high]))
     found = np.concatenate([one.keypoints for one in preds])
     assert np.abs(found - landmarks(samples)).max() < 0.3
+
+
+def test_maps_start_silent_and_the_layers_before_them_do_not():
+    head = build(num_blocks=2)
+    head.init_weights()
+    spread = {name: one.std().item() for name, one in head.named_parameters() if one.ndim == 4}
+    assert len(spread) == 7
+    for name, value in spread.items():
+        assert (value < 0.002) == (name in ('final_layer.weight', 'high_layer.weight')), name
+        assert value < 0.002 or value > 0.03, name
+    assert all(maps.abs().max() < 0.1 for maps in head.eval().forward_levels(feats()))

@@ -12,7 +12,7 @@ FORMS = [
     for attention, boundary, heatmaps in itertools.product(
         ('sequential', 'parallel'), (True, False), (True, False)
     )
-] + [dict(code_compatible=True), dict(hard_boundary=True)]
+] + [dict(code_compatible=True), dict(hard_boundary=True), dict(deep_supervision=True)]
 EACH = pytest.mark.parametrize('form', FORMS, ids=str)
 
 
@@ -28,11 +28,11 @@ def build(form=None, channels=16, landmarks=24, seed=0):
 def stacked(block, x, form):
     """Return what the paper draws: stack everything, convolve, normalise, attend, add."""
     weight, bias = block.heatmap.weight[..., None, None], block.heatmap.bias
-    heatmaps = F.conv2d(x, weight, bias)
+    heatmaps = F.conv2d(x if form.get('deep_supervision', False) else x.detach(), weight, bias)
     coords = coordinate_channels(x)
     parts = [x]
     if form.get('with_heatmaps', True):
-        parts.append(heatmaps)
+        parts.append(heatmaps.clamp(0, 1))
     parts.append(coords)
     if form.get('with_boundary', True):
         boundary = heatmaps.amax(dim=1, keepdim=True)
@@ -67,6 +67,29 @@ def test_the_parts_have_the_gradients_of_the_stacked_map(form):
         gradients(block(x)), gradients(stacked(block, x, form)), strict=True
     ):
         torch.testing.assert_close(found, expected, atol=1e-8, rtol=1e-6)
+
+
+@pytest.mark.parametrize('channels', [16, 64, 256])
+def test_coarse_heatmaps_start_silent_on_features_that_nothing_normalises(channels):
+    _, heatmaps = build(channels=channels)(3 * features(channels=channels))
+    assert heatmaps.abs().max() < 0.25
+    assert heatmaps.std() < 0.06
+
+
+def test_the_boundary_starts_closed():
+    block, x = build(channels=64), features(channels=64)
+    coords = coordinate_channels(x)[:, :2]
+    boundary = block(x)[1].amax(dim=1, keepdim=True)
+    assert (boundary_channels(coords, boundary).abs() <= 0.2 * coords.abs() + 1e-6).all()
+
+
+@pytest.mark.parametrize('deep', [False, True])
+def test_the_loss_of_coarse_heatmaps_reaches_the_features_only_when_asked_to(deep):
+    x = features().requires_grad_()
+    block = build(dict(deep_supervision=deep))
+    block(x)[1].square().sum().backward()
+    assert block.heatmap.weight.grad.abs().sum() > 0
+    assert (x.grad is not None and bool(x.grad.any())) == deep
 
 
 @EACH

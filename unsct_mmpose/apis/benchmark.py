@@ -19,7 +19,7 @@ from mmengine.config import Config
 from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
-from mmpose.registry import KEYPOINT_CODECS, MODELS
+from mmpose.registry import DATASETS, KEYPOINT_CODECS, MODELS
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_LANDMARKS
 from unsct_mmpose.codecs import HeatmapPAF
@@ -31,6 +31,8 @@ from unsct_mmpose.functional.fusion import (
     Fusion,
     MonotoneLogistic,
 )
+
+from .device import AUTO, resolve_device
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def decode_cost(
     map_size: int,
     batch_size: int = 16,
     rounds: int = 10,
-    device: str = 'cpu',
+    device: str = AUTO,
 ) -> DecodeCost:
     """Time decoding plus uncertainty estimation against the forward pass, in alternating runs.
 
@@ -124,8 +126,9 @@ def decode_cost(
         map_size: side of the maps, cells; the input is as many times larger as in the config.
         batch_size: images in a batch.
         rounds: pairs that are timed, after two that are not.
-        device: ``'cpu'`` (one thread) or ``'cuda'``.
+        device: ``'auto'``, ``'cpu'`` (one thread) or ``'cuda'``.
     """
+    device = resolve_device(device)
     init_default_scope('mmpose')
     stride = config.codec.input_size[0] // config.codec.heatmap_size[0]
     side = map_size * stride
@@ -143,8 +146,8 @@ def decode_cost(
     def forward() -> None:
         with torch.no_grad():
             model.head.forward(model.extract_feat(images))
-        if device == 'cuda':
-            torch.cuda.synchronize()
+        if device.startswith('cuda'):
+            torch.cuda.synchronize(device)
 
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -210,19 +213,33 @@ def make_step(config: Config, batch_size: int, device: str) -> Callable[[], None
     torch.manual_seed(0)
     model = MODELS.build(config.model).to(device).train()
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    rng = np.random.default_rng(0)
-    samples = [_random_sample(config, rng) for _ in range(batch_size)]
-    batch = dict(
-        inputs=[one['inputs'] for one in samples],
-        data_samples=[one['data_samples'] for one in samples],
-    )
+    batch = training_batch(config, batch_size)
 
     def step() -> None:
         model.train_step(copy.copy(batch), wrapper)
-        if device == 'cuda':
-            torch.cuda.synchronize()
+        if device.startswith('cuda'):
+            torch.cuda.synchronize(device)
 
     return step
+
+
+def training_batch(config: Config, count: int, data: Path | None = None) -> dict[str, list]:
+    """Return a batch as a training pipeline packs it.
+
+    Args:
+        config: config with ``codec`` and a training pipeline.
+        count: images.
+        data: folder of the data set whose first training images are taken; None takes random
+            landmarks on noise.
+    """
+    if data is None:
+        rng = np.random.default_rng(0)
+        samples = [_random_sample(config, rng) for _ in range(count)]
+    else:
+        settings = {**config.train_dataloader.dataset, 'data_root': str(data), 'disjoint_from': []}
+        dataset = DATASETS.build(settings)
+        samples = [dataset[index] for index in range(count)]
+    return {name: [one[name] for one in samples] for name in ('inputs', 'data_samples')}
 
 
 def _random_sample(config: Config, rng: np.random.Generator) -> dict:
@@ -234,13 +251,19 @@ def _random_sample(config: Config, rng: np.random.Generator) -> dict:
         ori_shape=(height, width),
         transformed_keypoints=keypoints.astype(np.float32),
         keypoints_visible=np.ones((1, NUM_LANDMARKS), dtype=np.float32),
+        keypoints_visible_weights=np.ones((1, NUM_LANDMARKS), dtype=np.float32),
         dataset_keypoint_weights=np.ones(NUM_LANDMARKS, dtype=np.float32),
     )
-    return PackPoseInputs().transform(GenerateTarget(config.codec).transform(results))
+    steps = [
+        one for one in config.train_dataloader.dataset.pipeline if one['type'] == 'GenerateTarget'
+    ]
+    target = {**steps[-1]}
+    target.pop('type')
+    return PackPoseInputs().transform(GenerateTarget(**target).transform(results))
 
 
 def step_cost(
-    config: Config, *, batch_size: int = 8, rounds: int = 10, device: str = 'cpu'
+    config: Config, *, batch_size: int = 8, rounds: int = 10, device: str = AUTO
 ) -> StepCost:
     """Time the training step of a config against its plain counterpart, in alternating runs.
 
@@ -248,8 +271,9 @@ def step_cost(
         config: a config of this project with an HRNet backbone.
         batch_size: images in a batch.
         rounds: pairs of steps that are timed, after two that are not.
-        device: ``'cpu'`` or ``'cuda'``.
+        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
     """
+    device = resolve_device(device)
     step = make_step(config, batch_size, device)
     plain = make_step(plain_config(config), batch_size, device)
     for _ in range(2):
@@ -270,20 +294,21 @@ def _seconds(function: Callable[[], None]) -> float:
     return time.perf_counter() - started
 
 
-def peak_memory_mb(config: Config, *, batch_size: int = 8, device: str = 'cpu') -> float:
+def peak_memory_mb(config: Config, *, batch_size: int = 8, device: str = AUTO) -> float:
     """Return the peak memory of training steps, in a process of its own.
 
     Args:
         config: config with ``model``, ``codec`` and ``optim_wrapper``.
         batch_size: images in a batch.
-        device: ``'cpu'``: resident memory of the process, Python and its libraries included;
-            ``'cuda'``: memory that PyTorch allocated there.
+        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
 
     Returns:
-        Megabytes (2**20 bytes).
+        Megabytes (2**20 bytes); on a CPU the resident memory of the process, Python and its
+        libraries included, on a CUDA device what PyTorch allocated there.
     """
     context = multiprocessing.get_context('spawn')
     with ProcessPoolExecutor(1, mp_context=context) as pool:
+        device = resolve_device(device)
         return pool.submit(_peak_memory_mb, config.pretty_text, batch_size, device).result()
 
 
@@ -291,8 +316,8 @@ def _peak_memory_mb(config_text: str, batch_size: int, device: str) -> float:
     step = make_step(Config.fromstring(config_text, '.py'), batch_size, device)
     for _ in range(3):
         step()
-    if device == 'cuda':
-        return torch.cuda.max_memory_allocated() / 2**20
+    if device.startswith('cuda'):
+        return torch.cuda.max_memory_allocated(device) / 2**20
     status = Path('/proc/self/status')
     if status.is_file():  # getrusage would also count what the parent process had
         words = re.search(r'^VmHWM:\s*(\d+) kB', status.read_text(), re.MULTILINE)

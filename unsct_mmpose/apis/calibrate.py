@@ -33,6 +33,7 @@ from unsct_mmpose.functional.calibration_fit import (
 )
 from unsct_mmpose.imaging.files import file_sha256, replace_file
 
+from .device import AUTO
 from .evidence import build_dataset, collect_evidence, load_model
 
 META_KEY = 'unsct_calibration'
@@ -61,7 +62,7 @@ class CalibrationRequest:
         out: checkpoint to write; None writes into ``checkpoint`` itself.
         data_root: folder of the data; None takes the config's.
         ann_file: annotation file in it; None takes the config's validation file.
-        device: ``'cpu'`` or ``'cuda'``.
+        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
         fit: what the calibration is asked for; its entropy and aggregation are the config's.
     """
 
@@ -70,7 +71,7 @@ class CalibrationRequest:
     out: Path | None = None
     data_root: Path | None = None
     ann_file: str | None = None
-    device: str = 'cpu'
+    device: str = AUTO
     fit: FitOptions = field(default_factory=FitOptions)
 
 

@@ -22,6 +22,8 @@ from unsct_mmpose.functional.calibration_fit import EvidenceTable
 from unsct_mmpose.functional.evidence import Evidence
 from unsct_mmpose.functional.regions import covariances_to_px
 
+from .device import AUTO, resolve_device
+
 
 def collect_evidence(
     model: torch.nn.Module,
@@ -89,8 +91,20 @@ def _batches(dataset: Any, batch_size: int, progress: bool) -> Iterator[Any]:
             bar.update(len(rows))
 
 
-def load_model(config: str | os.PathLike[str], checkpoint: str | os.PathLike[str], device: str):
-    """Return a pose estimator with its weights, in evaluation mode, and its config."""
+def load_model(
+    config: str | os.PathLike[str], checkpoint: str | os.PathLike[str], device: str = AUTO
+):
+    """Return a pose estimator with its weights, in evaluation mode, and its config.
+
+    Args:
+        config: config of the model.
+        checkpoint: its weights.
+        device: as :func:`resolve_device` takes it.
+
+    Raises:
+        ValueError: this machine has no such device.
+    """
+    device = resolve_device(device)
     settings = Config.fromfile(config)
     init_default_scope('mmpose')
     return init_model(settings, str(checkpoint), device=device), settings

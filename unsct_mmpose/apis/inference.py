@@ -16,6 +16,7 @@ import unsct_mmpose
 from unsct_mmpose.imaging.framing import grey_levels
 
 from .calibrate import weights_hash
+from .device import AUTO
 from .evidence import load_model
 from .identity import calibration_identity
 from .inferencer import Inferencer
@@ -28,7 +29,7 @@ class UNSCTInferencer(Inferencer):
     Args:
         config: config of the model.
         checkpoint: its weights, with their calibration if ``tools/calibrate.py`` has made one.
-        device: ``'cpu'``, ``'cuda'`` or ``'cuda:1'``.
+        device: ``'auto'`` (CUDA where there is any), ``'cpu'``, ``'cuda'`` or ``'cuda:1'``.
         batch_size: radiographs that the model reads at a time.
 
     Example::
@@ -44,7 +45,7 @@ class UNSCTInferencer(Inferencer):
         self,
         config: str | os.PathLike[str],
         checkpoint: str | os.PathLike[str],
-        device: str = 'cpu',
+        device: str = AUTO,
         *,
         batch_size: int = 8,
     ) -> None:
@@ -60,14 +61,17 @@ class TorchBackend:
     Args:
         config: config of the model.
         checkpoint: its weights.
-        device: ``'cpu'`` or ``'cuda'``.
+        device: as for :class:`UNSCTInferencer`.
 
     Raises:
-        ValueError: the model's head has no uncertainties to give.
+        ValueError: the model's head has no uncertainties to give, or there is no such device.
     """
 
     def __init__(
-        self, config: str | os.PathLike[str], checkpoint: str | os.PathLike[str], device: str
+        self,
+        config: str | os.PathLike[str],
+        checkpoint: str | os.PathLike[str],
+        device: str = AUTO,
     ) -> None:
         self.model, settings = load_model(config, checkpoint, device)
         codec = getattr(self.model.head, 'decoder', None)

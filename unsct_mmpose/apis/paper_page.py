@@ -13,6 +13,7 @@ import numpy as np
 
 from unsct_mmpose.imaging.files import replace_file
 
+from .paper_paired import render_paired
 from .paper_plan import PAIRS, PEERS, ROWS, Row
 from .paper_published import PUBLISHED, PUBLISHED_COLUMNS
 from .paper_run import PaperResult, read_paper_result, runs_of
@@ -52,7 +53,8 @@ _PAIR_ROWS = tuple(
     for row in ((ori, 'keep_all'), *((unsct, one) for one in ('keep_all', 'paf', 'fused')))
 )
 _SRF = (
-    'srf_none', 'srf_neck', 'unsct-hrnet', 'srf_late', 'srf_unsupervised', 'srf_zero_init',
+    'srf_none', 'unsct-hrnet', 'srf_stages', 'u_net_srf_none', 'unsct-u_net', 'srf_deep',
+    'srf_late', 'srf_unsupervised', 'srf_zero_init',
     'srf_full_init', 'attention_parallel', 'attention_code', 'no_boundary',
     'srf_none_long', 'srf_long',
 )  # fmt: skip
@@ -61,7 +63,8 @@ _PEER_ROWS = (
     *((peer, 'peak') for peer in PEERS),
 )
 _ABLATIONS = (
-    'unsct-hrnet', 'srf_neck', 'srf_none', 'loss_mse', 'loss_mse_heavy', 'loss_adaptive_wing',
+    'unsct-hrnet', 'srf_stages', 'srf_none', 'mmpose_weights', 'ori-hrnet', 'loss_mse',
+    'loss_mse_heavy', 'loss_adaptive_wing',
     'no_paf', 'no_boundary', 'attention_parallel', 'attention_code',
 )  # fmt: skip
 
@@ -146,6 +149,8 @@ def render_paper_page(results: Path) -> str:
         'named *paper* follow its protocol, absent and suppressed landmarks being (0, 0); the '
         'others count what is reported and present, beside recall. p > 0.05 is no evidence of '
         'agreement. '
+        'Rows marked † still come from networks before their initial weights were mended (see the '
+        'words below) and are being run again. '
         '**All images are simulated: no figure says anything about clinical accuracy.**',
     ]
     words = results.parent / 'notes' / 'paper.md'
@@ -157,6 +162,7 @@ def render_paper_page(results: Path) -> str:
         parts += render_summary(found)
         for table in _tables():
             parts += _render_table(table, found)
+            parts += render_paired(found) if table.name == 'table_3' else []
         parts += _provenance(found)
     parts += _figures(results)
     return '\n\n'.join(parts) + '\n'
@@ -184,7 +190,7 @@ def _render_table(table: Table, found: Sequence[PaperResult]) -> list[str]:
     for stem, decision in table.rows:
         runs = runs_of(found, stem)
         cells = [_spread([one.figure(decision, key) for one in runs], key) for key in table.keys]
-        rows.append([_row(stem).label, decision, str(len(runs)) if runs else 'not run', *cells])
+        rows.append([_label(stem, runs), decision, str(len(runs)) if runs else 'not run', *cells])
     columns = ['model', 'decision', 'seeds', *table.columns]
     parts = [f'### {table.title}', table.words, render_table(columns, rows)]
     if table.published:
@@ -234,6 +240,11 @@ def result_groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
     for found in groups.values():
         found.sort(key=lambda one: (order.get(one.stem, len(order)), one.seed))
     return groups
+
+
+def _label(stem: str, runs: Sequence[PaperResult]) -> str:
+    """Return what a table calls a row; marked where a result is older than what it trains."""
+    return _row(stem).label + (' †' if any(one.old for one in runs) else '')
 
 
 def _row(stem: str) -> Row:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 BUDGETS = ('cpu', 'gpu')
 
+REVISION = 2
+"""Rises when a change makes earlier results of affected rows void."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -22,6 +25,7 @@ class Row:
         rank: order of importance, the most important first.
         script: trains it outside MMPose, on the images and steps of ``config``; path from the
             repository. Empty: MMPose trains ``config`` itself.
+        since: revision that last changed what the row trains; results before it are old.
     """
 
     config: str
@@ -31,6 +35,7 @@ class Row:
     seeds: int
     rank: int
     script: str = ''
+    since: int = 2
 
     @property
     def source(self) -> str:
@@ -54,10 +59,10 @@ ROWS = (
     Row('hourglass/ori-hourglass.py', 'Ori-Hourglass', 'Tables 4, 5', False, 1, 2),
     Row('higherhrnet/unsct-higherhrnet.py', 'UNSCT-HigherHRNet', 'Tables 4, 5', True, 1, 2),
     Row('higherhrnet/ori-higherhrnet.py', 'Ori-HigherHRNet', 'Tables 4, 5', False, 1, 2),
-    Row('u_net/unsct-u_net.py', 'UNSCT-U-Net', 'Tables 4, 5', True, 2, 3),
-    Row('peers/u_net.py', 'U-Net', 'Tables 4, 5; peer', False, 2, 3),
-    Row('peers/simcc_cspnext.py', 'RTMPose (SimCC)', 'peer', False, 1, 3),
-    Row('peers/rle_res50.py', 'ResNet-50 RLE', 'peer', False, 1, 3),
+    Row('u_net/unsct-u_net.py', 'UNSCT-U-Net', 'Tables 3, 4, 5', True, 3, 1),
+    Row('peers/u_net.py', 'U-Net', 'Tables 4, 5; peer', False, 2, 3, since=1),
+    Row('peers/simcc_cspnext.py', 'RTMPose (SimCC)', 'peer', False, 1, 3, since=1),
+    Row('peers/rle_res50.py', 'ResNet-50 RLE', 'peer', False, 1, 3, since=1),
     Row(
         'hrnet/ori-hrnet.py',
         'SCN (landmarker)',
@@ -66,6 +71,7 @@ ROWS = (
         1,
         3,
         script='tools/peers/scn_landmarker.py',
+        since=1,
     ),
     Row(
         'hrnet/ori-hrnet.py',
@@ -75,8 +81,14 @@ ROWS = (
         1,
         3,
         script='tools/peers/scn_landmarker_adam.py',
+        since=1,
     ),
-    Row('ablation/srf_neck.py', 'HRNet + SRF neck', 'Table 3', True, 1, 4),
+    Row('ablation/srf_stages.py', 'HRNet + SRF at every stage', 'Table 3', True, 3, 0),
+    Row('ablation/u_net_srf_none.py', 'U-Net (no SRF)', 'Table 3', True, 3, 1),
+    Row(
+        'ablation/mmpose_weights.py', "Ori-HRNet, MMPose's weights", 'initial weights', False, 1, 2
+    ),
+    Row('ablation/srf_deep.py', 'SRF, deep supervision', 'why SRF helps or not', True, 1, 4),
     Row('ablation/srf_late.py', 'SRF at stages 3 and 4', 'why SRF helps or not', True, 1, 4),
     Row('ablation/srf_unsupervised.py', 'SRF unsupervised', 'why SRF helps or not', True, 1, 4),
     Row('ablation/srf_zero_init.py', 'SRF from 0', 'why SRF helps or not', True, 1, 4),
@@ -108,6 +120,13 @@ PAIRS = (
     ('u_net', 'unsct-u_net'),
 )
 """Stems of each stock model and of the model with fields that stands beside it."""
+
+PAIRED = (
+    ('srf_none', 'unsct-hrnet'),
+    ('srf_none', 'srf_stages'),
+    ('u_net_srf_none', 'unsct-u_net'),
+)
+"""Stems of each model without spatial relationship fusion and of the same with it."""
 
 PEERS = (
     'ori-hrnet', 'hrnet_silent', 'u_net', 'simcc_cspnext', 'rle_res50', 'ori-higherhrnet',

@@ -30,7 +30,7 @@ from .evidence import (
 )
 from .paper_attempt import attempt, attempted_seconds
 from .paper_outside import outside_versions, read_outside, train_outside
-from .paper_plan import Run, judged_file
+from .paper_plan import REVISION, ROWS, Run, judged_file
 from .results import describe_machine, installed_versions, write_json
 from .study import restrict_relations
 
@@ -65,6 +65,7 @@ class PaperResult:
         seconds: wall time of the training, of all its attempts.
         machine: processor, cores and accelerator.
         versions: packages.
+        revision: of the code that trained it, see ``paper_plan.REVISION``.
     """
 
     name: str
@@ -80,11 +81,17 @@ class PaperResult:
     seconds: float = math.nan
     machine: str = ''
     versions: Mapping[str, str] = field(default_factory=dict)
+    revision: int = 1
 
     @property
     def stem(self) -> str:
         """Name of the config without its folder."""
         return Path(self.config).stem
+
+    @property
+    def old(self) -> bool:
+        """Whether the row has changed since, so that the result awaits another run."""
+        return any(self.revision < row.since for row in ROWS if row.stem == self.stem)
 
     def figure(self, decision: str, key: str) -> float:
         """Return one figure; NaN where it is undefined or was not measured.
@@ -145,6 +152,7 @@ def run_one(run: Run, root: Path, results: Path, describe: str, tools: Path) -> 
         seconds=attempted_seconds(run.work_dir(root)),
         machine=describe_machine(),
         versions=installed_versions() | outside_versions(run.work_dir(root)),
+        revision=REVISION,
     )
     out = run.result_file(results)
     write_json(out, asdict(result))
@@ -198,7 +206,7 @@ def read_maps(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, Eviden
         kept = work_dir / f'{Path(ann_file).stem}.npz'
         if not kept.is_file():
             if model is None:
-                model, settings = load_model(config, final_checkpoint(config, work_dir), _device())
+                model, settings = load_model(config, final_checkpoint(config, work_dir))
             dataset = build_dataset(settings, 'test', run.data, ann_file)
             save_table(kept, _read(model, dataset, run.row.fields))
         tables[ann_file] = load_table(kept)
@@ -265,9 +273,3 @@ def _decided(sample: Mapping[str, Any], name: str) -> dict[str, Any]:
         visible = np.asarray(pred['keypoint_decisions'], float)[..., which]
         pred['keypoint_uncertainties'] = pred['keypoint_evidences'][..., which]
     return dict(sample, pred_instances=dict(pred, keypoints_visible=visible))
-
-
-def _device() -> str:
-    import torch
-
-    return 'cuda' if torch.cuda.is_available() else 'cpu'

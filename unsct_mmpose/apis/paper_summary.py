@@ -57,7 +57,7 @@ def render_summary(found: Sequence[PaperResult]) -> list[str]:
         own = _mean(found, unsct, 'fused', _SET_ERROR)
         cells.append(_change(_mean(found, ori, 'peak', _SET_ERROR), own, 2, True))
         against = f'{peer}: {_change(least, own, 2, True)}' if peer else '-'
-        names = ' -> '.join(one[0].label for one in runs)
+        names = ' -> '.join(one[0].label + ' †' * any(run.old for run in one) for one in runs)
         rows.append([names, ', '.join(str(len(one)) for one in runs), *cells, against])
     if not rows:
         return []

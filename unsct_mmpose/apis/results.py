@@ -178,6 +178,7 @@ def render_page(folder: Path) -> str:
         'Errors in mm on the detector (equation 11); localisation is over reported landmarks that '
         'are present. **All images are simulated: no figure here says anything about clinical '
         'accuracy.**',
+        *_other_pages(folder),
         markdown_table(results),
     ]
     parts += [_run_section(result, folder / 'notes') for result in results]
@@ -190,6 +191,17 @@ def render_page(folder: Path) -> str:
     if decodes:
         parts += ['## Cost of decoding', _decode_words(), _figures_table(decodes, _DECODE_COLUMNS)]
     return '\n\n'.join(parts) + '\n'
+
+
+def _other_pages(folder: Path) -> list[str]:
+    """Return one line that names the other pages of the folder, each by its own title."""
+    titles = {
+        path.name: path.read_text().partition('\n')[0].lstrip('# ')
+        for path in sorted(folder.glob('*.md'))
+        if path.name != 'README.md'
+    }
+    links = [f'[{title}]({name})' for name, title in titles.items()]
+    return [f'Other pages: {"; ".join(links)}.'] if links else []
 
 
 def _run_section(result: RunResult, notes: Path) -> str:

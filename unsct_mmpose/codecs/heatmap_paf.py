@@ -76,6 +76,13 @@ class HeatmapPAF(BaseKeypointCodec):
         evidence_relations: name of the relations that speak for landmarks, a subset of
             ``relations``. The fields of the `full` set train the network; the `core` ones decide
             better, measured.
+        draw_late: encode the landmarks' cells alone; the head draws the maps of a whole batch
+            on its device. Saves 8 MB an image between worker processes and the GPU.
+
+    With ``draw_late`` the maps are missing in what is encoded, and beside the weights there are
+
+        - keypoint_cells (np.ndarray): ``(1, K, 2)`` cells
+        - keypoint_shown (np.ndarray): ``(1, K)`` bool, present and on the grid
 
     ``calibration``, of :class:`unsct_mmpose.functional.calibration.Calibration`, comes with the
     checkpoint (``tools/calibrate.py``); without one, and without a threshold, every landmark is
@@ -106,8 +113,17 @@ class HeatmapPAF(BaseKeypointCodec):
         coupling: float = 1.0,
         samples: int = 16,
         evidence_relations: str = 'core',
+        draw_late: bool = False,
     ) -> None:
         super().__init__()
+        self.draw_late = draw_late
+        if draw_late:
+            self.field_mapping_table = {}
+            self.label_mapping_table = dict(
+                HeatmapPAF.label_mapping_table,
+                keypoint_cells='keypoint_cells',
+                keypoint_shown='keypoint_shown',
+            )
         self.input_size = tuple(input_size)
         self.heatmap_size = tuple(heatmap_size)
         self.sigma = sigma
@@ -159,15 +175,32 @@ class HeatmapPAF(BaseKeypointCodec):
             self.input_size,
             self.heatmap_size,
         )
-        points, shown = cells.points, cells.shown
-        size_hw = self.heatmap_size[::-1]
         weights = cells.labelled.astype(np.float32)
         pairs = np.asarray(self.relations.pairs)
-        return dict(
-            heatmaps=draw_heatmaps(points, shown, size_hw, self.sigma)[0].numpy(),
-            pafs=draw_paf(points, shown, pairs, size_hw, self.paf_width)[0].numpy(),
+        labels = dict(
             keypoint_weights=weights,
             relation_weights=weights[:, pairs[:, 0]] * weights[:, pairs[:, 1]],
+        )
+        if self.draw_late:
+            places = dict(keypoint_cells=cells.points.numpy(), keypoint_shown=cells.shown.numpy())
+            return {**places, **labels}
+        heatmaps, pafs = self.draw(cells.points, cells.shown)
+        return dict(heatmaps=heatmaps[0].numpy(), pafs=pafs[0].numpy(), **labels)
+
+    def draw(self, points: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
+        """Draw the maps of a batch, on the device of its points.
+
+        Args:
+            points: ``(B, K, 2)`` landmarks, cells.
+            shown: ``(B, K)`` bool, present and on the grid.
+
+        Returns:
+            ``(B, K, H, W)`` heatmaps and ``(B, 2 L, H, W)`` fields.
+        """
+        size_hw, pairs = self.heatmap_size[::-1], self.relations.pairs
+        return (
+            draw_heatmaps(points, shown, size_hw, self.sigma),
+            draw_paf(points, shown, pairs, size_hw, self.paf_width),
         )
 
     def decode(self, encoded: Any) -> DecodedLandmarks:
@@ -254,7 +287,12 @@ class HeatmapPAF(BaseKeypointCodec):
         return self.calibration if batch_encoded.shape[1] > NUM_LANDMARKS else None
 
     def use_all_relations(self) -> None:
-        """Let all relations speak, for studies that choose among them later."""
+        """Let all relations speak, for studies that choose among them later.
+
+        A calibration that was fitted to fewer of them is void.
+        """
+        if self.evidence_relations.name != self.relations.name:
+            self.calibration = None
         self.evidence_relations = self.relations
         self.speaking_channels = subset_channels(self.relations, self.relations)
 

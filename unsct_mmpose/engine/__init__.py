@@ -1,8 +1,17 @@
-"""Machinery of MMEngine and MMPose: optimiser wrappers, what inferencers hand on."""
+"""Machinery of MMEngine and MMPose: optimiser wrappers, hooks, what inferencers hand on."""
 
 from .bf16_optim_wrapper import Bf16OptimWrapper
+from .cuda_graph_hook import CUDAGraphHook
+from .epoch_seed_hook import EpochSeedHook
 from .inferencer_fields import carry_uncertainties
+from .non_finite_loss_hook import NonFiniteLossHook
 
 carry_uncertainties()
 
-__all__ = ['Bf16OptimWrapper', 'carry_uncertainties']
+__all__ = [
+    'Bf16OptimWrapper',
+    'CUDAGraphHook',
+    'EpochSeedHook',
+    'NonFiniteLossHook',
+    'carry_uncertainties',
+]

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import torch
+from mmengine.model import is_model_wrapper
 from mmengine.optim import OptimWrapper
 from mmpose.registry import OPTIM_WRAPPERS
 from torch import nn
@@ -35,7 +36,9 @@ class Bf16OptimWrapper(OptimWrapper):
 
     MMEngine's ``AmpOptimWrapper`` refuses CPUs. bfloat16 has the range of float32, so no loss
     scaling is needed; parameters and losses stay in float32. Convolutions keep their channels
-    last in memory, which is what CPUs and tensor cores like.
+    last in memory, which is what CPUs and tensor cores like; those of a model in a wrapper for
+    several processes stay as they are. Such a wrapper has laid out its gradients beforehand, and
+    the first step after a change would be made with gradients in the wrong places.
 
     Args:
         **kwargs: see ``OptimWrapper``.
@@ -45,7 +48,8 @@ class Bf16OptimWrapper(OptimWrapper):
     def optim_context(self, model: nn.Module) -> Iterator[None]:
         """Enter autocast around the forward pass."""
         device_type = next(model.parameters()).device.type
-        _put_channels_last(model)
+        if not is_model_wrapper(model):
+            _put_channels_last(model)
         with (
             super().optim_context(model),
             torch.autocast(device_type, torch.bfloat16, enabled=has_bf16(device_type)),

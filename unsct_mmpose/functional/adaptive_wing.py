@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .supervision import supervised_mean
+
 
 def adaptive_wing(
     pred: Tensor,
@@ -141,9 +143,7 @@ def masked_adaptive_wing(
         raise ValueError(
             f'weights must be (B, K) = {tuple(pred.shape[:2])}, got {tuple(weights.shape)}'
         )
-    weights = weights.to(losses.dtype)
-    each = losses.mean(dim=(2, 3))
-    return (each * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+    return supervised_mean(losses.mean(dim=(2, 3)), weights)
 
 
 class _Weighted(torch.autograd.Function):

@@ -239,7 +239,8 @@ class Calibration:
         interval_scales: for each clinical output the factor from standard error to half-width.
         typical_agreement: lowest mean normalised alignment of a calibration image.
         typical_quorum: lowest upper quartile of the normalised alignments of one.
-        settings: recall, alpha and the like that the thresholds were asked for.
+        settings: recall, alpha and the like that the thresholds were asked for, and
+            ``field_penalty``, of the fusion's weights of fields; infinity where heatmaps decide.
         provenance: what it was fitted on and for which weights, without identities.
     """
 
@@ -297,7 +298,8 @@ class Calibration:
         values = {key: value for key, value in content.items() if key != 'format'}
         try:
             values['fusion'] = Fusion.from_dict(values['fusion'])
-            for name in ('region_scales', 'interval_scales'):
+            values.setdefault('settings', {})
+            for name in ('region_scales', 'interval_scales', 'settings'):
                 values[name] = {key: _number(one) for key, one in values[name].items()}
             values['thresholds'] = {
                 kind: {rule: _number(one) for rule, one in rules.items()}

@@ -26,7 +26,8 @@ from .calibration import (
 )
 from .clinical import MEASUREMENT_NAMES, measure_many, split_side
 from .evidence import Evidence
-from .fusion import DEFAULT_FEATURES, DEFAULT_PENALTY, fit_fusion
+from .fusion import DEFAULT_FEATURES, DEFAULT_PENALTY, Fusion, fit_fusion, take_evidence
+from .fusion_choice import choose_field_penalty
 from .presence import squared_mahalanobis
 from .regions import region_factors
 
@@ -69,16 +70,12 @@ class EvidenceTable:
 
     def take(self, rows: NDArray[Any]) -> EvidenceTable:
         """Return the images that an index array or a mask names."""
-        index = torch.from_numpy(np.asarray(rows))
-        evidence = Evidence(
-            **{one.name: getattr(self.evidence, one.name)[index] for one in fields(Evidence)}
-        )
         rest = {
             one.name: getattr(self, one.name)[rows]
             for one in fields(self)
             if one.name != 'evidence'
         }
-        return EvidenceTable(evidence=evidence, **rest)
+        return EvidenceTable(evidence=take_evidence(self.evidence, rows), **rest)
 
 
 def disjoint_parts(
@@ -112,7 +109,9 @@ class FitOptions:
         alpha: expected share of suppressed present landmarks that ``conformal`` allows.
         level: nominal coverage of regions and intervals.
         features: what fusion may use.
-        penalty: ridge penalty of the fusion.
+        penalty: ridge penalty of the fusion, of its fields at least.
+        field_penalty: that of its fields; None chooses by the number of patients, see
+            :func:`unsct_mmpose.functional.fusion_choice.choose_field_penalty`.
     """
 
     decision: DecisionOptions = field(default_factory=DecisionOptions)
@@ -122,6 +121,7 @@ class FitOptions:
     level: float = 0.95
     features: Sequence[str] = DEFAULT_FEATURES
     penalty: float = DEFAULT_PENALTY
+    field_penalty: float | None = None
 
 
 def fit_calibration(
@@ -143,9 +143,7 @@ def fit_calibration(
         ValueError: no landmark is absent, or none is present: presence cannot be learnt from it.
     """
     pairs = relations.pairs
-    fusion = fit_fusion(
-        table.evidence, table.present, table.labelled, pairs, options.features, options.penalty
-    )
+    fusion, field_penalty = _fusion(table, pairs, options)
     presence = torch.sigmoid(fusion.log_odds(table.evidence, pairs))
     thresholds = {
         name: _thresholds(
@@ -177,7 +175,12 @@ def fit_calibration(
         interval_scales={},
         typical_agreement=float(mean.min()),
         typical_quorum=float(quarter.min()),
-        settings=dict(recall=options.recall, alpha=options.alpha, penalty=options.penalty),
+        settings=dict(
+            recall=options.recall,
+            alpha=options.alpha,
+            penalty=options.penalty,
+            field_penalty=field_penalty,
+        ),
         provenance={**dict(provenance or {}), **_counts(table)},
     )
     scales = _interval_scales(table, first, relations, options)
@@ -197,6 +200,18 @@ def apply_calibration(
     """
     assessment = assess(table.evidence, relations.pairs, decision, calibration)
     return assessment, table.covariances_px * region_factors(calibration)[:, None, None]
+
+
+def _fusion(
+    table: EvidenceTable, pairs: Sequence[tuple[int, int]], options: FitOptions
+) -> tuple[Fusion, float]:
+    """Return the fusion and the penalty of its fields' weights."""
+    known = (table.evidence, table.present, table.labelled)
+    chosen = (options.features, options.penalty)
+    strength = options.field_penalty
+    if strength is None:
+        strength = choose_field_penalty(*known, table.patients, pairs, *chosen)
+    return fit_fusion(*known, pairs, *chosen, strength), strength
 
 
 def _thresholds(

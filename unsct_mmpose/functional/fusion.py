@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,9 @@ FEATURE_SIGNS = {
     'supported': 1,
 }
 """What fusion may use, and whether a larger value speaks for (1) or against (-1) a landmark."""
+
+FIELD_FEATURES = ('aligned', 'supported')
+"""Those of :data:`FEATURE_SIGNS` that the fields give; the heatmaps give the others."""
 
 DEFAULT_FEATURES = ('standout', 'supported')
 
@@ -74,7 +77,10 @@ class MonotoneLogistic:
 
 
 def fit_logistic(
-    features: ArrayLike, outcomes: ArrayLike, signs: Sequence[int], penalty: float = DEFAULT_PENALTY
+    features: ArrayLike,
+    outcomes: ArrayLike,
+    signs: Sequence[int],
+    penalty: float | Sequence[float] = DEFAULT_PENALTY,
 ) -> MonotoneLogistic:
     """Fit a monotone logistic model by penalised maximum likelihood.
 
@@ -84,7 +90,8 @@ def fit_logistic(
         signs: ``(F,)``, 1 where the probability must not fall with a feature, -1 where it must
             not rise.
         penalty: half of it times the squared weights (of standardised features) is added to the
-            negative log likelihood: where the outcomes can be separated, weights stay finite.
+            negative log likelihood: where the outcomes can be separated, weights stay finite. One
+            for all features or ``(F,)``; infinity silences its feature.
 
     Raises:
         ValueError: shapes disagree, or one of the two outcomes does not occur.
@@ -107,12 +114,15 @@ def fit_logistic(
     scales = np.where(scales > 1e-9, scales, 1.0)
     z = (x - centres) / scales * np.asarray(signs)
     target = np.where(y, 1.0, -1.0)
+    ridge = np.broadcast_to(np.asarray(penalty, float), z.shape[1:])
+    heard = np.isfinite(ridge)
+    ridge = np.where(heard, ridge, 0.0)
 
     def loss(parameters: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         odds = z @ parameters[1:] + parameters[0]
         residual = expit(odds) - y
-        value = np.logaddexp(0, -target * odds).sum() + 0.5 * penalty * (parameters[1:] ** 2).sum()
-        slope = z.T @ residual + penalty * parameters[1:]
+        value = np.logaddexp(0, -target * odds).sum() + 0.5 * ridge @ parameters[1:] ** 2
+        slope = z.T @ residual + ridge * parameters[1:]
         return float(value), np.concatenate([[residual.sum()], slope])
 
     found = minimize(
@@ -120,7 +130,7 @@ def fit_logistic(
         np.zeros(x.shape[1] + 1),
         jac=True,
         method='L-BFGS-B',
-        bounds=[(None, None)] + [(0, None)] * x.shape[1],
+        bounds=[(None, None), *((0, None if one else 0) for one in heard)],
         options=dict(maxiter=1000, ftol=1e-12, gtol=1e-9),
     )
     return MonotoneLogistic(
@@ -281,6 +291,12 @@ def normalised_alignment(
     return (aligned / divisor).clamp(-1.0, 1.5)
 
 
+def take_evidence(evidence: Evidence, rows: NDArray[Any]) -> Evidence:
+    """Return the evidence of the images that an index array or a mask names."""
+    index = torch.from_numpy(np.asarray(rows))
+    return Evidence(**{one.name: getattr(evidence, one.name)[index] for one in fields(Evidence)})
+
+
 def fit_fusion(
     evidence: Evidence,
     present: ArrayLike,
@@ -288,6 +304,7 @@ def fit_fusion(
     relations: Sequence[tuple[int, int]],
     features: Sequence[str] = DEFAULT_FEATURES,
     penalty: float = DEFAULT_PENALTY,
+    field_penalty: float | None = None,
 ) -> Fusion:
     """Fit P(present) to a calibration set.
 
@@ -298,6 +315,9 @@ def fit_fusion(
         relations: ``(L, 2)`` landmarks that each relation joins.
         features: what to use.
         penalty: see :func:`fit_logistic`.
+        field_penalty: that of :data:`FIELD_FEATURES`, see
+            :func:`unsct_mmpose.functional.fusion_choice.choose_field_penalty`; infinity leaves the
+            decision to the heatmaps, None takes ``penalty``.
 
     Raises:
         ValueError: no landmark is absent, or none is present.
@@ -305,6 +325,27 @@ def fit_fusion(
     seen, known = np.asarray(present, bool), np.asarray(labelled, bool)
     reference = relation_reference(evidence.relation_alignment.numpy(), seen & known, relations)
     columns = fusion_features(evidence, relations, reference, features).numpy()
-    signs = [FEATURE_SIGNS[name] for name in features]
-    model = fit_logistic(columns[known], seen[known], signs, penalty)
+    strict = penalty if field_penalty is None else field_penalty
+    model = fit_model(columns[known], seen[known], features, penalty, strict)
     return Fusion(tuple(features), model, tuple(reference.tolist()))
+
+
+def fit_model(
+    columns: ArrayLike,
+    outcomes: ArrayLike,
+    features: Sequence[str],
+    penalty: float,
+    field_penalty: float,
+) -> MonotoneLogistic:
+    """Fit the logistic model of a fusion.
+
+    Args:
+        columns: ``(M, F)`` from :func:`fusion_features`.
+        outcomes: ``(M,)`` bool, present.
+        features: their F names.
+        penalty: of the heatmaps' weights.
+        field_penalty: of the fields' weights.
+    """
+    signs = [FEATURE_SIGNS[name] for name in features]
+    penalties = [field_penalty if name in FIELD_FEATURES else penalty for name in features]
+    return fit_logistic(columns, outcomes, signs, penalties)

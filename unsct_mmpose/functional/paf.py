@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .heatmap import present_points
+from .supervision import supervised_mean
 
 Relations = Tensor | np.ndarray | Sequence[tuple[int, int]]
 """``(L, 2)`` positions of the tail and the head of each relation among the K landmarks."""
@@ -225,9 +226,8 @@ def paf_mse(pred: Tensor, target: Tensor, relation_weights: Tensor | None = None
             f'weights {tuple(relation_weights.shape)} do not fit {pred.shape[1] // 2} relations '
             f'of {pred.shape[0]} images'
         )
-    weights = relation_weights.to(squares.dtype)
     each = squares.mean(dim=(2, 3)).unflatten(1, (-1, 2)).mean(dim=-1)
-    return (each * weights).sum() / weights.sum().clamp(min=torch.finfo(weights.dtype).tiny)
+    return supervised_mean(each, relation_weights)
 
 
 def _pairs(relations: Relations, points: Tensor) -> Tensor:

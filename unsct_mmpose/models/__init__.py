@@ -8,6 +8,7 @@ from .paf_mse_loss import PAFMSELoss
 from .slim_hourglass_net import SlimHourglassNet
 from .srf_hrnet import SRFHRNet
 from .srf_neck import SRFNeck
+from .srf_u_net import SRFUNet
 from .stacked_heatmap_paf_head import StackedHeatmapPAFHead
 from .u_net import UNet
 
@@ -19,6 +20,7 @@ __all__ = [
     'PAFMSELoss',
     'SRFHRNet',
     'SRFNeck',
+    'SRFUNet',
     'SlimHourglassNet',
     'StackedHeatmapPAFHead',
     'UNet',

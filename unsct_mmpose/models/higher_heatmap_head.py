@@ -60,6 +60,13 @@ class HigherHeatmapHead(HeatmapHead):
         )
         self.high_layer = nn.Conv2d(deconv_channels, out_channels, 1)
 
+    @property
+    def default_init_cfg(self) -> list[dict]:
+        """Maps start silent; the layers before them as Kaiming draws them, not near 0 too."""
+        maps = [dict(type='Normal', std=0.001, name=name) for name in ('final_layer', 'high_layer')]
+        inner = dict(type='Kaiming', layer=['Conv2d', 'ConvTranspose2d'], override=maps)
+        return [inner, dict(type='Constant', layer='BatchNorm2d', val=1)]
+
     def forward_levels(self, feats: Features) -> list[Tensor]:
         """Return the maps of both levels.
 

@@ -31,6 +31,7 @@ class SRFHRNet(HRNet):
         with_heatmaps: feed coarse heatmaps into the blocks.
         code_compatible: the released code's spatial branch instead of the attention paper's.
         hard_boundary: a boundary that passes no gradient.
+        deep_supervision: coarse heatmaps pass gradients to the features; else they are only read.
         initial_scale: of the new branch beside the features when training starts.
         **kwargs: see MMPose's HRNet.
 
@@ -48,6 +49,7 @@ class SRFHRNet(HRNet):
         with_heatmaps: bool = True,
         code_compatible: bool = False,
         hard_boundary: bool = False,
+        deep_supervision: bool = False,
         initial_scale: float = INITIAL_SCALE,
         **kwargs,
     ) -> None:
@@ -65,6 +67,7 @@ class SRFHRNet(HRNet):
                 with_heatmaps=with_heatmaps,
                 code_compatible=code_compatible,
                 hard_boundary=hard_boundary,
+                deep_supervision=deep_supervision,
                 initial_scale=initial_scale,
             )
 

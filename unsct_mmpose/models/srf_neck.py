@@ -29,6 +29,7 @@ class SRFNeck(BaseModule):
         attention: ``'sequential'`` or ``'parallel'`` polarized attention.
         code_compatible: the released code's spatial branch instead of the attention paper's.
         hard_boundary: a boundary that passes no gradient, as in the adaptive wing network.
+        deep_supervision: coarse heatmaps pass gradients to the features; else they are only read.
         initial_scale: of the new branch beside the features when training starts.
         init_cfg: MMEngine initialisation.
     """
@@ -43,6 +44,7 @@ class SRFNeck(BaseModule):
         attention: str = 'sequential',
         code_compatible: bool = False,
         hard_boundary: bool = False,
+        deep_supervision: bool = False,
         initial_scale: float = INITIAL_SCALE,
         init_cfg: dict | list | None = None,
     ) -> None:
@@ -58,6 +60,7 @@ class SRFNeck(BaseModule):
                 with_heatmaps=with_heatmaps,
                 code_compatible=code_compatible,
                 hard_boundary=hard_boundary,
+                deep_supervision=deep_supervision,
                 initial_scale=initial_scale,
             )
             for channels in self.in_channels

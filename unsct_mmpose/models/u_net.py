@@ -39,6 +39,7 @@ class UNet(BaseModule):
                 f'UNet: out_level={out_level} must lie from 0 to depth - 1={depth - 1}'
             )
         widths = [base_channels * 2**level for level in range(depth + 1)]
+        self.level_channels, self.out_level = widths, out_level
         self.out_channels = widths[out_level]
         self.down = nn.ModuleList(
             _double(before, after)
@@ -62,14 +63,22 @@ class UNet(BaseModule):
         Returns:
             One map, ``(B, base_channels * 2 ** out_level, H / 2 ** out_level, ...)``.
         """
-        skips: list[Tensor] = []
+        return (self._expand(self._contract(x)),)
+
+    def _contract(self, x: Tensor) -> list[Tensor]:
+        """Return the features of each resolution, finest first."""
+        levels: list[Tensor] = []
         for index, block in enumerate(self.down):
             x = block(F.max_pool2d(x, 2) if index else x)
-            skips.append(x)
-        skips.pop()
-        for up, merge in zip(self.up, self.merge, strict=True):
-            x = merge(torch.cat([skips.pop(), up(x)], dim=1))
-        return (x,)
+            levels.append(x)
+        return levels
+
+    def _expand(self, levels: list[Tensor]) -> Tensor:
+        """Return the output map, from the features of each resolution, finest first."""
+        x, skips = levels[-1], reversed(levels[:-1])
+        for up, merge, skip in zip(self.up, self.merge, skips, strict=False):
+            x = merge(torch.cat([skip, up(x)], dim=1))
+        return x
 
 
 def _double(before: int, after: int) -> nn.Sequential:

@@ -65,7 +65,9 @@ class UncertaintyMixin:
             relations: name of the relation set, ``'full'`` or ``'core'``.
             paf_loss: loss of the fields, its ``loss_weight`` being W2 of equation (9).
             intermediate_weight: weight of the coarse heatmaps that come before the last feature
-                map, averaged over them; 0 leaves them unsupervised.
+                map, averaged over them; 0 leaves them unsupervised. The coarser a map is, the
+                more of its cells a landmark takes: each one counts by its side over that of the
+                target, so that silence costs about the same on all.
 
         Raises:
             ValueError: the codec expects another relation set.
@@ -155,7 +157,7 @@ class UncertaintyMixin:
         if self.decoder is not None:
             self.decoder.calibration = None  # it belongs to the weights that are about to change
         levels = self.forward_levels(feats)
-        targets = _level_targets(batch_data_samples, len(levels))
+        targets = self._targets(batch_data_samples, len(levels))
         losses = dict(loss_heatmap=0.0, loss_paf=0.0)
         for maps, target in zip(levels, targets, strict=True):
             _refuse_other_size(maps, target)
@@ -176,6 +178,16 @@ class UncertaintyMixin:
             self.decoder.calibration = None if packed is None else unpack_calibration(packed)
         super()._load_from_state_dict(state_dict, prefix, *args)
 
+    def _targets(self, samples: Sequence[Any], levels: int) -> list[Targets]:
+        """Stack the targets of a batch, or draw them where the codec left that to the head."""
+        labels = [one.gt_instance_labels for one in samples]
+        if 'keypoint_cells' not in labels[0]:
+            return _level_targets(samples, levels)
+        cells = torch.cat([one.keypoint_cells for one in labels])
+        shown = torch.cat([one.keypoint_shown for one in labels])
+        weights, relation_weights = _stack_weights(labels, ...)
+        return [Targets(*self.decoder.draw(cells, shown), weights, relation_weights)] * levels
+
     def _intermediate_loss(self, coarse: Sequence[Tensor], target: Targets) -> Tensor:
         if not coarse or any(one.shape[1] != NUM_LANDMARKS for one in coarse):
             shapes = [tuple(one.shape) for one in coarse]
@@ -183,8 +195,13 @@ class UncertaintyMixin:
                 f'intermediate_weight supervises coarse heatmaps of {NUM_LANDMARKS} channels that '
                 f'come before the feature map (SRFNeck and SRFHRNet give them); got {shapes}'
             )
+        side = target.heatmaps.shape[-1]
         total = sum(
-            self.loss_module(one, coarsen_heatmaps(target.heatmaps, one.shape[-2:]), target.weights)
+            one.shape[-1]
+            / side
+            * self.loss_module(
+                one, coarsen_heatmaps(target.heatmaps, one.shape[-2:]), target.weights
+            )
             for one in coarse
         )
         return self.intermediate_weight / len(coarse) * total
@@ -228,6 +245,12 @@ def _stack(fields: Sequence[Any], labels: Sequence[Any], level: Any) -> Targets:
     return Targets(
         torch.stack([one.heatmaps for one in fields]),
         torch.stack([one.pafs for one in fields]),
+        *_stack_weights(labels, level),
+    )
+
+
+def _stack_weights(labels: Sequence[Any], level: Any) -> tuple[Tensor, Tensor]:
+    return (
         torch.cat([one.keypoint_weights[level] for one in labels]),
         torch.cat([one.relation_weights[level] for one in labels]),
     )

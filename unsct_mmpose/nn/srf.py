@@ -11,18 +11,24 @@ from .polarized_attention import PolarizedSelfAttention
 INITIAL_SCALE = 0.1
 """Weight of the new branch beside the features when training starts."""
 
+INITIAL_HEATMAP_STD = 0.001
+"""Standard deviation of the weights that read coarse heatmaps, when training starts."""
+
 
 class SRFBlock(nn.Module):
     """Tell features where they are and where all landmarks may be, then attend.
 
-    ``out = x + scale * PSA(BN(F [x, h, c, g c_xy]))`` with the coarse heatmaps ``h = V x + v``,
-    the coordinates ``c = (x, y, r)`` and the boundary gate ``g`` of ``max_k h_k``. ``scale``
-    starts at 0.1 for each channel, so that pretrained features survive and yet every parameter
-    learns from the first step.
+    ``out = x + scale * PSA(BN(F [x, [h], c, g c_xy]))`` with the coarse heatmaps ``h = V x + v``,
+    ``[h]`` the same clamped to [0, 1], the coordinates ``c = (x, y, r)`` and the boundary gate
+    ``g`` of ``max_k h_k``. ``scale`` starts at 0.1 for each channel, so that pretrained features
+    survive and yet every parameter learns from the first step.
+
+    ``V`` starts close to 0 and ``v`` at 0, as the last layer of MMPose's heads: coarse heatmaps
+    start silent, and with them the boundary, whatever the scale of the features. Not clamped,
+    they would tell ``F`` nothing: a linear map of ``x`` beside ``x`` itself.
 
     The 1x1 convolution ``F``, a linear map of each cell, is applied in parts instead of to a
-    stacked map: ``(F_x + F_h V) x`` in one product, and the coordinates, which all images share,
-    once. The constant ``F_h v`` is left out, since BN removes it.
+    stacked map: the coordinates are the same in all images and are convolved once.
 
     Args:
         channels: C, of the features.
@@ -32,6 +38,8 @@ class SRFBlock(nn.Module):
         with_heatmaps: stack the coarse heatmaps.
         code_compatible: the released attention code's spatial branch instead of its paper's.
         hard_boundary: a boundary that passes no gradient, as in the adaptive wing network.
+        deep_supervision: the coarse heatmaps pass gradients to the features that they are read
+            from; else they are only read.
         initial_scale: of the new branch beside the features when training starts.
 
     Example:
@@ -50,12 +58,16 @@ class SRFBlock(nn.Module):
         with_heatmaps: bool = True,
         code_compatible: bool = False,
         hard_boundary: bool = False,
+        deep_supervision: bool = False,
         initial_scale: float = INITIAL_SCALE,
     ) -> None:
         super().__init__()
         self.hard_boundary = hard_boundary
+        self.deep_supervision = deep_supervision
         self.parts = [channels, num_landmarks * with_heatmaps, 3, 2 * with_boundary]
         self.heatmap = nn.Linear(channels, num_landmarks)
+        nn.init.normal_(self.heatmap.weight, std=INITIAL_HEATMAP_STD)
+        nn.init.zeros_(self.heatmap.bias)
         self.fuse = nn.Linear(sum(self.parts), channels, bias=False)
         self.norm = nn.BatchNorm2d(channels)
         self.attention = PolarizedSelfAttention(channels, attention, code_compatible)
@@ -81,14 +93,15 @@ class SRFBlock(nn.Module):
         of_features, of_heatmaps, of_coords, of_boundary = torch.split(
             self.fuse.weight, self.parts, dim=1
         )
-        if self.parts[1]:
-            of_features = of_features + of_heatmaps @ self.heatmap.weight
-        heatmaps = _project(self.heatmap.weight, cells, self.heatmap.bias[:, None])
+        source = cells if self.deep_supervision else cells.detach()
+        heatmaps = _project(self.heatmap.weight, source, self.heatmap.bias[:, None])
         coords = coordinate_channels(features[:1]).flatten(2)
         fused = _project(of_features, cells, of_coords @ coords[0])
+        if self.parts[1]:
+            fused = _project(of_heatmaps, heatmaps.clamp(0, 1), fused)
         if self.parts[3]:
-            source = heatmaps.detach() if self.hard_boundary else heatmaps
-            boundary = source.amax(dim=1, keepdim=True)
+            seen = heatmaps.detach() if self.hard_boundary else heatmaps
+            boundary = seen.amax(dim=1, keepdim=True)
             on_boundary = boundary_channels(coords[:, :2], boundary, soft=not self.hard_boundary)
             fused = _project(of_boundary, on_boundary, fused)
         shape = (features.shape[0], -1, height, width)

@@ -41,6 +41,8 @@ hrnet_extra = dict(
         num_channels=(32, 64, 128, 256),
     ),
 )
+# all four branches leave, for a neck
+hrnet_branches = dict(hrnet_extra, stage4=dict(hrnet_extra['stage4'], multiscale_output=True))
 higher_blocks = 1
 hourglass = dict(
     type='SlimHourglassNet',
@@ -76,6 +78,7 @@ def _train_pipeline(encoder, **options):
 
 
 train_pipeline = _train_pipeline(codec)
+drawn_train_pipeline = _train_pipeline(codec)
 high_train_pipeline = _train_pipeline([codec, high_codec], multilevel=True)
 stock_train_pipeline = _train_pipeline(stock_codec)
 stock_high_train_pipeline = _train_pipeline([stock_codec, stock_high_codec], multilevel=True)
@@ -96,6 +99,9 @@ optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=1e-3, foreach=True),
     clip_grad=dict(max_norm=10.0),
 )
+own_precision = dict()
+# the rate above belongs to batches of so many images; tools/train.py --auto-scale-lr follows yours
+auto_scale_lr = dict(base_batch_size=2)
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=50, start_factor=0.01, by_epoch=False),
     dict(

@@ -1,0 +1,115 @@
+"""How the networks of the configs start: silent, no loss term shouting the others down."""
+
+import logging
+import math
+from pathlib import Path
+
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.optim import build_optim_wrapper
+from mmengine.registry import init_default_scope
+from mmpose.registry import MODELS
+
+from unsct_mmpose.apis.benchmark import training_batch
+from unsct_mmpose.apis.gradients import term_gradients
+
+CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
+ASIDE = ('_base_', 'flat')
+# configs/flat is held to its originals by test_flat_configs.py
+PATHS = sorted(
+    path for path in CONFIGS.rglob('*.py') if path.relative_to(CONFIGS).parts[0] not in ASIDE
+)
+LARGE = [path for path in PATHS if path.parent.name != 'ablation' and path.parent.name != 'demo']
+SIDES = {'cpu': 192, 'gpu': 128}
+WHOLE = ('unsct_hrnet_tha', 'unsct_hrnet_paper')  # of one size: once is enough
+CASES = [('cpu', path) for path in PATHS if path.stem not in WHOLE] + [
+    ('gpu', path) for path in LARGE
+]
+EACH = pytest.mark.parametrize(
+    ('budget', 'path'), CASES, ids=[f'{budget}-{path.stem}' for budget, path in CASES]
+)
+
+MAIN = ('loss_heatmap', 'loss_kpt')
+
+
+@pytest.fixture(autouse=True)
+def quiet():
+    logging.disable(logging.INFO)
+    yield
+    logging.disable(logging.NOTSET)
+
+
+def shrink(content, side):
+    """Set the input of a resolved config to ``side`` pixels, its maps in proportion."""
+    if isinstance(content, list | tuple):
+        return type(content)(shrink(one, side) for one in content)
+    if not isinstance(content, dict):
+        return content
+    content = {key: shrink(one, side) for key, one in content.items()}
+    if 'input_size' in content:
+        before = content['input_size'][0]
+        for key in ('input_size', 'heatmap_size', 'in_featuremap_size'):
+            if key in content:
+                content[key] = tuple(max(round(one * side / before), 1) for one in content[key])
+    return content
+
+
+def read(path, budget, monkeypatch):
+    monkeypatch.setenv('UNSCT_BUDGET', budget)
+    init_default_scope('mmpose')
+    config = Config(shrink(Config.fromfile(path).to_dict(), SIDES[budget]))
+    config.model.train_cfg = dict(compute_acc=False)  # MMPose's heads hand bfloat16 to NumPy
+    return config
+
+
+def terms_of(path, budget, monkeypatch):
+    found = term_gradients(read(path, budget, monkeypatch), at_steps=(0,), device='cpu')
+    return {one.term: one for one in found}
+
+
+@EACH
+def test_every_output_starts_silent_and_no_term_drowns_the_heatmaps(budget, path, monkeypatch):
+    terms = terms_of(path, budget, monkeypatch)
+    assert all(math.isfinite(one.value) and math.isfinite(one.norm) for one in terms.values())
+    main = [terms[name] for name in MAIN if name in terms]
+    if not main or math.isnan(main[0].silence) or path.stem in ('rle_res50', 'simcc_cspnext'):
+        return  # coordinates are no maps
+    for one in terms.values():
+        assert one.value <= 1.5 * one.silence + 1e-9, one
+        assert one.norm <= 5 * main[0].norm, (one, main[0])
+
+
+@pytest.mark.parametrize('path', LARGE, ids=lambda path: path.stem)
+def test_the_first_steps_in_half_precision_have_finite_gradients(path, monkeypatch):
+    config = read(path, 'gpu', monkeypatch)
+    if 'PAF' not in config.model.head.type:
+        pytest.skip("MMPose's own heads compute their accuracy in NumPy, which has no bfloat16")
+    torch.manual_seed(0)
+    model = MODELS.build(config.model)
+    model.init_weights()
+    wrapper = build_optim_wrapper(model, config.optim_wrapper)
+    data = model.train().data_preprocessor(training_batch(config, 2), training=True)
+    for _ in range(2):
+        with torch.autocast('cpu', torch.bfloat16):
+            losses, _ = model.parse_losses(model(**data, mode='loss'))
+        wrapper.backward(losses * 1024)
+        gradients = [one.grad for one in model.parameters() if one.grad is not None]
+        assert all(torch.isfinite(one).all() for one in gradients)
+        wrapper.step()
+        wrapper.zero_grad()
+
+
+def test_coarse_heatmaps_with_pytorch_s_weights_would_be_noticed(monkeypatch):
+    """The fault of the first release: maps that start at tens, where silence costs a tenth."""
+    monkeypatch.setattr('unsct_mmpose.nn.srf.nn.init.normal_', lambda weight, *_, **__: weight)
+    path = CONFIGS / 'ablation/srf_stages.py'
+    terms = terms_of(path, 'gpu', monkeypatch)
+    coarse = terms['loss_intermediate']
+    assert coarse.value > 1.5 * coarse.silence
+
+
+def test_a_term_that_reaches_no_backbone_has_no_gradient_there(monkeypatch):
+    terms = terms_of(CONFIGS / 'unsct_hrnet_tha.py', 'gpu', monkeypatch)
+    assert terms['loss_intermediate'].norm == 0
+    assert terms['loss_heatmap'].norm > 0

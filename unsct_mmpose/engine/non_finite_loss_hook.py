@@ -1,0 +1,136 @@
+"""Hook ``NonFiniteLossHook``: a training that has diverged stops, and says where and on what."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size
+from mmengine.hooks import CheckpointHook, Hook
+from mmengine.runner import Runner
+from mmpose.registry import HOOKS
+from torch import Tensor
+
+CURES = (
+    'What may help: a lower learning rate or a longer warm-up; float32 or bfloat16 in the place of '
+    'float16; a look at these images and their labels, one of which may be damaged.'
+)
+
+
+@HOOKS.register_module()
+class NonFiniteLossHook(Hook):
+    """Stop training at the first loss that is NaN or infinite, before anything is saved.
+
+    When a loss is known, the optimiser has made its step: the weights in memory may be broken, so
+    none of them may reach a checkpoint. A finite loss may break them too, by a gradient that is
+    not finite; so they are looked at wherever they are about to be saved, and before an older
+    checkpoint makes room for them.
+
+    Reading the losses costs no wait for a CUDA device: MMEngine's ``RuntimeInfoHook``, which comes
+    first, reads them in every iteration. Gradients that a ``GradScaler`` finds too large are
+    none of this hook's business: the losses are those before scaling.
+
+    Several processes stop together, each with the words of those that saw it: one that stopped
+    alone would leave the others waiting for its gradients.
+    """
+
+    priority = 'VERY_HIGH'
+
+    def __init__(self) -> None:
+        self._files: list[str] = []
+
+    def after_train_iter(
+        self,
+        runner: Runner,
+        batch_idx: int,
+        data_batch: Any = None,
+        outputs: Mapping[str, Tensor | float] | None = None,
+    ) -> None:
+        """Look at the losses, and at the weights if they are saved in this iteration.
+
+        Args:
+            runner: the runner.
+            batch_idx: number of the batch in the epoch.
+            data_batch: the batch, as the dataloader gave it.
+            outputs: what ``train_step`` returned; as for MMEngine, a name with ``loss`` in it is
+                a loss.
+
+        Raises:
+            FloatingPointError: a loss is not finite.
+        """
+        self._files = _image_files(data_batch)
+        losses = [(name, one) for name, one in (outputs or {}).items() if 'loss' in name]
+        values = [(name, torch.as_tensor(one).item()) for name, one in losses]
+        bad = [f'{name} = {value}' for name, value in values if not math.isfinite(value)]
+        _stop_together(self._message(runner, runner.iter + 1, ', '.join(bad)) if bad else None)
+        if any(_saves_now(one, runner) for one in runner.hooks):
+            _stop_together(self._broken(runner, runner.iter + 1, runner.model.state_dict()))
+
+    def after_train_epoch(self, runner: Runner) -> None:
+        """Look at the weights, which other hooks are about to save."""
+        _stop_together(self._broken(runner, runner.iter, runner.model.state_dict()))
+
+    def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
+        """Look at the weights that somebody saves; only the first process comes here.
+
+        Args:
+            runner: the runner.
+            checkpoint: what will be written.
+        """
+        words = self._broken(runner, runner.iter, checkpoint['state_dict'])
+        if words is not None:
+            raise FloatingPointError(words)
+
+    def _broken(self, runner: Runner, iteration: int, state: Mapping[str, Any]) -> str | None:
+        """Say which weights are not finite, None if all are; one wait for the device."""
+        finite = {name: one.isfinite().all() for name, one in state.items() if _is_real(one)}
+        if finite and not torch.stack(list(finite.values())).all():
+            bad = [name for name, whole in finite.items() if not whole]
+            words = f'though its losses are finite, the weights are not ({len(bad)}: {bad[0]} ...)'
+            return self._message(runner, iteration, words)
+        return None
+
+    def _message(self, runner: Runner, iteration: int, what: str) -> str:
+        last = Path(runner.work_dir) / 'last_checkpoint'
+        saved = 'no checkpoint has been saved yet'
+        if last.is_file():
+            saved = f'the last checkpoint, {last.read_text().strip()}, is untouched'
+        files = ', '.join(self._files) or 'unknown'
+        who = f'process {get_rank()}: ' if get_world_size() > 1 else ''
+        return (
+            f'{who}training stopped after iteration {iteration}: {what}. '
+            f'Images of that batch: {files}. Nothing was saved since: {saved}. {CURES}'
+        )
+
+
+def _stop_together(words: str | None) -> None:
+    """Raise ``FloatingPointError`` in every process if at least one of them has words.
+
+    Args:
+        words: what this process has to say; None if all is well. Every process must call.
+    """
+    trouble = torch.tensor(float(words is not None))
+    all_reduce(trouble, 'max')
+    if trouble:
+        raise FloatingPointError('\n'.join(one for one in all_gather_object(words) if one))
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 0
+
+
+def _saves_now(hook: Hook, runner: Runner) -> bool:
+    """Tell whether a hook saves a checkpoint after this very iteration."""
+    if not isinstance(hook, CheckpointHook) or hook.by_epoch:
+        return False
+    return hook.every_n_train_iters(runner, hook.interval) or hook.is_last_train_iter(runner)
+
+
+def _image_files(data_batch: Any) -> list[str]:
+    """Return the image files of a batch as far as its data samples name them."""
+    samples = data_batch.get('data_samples') if isinstance(data_batch, Mapping) else None
+    paths = [getattr(one, 'metainfo', {}).get('img_path') for one in samples or ()]
+    return [str(path) for path in paths if path]

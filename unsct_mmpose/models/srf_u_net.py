@@ -1,0 +1,50 @@
+"""Backbone ``SRFUNet``: a U-Net with spatial relationship fusion at its bottleneck and skips."""
+
+from __future__ import annotations
+
+from mmpose.registry import MODELS
+from torch import Tensor, nn
+
+from unsct_mmpose.anatomy import NUM_LANDMARKS
+from unsct_mmpose.nn import SRFBlock
+
+from .u_net import UNet
+
+
+@MODELS.register_module()
+class SRFUNet(UNet):
+    """U-Net whose bottleneck and skip connections pass an SRF block each.
+
+    Every parameter of :class:`UNet` keeps its name; the SRF blocks, under ``srf``, are new.
+
+    Args:
+        num_landmarks: K, channels of each coarse heatmap.
+        srf: further settings of the SRF blocks, see :class:`unsct_mmpose.nn.SRFBlock`.
+        **kwargs: see :class:`UNet`.
+    """
+
+    def __init__(
+        self, num_landmarks: int = NUM_LANDMARKS, srf: dict | None = None, **kwargs
+    ) -> None:
+        super().__init__(**kwargs)
+        self.srf = nn.ModuleList(
+            SRFBlock(channels, num_landmarks, **(srf or {}))
+            for channels in self.level_channels[self.out_level :]
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, ...]:
+        """Extract features.
+
+        Args:
+            x: ``(B, in_channels, H, W)``; H and W multiples of ``2 ** depth``.
+
+        Returns:
+            The coarse heatmaps of the bottleneck and of each skip connection,
+            ``(B, K, H_i, W_i)``, coarsest first, then the map of :class:`UNet`.
+        """
+        levels = self._contract(x)
+        coarse: list[Tensor] = []
+        for index, block in enumerate(self.srf, start=self.out_level):
+            levels[index], heatmaps = block(levels[index])
+            coarse.insert(0, heatmaps)
+        return (*coarse, self._expand(levels))
