@@ -2,7 +2,8 @@
 
 Thresholds, the probability that a landmark is present, the scale of its error ellipse and of the
 clinical parameters' intervals are written into the checkpoint and into a json beside it; test and
-inference read them back. The printed table is cross-fitted by patient.
+inference read them back. The printed table is cross-fitted by patient. --cfg-options fits a
+calibration for other settings; test and inference then need the same.
 """
 
 import argparse
@@ -40,7 +41,21 @@ def parse_args() -> argparse.Namespace:
         '--device', default='auto',
         help='auto, cpu, cuda or cuda:1; auto is CUDA where there is any (default: %(default)s)',
     )  # fmt: skip
+    parser.add_argument(
+        '--cfg-options', nargs='+', default=[], metavar='KEY=VALUE',
+        help="settings of the config to replace, as in MMPose's tools, such as "
+        'model.head.decoder.mode=paper',
+    )  # fmt: skip
     return parser.parse_args()
+
+
+def parse_options(pairs: list[str]) -> dict:
+    """Return ``--cfg-options`` as a dictionary, by the rules of MMPose's own tools."""
+    from mmengine.config import DictAction
+
+    parser = argparse.ArgumentParser(prog='calibrate')
+    parser.add_argument('--cfg-options', nargs='+', action=DictAction, default={})
+    return parser.parse_args(['--cfg-options', *pairs] if pairs else []).cfg_options
 
 
 def main() -> int:
@@ -55,8 +70,9 @@ def main() -> int:
 
     fit = FitOptions(rule=args.rule, recall=args.recall, alpha=args.alpha, level=args.level)
     request = CalibrationRequest(
-        args.config, args.checkpoint, args.out, args.data, args.ann_file, args.device, fit
-    )
+        args.config, args.checkpoint, args.out, args.data, args.ann_file, args.device, fit,
+        parse_options(args.cfg_options),
+    )  # fmt: skip
     try:
         calibration, figures, out = calibrate(request)
     except (ValueError, OSError) as error:

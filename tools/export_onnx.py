@@ -31,7 +31,7 @@ def main() -> int:
     figures = export_onnx(ExportRequest(**vars(args)))
     print(json.dumps(figures, indent=1))
     if not figures['calibrated']:
-        print('not calibrated: every landmark will be reported (tools/calibrate.py)')
+        print('not calibrated: a fixed limit decides what is reported (tools/calibrate.py)')
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Turn result files into pages, hold one against its config, read a training's log into one."""
+"""Turn results (and the relations) into pages, check one by its config, read a training's log."""
 
 import argparse
 import sys
@@ -12,6 +12,8 @@ def parse_args() -> argparse.Namespace:
     commands = parser.add_subparsers(dest='command', required=True)
     page = commands.add_parser('page', help='write the pages of a folder of result files')
     page.add_argument('folder', type=Path, nargs='?', default=Path('docs/results'))
+    relations = commands.add_parser('relations', help='write the list of relations and its picture')
+    relations.add_argument('folder', type=Path, nargs='?', default=Path('docs'))
     check = commands.add_parser('check', help="compare a result file with its config's `expected`")
     check.add_argument('result', type=Path, help='result file, such as work_dirs/demo/results.json')
     log = commands.add_parser('read-log', help="write what a training's MMEngine log says as json")
@@ -40,6 +42,11 @@ def main() -> int:
         if (args.folder / 'full_size').is_dir():
             print(write_full_size_page(args.folder))
         print(write_page(args.folder))  # the last: it names the other pages
+        return 0
+    if args.command == 'relations':
+        from unsct_mmpose.apis.relations_page import write_relations_page
+
+        print(*write_relations_page(args.folder), sep='\n')
         return 0
     if args.command == 'read-log':
         return read_training(args)

@@ -91,6 +91,7 @@ train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)  # 3.4: 300 epoc
 val_cfg, test_cfg = dict(), dict()
 optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))  # 3.4: Adam, 0.001
 param_scheduler = []  # 3.4: "the learning rate was set to 0.001"
+auto_scale_lr = dict(base_batch_size=16)
 custom_hooks = [dict(type='SyncBuffersHook'), dict(type='NonFiniteLossHook')]  # no part in training
 default_hooks = dict(
     timer=dict(type='IterTimerHook'), logger=dict(type='LoggerHook', interval=10),

@@ -15,6 +15,9 @@ def config():
     small = dict(input_size=(64, 64), heatmap_size=(16, 16))
     config.codec.update(small)
     config.model.head.decoder.update(small)
+    for step in config.train_dataloader.dataset.pipeline:
+        if step.type == 'GenerateTarget':
+            step.encoder.update(small)
     return config
 
 

@@ -94,3 +94,15 @@ def test_the_table_agrees_with_what_the_model_itself_predicts(trained):
         np.testing.assert_allclose(
             found.keypoint_covariances[0], table.covariances_px[row], rtol=1e-4
         )
+
+
+def test_options_of_the_config_are_what_is_calibrated(trained):
+    config, checkpoint = trained
+    options = {'model.head.decoder.mode': 'paper'}
+    first, _, _ = calibrate(CalibrationRequest(config, checkpoint))
+    again, _, _ = calibrate(CalibrationRequest(config, checkpoint, cfg_options=options))
+    assert (first.entropy, first.aggregation, first.relations) == ('mirror', 'peel', 'core')
+    assert (again.entropy, again.aggregation, again.relations) == ('paper', 'paper', 'full')
+    model = init_model(str(config), str(checkpoint), device='cpu', cfg_options=options)
+    assert model.head.decoder.notice() is None
+    assert model.head.decoder.deciding() == (model.head.decoder.decision, again)

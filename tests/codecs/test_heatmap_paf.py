@@ -1,3 +1,6 @@
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -5,12 +8,14 @@ from mmpose.registry import KEYPOINT_CODECS
 
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES, relation_set
 from unsct_mmpose.functional.assessment import EVIDENCES, DecisionOptions
+from unsct_mmpose.functional.bare import PAPER_THRESHOLD
 from unsct_mmpose.functional.calibration import RULES, Calibration
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
 from unsct_mmpose.functional.evidence import ReadingOptions
 from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.functional.heatmap import flip_heatmaps
 from unsct_mmpose.functional.paf import flip_paf
+from unsct_mmpose.functional.uncertainty import alignment_entropy
 
 SIZE = dict(input_size=(128, 96), heatmap_size=(32, 24))
 
@@ -134,7 +139,7 @@ def test_decoding_gives_four_named_values(codec, points):
     assert keypoints.shape == (1, 24, 2)
     assert scores.shape == uncertainties.shape == visible.shape == (1, 24)
     np.testing.assert_allclose(keypoints, points, atol=0.2)
-    np.testing.assert_allclose(uncertainties, 1 - scores, atol=1e-6)  # fused, not calibrated
+    assert 0 <= uncertainties.min() <= uncertainties.max() < 0.3
     assert visible.tolist() == [[1] * 24]
 
 
@@ -154,7 +159,7 @@ def test_a_batch_decodes_like_its_images(candidates):
             np.testing.assert_allclose(value, alone[name], atol=1e-5, equal_nan=True)
 
 
-@pytest.mark.parametrize(('threshold', 'reported'), [(None, [1, 1, 1]), (0.5, [0, 1, 1])])
+@pytest.mark.parametrize(('threshold', 'reported'), [(np.inf, [1, 1, 1]), (0.5, [0, 1, 1])])
 def test_a_threshold_on_one_minus_the_peak_decides_what_is_reported(threshold, reported):
     codec = build(evidence='peak', threshold=threshold)
     maps = torch.zeros(128, 24, 32)
@@ -250,7 +255,6 @@ def test_without_a_calibration_there_is_no_probability_and_no_scale(codec, point
     found = codec.read(maps_of(codec, points, absent=[3])[None])[0]
     assert found['calibrated'].tolist() == [False]
     assert np.isnan(found['keypoint_presence']).all()
-    assert found['keypoints_visible'].min() == 1
     assert found['image_state'].tolist() == [0]
     assert set(found['interval_scales'].ravel().round(2)) == {1.96}
 
@@ -285,6 +289,123 @@ def test_heatmaps_alone_are_decoded_without_a_calibration(points):
     assert found['interval_scales'].max() < 2
     present = [one for one in range(24) if one != 2]
     np.testing.assert_allclose(found['keypoints'][0, present], points[0, present], atol=0.2)
+
+
+# Without a calibration
+
+
+@pytest.mark.parametrize('evidence', EVIDENCES)
+@pytest.mark.parametrize('faint', [1.0, 0.5])
+def test_without_a_calibration_a_fixed_limit_rejects_the_absent(evidence, faint, points):
+    codec = build(evidence=evidence)
+    decoded = codec.decode(faint * maps_of(codec, points, absent=[4, 17]))
+    assert np.flatnonzero(decoded.keypoints_visible == 0).tolist() == [4, 17]
+
+
+def test_while_the_head_trains_every_landmark_is_reported(points):
+    codec = build()
+    maps = maps_of(codec, points, absent=[4, 17])
+    codec.learning = True
+    assert codec.decode(maps).keypoints_visible.min() == 1
+    assert build(mode='paper').deciding()[0].threshold == PAPER_THRESHOLD
+
+
+def test_what_decides_in_the_place_of_a_calibration_is_said():
+    codec = build()
+    assert re.search('no calibration: a fixed limit .*tools/calibrate.py', codec.notice())
+    codec.learning = True
+    assert re.search('being trained .* reports every .*tools/calibrate.py', codec.notice())
+    assert calibrated(build()).notice() is None
+    assert build(threshold=0.4).notice() is None
+    assert 'up to 0.365' in build(mode='paper').notice()
+
+
+# The paper's decision
+
+
+def test_the_papers_mode_is_the_fields_of_all_relations_and_the_entropy_as_printed(points):
+    codec = build(mode='paper')
+    spelled = build(
+        evidence='paf', entropy='paper', aggregation='paper', evidence_relations='full',
+        threshold=PAPER_THRESHOLD,
+    )  # fmt: skip
+    maps = maps_of(codec, points) * torch.linspace(0.3, 1, 128)[:, None, None]
+    maps[40:60] *= 0.3
+    for name, value in codec.read(maps[None])[0].items():
+        np.testing.assert_array_equal(value, spelled.read(maps[None])[0][name], err_msg=name)
+    aligned = codec.gather(maps[None]).alignment
+    entropy = alignment_entropy(aligned, 'paper').numpy()
+    found = codec.decode(maps)
+    np.testing.assert_allclose(found.keypoint_uncertainties, entropy)
+    np.testing.assert_array_equal(found.keypoints_visible, entropy <= PAPER_THRESHOLD)
+    assert 0 < found.keypoints_visible.sum() < 24
+
+
+def test_the_papers_weights_of_relations_are_an_argument(points):
+    weights = np.linspace(0.5, 2, 52).tolist()
+    codec, even = build(mode='paper', relation_weights=weights), build(mode='paper')
+    same = build(mode='paper', relation_weights=[3.0] * 52)
+    maps = maps_of(codec, points) + 0.2 * noise(1)[0]
+    found, plain, scaled = (one.decode(maps).keypoint_uncertainties for one in (codec, even, same))
+    np.testing.assert_allclose(scaled, plain, atol=1e-6)
+    assert np.abs(found - plain).max() > 1e-3
+
+
+@pytest.mark.parametrize('stored', ['core', 'full'])
+def test_a_calibration_for_other_settings_gives_way_to_the_papers_threshold(stored, points):
+    codec, plain = build(mode='paper'), build(mode='paper')
+    codec.calibration = calibrated(build(evidence_relations=stored)).calibration
+    maps = maps_of(codec, points, absent=[3])
+    np.testing.assert_array_equal(
+        codec.decode(maps).keypoints_visible, plain.decode(maps).keypoints_visible
+    )
+    assert 'a calibration for other settings only' in codec.notice()
+    assert codec.read(maps[None])[0]['calibrated'].tolist() == [stored == 'full']
+
+
+def test_the_papers_mode_takes_a_calibration_for_it_and_above_all_a_threshold(points):
+    codec = build(mode='paper')
+    codec.calibration = replace(
+        calibrated(build(evidence_relations='full'), 0.25).calibration,
+        entropy='paper',
+        aggregation='paper',
+    )
+    assert codec.notice() is None
+    maps = maps_of(codec, points)
+    entropy = codec.decode(maps).keypoint_uncertainties
+    np.testing.assert_array_equal(codec.decode(maps).keypoints_visible, entropy <= 0.25)
+    codec.decision = replace(codec.decision, threshold=0.1)
+    np.testing.assert_array_equal(codec.decode(maps).keypoints_visible, entropy <= 0.1)
+
+
+def test_explicit_settings_need_a_threshold_beside_a_calibration_for_others(points):
+    settings = dict(evidence='paf', entropy='paper', aggregation='paper')
+    stored = calibrated(build()).calibration
+    maps = maps_of(build(), points)
+    codec, helped = build(**settings), build(**settings, threshold=0.3)
+    codec.calibration = helped.calibration = stored
+    with pytest.raises(ValueError, match='give HeatmapPAF a threshold'):
+        codec.decode(maps)
+    found = helped.decode(maps)
+    np.testing.assert_array_equal(found.keypoints_visible, found.keypoint_uncertainties <= 0.3)
+
+
+@pytest.mark.parametrize(
+    ('settings', 'message'),
+    [
+        (dict(mode='papers'), "unknown mode 'papers'"),
+        (dict(mode='paper', entropy='mirror'), "means entropy='paper', not 'mirror'"),
+        (dict(mode='paper', evidence='fused'), "means evidence='paf', not 'fused'"),
+        (dict(mode='paper', aggregation='peel'), "means aggregation='paper', not 'peel'"),
+        (dict(mode='paper', evidence_relations='core'), "means evidence_relations='full'"),
+        (dict(mode='paper', relations='core'), "means relations='full', not 'core'"),
+        (dict(mode='paper', relation_weights=[1.0] * 34), '34 relation_weights for the 52'),
+        (dict(relation_weights=[1.0] * 34), "belong to evidence 'paf', not 'fused'"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused_in_words(settings, message):
+    with pytest.raises(ValueError, match=message):
+        build(**settings)
 
 
 # Maps that no network should give

@@ -14,15 +14,23 @@ from unsct_mmpose.functional.assessment import (
     TYPICAL,
     UNUSUAL,
     DecisionOptions,
+    applicable,
     assess,
+    decides,
     image_agreement,
     image_state,
     uncertainty_of,
+    weigh_relations,
 )
+from unsct_mmpose.functional.bare import standing
 from unsct_mmpose.functional.calibration import RULES, Calibration
 from unsct_mmpose.functional.evidence import Evidence
 from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
-from unsct_mmpose.functional.uncertainty import ENTROPY_MODES, alignment_entropy
+from unsct_mmpose.functional.uncertainty import (
+    ENTROPY_MODES,
+    alignment_entropy,
+    landmark_alignment,
+)
 
 PAIRS = [(0, 1), (1, 2), (2, 3), (3, 0)]
 EACH = pytest.mark.parametrize('name', EVIDENCES)
@@ -86,10 +94,23 @@ def test_without_a_calibration_everything_is_kept_and_no_probability_is_given(na
     assert found.image_state.tolist() == [TYPICAL] * 3
 
 
-def test_without_a_calibration_fused_is_the_peaks_uncertainty():
+def test_without_a_calibration_fused_is_what_the_standing_lacks():
     given = evidence()
     found = assess(given, PAIRS, DecisionOptions(evidence='fused'))
-    torch.testing.assert_close(found.uncertainties, 1 - given.peak)
+    torch.testing.assert_close(found.uncertainties, 1 - standing(given))
+
+
+@EACH
+def test_a_stated_threshold_decides_only_where_no_calibration_does(name):
+    options = DecisionOptions(evidence=name, stated=0.4)
+    found = assess(evidence(), PAIRS, options)
+    assert torch.equal(found.kept, found.uncertainties <= 0.4)
+    assert found.decisions.sum() == found.kept.sum() + 2 * found.kept.numel()
+    found = assess(evidence(), PAIRS, options, calibration())
+    assert torch.equal(found.kept, found.uncertainties <= 0.5)
+    other = DecisionOptions(evidence=name, stated=0.4, threshold=0.3)
+    found = assess(evidence(), PAIRS, other, calibration())
+    assert torch.equal(found.kept, found.uncertainties <= 0.3)
 
 
 @EACH
@@ -124,11 +145,12 @@ def test_each_evidence_has_its_own_uncertainty():
             torch.testing.assert_close(found, alignment_entropy(aligned, mode))
 
 
-def test_fused_falls_back_on_the_peak_only_where_presence_is_unknown():
+def test_fused_falls_back_on_the_standing_only_where_presence_is_unknown():
     given = evidence(1)
     presence = torch.tensor([[0.9, torch.nan, 0.1, torch.nan]])
     found = uncertainty_of('fused', given, presence, 'mirror', 'peel')
-    expected = [0.1, 1 - given.peak[0, 1].item(), 0.9, 1 - given.peak[0, 3].item()]
+    others = (1 - standing(given))[0].tolist()
+    expected = [0.1, others[1], 0.9, others[3]]
     assert found[0].tolist() == pytest.approx(expected)
 
 
@@ -242,8 +264,93 @@ def test_a_calibration_for_other_relations_is_refused():
 @pytest.mark.parametrize('change', [dict(entropy='linear'), dict(aggregation='paper')])
 def test_a_calibration_for_another_entropy_or_aggregation_is_refused(change):
     (value,) = change.values()
-    with pytest.raises(ValueError, match=f'not .*{value}.*tools/calibrate.py'):
+    with pytest.raises(ValueError, match=f'not .*{value}.*give HeatmapPAF a threshold.*calibrate'):
         assess(evidence(), PAIRS, DecisionOptions(evidence='paf', **change), calibration())
+
+
+WEIGHTS = (1.0, 2.0, 3.0, 4.0)
+
+
+@pytest.mark.parametrize(
+    'change', [dict(entropy='linear'), dict(aggregation='paper'), dict(weights=WEIGHTS)]
+)
+@pytest.mark.parametrize('name', ['threshold', 'stated'])
+def test_with_a_threshold_a_calibration_for_other_settings_does_not_disturb(change, name):
+    options = DecisionOptions(evidence='paf', **change, **{name: 0.3})
+    found, one = assess(evidence(), PAIRS, options, calibration()), calibration()
+    assert not decides(one, options)
+    assert torch.equal(found.kept, found.uncertainties <= 0.3)
+    assert not found.presence.isnan().any()
+    peaks = found.evidence_uncertainties[..., 0]
+    assert torch.equal(found.decisions[..., 0], peaks <= 0.5)
+
+
+@EACH
+@pytest.mark.parametrize('threshold', ['threshold', 'stated'])
+def test_with_a_threshold_a_calibration_for_other_relations_is_left_out(name, threshold):
+    other = calibration(fusion=replace(calibration().fusion, reference=(1.0, 1.0)))
+    options = DecisionOptions(evidence=name, **{threshold: 0.3})
+    assert applicable(other, options, 4) is None
+    found, without = (assess(evidence(), PAIRS, options, one) for one in (other, None))
+    for field, value in vars(found).items():
+        torch.testing.assert_close(value, getattr(without, field), equal_nan=True)
+
+
+def test_where_another_evidence_decides_the_fields_keep_all_if_their_threshold_does_not_fit():
+    found = assess(evidence(), PAIRS, DecisionOptions(entropy='linear'), calibration())
+    assert found.decisions[..., EVIDENCES.index('paf')].all()
+    assert not found.kept.all()
+
+
+# Weights of the relations
+
+
+@pytest.mark.parametrize('aggregation', ['peel', 'paper'])
+def test_weights_make_the_sums_of_the_fields(aggregation):
+    given = evidence(agreement=[0.2, 0.5, 0.9])
+    given = replace(given, relation_alignment=torch.rand(3, 4))
+    options = DecisionOptions(
+        evidence='paf', aggregation=aggregation, entropy='linear', weights=WEIGHTS
+    )
+    expected = landmark_alignment(
+        given.relation_alignment,
+        PAIRS,
+        4,
+        aggregation=aggregation,
+        weights=torch.tensor(WEIGHTS),
+        fallback=given.peak,
+    )
+    found = assess(given, PAIRS, options)
+    torch.testing.assert_close(found.uncertainties, 1 - expected.alignment.clamp(0, 1))
+
+
+def test_without_weights_the_evidence_stays_as_it_was_read():
+    given = evidence()
+    assert weigh_relations(given, PAIRS, DecisionOptions(evidence='paf')) is given
+
+
+def test_a_calibration_for_these_weights_decides():
+    options = DecisionOptions(evidence='paf', weights=WEIGHTS)
+    found = assess(evidence(), PAIRS, options, calibration(weights=WEIGHTS))
+    assert torch.equal(found.kept, found.uncertainties <= 0.5)
+
+
+@pytest.mark.parametrize(
+    ('change', 'message'),
+    [
+        (dict(evidence='peak', weights=WEIGHTS), "belong to evidence 'paf', not 'peak'"),
+        (dict(evidence='paf', weights=(1.0, 0.0)), 'must be positive'),
+        (dict(evidence='paf', weights=(1.0, math.nan)), 'must be positive'),
+    ],
+)
+def test_weights_that_mean_nothing_are_refused(change, message):
+    with pytest.raises(ValueError, match=message):
+        DecisionOptions(**change)
+
+
+def test_a_number_of_weights_other_than_that_of_the_relations_is_refused():
+    with pytest.raises(ValueError, match='2 weights for 4 relations'):
+        assess(evidence(), PAIRS, DecisionOptions(evidence='paf', weights=(1.0, 1.0)))
 
 
 def test_a_rule_that_the_calibration_lacks_is_named():

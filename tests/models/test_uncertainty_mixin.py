@@ -1,5 +1,7 @@
 """What every head with heatmaps and fields does; more of it, on one head, in its own file."""
 
+import logging
+
 import numpy as np
 import pytest
 import torch
@@ -185,3 +187,57 @@ def test_targets_of_another_size_are_refused_with_the_cure(kind, make_level_samp
     encoders = [odd, HIGH] if isinstance(KINDS[kind][1], list) else odd
     with pytest.raises(ValueError, match=r'maps of 16 x 16 .* targets of 8 x 8'):
         build(kind).loss(feats(), make_level_samples(encoders))
+
+
+# Nothing is silent
+
+
+@pytest.fixture
+def said(monkeypatch):
+    lines = []
+
+    def take(message, logger, level):
+        lines.append((message, logger, level))
+
+    monkeypatch.setattr('unsct_mmpose.models.uncertainty_mixin.print_log', take)
+    return lines
+
+
+@EACH
+def test_a_model_without_calibration_says_so_once(kind, samples, said):
+    head = build(kind)
+    head.load_state_dict(head.state_dict())
+    for _ in range(3):
+        head.predict(feats(), samples)
+    ((message, logger, level),) = said
+    assert 'no calibration: a fixed limit decides' in message
+    assert 'tools/calibrate.py' in message
+    assert (logger, level) == ('current', logging.WARNING)
+    build(kind).predict(feats(), samples)  # another model
+    assert len(said) == 2
+
+
+@EACH
+def test_a_calibrated_model_says_nothing(kind, samples, said, calibration):
+    head = build(kind)
+    head.decoder.calibration = calibration()
+    head.predict(feats(), samples)
+    assert said == []
+
+
+@EACH
+def test_validation_between_epochs_reports_every_landmark_and_test_does_not(kind, samples, said):
+    head = build(kind)
+    head.forward = lambda feats: torch.zeros(2, 128, 16, 16)  # nothing is there
+    kept = [one.keypoints_visible.max() for one in head.predict(feats(), samples)]
+    assert kept == [0, 0]
+    build_forward = type(head).forward.__get__(head)
+    head.forward = build_forward
+    head.loss(feats(), samples)
+    head.forward = lambda feats: torch.zeros(2, 128, 16, 16)
+    kept = [one.keypoints_visible.min() for one in head.predict(feats(), samples)]
+    assert kept == [1, 1]
+    assert 'being trained' in said[-1][0]
+    head.load_state_dict(head.state_dict())
+    kept = [one.keypoints_visible.max() for one in head.predict(feats(), samples)]
+    assert kept == [0, 0]

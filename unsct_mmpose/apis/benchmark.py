@@ -74,7 +74,14 @@ def plain_config(config: Config) -> Config:
         decoder=plain.codec,
     )
     model.train_cfg = dict(compute_acc=False)  # not part of the training step proper
+    _target_step(plain)['encoder'] = plain.codec
     return plain
+
+
+def _target_step(config: Config) -> dict:
+    """Return the step of the training pipeline that draws the targets."""
+    steps = config.train_dataloader.dataset.pipeline
+    return next(one for one in steps if one['type'] == 'GenerateTarget')
 
 
 def _plain_codec(codec: dict) -> dict:
@@ -254,10 +261,7 @@ def _random_sample(config: Config, rng: np.random.Generator) -> dict:
         keypoints_visible_weights=np.ones((1, NUM_LANDMARKS), dtype=np.float32),
         dataset_keypoint_weights=np.ones(NUM_LANDMARKS, dtype=np.float32),
     )
-    steps = [
-        one for one in config.train_dataloader.dataset.pipeline if one['type'] == 'GenerateTarget'
-    ]
-    target = {**steps[-1]}
+    target = {**_target_step(config)}
     target.pop('type')
     return PackPoseInputs().transform(GenerateTarget(**target).transform(results))
 

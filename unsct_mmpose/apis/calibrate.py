@@ -63,7 +63,9 @@ class CalibrationRequest:
         data_root: folder of the data; None takes the config's.
         ann_file: annotation file in it; None takes the config's validation file.
         device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
-        fit: what the calibration is asked for; its entropy and aggregation are the config's.
+        fit: what the calibration is asked for; its entropy, aggregation and weights are the
+            config's.
+        cfg_options: settings of the config to replace, as MMPose's ``--cfg-options``.
     """
 
     config: Path
@@ -73,6 +75,7 @@ class CalibrationRequest:
     ann_file: str | None = None
     device: str = AUTO
     fit: FitOptions = field(default_factory=FitOptions)
+    cfg_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float], Path]:
@@ -91,7 +94,9 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
     Raises:
         ValueError: the images lack absent landmarks or spacings; the message says what to do.
     """
-    model, config = load_model(request.config, request.checkpoint, request.device)
+    model, config = load_model(
+        request.config, request.checkpoint, request.device, request.cfg_options
+    )
     codec = model.head.decoder
     relations = codec.evidence_relations
     dataset = build_dataset(config, 'val', request.data_root, request.ann_file)

@@ -48,7 +48,7 @@ def collect_evidence(
     with torch.no_grad():
         for raw in _batches(dataset, batch_size, progress):
             batch = model.data_preprocessor(raw, False)
-            evidence, _ = codec.assess(_maps(model, batch['inputs']))
+            evidence = codec.gather(_maps(model, batch['inputs']))
             parts.append(_table(evidence.cpu(), batch['data_samples'], codec))
     return concatenate(parts)
 
@@ -92,7 +92,10 @@ def _batches(dataset: Any, batch_size: int, progress: bool) -> Iterator[Any]:
 
 
 def load_model(
-    config: str | os.PathLike[str], checkpoint: str | os.PathLike[str], device: str = AUTO
+    config: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str],
+    device: str = AUTO,
+    cfg_options: Mapping[str, Any] | None = None,
 ):
     """Return a pose estimator with its weights, in evaluation mode, and its config.
 
@@ -100,12 +103,14 @@ def load_model(
         config: config of the model.
         checkpoint: its weights.
         device: as :func:`resolve_device` takes it.
+        cfg_options: settings of the config to replace, such as ``model.head.decoder.mode``.
 
     Raises:
         ValueError: this machine has no such device.
     """
     device = resolve_device(device)
     settings = Config.fromfile(config)
+    settings.merge_from_dict(dict(cfg_options or {}))
     init_default_scope('mmpose')
     return init_model(settings, str(checkpoint), device=device), settings
 

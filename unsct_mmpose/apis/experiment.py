@@ -65,7 +65,7 @@ def run_experiment(experiment: Experiment, tools: Path) -> RunResult:
 
     Training and test are MMPose's own scripts. The best checkpoint on the validation split is
     calibrated there and tested; where the validation split itself is tested, nothing is
-    calibrated, and every landmark is reported. Overlays lie in ``work_dir/overlays``,
+    calibrated, and a fixed limit decides what is reported. Overlays lie in ``work_dir/overlays``,
     the record in ``work_dir/results.json``.
 
     Args:

@@ -162,7 +162,7 @@ def describe(
 ) -> dict[str, str]:
     """Return the metadata of a graph, each value a json text."""
     codec = graph.codec
-    calibration = codec.calibration
+    calibration = graph.calibration
     values = dict(
         format=FORMAT,
         unsct_mmpose=unsct_mmpose.__version__,
@@ -171,7 +171,7 @@ def describe(
         relations=codec.evidence_relations.name,
         relation_pairs=codec.evidence_relations.pairs,
         calibration=None if calibration is None else calibration.to_dict(),
-        decision=vars(codec.decision),
+        decision=vars(graph.decision),
         reading=vars(codec.reading),
         preprocessing=preprocessing,
         flip_test=graph.flip_test,

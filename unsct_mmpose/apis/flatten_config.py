@@ -18,8 +18,8 @@ CONTENT = (
     'default_scope', 'custom_imports', 'dataset_type', 'data_mode', 'data_root', 'codec', 'model',
     'train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator',
     'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'auto_scale_lr', 'param_scheduler',
-    'custom_hooks', 'default_hooks', 'visualizer', 'env_cfg', 'log_processor', 'log_level', 'load_from', 'resume',
-    'randomness',
+    'custom_hooks', 'default_hooks', 'visualizer', 'env_cfg', 'log_processor', 'log_level',
+    'load_from', 'resume', 'randomness',
 )  # fmt: skip
 """What MMEngine, MMPose and the tools here read in a config; other names are its author's own."""
 

@@ -212,9 +212,9 @@ def _about_the_image(state: int, calibrated: bool) -> Iterator[Warned]:
     if not calibrated:
         yield Warned(
             'no_calibration',
-            'The model is not calibrated: every landmark is reported, whether the image shows it '
-            'or not, and regions and intervals have no tested coverage. Calibrate it with '
-            'tools/calibrate.py.',
+            'The model is not calibrated: a fixed limit, fitted to nothing, decides which '
+            'landmarks are reported, and regions and intervals have no tested coverage. Calibrate '
+            'it with tools/calibrate.py.',
         )
     if state == UNUSUAL:
         yield Warned(

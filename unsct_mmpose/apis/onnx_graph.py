@@ -56,9 +56,10 @@ class LandmarkGraph(nn.Module):
         self.flip_test = bool(model.test_cfg.get('flip_test', False))
         field_channels = [NUM_LANDMARKS + one for one in codec.speaking_channels]
         self.channels = [*range(NUM_LANDMARKS), *field_channels]
+        self.decision, self.calibration = codec.deciding()
         size, cells = torch.tensor(codec.input_size), torch.tensor(codec.heatmap_size)
         cell = (size / cells).float()
-        factors = torch.from_numpy(region_factors(codec.calibration)).float()
+        factors = torch.from_numpy(region_factors(self.calibration)).float()
         self.register_buffer('cell_px', cell)
         self.register_buffer('area_px', cell[:, None] * cell * factors[:, None, None])
 
@@ -79,7 +80,7 @@ class LandmarkGraph(nn.Module):
         heatmaps, pafs = maps[:, :NUM_LANDMARKS], maps[:, NUM_LANDMARKS:]
         pairs = self.codec.evidence_relations.pairs
         evidence = read_evidence(heatmaps, pafs, pairs, self.codec.reading)
-        assessment = assess(evidence, pairs, self.codec.decision, self.codec.calibration)
+        assessment = assess(evidence, pairs, self.decision, self.calibration)
         total = maps.sum(dim=(1, 2, 3))
         finite = ~(torch.isnan(total) | torch.isinf(total))
         return self._columns(evidence, assessment, finite)

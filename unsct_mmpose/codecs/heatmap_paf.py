@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS, RelationSet, relation_set
-from unsct_mmpose.functional.assessment import Assessment, DecisionOptions, assess
+from unsct_mmpose.functional.assessment import Assessment, DecisionOptions, applicable, assess
 from unsct_mmpose.functional.calibration import Calibration
 from unsct_mmpose.functional.evidence import (
     Evidence,
@@ -24,6 +25,7 @@ from unsct_mmpose.functional.heatmap import draw_heatmaps
 from unsct_mmpose.functional.paf import draw_paf
 from unsct_mmpose.functional.regions import covariances_to_px, interval_scales, region_factors
 
+from .decision_modes import bare_decision, decision_notice, decision_options, mode_settings
 from .landmark_cells import landmark_cells
 
 
@@ -63,21 +65,29 @@ class HeatmapPAF(BaseKeypointCodec):
         relations: name of the relation set, ``'full'`` or ``'core'``.
         paf_width: half width of a field, cells.
         refinement: sub-pixel decoding, ``'dark'``, ``'quadratic'``, ``'integral'`` or ``'none'``.
-        evidence: what decides whether a landmark is reported: ``'fused'``, ``'paf'`` (the
-            paper's) or ``'peak'``.
-        entropy: mode of eq. (1) for ``'paf'``: ``'mirror'``, ``'paper'``, ``'surprisal'`` or
-            ``'linear'``.
-        aggregation: how ``'paf'`` gathers a landmark's relations, ``'peel'`` or ``'paper'``.
+        evidence: what decides whether a landmark is reported: ``'fused'`` (default), ``'paf'``
+            (the paper's) or ``'peak'``.
+        entropy: mode of eq. (1) for ``'paf'``: ``'mirror'`` (default), ``'paper'``,
+            ``'surprisal'`` or ``'linear'``.
+        aggregation: how ``'paf'`` gathers a landmark's relations, ``'peel'`` (default) or
+            ``'paper'``.
         rule: threshold rule of the calibration; ``None`` takes the one that was chosen there.
-        threshold: largest uncertainty that is reported; ``None`` takes the calibration's.
+        threshold: largest uncertainty that is reported, whatever a calibration says; ``inf``
+            reports every landmark. ``None`` takes the calibration's, or, without one, a fixed
+            limit (:func:`unsct_mmpose.functional.bare.bare_threshold`).
         candidates: places of each landmark that compete by their fields; 1 takes the peak.
         coupling: weight of the fields in that competition.
         samples: samples on a segment.
         evidence_relations: name of the relations that speak for landmarks, a subset of
-            ``relations``. The fields of the `full` set train the network; the `core` ones decide
-            better, measured.
+            ``relations``. The fields of the `full` set train the network; the `core` ones
+            (default) decide better, measured.
         draw_late: encode the landmarks' cells alone; the head draws the maps of a whole batch
             on its device. Saves 8 MB an image between worker processes and the GPU.
+        mode: ``'default'``, or ``'paper'``: the paper's decision, that is ``evidence='paf'``,
+            ``entropy='paper'``, ``aggregation='paper'`` and ``evidence_relations='full'``, by a
+            calibration that was fitted to these, or by a fixed threshold, 0.365.
+        relation_weights: weight of each relation that speaks in the sums of ``'paf'``, in their
+            order (docs/explanation/relations.md); ``None``: all equal.
 
     With ``draw_late`` the maps are missing in what is encoded, and beside the weights there are
 
@@ -85,8 +95,9 @@ class HeatmapPAF(BaseKeypointCodec):
         - keypoint_shown (np.ndarray): ``(1, K)`` bool, present and on the grid
 
     ``calibration``, of :class:`unsct_mmpose.functional.calibration.Calibration`, comes with the
-    checkpoint (``tools/calibrate.py``); without one, and without a threshold, every landmark is
-    reported.
+    checkpoint (``tools/calibrate.py``). Without one, and without a threshold, a fixed limit decides
+    in test and inference (:meth:`notice` says so), and while the head trains (``learning``) every
+    landmark is reported, so that validation compares epochs by all landmarks.
     """
 
     auxiliary_encode_keys = {'keypoints_visible_weights'}
@@ -104,16 +115,18 @@ class HeatmapPAF(BaseKeypointCodec):
         relations: str = 'full',
         paf_width: float = 1.0,
         refinement: str = 'dark',
-        evidence: str = 'fused',
-        entropy: str = 'mirror',
-        aggregation: str = 'peel',
+        evidence: str | None = None,
+        entropy: str | None = None,
+        aggregation: str | None = None,
         rule: str | None = None,
         threshold: float | None = None,
         candidates: int = 1,
         coupling: float = 1.0,
         samples: int = 16,
-        evidence_relations: str = 'core',
+        evidence_relations: str | None = None,
         draw_late: bool = False,
+        mode: str = 'default',
+        relation_weights: Sequence[float] | None = None,
     ) -> None:
         super().__init__()
         self.draw_late = draw_late
@@ -136,16 +149,19 @@ class HeatmapPAF(BaseKeypointCodec):
             coupling=coupling,
             samples=samples,
         )
-        self.decision = DecisionOptions(
+        asked = dict(
             evidence=evidence,
             entropy=entropy,
             aggregation=aggregation,
-            rule=rule,
-            threshold=threshold,
+            evidence_relations=evidence_relations,
         )
-        self.evidence_relations = relation_set(evidence_relations)
+        settings = mode_settings(mode, asked, relations)
+        self.decision = decision_options(mode, settings, rule, threshold, relation_weights)
+        self.evidence_relations = relation_set(settings['evidence_relations'])
         self.speaking_channels = subset_channels(self.relations, self.evidence_relations)
+        _refuse_other_number(relation_weights, self.evidence_relations)
         self.calibration: Calibration | None = None
+        self.learning = False
 
     @property
     def num_outputs(self) -> int:
@@ -253,7 +269,7 @@ class HeatmapPAF(BaseKeypointCodec):
             - calibrated ``(1,)``: whether there is a calibration
         """
         evidence, assessment = self.assess(batch_encoded)
-        calibration = self._calibration_for(batch_encoded)
+        _, calibration = self.deciding(_has_fields(batch_encoded))
         cell_px = np.asarray(self.input_size, float) / np.asarray(self.heatmap_size, float)
         covariances = covariances_to_px(
             evidence.covariances.cpu().numpy(), cell_px, region_factors(calibration)
@@ -272,19 +288,44 @@ class HeatmapPAF(BaseKeypointCodec):
             batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps,
                 which no calibration applies to.
         """
+        decision, calibration = self.deciding(_has_fields(batch_encoded))
+        evidence = self.gather(batch_encoded)
+        return evidence, assess(evidence, self.evidence_relations.pairs, decision, calibration)
+
+    def gather(self, batch_encoded: Tensor) -> Evidence:
+        """Gather the evidence of a batch, in cells, without any decision.
+
+        Args:
+            batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
+        """
         heatmaps, pafs = batch_encoded[:, :NUM_LANDMARKS], batch_encoded[:, NUM_LANDMARKS:]
         if pafs.shape[1] == 0:
             batch, _, height, width = heatmaps.shape
             pafs = heatmaps.new_zeros(batch, 2 * len(self.relations), height, width)
-        calibration = self._calibration_for(batch_encoded)
         refuse_unreadable_fields(pafs)
         pairs = self.evidence_relations.pairs
-        evidence = read_evidence(heatmaps, pafs[:, self.speaking_channels], pairs, self.reading)
-        return evidence, assess(evidence, pairs, self.decision, calibration)
+        return read_evidence(heatmaps, pafs[:, self.speaking_channels], pairs, self.reading)
 
-    def _calibration_for(self, batch_encoded: Tensor) -> Calibration | None:
-        """Return the calibration; None for heatmaps alone, which it was not fitted to."""
-        return self.calibration if batch_encoded.shape[1] > NUM_LANDMARKS else None
+    def deciding(self, fields: bool = True) -> tuple[DecisionOptions, Calibration | None]:
+        """Return what decides: the options, complete, and the calibration if it applies to them.
+
+        Args:
+            fields: whether there are fields beside the heatmaps, which alone no calibration was
+                fitted to, and which reject nothing without a threshold.
+
+        Raises:
+            ValueError: the calibration is for other settings and there is no threshold.
+        """
+        stored = self.calibration if fields else None
+        calibration = applicable(stored, self.decision, len(self.evidence_relations))
+        if stored is not None:
+            return self.decision, calibration
+        return bare_decision(self.decision, keep_all=self.learning or not fields), None
+
+    def notice(self) -> str | None:
+        """Say what decides in the place of a calibration; None where that needs no saying."""
+        used = applicable(self.calibration, self.decision, len(self.evidence_relations))
+        return decision_notice(self.decision, self.calibration, used, self.learning)
 
     def use_all_relations(self) -> None:
         """Let all relations speak, for studies that choose among them later.
@@ -299,6 +340,18 @@ class HeatmapPAF(BaseKeypointCodec):
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
         """Convert ``(..., 2)`` cells to input pixels."""
         return cells_to_pixels(points, self.input_size, self.heatmap_size)
+
+
+def _has_fields(batch_encoded: Tensor) -> bool:
+    return batch_encoded.shape[1] > NUM_LANDMARKS
+
+
+def _refuse_other_number(weights: Sequence[float] | None, relations: RelationSet) -> None:
+    if weights is not None and len(weights) != len(relations):
+        raise ValueError(
+            f'{len(weights)} relation_weights for the {len(relations)} {relations.name!r} '
+            'relations: give one for each, in the order of docs/explanation/relations.md'
+        )
 
 
 def subset_channels(relations: RelationSet, smaller: RelationSet) -> list[int]:

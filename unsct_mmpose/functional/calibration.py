@@ -242,6 +242,7 @@ class Calibration:
         settings: recall, alpha and the like that the thresholds were asked for, and
             ``field_penalty``, of the fusion's weights of fields; infinity where heatmaps decide.
         provenance: what it was fitted on and for which weights, without identities.
+        weights: of the relations in the sums of ``paf``; None: equal.
     """
 
     rule: str
@@ -258,6 +259,7 @@ class Calibration:
     typical_quorum: float
     settings: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    weights: tuple[float, ...] | None = None
 
     def threshold(self, evidence: str, rule: str | None = None) -> float:
         """Return the threshold of an evidence; of the calibration's own rule by default.
@@ -299,6 +301,8 @@ class Calibration:
         try:
             values['fusion'] = Fusion.from_dict(values['fusion'])
             values.setdefault('settings', {})
+            if values.get('weights') is not None:
+                values['weights'] = tuple(float(one) for one in values['weights'])
             for name in ('region_scales', 'interval_scales', 'settings'):
                 values[name] = {key: _number(one) for key, one in values[name].items()}
             values['thresholds'] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,14 @@ from scipy.stats import chi2, norm
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_CLASSES, RelationSet
 
-from .assessment import EVIDENCES, Assessment, DecisionOptions, assess, image_agreement
+from .assessment import (
+    EVIDENCES,
+    Assessment,
+    DecisionOptions,
+    assess,
+    image_agreement,
+    weigh_relations,
+)
 from .assessment import uncertainty_of as _uncertainty_of
 from .calibration import (
     Calibration,
@@ -103,7 +110,7 @@ class FitOptions:
     """What a calibration is asked for.
 
     Attributes:
-        decision: entropy and aggregation that the thresholds of ``paf`` are for.
+        decision: entropy, aggregation and weights that the thresholds of ``paf`` are for.
         rule: which threshold decides by default.
         recall: share of present landmarks that the rule ``recall`` keeps.
         alpha: expected share of suppressed present landmarks that ``conformal`` allows.
@@ -145,12 +152,13 @@ def fit_calibration(
     pairs = relations.pairs
     fusion, field_penalty = _fusion(table, pairs, options)
     presence = torch.sigmoid(fusion.log_odds(table.evidence, pairs))
+    weighed = weigh_relations(table.evidence, pairs, options.decision)
     thresholds = {
         name: _thresholds(
             name,
             _uncertainty_of(
                 name,
-                table.evidence,
+                weighed,
                 presence,
                 options.decision.entropy,
                 options.decision.aggregation,
@@ -182,6 +190,7 @@ def fit_calibration(
             field_penalty=field_penalty,
         ),
         provenance={**dict(provenance or {}), **_counts(table)},
+        weights=options.decision.weights,
     )
     scales = _interval_scales(table, first, relations, options)
     return Calibration(**{**vars(first), 'interval_scales': scales})
@@ -243,9 +252,7 @@ def _interval_scales(
     table: EvidenceTable, calibration: Calibration, relations: RelationSet, options: FitOptions
 ) -> dict[str, float]:
     """Return for each clinical output half-width over standard error."""
-    decision = DecisionOptions(
-        entropy=options.decision.entropy, aggregation=options.decision.aggregation
-    )
+    decision = replace(options.decision, evidence='fused', rule=None, threshold=None, weights=None)
     assessment, covariances = apply_calibration(table, relations, calibration, decision)
     kept = assessment.kept.numpy()
     scale = (table.spacing_xy_mm, covariances, table.magnification)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
+from mmengine.logging import print_log
 from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import MODELS
 from mmpose.structures import MultilevelPixelData, PoseDataSample
@@ -55,6 +57,8 @@ class UncertaintyMixin:
     several resolutions or stacks. The targets come from one codec, the same for all levels, or,
     with ``GenerateTarget(multilevel=True)``, from one codec for each.
     """
+
+    _said: Set[str] = frozenset()
 
     def set_up_fields(
         self, relations: str, paf_loss: ConfigType, intermediate_weight: float
@@ -139,7 +143,14 @@ class UncertaintyMixin:
             raise RuntimeError(
                 f'{type(self).__name__} has no decoder; set head=dict(decoder=codec)'
             )
+        self._say_once(self.decoder.notice())
         return [InstanceData(**one) for one in self.decoder.read(batch_outputs)]
+
+    def _say_once(self, notice: str | None) -> None:
+        """Log a notice as a warning, once for each model in this process."""
+        if notice is not None and notice not in self._said:
+            self._said = self._said | {notice}
+            print_log(notice, logger='current', level=logging.WARNING)
 
     def loss(
         self,
@@ -156,6 +167,7 @@ class UncertaintyMixin:
         """
         if self.decoder is not None:
             self.decoder.calibration = None  # it belongs to the weights that are about to change
+            self.decoder.learning = True
         levels = self.forward_levels(feats)
         targets = self._targets(batch_data_samples, len(levels))
         losses = dict(loss_heatmap=0.0, loss_paf=0.0)
@@ -176,6 +188,8 @@ class UncertaintyMixin:
         packed = state_dict.pop(prefix + CALIBRATION_KEY, None)
         if self.decoder is not None:
             self.decoder.calibration = None if packed is None else unpack_calibration(packed)
+            self.decoder.learning = False
+            self._said = frozenset()
         super()._load_from_state_dict(state_dict, prefix, *args)
 
     def _targets(self, samples: Sequence[Any], levels: int) -> list[Targets]:

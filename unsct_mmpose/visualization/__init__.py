@@ -5,6 +5,7 @@ from .grids import heatmap_grid, paf_grid
 from .measurements import measurement_panel
 from .overlay import draw_landmarks
 from .panels import certainty_panel, heatmap_panel, paf_panel
+from .relations import figure_relations
 from .tha_visualization_hook import THAVisualizationHook
 from .tha_visualizer import THAVisualizer
 
@@ -14,6 +15,7 @@ __all__ = [
     'certainty_panel',
     'draw_landmarks',
     'figure_convergence',
+    'figure_relations',
     'figure_training',
     'figure_uncertainty',
     'heatmap_grid',

@@ -133,7 +133,7 @@ def _caption(sample: PoseDataSample) -> str:
     state = int(np.ravel(_array(pred.get('image_state', 0)))[0])
     lines.append(IMAGE_WORDS[state] if state else '')
     if not np.all(_array(pred.get('calibrated', True))):
-        lines.append('not calibrated: every landmark is reported')
+        lines.append('not calibrated: reported by a fixed limit')
     return '\n'.join(filter(None, lines))
 
 

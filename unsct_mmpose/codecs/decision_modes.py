@@ -1,0 +1,129 @@
+"""The ways to decide that have a name, and what a codec says about a decision nobody calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from unsct_mmpose.functional.assessment import DecisionOptions, decides
+from unsct_mmpose.functional.bare import PAPER_THRESHOLD, bare_threshold
+from unsct_mmpose.functional.calibration import Calibration
+
+MODES: Mapping[str, Mapping[str, str]] = {
+    'default': dict(
+        evidence='fused', entropy='mirror', aggregation='peel', evidence_relations='core'
+    ),
+    'paper': dict(evidence='paf', entropy='paper', aggregation='paper', evidence_relations='full'),
+}
+"""What each mode sets. ``'paper'``: the fields alone, eq. (1) as printed, the weighted sum of all
+relations of a landmark, nothing peeled away."""
+
+
+def mode_settings(mode: str, asked: Mapping[str, str | None], relations: str) -> dict[str, str]:
+    """Return the settings of a mode, with those that were asked for.
+
+    Args:
+        mode: one of :data:`MODES`.
+        asked: explicit settings; None where left to the mode.
+        relations: name of the relations that the network learns.
+
+    Raises:
+        ValueError: the mode is unknown, or a setting contradicts ``'paper'``.
+
+    Example:
+        >>> mode_settings('paper', dict(entropy=None, evidence='paf'), 'full')['entropy']
+        'paper'
+    """
+    if mode not in MODES:
+        raise ValueError(f'unknown mode {mode!r}; choose from {sorted(MODES)}')
+    chosen = {name: value for name, value in asked.items() if value is not None}
+    if mode == 'paper':
+        fixed = dict(MODES[mode], relations='full')
+        for name, value in dict(chosen, relations=relations).items():
+            if value != fixed[name]:
+                raise ValueError(
+                    f"mode='paper' means {name}={fixed[name]!r}, not {value!r}: leave {name} out, "
+                    'or leave the mode out and set evidence, entropy, aggregation and '
+                    'evidence_relations one by one'
+                )
+    return {**MODES[mode], **chosen}
+
+
+def decision_options(
+    mode: str,
+    settings: Mapping[str, str],
+    rule: str | None,
+    threshold: float | None,
+    weights: Sequence[float] | None,
+) -> DecisionOptions:
+    """Return how to decide.
+
+    Args:
+        mode: one of :data:`MODES`.
+        settings: what :func:`mode_settings` gave.
+        rule: threshold rule of the calibration.
+        threshold: explicit threshold, if any.
+        weights: of the relations that speak, if any.
+    """
+    return DecisionOptions(
+        evidence=settings['evidence'],
+        entropy=settings['entropy'],
+        aggregation=settings['aggregation'],
+        rule=rule,
+        threshold=threshold,
+        weights=None if weights is None else tuple(map(float, weights)),
+        stated=PAPER_THRESHOLD if mode == 'paper' else None,
+    )
+
+
+def bare_decision(options: DecisionOptions, keep_all: bool) -> DecisionOptions:
+    """Return how to decide without a calibration.
+
+    Args:
+        options: what was asked for; its threshold, if any, decides.
+        keep_all: whether nothing may be rejected without a threshold.
+    """
+    if options.threshold is not None:
+        return options
+    limit = float('inf') if keep_all else bare_threshold(options.evidence, options.entropy)
+    return replace(options, threshold=limit, stated=None)
+
+
+def decision_notice(
+    options: DecisionOptions,
+    stored: Calibration | None,
+    used: Calibration | None,
+    learning: bool,
+) -> str | None:
+    """Say what decides where neither a calibration nor an explicit threshold does.
+
+    Args:
+        options: what was asked for.
+        stored: the calibration of the checkpoint, if any.
+        used: the same if it applies.
+        learning: whether the weights are being trained.
+
+    Returns:
+        A sentence or two; None where a calibration decides, or a threshold that was asked for.
+    """
+    decided = used is not None and decides(used, options)
+    if decided or options.threshold is not None:
+        return None
+    if learning:
+        return (
+            'This model is being trained and has no calibration: validation reports every '
+            f'landmark, absent ones too, so that epochs can be compared. {_CURE}'
+        )
+    limit = bare_threshold(options.evidence, options.entropy)
+    what = 'no calibration' if stored is None else 'a calibration for other settings only'
+    return (
+        f'This model has {what}: a fixed limit decides which landmarks are reported (uncertainty '
+        f'of {options.evidence!r} up to {limit:.4g}), which nothing was fitted to. {_CURE}'
+    )
+
+
+_CURE = (
+    'To calibrate it on validation images: python tools/calibrate.py CONFIG CHECKPOINT, with the '
+    'same --cfg-options if there are any. An explicit threshold of the codec decides instead; '
+    'inf reports every landmark.'
+)
