@@ -1,5 +1,6 @@
 """The parts of the peer's script that are ours; its package is a stand-in."""
 
+import argparse
 import importlib
 import sys
 from pathlib import Path
@@ -78,6 +79,48 @@ def test_an_epoch_lowers_the_loss_and_learns_the_widths(script, variant):
     losses = [script.train_epoch(network, targets, steps, arrays, 2) for _ in range(5)]
     assert losses[-1] < losses[0]
     assert (targets.sigmas != before).all()
+
+
+@pytest.mark.parametrize('rule', ['TheirSteps', 'OurSteps'])
+def test_an_interrupted_training_ends_where_it_would_have_ended(
+    script, variant, tmp_path, monkeypatch, rule
+):
+    rng = np.random.default_rng(0)
+    train = dict(
+        images=rng.integers(0, 255, (12, 16, 16), dtype=np.uint8),
+        points=rng.uniform(2, 13, (12, 2, 2)).astype(np.float32),
+        weights=np.ones((12, 2), np.float32),
+    )
+    val = dict(images=train['images'][:3])
+
+    def go(name):
+        rule_ = getattr(script if rule == 'TheirSteps' else variant, rule)
+        options = dict(epochs=3, batch_size=2, interval=1, channels=4, seed=0)
+        args = argparse.Namespace(out=tmp_path / name, **options)
+        args.out.mkdir(exist_ok=True)
+        script.train(args, dict(train=dict(train), val=dict(val)), rule_)
+        with np.load(args.out / 'epoch_3/val.npz') as found:
+            return found['peaks']
+
+    whole = go('whole')
+    with monkeypatch.context() as patch:
+        patch.setattr(script, 'train_epoch', interrupt_third(script.train_epoch))
+        with pytest.raises(KeyboardInterrupt):
+            go('cut')
+    assert (tmp_path / 'cut/epoch_2').is_dir() and not (tmp_path / 'cut/epoch_3').exists()
+    assert np.array_equal(go('cut'), whole)
+
+
+def interrupt_third(real):
+    calls = []
+
+    def train_epoch(*arguments):
+        calls.append(arguments)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return real(*arguments)
+
+    return train_epoch
 
 
 def test_the_authors_optimizer_decays_the_network_only(script):

@@ -22,6 +22,9 @@ from torch import Tensor, nn
 SIGMA_PX, PEAK, SIGMA_WEIGHT = 3.0, 100.0, 5.0
 """Their Gaussians' first width and volume, and what their loss asks for a square pixel of width."""
 
+STATE = 'state.pt'
+"""Of an interrupted training, among its readings."""
+
 
 def parse_args() -> argparse.Namespace:
     """Read the command line."""
@@ -182,7 +185,8 @@ def train(args: argparse.Namespace, packed: dict[str, dict[str, np.ndarray]], ru
     network, targets = build(data['points'].shape[1], data['images'].shape[1:], args.channels)
     steps = rule(network, targets, len(data['images']) // args.batch_size)
     length, started = len(data['images']) // args.epochs, time.time()
-    for epoch in range(args.epochs):
+    kept = dict(network=network, targets=targets, optimizer=steps.optimizer, rate=steps.scheduler)
+    for epoch in range(resume(args.out / STATE, kept), args.epochs):
         rows = {name: array[epoch * length : (epoch + 1) * length] for name, array in data.items()}
         loss = train_epoch(network, targets, steps, rows, args.batch_size)
         steps.end_epoch(loss)
@@ -190,10 +194,34 @@ def train(args: argparse.Namespace, packed: dict[str, dict[str, np.ndarray]], ru
               f'{time.time() - started:.0f} s', flush=True)  # fmt: skip
         if (epoch + 1) % args.interval == 0 or epoch + 1 == args.epochs:
             for split, arrays in packed.items():
-                save(
-                    args.out / f'epoch_{epoch + 1}' / f'{split}.npz',
-                    read(network, arrays['images']),
-                )
+                path = args.out / f'epoch_{epoch + 1}' / f'{split}.npz'
+                save(path, read(network, arrays['images']))
+        keep(args.out / STATE, kept, epoch + 1)
+
+
+def keep(path: Path, kept: dict[str, Any], epochs: int) -> None:
+    """Write everything that a training needs to go on, whole or not at all.
+
+    Args:
+        path: file.
+        kept: what has a ``state_dict``, by name.
+        epochs: that are done.
+    """
+    state = {name: one.state_dict() for name, one in kept.items()}
+    unfinished = path.with_suffix('.tmp')
+    torch.save(dict(state, epochs=epochs, rng=torch.get_rng_state()), unfinished)
+    unfinished.replace(path)
+
+
+def resume(path: Path, kept: dict[str, Any]) -> int:
+    """Take up what :func:`keep` wrote, if it did; return how many epochs are done."""
+    if not path.is_file():
+        return 0
+    state = torch.load(path, weights_only=True)
+    for name, one in kept.items():
+        one.load_state_dict(state[name])
+    torch.set_rng_state(state['rng'])
+    return state['epochs']
 
 
 def save(path: Path, arrays: dict[str, Any]) -> None:
