@@ -177,9 +177,10 @@ def test_maps_that_cannot_be_read_are_marked(reading, channel, value):
     [
         dict(flip=False, options="candidates=3, evidence='paf', rule='equal_cost'"),
         dict(calibrated=False, options="refinement='integral', aggregation='paper'"),
+        dict(calibrated=False, options="mode='paper', relation_weights=[1.0, 2.0] * 26"),
         dict(options="evidence='peak', threshold=0.3, refinement='quadratic', samples=7"),
     ],
-    ids=['fields', 'uncalibrated', 'peak'],
+    ids=['fields', 'uncalibrated', 'paper', 'peak'],
 )
 def test_the_graph_follows_the_options_of_the_config(make, options):
     config, checkpoint, out = make(**options)
@@ -189,7 +190,8 @@ def test_the_graph_follows_the_options_of_the_config(make, options):
     assert figures['flip_test'] == options.get('flip', True)
     assert figures['calibrated'] == options.get('calibrated', True)
     if not figures['calibrated']:
-        assert found['keypoints_visible'].all()
+        kept = found['keypoint_uncertainties'] <= graph.decision.threshold
+        np.testing.assert_array_equal(found['keypoints_visible'], kept)
         assert np.isnan(found['keypoint_presence']).all()
         assert not OnnxModel(out).identity['calibrated']
 
