@@ -87,7 +87,9 @@ def _look_at_terms(model: Any, wrapper: Any, batch: dict, step: int) -> list[Ter
         gradients = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
         squares = [one.float().square().sum() for one in gradients if one is not None]
         norm = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
-        found.append(TermGradient(step, name, float(value), silent.get(name, math.nan), norm))
+        found.append(
+            TermGradient(step, name, float(value.detach()), silent.get(name, math.nan), norm)
+        )
     return found
 
 
