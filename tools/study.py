@@ -75,7 +75,7 @@ def _add_fusion(command: argparse.ArgumentParser) -> None:
 
 def run_fusion(args: argparse.Namespace) -> None:
     from unsct_mmpose.anatomy import relation_set
-    from unsct_mmpose.apis import fusion_study, results, study
+    from unsct_mmpose.apis import fusion_study, study
     from unsct_mmpose.apis.evidence import concatenate, load_table
 
     full, core = relation_set('full'), relation_set('core')
@@ -94,20 +94,7 @@ def run_fusion(args: argparse.Namespace) -> None:
         judged = {'the other patients': pool}
     judged |= {path.stem: load(path) for path in args.judge}
     figures = fusion_study.compare(pool, judged, core, args.sizes, draws=args.draws, seed=args.seed)
-    result = study.StudyResult(
-        name=args.name,
-        kind='fusion',
-        model=args.model,
-        data=args.describe,
-        calibrated_on=f'{args.part}: {args.draws} draws of patients',
-        seed=args.seed,
-        figures=figures,
-        commands=[shlex.join(['python', *sys.argv])],
-        machine=results.describe_machine(),
-        versions=results.installed_versions(),
-    )
-    study.write_study(args.out, result)
-    print(args.out)
+    record(args, 'fusion', f'{args.part}: {args.draws} draws of patients', figures)
 
 
 def run_collect(args: argparse.Namespace) -> None:
@@ -136,7 +123,7 @@ def run_collect(args: argparse.Namespace) -> None:
 
 def run_judgement(args: argparse.Namespace) -> None:
     from unsct_mmpose.anatomy import relation_set
-    from unsct_mmpose.apis import results, study
+    from unsct_mmpose.apis import study
     from unsct_mmpose.apis.evidence import load_table
     from unsct_mmpose.functional.assessment import DecisionOptions
     from unsct_mmpose.functional.calibration_fit import FitOptions
@@ -155,12 +142,19 @@ def run_judgement(args: argparse.Namespace) -> None:
         )
     else:
         figures = dict(rows=study.ablate(table, relations, **common))
+    kind = 'ablation' if args.kind == 'ablate' else args.kind
+    record(args, kind, args.calibrated_on, figures)
+
+
+def record(args: argparse.Namespace, kind: str, calibrated_on: str, figures: dict) -> None:
+    from unsct_mmpose.apis import results, study
+
     result = study.StudyResult(
         name=args.name,
-        kind='ablation' if args.kind == 'ablate' else args.kind,
+        kind=kind,
         model=args.model,
         data=args.describe,
-        calibrated_on=args.calibrated_on,
+        calibrated_on=calibrated_on,
         seed=args.seed,
         figures=figures,
         commands=[shlex.join(['python', *sys.argv])],
