@@ -6,5 +6,6 @@ model = dict(
             dict(type='Normal', std=0.001, layer=['Conv2d']),
             dict(type='Constant', val=1, layer=['_BatchNorm', 'GroupNorm']),
         ]
-    )
+    ),
+    head=dict(init_cfg=None),
 )

@@ -13,6 +13,7 @@ model = dict(
         num_blocks=_base_.higher_blocks,
         loss=_base_.stock_loss,
         decoder=_base_.stock_high_codec,
+        **_base_.bare_high_head,
     ),
     test_cfg=_base_.stock_test_cfg,
 )

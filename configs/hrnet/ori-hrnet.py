@@ -13,6 +13,7 @@ model = dict(
         deconv_out_channels=None,
         loss=_base_.stock_loss,
         decoder=_base_.stock_codec,
+        **_base_.bare_head,
     ),
     test_cfg=_base_.stock_test_cfg,
 )

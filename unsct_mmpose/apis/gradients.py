@@ -80,7 +80,7 @@ def _look_at_terms(model: Any, wrapper: Any, batch: dict, step: int) -> list[Ter
     with wrapper.optim_context(model):
         feats = model.extract_feat(batch['inputs'])
         losses = model.head.loss(feats, batch['data_samples'])
-        silent = _silence(model.head, feats, batch['data_samples'])
+        silent = silent_losses(model.head, feats, batch['data_samples'])
     terms = {name: value for name, value in losses.items() if 'loss' in name}
     found = []
     for name, value in terms.items():
@@ -93,8 +93,16 @@ def _look_at_terms(model: Any, wrapper: Any, batch: dict, step: int) -> list[Ter
     return found
 
 
-def _silence(head: Any, feats: Sequence[torch.Tensor], samples: Sequence[Any]) -> dict[str, float]:
-    """Return what each loss term costs when all maps of the head are 0."""
+def silent_losses(
+    head: Any, feats: Sequence[torch.Tensor], samples: Sequence[Any]
+) -> dict[str, float]:
+    """Return what each loss term costs when all maps of the head are 0.
+
+    Args:
+        head: head of a model.
+        feats: what the head reads, of which only the shapes matter.
+        samples: data samples of the batch, with its targets.
+    """
     names = [name for name in ('forward', 'forward_levels') if hasattr(head, name)]
     plain = {name: getattr(head, name) for name in names}
 

@@ -43,6 +43,7 @@ hrnet_extra = dict(
 )
 # all four branches leave, for a neck
 hrnet_branches = dict(hrnet_extra, stage4=dict(hrnet_extra['stage4'], multiscale_output=True))
+bare_head = bare_high_head = dict()
 higher_blocks = 1
 hourglass = dict(
     type='SlimHourglassNet',

@@ -45,6 +45,19 @@ hrnet_extra = dict(
 )
 # all four branches leave, for a neck
 hrnet_branches = dict(hrnet_extra, stage4=dict(hrnet_extra['stage4'], multiscale_output=True))
+# An HRNet's last map leaves it without a norm, at seven times a unit. A head that reads it as it is
+# starts with weights of SD 0.0003 instead of 0.001: else its noise costs more than silence does on
+# maps as empty as these.
+_batch_norm = dict(type='Constant', layer='BatchNorm2d', val=1)
+bare_head = dict(
+    init_cfg=[dict(type='Normal', layer=['Conv2d', 'ConvTranspose2d'], std=0.0003), _batch_norm]
+)
+_maps = [dict(type='Normal', std=0.0003, name=name) for name in ('final_layer', 'high_layer')]
+bare_high_head = dict(
+    init_cfg=[
+        dict(type='Kaiming', layer=['Conv2d', 'ConvTranspose2d'], override=_maps), _batch_norm
+    ]
+)  # fmt: skip
 higher_blocks = 4
 hourglass = dict(type='HourglassNet', num_stacks=2)
 hourglass_channels = 256
