@@ -18,7 +18,7 @@ from .paper_plan import PAIRS, PEERS, ROWS, Row
 from .paper_published import PUBLISHED, PUBLISHED_COLUMNS
 from .paper_run import PaperResult, read_paper_result, runs_of
 from .paper_summary import render_summary
-from .results import render_table
+from .results import read_folder, render_table
 
 PAPER_KEYS = ('NME', 'MRE', 'SDR@2mm', 'PCC', 'ICC', 't_test_p')
 _PLACES = {'MRE': 2, 'E_20': 2, 'recall': 4, 'AUROC': 4}
@@ -234,9 +234,10 @@ def result_groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
     """Read all result files, by budget and data set, in the order of the plan."""
     order = {row.stem: index for index, row in enumerate(ROWS)}
     groups: dict[tuple[str, str], list[PaperResult]] = {}
-    for path in sorted(results.glob('*/*/*.json')):
-        budget, data = path.parts[-3:-1]
-        groups.setdefault((budget, data), []).append(read_paper_result(path))
+    for folder in sorted(results.glob('*/*/')):
+        found = list(read_folder(folder, read_paper_result).values())
+        if found:
+            groups[folder.parent.name, folder.name] = found
     for found in groups.values():
         found.sort(key=lambda one: (order.get(one.stem, len(order)), one.seed))
     return groups
