@@ -18,6 +18,7 @@ from mmpose.registry import MODELS
 
 from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.apis import paper_run
+from unsct_mmpose.apis.calibrate import evaluate, predicted_samples
 from unsct_mmpose.apis.evidence import save_table
 from unsct_mmpose.apis.paper_judge import judge_decisions, judge_paper
 from unsct_mmpose.apis.paper_page import render_csv, render_paper_page, write_paper_page
@@ -34,6 +35,8 @@ from unsct_mmpose.apis.paper_run import (
     train,
 )
 from unsct_mmpose.apis.results import jsonable
+from unsct_mmpose.functional.assessment import DecisionOptions
+from unsct_mmpose.functional.calibration_fit import FitOptions, fit_calibration
 from unsct_mmpose.functional.uncertainty import landmark_alignment
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -282,18 +285,27 @@ def test_the_paper_s_decision_is_that_of_the_codec_in_its_mode(decided, doubtful
 
 
 def test_fitted_thresholds_of_the_paper_s_decision_have_not_seen_the_patient(doubtful):
-    """Each patient's images alone are judged as among all, by thresholds from the others."""
-    whole = judge_paper(doubtful, doubtful)
-    key = 'presence/all/recall'
+    """A patient whose fields say little is judged by the others' thresholds, and loses for it."""
+    odd = torch.from_numpy(doubtful.patients == 'p0')[:, None]
+    weak = {
+        name: torch.where(odd, 0.3 * value, value)
+        for name in ('relation_alignment', 'alignment')
+        for value in [getattr(doubtful.evidence, name)]
+    }
+    table = replace(doubtful, evidence=replace(doubtful.evidence, **weak))
+    parts = [
+        (table.take(table.patients == one), table.take(table.patients != one))
+        for one in sorted(set(table.patients))
+    ]
+    whole, key = judge_paper(table, table), 'set_error/all/E_20'
     for name in ('paper_fitted', 'paper_mirrored'):
-        parts = []
-        for patient in sorted(set(doubtful.patients)):
-            own = doubtful.take(doubtful.patients == patient)
-            others = doubtful.take(doubtful.patients != patient)
-            figures = judge_paper(own, others)[name]
-            parts.append((figures[key], int(own.present.sum())))
-        kept = sum(recall * count for recall, count in parts) / sum(n for _, n in parts)
-        assert whole[name][key] == pytest.approx(kept), name
+        found = [(judge_paper(*pair)[name][key], len(pair[0])) for pair in parts]
+        mean = sum(error * count for error, count in found) / len(table)
+        assert whole[name][key] == pytest.approx(mean), name
+    decision = DecisionOptions(evidence='paf', aggregation='paper')
+    leaking = fit_calibration(table, relation_set('full'), FitOptions(decision=decision))
+    leaked = evaluate(predicted_samples(table, relation_set('full'), leaking, decision))
+    assert abs(leaked[key] - whole['paper_mirrored'][key]) > 1e-3, 'else both would pass'
 
 
 def test_mirroring_ranks_by_the_alignment_and_what_is_printed_does_not(decided):
