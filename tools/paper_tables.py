@@ -17,6 +17,7 @@ def parse_args() -> argparse.Namespace:
     for name, words in (
         ('plan', 'print the runs in order of importance, and which of them are done'),
         ('run', 'do what is not done yet, an interrupted run too; every run writes its result'),
+        ('judge', 'add ways to decide to results that were written before them, without training'),
     ):
         command = commands.add_parser(name, help=words)
         command.add_argument('--data', type=Path, required=True, help='folder with train.json, '
@@ -52,12 +53,15 @@ def parse_args() -> argparse.Namespace:
 
 
 def print_plan(args: argparse.Namespace) -> None:
-    """Print each run and whether its result is there."""
+    """Print each run and whether its result is there, and what that was not judged by."""
     from unsct_mmpose.apis.paper_plan import plan
+    from unsct_mmpose.apis.paper_run import read_paper_result
 
     for run in plan(args.budget, args.data, args.only, args.seeds):
-        done = run.result_file(args.results).is_file()
-        print(f'{"done" if done else "open"}  {run.name:28s} {run.row.purpose}')
+        path = run.result_file(args.results)
+        lacking = read_paper_result(path).lacks(run.row) if path.is_file() else []
+        words = f'; not judged by {", ".join(lacking)}' if lacking else ''
+        print(f'{"done" if path.is_file() else "open"}  {run.name:28s} {run.row.purpose}{words}')
 
 
 def run_plan(args: argparse.Namespace) -> int:
@@ -81,6 +85,23 @@ def run_plan(args: argparse.Namespace) -> int:
     for words in failed:
         print(f'paper_tables: {words}', file=sys.stderr)
     return len(failed)
+
+
+def judge_plan(args: argparse.Namespace) -> int:
+    """Complete the results that there are; return how many could not be."""
+    from unsct_mmpose.apis.paper_plan import plan
+    from unsct_mmpose.apis.paper_run import judge_again
+
+    failed = 0
+    for run in plan(args.budget, args.data, args.only, args.seeds):
+        if run.result_file(args.results).is_file():
+            try:
+                written = judge_again(run, args.work_dirs, args.results, ROOT / 'tools')
+                print(f'{"judged" if written else "complete"}  {run.name}')
+            except (ValueError, OSError) as error:
+                failed += 1
+                print(f'paper_tables: {run.name}: {error}', file=sys.stderr)
+    return failed
 
 
 def draw_figures(args: argparse.Namespace) -> None:
@@ -113,6 +134,8 @@ def main() -> int:
             print_plan(args)
         elif args.command == 'run':
             return 1 if run_plan(args) else 0
+        elif args.command == 'judge':
+            return 1 if judge_plan(args) else 0
         elif args.command == 'figures':
             draw_figures(args)
         else:

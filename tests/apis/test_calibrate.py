@@ -5,11 +5,13 @@ import pytest
 import torch
 from mmpose.apis import init_model
 
+from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.apis.calibrate import (
     META_KEY,
     CalibrationRequest,
     calibrate,
     calibration_path,
+    predicted_samples,
     weights_hash,
 )
 from unsct_mmpose.apis.evidence import (
@@ -18,6 +20,9 @@ from unsct_mmpose.apis.evidence import (
     load_table,
     save_table,
 )
+from unsct_mmpose.apis.study import restrict_relations
+from unsct_mmpose.functional.assessment import DecisionOptions
+from unsct_mmpose.functional.calibration_fit import FitOptions, fit_calibration
 
 
 def test_a_calibrated_checkpoint_decides_and_keeps_its_weights(trained):
@@ -106,3 +111,19 @@ def test_options_of_the_config_are_what_is_calibrated(trained):
     model = init_model(str(config), str(checkpoint), device='cpu', cfg_options=options)
     assert model.head.decoder.notice() is None
     assert model.head.decoder.deciding() == (model.head.decoder.decision, again)
+
+
+def test_what_a_calibration_does_not_apply_to_is_not_called_calibrated(table):
+    full, core = relation_set('full'), relation_set('core')
+    smaller, _ = restrict_relations(table, full, 'core')
+    calibration = fit_calibration(smaller, core, FitOptions())
+    decision = DecisionOptions(evidence='paf', entropy='paper', aggregation='paper', threshold=0.3)
+
+    def calibrated(relations, table, decision):
+        samples = predicted_samples(table, relations, calibration, decision)
+        return {bool(one['pred_instances']['calibrated'][0]) for one in samples}
+
+    assert calibrated(core, smaller, DecisionOptions()) == {True}
+    assert calibrated(full, table, decision) == {False}
+    with pytest.raises(ValueError, match='is for 34 relations and the model has 52'):
+        calibrated(full, table, DecisionOptions())

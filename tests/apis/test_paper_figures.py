@@ -141,6 +141,40 @@ def test_figure_9_shows_what_the_calibrated_model_reports(trained, monkeypatch, 
 
 def test_figure_9_needs_a_calibration(trained, tmp_path):
     checkpoint, out = trained / 'epoch_1.pth', tmp_path / 'figure_9.png'
-    with pytest.raises(ValueError, match=r'epoch_1\.pth: no calibration; run tools/calibrate\.py'):
+    with pytest.raises(ValueError, match=r'epoch_1\.pth: .* no calibration.* tools/calibrate\.py'):
         draw_uncertainty(CONFIG, checkpoint, trained, 0, 'noise', out)
     assert not out.exists()
+
+
+def test_figure_9_tells_a_calibration_for_other_settings_from_the_right_one(
+    trained, monkeypatch, tmp_path
+):
+    checkpoint, out = trained / 'calibrated.pth', tmp_path / 'figure_9.png'
+    calibrate(CalibrationRequest(CONFIG, trained / 'epoch_1.pth', checkpoint))
+    for settings in (
+        dict(evidence='paf', entropy='linear'),  # its threshold is for another entropy
+        dict(evidence_relations='full'),  # and for fewer relations
+        dict(mode='paper'),  # decides by a limit that nothing was fitted to
+    ):
+        with pytest.raises(ValueError, match=r'calibrated\.pth: .*(other settings|is for)'):
+            draw_uncertainty(
+                other_config(tmp_path, **settings), checkpoint, trained, 0, 'noise', out
+            )
+    assert not out.exists()
+    found, decide = [], paper_figures.predicted_samples
+    monkeypatch.setattr(
+        paper_figures, 'predicted_samples', lambda *args: found.extend(decide(*args)) or found
+    )
+    config = other_config(tmp_path, mode='paper', threshold=0.2)
+    assert is_a_picture(draw_uncertainty(config, checkpoint, trained, 0, 'noise', out))
+    pred = found[0]['pred_instances']
+    assert not pred['calibrated'].any()
+    assert ((pred['keypoint_uncertainties'] <= 0.2) == pred['keypoints_visible']).all()
+
+
+def other_config(folder, **settings):
+    """Write the config with other settings of its decoder."""
+    config = Config.fromfile(CONFIG)
+    config.model.head.decoder.update(settings)
+    config.dump(folder / 'other.py')
+    return folder / 'other.py'

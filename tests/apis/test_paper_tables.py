@@ -3,25 +3,31 @@ import importlib.util
 import io
 import json
 import math
+import re
 import shlex
 import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
+from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.apis import paper_run
+from unsct_mmpose.apis.calibrate import evaluate, predicted_samples
+from unsct_mmpose.apis.evidence import save_table
+from unsct_mmpose.apis.paper_judge import judge_decisions, judge_paper
 from unsct_mmpose.apis.paper_page import render_csv, render_paper_page, write_paper_page
 from unsct_mmpose.apis.paper_plan import REVISION, ROWS, plan
 from unsct_mmpose.apis.paper_published import PUBLISHED, PUBLISHED_COLUMNS
 from unsct_mmpose.apis.paper_run import (
     PaperResult,
     final_checkpoint,
-    judge_decisions,
+    judge_again,
     judged_file,
     read_curve,
     read_paper_result,
@@ -29,6 +35,9 @@ from unsct_mmpose.apis.paper_run import (
     train,
 )
 from unsct_mmpose.apis.results import jsonable
+from unsct_mmpose.functional.assessment import DecisionOptions
+from unsct_mmpose.functional.calibration_fit import FitOptions, fit_calibration
+from unsct_mmpose.functional.uncertainty import landmark_alignment
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs'
@@ -209,6 +218,10 @@ def doubtful(table):
         + spread * torch.randn(getattr(table.evidence, name).shape, generator=generator)
         for name, spread in (('peak', 0.3), ('relation_alignment', 0.4))
     }
+    mean = landmark_alignment(
+        noisy['relation_alignment'], relation_set('full').pairs, 24, aggregation='paper'
+    )
+    noisy['alignment'] = mean.alignment
     return replace(table, evidence=replace(table.evidence, **noisy))
 
 
@@ -226,7 +239,8 @@ def stock(doubtful):
 
 
 def test_a_model_with_fields_is_judged_by_every_evidence(decided):
-    assert list(decided) == ['keep_all', 'peak', 'paf', 'fused', 'oracle']
+    paper = ['paper', 'paper_fitted', 'paper_mirrored']
+    assert list(decided) == ['keep_all', 'peak', *paper, 'paf', 'fused', 'oracle']
 
 
 def test_a_stock_model_has_no_fields_to_decide_by(stock):
@@ -251,6 +265,56 @@ def test_each_evidence_ranks_by_its_own_uncertainty(decided):
     found = {name: decided[name]['presence/all/AUROC'] for name in ('peak', 'paf', 'fused')}
     assert len(set(found.values())) == 3
     assert min(found.values()) > 0.6
+
+
+def test_the_paper_s_decision_is_that_of_the_codec_in_its_mode(decided, doubtful):
+    """Kept are the landmarks whose -w log w of all their relations' mean is at most 0.365."""
+    pairs = np.array(relation_set('full').pairs)
+    aligned = doubtful.evidence.relation_alignment.numpy()
+    mine = [(pairs == one).any(axis=1) for one in range(24)]
+    w = np.clip(np.stack([aligned[:, one].mean(axis=1) for one in mine], axis=1), 0, 1)
+    kept = -w * np.log(w + 1e-6) <= 0.365
+    seen = doubtful.present
+    assert 0.2 < kept[~seen].mean() < 0.95
+    assert decided['paper']['presence/all/recall'] == pytest.approx(kept[seen].mean())
+    assert decided['paper']['presence/all/specificity'] == pytest.approx(1 - kept[~seen].mean())
+    distance = np.hypot(*((doubtful.points_px - doubtful.true_px) * 0.7).transpose(2, 0, 1))
+    cost = np.where(seen & kept, distance.clip(max=20), 20.0 * (seen | kept))
+    sets = [one[which].mean() for one, which in zip(cost, seen | kept, strict=True)]
+    assert decided['paper']['set_error/all/E_20'] == pytest.approx(np.mean(sets), rel=1e-6)
+
+
+def test_fitted_thresholds_of_the_paper_s_decision_have_not_seen_the_patient(doubtful):
+    """A patient whose fields say little is judged by the others' thresholds, and loses for it."""
+    odd = torch.from_numpy(doubtful.patients == 'p0')[:, None]
+    weak = {
+        name: torch.where(odd, 0.3 * value, value)
+        for name in ('relation_alignment', 'alignment')
+        for value in [getattr(doubtful.evidence, name)]
+    }
+    table = replace(doubtful, evidence=replace(doubtful.evidence, **weak))
+    parts = [
+        (table.take(table.patients == one), table.take(table.patients != one))
+        for one in sorted(set(table.patients))
+    ]
+    whole, key = judge_paper(table, table), 'set_error/all/E_20'
+    for name in ('paper_fitted', 'paper_mirrored'):
+        found = [(judge_paper(*pair)[name][key], len(pair[0])) for pair in parts]
+        mean = sum(error * count for error, count in found) / len(table)
+        assert whole[name][key] == pytest.approx(mean), name
+    decision = DecisionOptions(evidence='paf', aggregation='paper')
+    leaking = fit_calibration(table, relation_set('full'), FitOptions(decision=decision))
+    leaked = evaluate(predicted_samples(table, relation_set('full'), leaking, decision))
+    assert abs(leaked[key] - whole['paper_mirrored'][key]) > 1e-3, 'else both would pass'
+
+
+def test_mirroring_ranks_by_the_alignment_and_what_is_printed_does_not(decided):
+    paper = decided['paper']
+    mirrored = decided['paper_mirrored']['presence/all/AUROC']
+    assert mirrored == pytest.approx(paper['alignment/AUROC/alignment'], abs=1e-4)
+    assert paper['presence/all/AUROC'] == paper['alignment/AUROC/printed']
+    assert decided['paper_fitted']['presence/all/AUROC'] == paper['alignment/AUROC/printed']
+    assert paper['alignment/AUROC/printed'] < paper['alignment/AUROC/alignment'] - 0.1
 
 
 def test_scores_alone_decide_alike_with_and_without_fields(decided, stock):
@@ -330,6 +394,22 @@ def test_what_has_no_result_was_not_run(tmp_path):
     (table_3,) = rows_of(page, 'HRNet (no SRF)', 'keep_all')
     assert table_3[2] == 'not run'
     assert set(table_3[3:]) == {'-'}
+
+
+def test_what_is_older_than_a_decision_has_not_been_judged_by_it(tmp_path, decided):
+    """The reason stands below the table; seeds that were judged count alone."""
+    old = make_result('unsct-hrnet', 0)
+    new = replace(make_result('unsct-hrnet', 1), figures=decided)
+    page = render_paper_page(write(tmp_path / 'old', old))
+    rows = rows_of(page, 'UNSCT-HRNet', 'paper')
+    assert len(rows) == 4  # Tables 4 and 5, the decision and the alignments
+    assert all(row[2] == 'not judged' and set(row[3:]) == {'-'} for row in rows)
+    assert page.count('`python tools/paper_tables.py judge --data DATA` adds it') == 4
+    page = render_paper_page(write(tmp_path / 'both', old, new))
+    assert [row[2] for row in rows_of(page, 'UNSCT-HRNet', 'paper')] == ['1'] * 4
+    assert 'tools/paper_tables.py judge' not in page
+    texts = render_csv(tmp_path / 'both')
+    assert [row['seed'] for row in csv.DictReader(io.StringIO(texts['alignment']))] == ['1']
 
 
 def test_the_page_says_that_images_are_simulated_and_whose_figures_are_published(tmp_path):
@@ -436,6 +516,13 @@ def test_fusion_is_paired_by_seed_with_an_interval_over_seeds(tmp_path):
     assert row[3] == '-'
 
 
+def test_stock_models_among_the_ablations_are_decided_by_their_peaks(tmp_path):
+    page = render_paper_page(write(tmp_path, make_result('mmpose_weights', error=7.0)))
+    (row,) = rows_of(page, "Ori-HRNet, MMPose's weights", 'peak')
+    assert row[2:4] == ['1', '7.00']
+    assert 'not judged' not in page
+
+
 def test_old_results_are_marked_and_not_paired(tmp_path):
     old = replace(make_result('srf_none'), revision=1)
     page = render_paper_page(write(tmp_path, old, make_result('unsct-hrnet')))
@@ -476,6 +563,9 @@ def test_the_tool_tells_what_is_done(tool, tmp_path, capsys):
     assert tool('plan', '--data', 'data/set', '--only', 'u_net', '--seeds', 2) == 0
     lines = [line.split()[:2] for line in capsys.readouterr().out.splitlines()]
     assert lines == [['open', 'u_net_s0'], ['done', 'u_net_s1']]
+    write(tmp_path / 'docs/results/paper', make_result('unsct-u_net', 0))
+    assert tool('plan', '--data', 'data/set', '--only', 'unsct-u_net', '--seeds', 1) == 0
+    assert 'not judged by paper, paper_fitted, paper_mirrored, paf' in capsys.readouterr().out
     assert tool('plan', '--data', 'data/set', '--only', 'other') == 1
     assert 'no such config in the plan: other' in capsys.readouterr().err
 
@@ -558,8 +648,61 @@ def test_a_run_goes_from_images_to_its_place_in_the_tables(
     def refuse(*_):
         raise AssertionError('maps that were read are not read again')
 
+    if run.row.fields:
+        completes(run, path, out / 'work', results)
     monkeypatch.setattr(paper_run, 'load_model', refuse)
     monkeypatch.setattr(paper_run, 'train', lambda *_: 'python tools/train.py')
     before = path.read_bytes()
     path.unlink()
     assert run_one(run, out / 'work', results, 'noise', ROOT / 'tools').read_bytes() == before
+
+
+def completes(run, path, root, results):
+    """Hold that a result without the paper's decision gets it from maps, or from weights alone."""
+    whole = path.read_text()
+    content = json.loads(whole)
+    old = dict(content, figures={k: v for k, v in content['figures'].items() if 'paper' not in k})
+    maps = run.work_dir(root) / 'val.npz'
+    for step in ('from maps', 'from weights'):
+        maps.unlink() if step == 'from weights' else None
+        path.write_text(json.dumps(old))
+        assert judge_again(run, root, results, ROOT / 'tools') == path, step
+        again = json.loads(path.read_text())
+        for name, figures in again.pop('figures').items():
+            assert figures == pytest.approx(content['figures'][name]), (step, name)
+        assert again == {key: value for key, value in content.items() if key != 'figures'}
+    assert judge_again(run, root, results, ROOT / 'tools') is None
+    path.write_text(whole)
+
+
+def test_a_result_is_completed_by_its_own_weights_or_not_at_all(
+    tool, tmp_path, decided, doubtful, monkeypatch, capsys
+):
+    (tmp_path / 'set').mkdir()
+    for name in ('UNSCT_BUDGET', 'UNSCT_DATA'):
+        monkeypatch.setenv(name, 'gpu')
+    old = {name: one for name, one in decided.items() if 'paper' not in name}
+    results, root = tmp_path / 'docs/results/paper', tmp_path / 'work_dirs/paper'
+    stock = {name: {} for name in ('keep_all', 'peak', 'oracle')}
+    write(results, replace(make_result('unsct-hrnet'), figures=old))
+    write(results, replace(make_result('u_net'), figures=stock))
+    words = ['judge', '--data', tmp_path / 'set', '--seeds', 2]
+    path = results / 'cpu/set/unsct-hrnet_s0.json'
+    before = path.read_bytes()
+    assert tool(*words) == 1
+    captured = capsys.readouterr()
+    assert re.search(r'unsct-hrnet_s0: .*epoch_20\.pth: not there, and no maps', captured.err)
+    assert captured.out.split() == ['complete', 'u_net_s0']
+    run = plan('cpu', tmp_path / 'set', ['unsct-hrnet'], seeds=1)[0]
+    run.work_dir(root).mkdir(parents=True)
+    moved = replace(doubtful, points_px=doubtful.points_px + 0.1)
+    save_table(run.work_dir(root) / 'val.npz', moved)
+    assert tool(*words) == 1
+    assert re.search(
+        r'seed_0: not the run of .*keep_all, landmark/all/MRE', capsys.readouterr().err
+    )
+    assert path.read_bytes() == before
+    save_table(run.work_dir(root) / 'val.npz', doubtful)
+    assert tool(*words) == 0
+    assert 'judged  unsct-hrnet_s0' in capsys.readouterr().out
+    assert read_paper_result(path).figures == jsonable(decided)

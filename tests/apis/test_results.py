@@ -1,5 +1,7 @@
+import importlib
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -11,8 +13,10 @@ from unsct_mmpose.apis.results import (
     describe_machine,
     installed_versions,
     markdown_table,
+    read_folder,
     read_result,
     render_page,
+    write_json,
     write_result,
 )
 
@@ -95,3 +99,35 @@ def test_the_demo_s_result_is_what_its_config_expects(monkeypatch):
     root = Path(__file__).resolve().parents[2]
     monkeypatch.chdir(root)
     assert check_result(root / 'docs' / 'results' / 'runs' / 'demo.json') == []
+
+
+PAGES = {
+    'runs/a.json': 'results.render_page',
+    'step/a.json': 'results.render_page',
+    'decode/a.json': 'results.render_page',
+    'uncertainty/a.json': 'study_page.render_study_page',
+    'fusion/a.json': 'fusion_study.render_fusion_page',
+    'full_size/a.json': 'full_size_page.render_full_size_page',
+    'full_size/timings.json': 'full_size_page.render_full_size_page',
+    'onnx/predict.json': 'onnx_study.render_page',
+    'cpu/set/a.json': 'paper_page.render_paper_page',
+}
+
+
+@pytest.mark.parametrize(('file', 'page'), PAGES.items())
+def test_every_page_names_the_file_that_cannot_be_read(tmp_path, file, page):
+    path = tmp_path / file
+    path.parent.mkdir(parents=True)
+    path.write_text('{"cut off": ')
+    module, render = page.split('.')
+    with pytest.raises(ValueError, match=re.escape(str(path))):
+        getattr(importlib.import_module(f'unsct_mmpose.apis.{module}'), render)(tmp_path)
+
+
+def test_a_folder_is_read_by_name_in_order_and_may_be_missing(tmp_path):
+    for name in ('b', 'a', 'c'):
+        write_json(tmp_path / f'{name}.json', dict(is_=name))
+    (tmp_path / 'a.txt').touch()
+    assert read_folder(tmp_path) == {name: dict(is_=name) for name in ('a', 'b', 'c')}
+    assert list(read_folder(tmp_path, pattern='b*.json')) == ['b']
+    assert read_folder(tmp_path / 'none') == {}

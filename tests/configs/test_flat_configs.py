@@ -121,28 +121,6 @@ def test_the_landmark_set_survives_the_config_that_a_training_leaves(tmp_path):
     assert found['num_keypoints'] == 24
 
 
-def test_the_paper_s_config_deviates_from_the_entry_where_the_entry_deviates_from_the_paper():
-    assert names_that_differ(content(ENTRY), content(PAPER)) == [
-        *(f'codec.{name}' for name in DECISION),
-        'custom_hooks',  # no CUDA graph
-        'model.backbone.extra.stage4.multiscale_output',  # one branch leaves: no SRFNeck
-        'model.backbone.init_cfg',  # MMPose's weights
-        'model.backbone.type',  # SRF at every stage
-        *(f'model.head.decoder.{name}' for name in DECISION),
-        'model.head.intermediate_weight',  # no loss for coarse heatmaps
-        'model.neck',
-        'model.test_cfg.flip_test',
-        'optim_wrapper.clip_grad',
-        'optim_wrapper.optimizer.fused',
-        'optim_wrapper.type',  # float32
-        'param_scheduler',  # neither warm-up nor steps
-        'train_dataloader.dataset.pipeline',  # below
-    ]
-
-
-DECISION = ('aggregation', 'entropy', 'evidence', 'evidence_relations', 'threshold')
-
-
 def test_the_paper_s_config_trains_with_section_3_4_and_nothing_else():
     found = content(PAPER)
     kinds = [one['type'] for one in found['train_dataloader']['dataset']['pipeline']]

@@ -40,6 +40,7 @@ from unsct_mmpose.functional.presence import squared_mahalanobis
 from unsct_mmpose.functional.regions import covariances_to_px, interval_scales
 
 FULL = relation_set('full')
+CORE = relation_set('core')
 HEIGHT, WIDTH, CELL_PX, SPACING_MM = 40, 48, 4.0, 1.75
 # The golden case of domain.md, the right side in mm from the middle.
 RIGHT = np.array(
@@ -325,6 +326,15 @@ def test_without_a_calibration_everything_is_kept_as_it_is(other):
     assessment, covariances = apply_calibration(other, FULL, None, DecisionOptions())
     assert assessment.kept.all()
     np.testing.assert_array_equal(covariances, other.covariances_px)
+
+
+def test_a_calibration_for_other_relations_scales_nothing_where_a_threshold_decides(fitted, other):
+    aligned = other.evidence.relation_alignment[:, : len(CORE)]
+    part = replace(other, evidence=replace(other.evidence, relation_alignment=aligned))
+    decision = DecisionOptions(evidence='peak', threshold=0.5)
+    assessment, covariances = apply_calibration(part, CORE, fitted, decision)
+    np.testing.assert_array_equal(assessment.kept.numpy(), part.evidence.peak.numpy() >= 0.5)
+    np.testing.assert_array_equal(covariances, part.covariances_px)
 
 
 # The table

@@ -132,19 +132,6 @@ def test_an_unknown_stage_is_refused(stages):
         build(srf_stages=stages)
 
 
-def test_settings_reach_every_block():
-    options = dict(attention='parallel', with_boundary=False, with_heatmaps=False)
-    options |= dict(hard_boundary=True, code_compatible=True, initial_scale=0.5)
-    model = build(num_landmarks=5, **options)
-    blocks = [block for stage in model.srf.values() for block in stage]
-    assert {tuple(block.parts[1:]) for block in blocks} == {(0, 3, 0)}
-    assert {block.heatmap.out_features for block in blocks} == {5}
-    assert all(block.hard_boundary for block in blocks)
-    assert all((block.scale == 0.5).all() for block in blocks)
-    assert all(block.attention.spatial.code_compatible for block in blocks)
-    assert all(isinstance(block.attention.channel.up, torch.nn.Linear) for block in blocks)
-
-
 def with_head(codec_cfg, width):
     head = dict(type='HeatmapPAFHead', intermediate_weight=0.2, decoder=codec_cfg)
     return build(width=width), MODELS.build(dict(head, in_channels=width))

@@ -21,7 +21,7 @@ def test_coarse_heatmaps_of_bottleneck_and_skips_come_coarsest_first():
 
 
 def test_without_weight_the_blocks_leave_a_u_net():
-    model, plain = build(srf=dict(initial_scale=0.0)).eval(), build('UNet').eval()
+    model, plain = build(initial_scale=0.0).eval(), build('UNet').eval()
     missing = model.load_state_dict(plain.state_dict(), strict=False)
     assert not missing.unexpected_keys
     assert all(name.startswith('srf.') for name in missing.missing_keys)
@@ -36,12 +36,6 @@ def test_the_blocks_change_what_leaves():
     assert not torch.allclose(model(images())[-1], before)
 
 
-def test_settings_reach_every_block():
-    model = build(srf=dict(attention='parallel', deep_supervision=True))
-    assert len(model.srf) == 3
-    assert all(block.attention.mode == 'parallel' and block.deep_supervision for block in model.srf)
-
-
 def test_every_parameter_learns():
     model = build()
     *coarse, features = model(images())
@@ -53,7 +47,7 @@ def test_every_parameter_learns():
 
 @pytest.mark.parametrize('deep', [False, True])
 def test_the_loss_of_coarse_heatmaps_reaches_the_encoder_only_when_asked_to(deep):
-    model = build(srf=dict(deep_supervision=deep))
+    model = build(deep_supervision=deep)
     *coarse, _ = model(images())
     sum(one.square().sum() for one in coarse).backward()
     assert any(one.grad is not None and one.grad.any() for one in model.down.parameters()) == deep

@@ -18,7 +18,7 @@ from mmpose.registry import METRICS
 
 import unsct_mmpose
 from unsct_mmpose.codecs.heatmap_paf import prediction_fields
-from unsct_mmpose.functional.assessment import DecisionOptions
+from unsct_mmpose.functional.assessment import DecisionOptions, applicable
 from unsct_mmpose.functional.calibration import (
     CALIBRATION_KEY,
     Calibration,
@@ -195,7 +195,18 @@ def judged_samples(
 def predicted_samples(
     table: EvidenceTable, relations: Any, calibration: Calibration | None, decision: DecisionOptions
 ) -> list[dict]:
-    """Return what MMPose would hand to its metrics for the images of a table."""
+    """Return what MMPose would hand to its metrics for the images of a table.
+
+    Args:
+        table: images to decide about.
+        relations: the model's relations.
+        calibration: the stored one, if any; where it does not apply, it is as if there were none.
+        decision: how to decide.
+
+    Raises:
+        ValueError: the calibration is for other settings and the decision has no threshold.
+    """
+    calibration = applicable(calibration, decision, len(relations))
     assessment, covariances = apply_calibration(table, relations, calibration, decision)
     columns = prediction_fields(
         table.points_px, covariances, table.evidence, assessment, calibration

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from unsct_mmpose.imaging.files import replace_file
 
-from .results import render_table
+from .results import read_folder, read_json, render_table
 from .training_log import CURVE_FIGURES, TrainingRun, read_run
 
 STOCK, OURS = 'stock_450', 'unsct_450'
@@ -17,6 +16,9 @@ STOCK, OURS = 'stock_450', 'unsct_450'
 LONG = 'unsct_long'
 WEIGHTS = ('mmpose_weights_200', 'kaiming_weights_200')
 """Files of the two trainings that differ in how the backbone starts."""
+
+TABLES = ('before', 'timings', 'search')
+"""Files with rows of their own kinds; all others are trainings."""
 
 _INTRO = (
     'Made by `python tools/results.py page docs/results` from the json files in `full_size/`; a '
@@ -46,10 +48,9 @@ def write_full_size_page(folder: Path) -> Path:
 
 def render_full_size_page(folder: Path) -> str:
     """Return the page that :func:`write_full_size_page` writes; what has no file has no section."""
-    tables = ('before', 'timings', 'search')
-    files = {path.stem: path for path in sorted((folder / 'full_size').glob('*.json'))}
-    runs = {name: read_run(path) for name, path in files.items() if name not in tables}
-    known = {name: json.loads(files[name].read_text()) for name in tables if name in files}
+    found = read_folder(folder / 'full_size', _read)
+    runs = {name: one for name, one in found.items() if name not in TABLES}
+    known = {name: one for name, one in found.items() if name in TABLES}
     parts = ['# Trainings at full size', _INTRO]
     words = folder / 'notes' / 'full-size.md'
     parts += [words.read_text().strip()] if words.is_file() else []
@@ -68,6 +69,10 @@ def render_full_size_page(folder: Path) -> str:
         parts += ['## The small search', *_search(known['search'])]
     parts += ['## Provenance', '\n'.join(map(_provenance, runs.values()))] if runs else []
     return '\n\n'.join(parts) + '\n'
+
+
+def _read(path: Path) -> Any:
+    return read_json(path) if path.stem in TABLES else read_run(path)
 
 
 def _ratios(stock: TrainingRun, ours: TrainingRun) -> str:

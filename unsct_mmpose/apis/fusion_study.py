@@ -32,7 +32,7 @@ from unsct_mmpose.functional.fusion_choice import choose_field_penalty, left_out
 from unsct_mmpose.functional.uncertainty import landmark_alignment
 from unsct_mmpose.imaging.files import replace_file
 
-from .results import render_table
+from .results import read_folder, render_table
 from .study import read_study
 
 STRENGTHS = (math.inf, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
@@ -270,8 +270,7 @@ def render_fusion_page(folder: Path) -> str:
     ]
     words = folder / 'notes' / 'fusion.md'
     parts += [words.read_text().strip()] if words.is_file() else []
-    for path in sorted((folder / 'fusion').glob('*.json')):
-        result = read_study(path)
+    for result in read_folder(folder / 'fusion', read_study).values():
         parts.append(f'## {result.name}\n\n{result.data}; {result.model}; {result.calibrated_on}.')
         for name, sizes in result.figures.items():
             parts += [f'Judged on {name}:', _table(sizes)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 import time
@@ -19,7 +18,7 @@ from .benchmark_predict import torch_reader
 from .calibrate import evaluate
 from .evidence import build_dataset, load_model
 from .onnx_model import OnnxModel
-from .results import render_table
+from .results import read_folder, render_table
 
 FIGURES = ('landmark/all/MRE', 'set_error/all/E_20', 'set_error/unstructured/E_20')
 
@@ -127,8 +126,7 @@ def render_page(folder: Path) -> str:
         ('What changes', 'exports*.json', _EXPORT_COLUMNS),
     ):
         rows: list[Mapping[str, Any]] = []
-        for path in sorted((folder / 'onnx').glob(pattern)):
-            content = json.loads(path.read_text())
+        for content in read_folder(folder / 'onnx', pattern=pattern).values():
             rows += content.get('models', [content])
         if rows:
             cells = [[str(row.get(column, '-')) for column in columns] for row in rows]

@@ -87,15 +87,21 @@ def draw_uncertainty(config: Path, checkpoint: Path, data: Path, row: int, sourc
         out: PNG to write.
 
     Raises:
-        ValueError: the checkpoint holds no calibration, so that nothing would be suppressed.
+        ValueError: the checkpoint holds no calibration for the config's decision, which has no
+            threshold of its own either: a limit that was fitted to nothing would decide.
     """
     model, settings = load_model(config, checkpoint, 'cpu')
     codec = model.head.decoder
-    if codec.calibration is None:
-        raise ValueError(f'{checkpoint}: no calibration; run tools/calibrate.py first')
+    try:
+        decision, calibration = codec.deciding()
+        missing = codec.notice()
+    except ValueError as error:
+        missing = str(error)
+    if missing:
+        raise ValueError(f'{checkpoint}: {missing}')
     dataset = build_dataset(settings, 'test', data, judged_file(data))
     table = collect_evidence(model, _Rows(dataset, [row]), progress=False)
-    sample = predicted_samples(table, codec.evidence_relations, codec.calibration, codec.decision)
+    sample = predicted_samples(table, codec.evidence_relations, calibration, decision)
     maps, meta = _maps(model, dataset, row)
     heatmaps, fields = torch.from_numpy(maps)[None].split(
         [NUM_LANDMARKS, len(maps) - NUM_LANDMARKS], dim=1

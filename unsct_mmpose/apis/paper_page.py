@@ -11,14 +11,17 @@ from pathlib import Path
 
 import numpy as np
 
+from unsct_mmpose.functional.bare import PAPER_THRESHOLD
+from unsct_mmpose.functional.printed_entropy import QUANTILES
 from unsct_mmpose.imaging.files import replace_file
 
+from .paper_judge import PAPER_DECISIONS
 from .paper_paired import render_paired
 from .paper_plan import PAIRS, PEERS, ROWS, Row
 from .paper_published import PUBLISHED, PUBLISHED_COLUMNS
 from .paper_run import PaperResult, read_paper_result, runs_of
 from .paper_summary import render_summary
-from .results import render_table
+from .results import read_folder, render_table
 
 PAPER_KEYS = ('NME', 'MRE', 'SDR@2mm', 'PCC', 'ICC', 't_test_p')
 _PLACES = {'MRE': 2, 'E_20': 2, 'recall': 4, 'AUROC': 4}
@@ -50,7 +53,13 @@ class Table:
 _PAIR_ROWS = tuple(
     row
     for ori, unsct in PAIRS
-    for row in ((ori, 'keep_all'), *((unsct, one) for one in ('keep_all', 'paf', 'fused')))
+    for row in ((ori, 'keep_all'), *((unsct, one) for one in ('keep_all', 'paper', 'paf', 'fused')))
+)
+_DECIDED = (*(unsct for _, unsct in PAIRS), 'srf_stages')
+_DECISION_ROWS = tuple(
+    (stem, one)
+    for stem in _DECIDED
+    for one in ('keep_all', *PAPER_DECISIONS, 'paf', 'fused', 'oracle')
 )
 _SRF = (
     'srf_none', 'unsct-hrnet', 'srf_stages', 'u_net_srf_none', 'unsct-u_net', 'srf_deep',
@@ -92,7 +101,8 @@ def _tables() -> tuple[Table, ...]:
         ),
         Table(
             'table_4', 'Table 4: structured images',
-            '*fused* is the default decision, *paf* the fields alone, as in the paper.',
+            "*paper* is the paper's own decision, *paf* the fields alone as this project reads "
+            'them (entropy mirrored, peeled, `core` relations), *fused* the default decision.',
             *_both('structured'), _PAIR_ROWS, 'Table 4',
         ),
         Table(
@@ -100,6 +110,35 @@ def _tables() -> tuple[Table, ...]:
             'As Table 4. `keep_all` of an UNSCT row shows what training the fields is worth, '
             'without any decision.',
             *_both('unstructured'), _PAIR_ROWS, 'Table 5',
+        ),
+        Table(
+            'decision', "The paper's decision",
+            "*paper*: `HeatmapPAF(mode='paper')`, the entropy as printed of the mean over all "
+            f'`full` relations, nothing peeled away, kept up to the stated {PAPER_THRESHOLD}; '
+            '*paper_fitted*: with a threshold that is fitted as the others are; *paper_mirrored*: '
+            'the same with the entropy mirrored below 1/e, so that it falls. *Specificity*: share '
+            'of the absent landmarks that are rejected.',
+            ('recall', 'specificity', 'E_20 unstructured', 'E_20 structured', 'E_20'),
+            ('presence/all/recall', 'presence/all/specificity', *peer_keys), _DECISION_ROWS,
+        ),
+        Table(
+            'alignment', 'What the printed entropy makes of the alignments',
+            "A landmark's alignment is the mean over its relations, per unit of length; quantiles "
+            'of the present and of the absent ones, and the share of each below 1/e, where '
+            '`-w log w` rises with w. AUROC for absence: of the entropy as printed; of the '
+            'alignment, as of any entropy that falls with it; of the entropy as printed of the '
+            'integral of equation (3) in cells, not divided by the length.',
+            (
+                'AUROC printed', 'AUROC alignment', 'AUROC integral',
+                *(f'{which} {name}' for which in ('present', 'absent')
+                  for name in ('5 %', 'median', '95 %', 'below 1/e')),
+            ),
+            (
+                *(f'alignment/AUROC/{name}' for name in ('printed', 'alignment', 'integral')),
+                *(f'alignment/{which}/{name}' for which in ('present', 'absent')
+                  for name in (*QUANTILES, 'rising')),
+            ),
+            tuple((stem, 'paper') for stem in _DECIDED),
         ),
         Table(
             'peers', 'Peers: each with its own best threshold',
@@ -111,13 +150,16 @@ def _tables() -> tuple[Table, ...]:
         ),
         Table(
             'ablation', 'Ablations',
-            'One change each from UNSCT-HRNet; *fields untrained* is decided by its peaks.',
+            'One change each from UNSCT-HRNet; what has no trained fields is decided by its peaks.',
             ('MRE', 'MRE structured', 'SDR@2mm', 'E_20 unstructured', 'AUROC absent'),
             (
                 'landmark/all/MRE', 'landmark/structured/MRE', 'landmark/all/SDR@2mm',
                 'set_error/unstructured/E_20', 'presence/all/AUROC',
             ),
-            tuple((one, 'peak' if one == 'no_paf' else 'fused') for one in _ABLATIONS),
+            tuple(
+                (one, 'fused' if _row(one).fields and one != 'no_paf' else 'peak')
+                for one in _ABLATIONS
+            ),
         ),
     )  # fmt: skip
 
@@ -177,7 +219,7 @@ def render_csv(results: Path) -> dict[str, str]:
         writer.writerow(['budget', 'data', 'model', 'decision', 'seed', *table.columns])
         for (budget, data), found in result_groups(results).items():
             for stem, decision in table.rows:
-                for one in runs_of(found, stem):
+                for one in (run for run in runs_of(found, stem) if decision in run.figures):
                     cells = [one.figure(decision, key) for key in table.keys]
                     cells = ['' if math.isnan(cell) else repr(cell) for cell in cells]
                     writer.writerow([budget, data, one.label, decision, one.seed, *cells])
@@ -189,10 +231,13 @@ def _render_table(table: Table, found: Sequence[PaperResult]) -> list[str]:
     rows = []
     for stem, decision in table.rows:
         runs = runs_of(found, stem)
-        cells = [_spread([one.figure(decision, key) for one in runs], key) for key in table.keys]
-        rows.append([_label(stem, runs), decision, str(len(runs)) if runs else 'not run', *cells])
+        judged = [one for one in runs if decision in one.figures]
+        cells = [_spread([one.figure(decision, key) for one in judged], key) for key in table.keys]
+        seeds = str(len(judged)) if judged else NOT_JUDGED if runs else 'not run'
+        rows.append([_label(stem, runs), decision, seeds, *cells])
     columns = ['model', 'decision', 'seeds', *table.columns]
     parts = [f'### {table.title}', table.words, render_table(columns, rows)]
+    parts += [_WHY_NOT_JUDGED] if any(row[2] == NOT_JUDGED for row in rows) else []
     if table.published:
         published = [[name, *map(str, v)] for name, v in PUBLISHED[table.published].items()]
         parts += [
@@ -202,6 +247,13 @@ def _render_table(table: Table, found: Sequence[PaperResult]) -> list[str]:
         ]
     return parts
 
+
+NOT_JUDGED = 'not judged'
+_WHY_NOT_JUDGED = (
+    f'*{NOT_JUDGED.capitalize()}*: the result file is older than this decision. '
+    '`python tools/paper_tables.py judge --data DATA` adds it from the maps or the last checkpoint '
+    'that the run left in `--work-dirs`, without training again.'
+)
 
 _FIGURES = {
     'figure_5': 'Figure 5: the validation error while training, by heatmap loss',
@@ -234,9 +286,10 @@ def result_groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
     """Read all result files, by budget and data set, in the order of the plan."""
     order = {row.stem: index for index, row in enumerate(ROWS)}
     groups: dict[tuple[str, str], list[PaperResult]] = {}
-    for path in sorted(results.glob('*/*/*.json')):
-        budget, data = path.parts[-3:-1]
-        groups.setdefault((budget, data), []).append(read_paper_result(path))
+    for folder in sorted(results.glob('*/*/')):
+        found = list(read_folder(folder, read_paper_result).values())
+        if found:
+            groups[folder.parent.name, folder.name] = found
     for found in groups.values():
         found.sort(key=lambda one: (order.get(one.stem, len(order)), one.seed))
     return groups

@@ -8,18 +8,15 @@ import os
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from mmengine.config import Config
 
 from unsct_mmpose.anatomy import relation_set
-from unsct_mmpose.functional.assessment import EVIDENCES, DecisionOptions
-from unsct_mmpose.functional.calibration_fit import EvidenceTable, FitOptions
+from unsct_mmpose.functional.calibration_fit import EvidenceTable
 
-from .calibrate import evaluate, judged_samples
 from .evidence import (
     build_dataset,
     collect_evidence,
@@ -29,21 +26,10 @@ from .evidence import (
     save_table,
 )
 from .paper_attempt import attempt, attempted_seconds
+from .paper_judge import FIELD_DECISIONS, STOCK_DECISIONS, judge_decisions
 from .paper_outside import outside_versions, read_outside, train_outside
-from .paper_plan import REVISION, ROWS, Run, judged_file
+from .paper_plan import REVISION, ROWS, Row, Run, judged_file
 from .results import describe_machine, installed_versions, write_json
-from .study import restrict_relations
-
-SPEAKING = 'core'
-"""Relations that take part in decisions; the ``full`` set trains the network."""
-
-KEPT_FIGURES = (
-    'set_error/{}/E_20', 'presence/{}/recall', 'presence/{}/specificity', 'presence/{}/AUROC',
-    'landmark/{}/MRE', 'landmark/{}/SDR@2mm', 'landmark/{}/SDR@4mm', 'landmark/{}/SDR@10mm',
-    'paper/{}/NME', 'paper/{}/MRE', 'paper/{}/SDR@2mm', 'paper/{}/SDR_images@2mm', 'paper/{}/PCC',
-    'paper/{}/ICC', 'paper/{}/t_test_p', 'paper/{}/images',
-)  # fmt: skip
-SUBSETS = ('structured', 'unstructured', 'all')
 
 
 @dataclass(frozen=True)
@@ -58,8 +44,8 @@ class PaperResult:
         data: what was judged, in words; says so when images are simulated.
         calibrated_on: where thresholds come from, in words.
         seed: of the training.
-        figures: for each way to decide (``keep_all``, ``peak``, ``paf``, ``fused``, ``oracle``)
-            figures as ``metric/subset/figure``.
+        figures: for each way to decide (``paper_judge.FIELD_DECISIONS``, or those of stock
+            models) figures as ``metric/subset/figure``.
         curve: figures on the validation images while training: ``epoch`` and ``all/MRE``.
         commands: that made it.
         seconds: wall time of the training, of all its attempts.
@@ -103,6 +89,11 @@ class PaperResult:
         value = self.figures.get(decision, {}).get(key)
         return math.nan if value is None else float(value)
 
+    def lacks(self, row: Row) -> list[str]:
+        """Return the ways to decide that a run of the row is judged by and this one is not yet."""
+        wanted = FIELD_DECISIONS if row.fields else STOCK_DECISIONS
+        return [name for name in wanted if name not in self.figures]
+
 
 def runs_of(found: Sequence[PaperResult], stem: str) -> list[PaperResult]:
     """Return the runs of one config, all its seeds.
@@ -132,11 +123,9 @@ def run_one(run: Run, root: Path, results: Path, describe: str, tools: Path) -> 
     Raises:
         RuntimeError: the training failed; the message names its command.
     """
-    os.environ.update(UNSCT_BUDGET=run.budget, UNSCT_DATA=str(run.data))
-    config = tools.parent / 'configs' / run.row.config
-    outside = bool(run.row.script)
-    command = (train_outside if outside else train)(run, config, root, tools)
-    table, base = (read_outside if outside else read_maps)(run, config, root)
+    config = _prepare(run, tools)
+    command = (train_outside if run.row.script else train)(run, config, root, tools)
+    table, base = _tables(run, config, root)
     own_test = judged_file(run.data) == 'test.json'
     result = PaperResult(
         name=run.name,
@@ -157,6 +146,64 @@ def run_one(run: Run, root: Path, results: Path, describe: str, tools: Path) -> 
     out = run.result_file(results)
     write_json(out, asdict(result))
     return out
+
+
+def judge_again(run: Run, root: Path, results: Path, tools: Path) -> Path | None:
+    """Add to a result file what it was not judged by when it was written; nothing is trained.
+
+    The maps that the run left are taken, else its last checkpoint reads the images again. All
+    figures are then of one judgement; what tells of the training stays.
+
+    Args:
+        run: whose result to complete.
+        root: folder of checkpoints and evidence.
+        results: folder of result files.
+        tools: folder with ``train.py``, beside that of the configs.
+
+    Returns:
+        The result file; None where it lacks nothing.
+
+    Raises:
+        ValueError: neither maps nor a last checkpoint are there, or they are not those of the
+            result: reporting every landmark, or the right ones, gives other errors.
+    """
+    path = run.result_file(results)
+    result = read_paper_result(path)
+    if not result.lacks(run.row):
+        return None
+    config, work_dir = _prepare(run, tools), run.work_dir(root)
+    checkpoint = final_checkpoint(config, work_dir)
+    kept = [_maps_file(work_dir, name) for name in {judged_file(run.data), 'val.json'}]
+    if not (run.row.script or all(one.is_file() for one in kept) or checkpoint.is_file()):
+        raise ValueError(f'{checkpoint}: not there, and no maps beside it: {path} stays as it is')
+    figures = judge_decisions(*_tables(run, config, root), run.row.fields)
+    _refuse_other_weights(path, work_dir, result, figures)
+    write_json(path, asdict(replace(result, figures=figures)))
+    return path
+
+
+def _prepare(run: Run, tools: Path) -> Path:
+    """Set what the configs ask for, and return the run's config."""
+    os.environ.update(UNSCT_BUDGET=run.budget, UNSCT_DATA=str(run.data))
+    return tools.parent / 'configs' / run.row.config
+
+
+def _tables(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
+    return (read_outside if run.row.script else read_maps)(run, config, root)
+
+
+def _refuse_other_weights(
+    path: Path, work_dir: Path, result: PaperResult, figures: Mapping[str, Mapping[str, float]]
+) -> None:
+    """Refuse figures that disagree with a result where no threshold has a say."""
+    for decision in ('keep_all', 'oracle'):
+        for key in ('landmark/all/MRE', 'set_error/all/E_20'):
+            before, now = result.figure(decision, key), figures[decision][key]
+            if not math.isclose(before, now, rel_tol=1e-4):
+                raise ValueError(
+                    f'{work_dir}: not the run of {path}: {decision}, {key} is {now:.6g} here and '
+                    f'{before:.6g} there'
+                )
 
 
 def read_paper_result(path: Path) -> PaperResult:
@@ -203,7 +250,7 @@ def read_maps(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, Eviden
     work_dir, model, settings = run.work_dir(root), None, None
     tables = {}
     for ann_file in sorted({judged_file(run.data), 'val.json'}):
-        kept = work_dir / f'{Path(ann_file).stem}.npz'
+        kept = _maps_file(work_dir, ann_file)
         if not kept.is_file():
             if model is None:
                 model, settings = load_model(config, final_checkpoint(config, work_dir))
@@ -213,38 +260,15 @@ def read_maps(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, Eviden
     return tables[judged_file(run.data)], tables['val.json']
 
 
+def _maps_file(work_dir: Path, ann_file: str) -> Path:
+    return work_dir / f'{Path(ann_file).stem}.npz'
+
+
 def _read(model: Any, dataset: Any, fields: bool) -> EvidenceTable:
     if not fields:
         return collect_scores(model, dataset, relation_set('full'))
     model.head.decoder.use_all_relations()
     return collect_evidence(model, dataset)
-
-
-def judge_decisions(
-    table: EvidenceTable, base: EvidenceTable, fields: bool
-) -> dict[str, dict[str, float]]:
-    """Judge each way to decide, from the same weights.
-
-    Args:
-        table: images to judge.
-        base: images that thresholds come from; patients in both are cross-fitted.
-        fields: whether there are fields to decide by.
-
-    Returns:
-        For ``keep_all``, ``peak``, with fields ``paf`` and ``fused``, and ``oracle``: figures.
-    """
-    full = relation_set('full')
-    table, relations = restrict_relations(table, full, SPEAKING)
-    base, _ = restrict_relations(base, full, SPEAKING)
-    options = FitOptions() if fields else FitOptions(features=('peak',))
-    decision = DecisionOptions(evidence='fused' if fields else 'peak')
-    samples = judged_samples(table, base, relations, options, decision)
-    figures = {}
-    for name in ('keep_all', *(EVIDENCES if fields else ('peak',)), 'oracle'):
-        found = evaluate([_decided(sample, name) for sample in samples])
-        keys = [key.format(subset) for key in KEPT_FIGURES for subset in SUBSETS]
-        figures[name] = {key: found[key] for key in keys}
-    return figures
 
 
 def read_curve(work_dir: Path) -> dict[str, list[float]]:
@@ -259,17 +283,3 @@ def read_curve(work_dir: Path) -> dict[str, list[float]]:
             if 'all/MRE' in entry:
                 points[int(entry['step'])] = float(entry['all/MRE'])
     return {'epoch': sorted(points), 'all/MRE': [points[epoch] for epoch in sorted(points)]}
-
-
-def _decided(sample: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Return a data sample as if another evidence had decided."""
-    pred = dict(sample['pred_instances'])
-    if name == 'keep_all':
-        visible = np.ones_like(pred['keypoints_visible'])
-    elif name == 'oracle':
-        visible = np.asarray(sample['raw_ann_info']['present'], float)[None]
-    else:
-        which = EVIDENCES.index(name)
-        visible = np.asarray(pred['keypoint_decisions'], float)[..., which]
-        pred['keypoint_uncertainties'] = pred['keypoint_evidences'][..., which]
-    return dict(sample, pred_instances=dict(pred, keypoints_visible=visible))

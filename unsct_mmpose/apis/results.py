@@ -6,11 +6,11 @@ import json
 import math
 import os
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -36,6 +36,7 @@ _DECODE_COLUMNS = (
     'share_median', 'share_min', 'share_max', 'machine',
 )  # fmt: skip
 _PACKAGES = ('mmpose', 'mmengine', 'torch', 'numpy')
+_Result = TypeVar('_Result')
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,31 @@ def read_result(path: Path) -> RunResult:
         return RunResult(**{**content, 'metrics': metrics})
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f'{path}: not a result file of this project ({error})') from error
+
+
+def read_json(path: Path) -> Any:
+    """Read a json file.
+
+    Raises:
+        ValueError: it cannot be read; the message names it and the cause.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise ValueError(f'{path}: not a readable json file ({error})') from error
+
+
+def read_folder(
+    folder: Path, read: Callable[[Path], _Result] = read_json, pattern: str = '*.json'
+) -> dict[str, _Result]:
+    """Read the result files of a folder, by their names without ending, in their order.
+
+    Args:
+        folder: of result files; one that is not there holds none.
+        read: reads one; its errors name the file.
+        pattern: of their names.
+    """
+    return {path.stem: read(path) for path in sorted(folder.glob(pattern))}
 
 
 def describe_machine() -> str:
@@ -171,7 +197,7 @@ def write_page(folder: Path) -> Path:
 
 def render_page(folder: Path) -> str:
     """Return the page that :func:`write_page` writes."""
-    results = [read_result(path) for path in sorted((folder / 'runs').glob('*.json'))]
+    results = list(read_folder(folder / 'runs', read_result).values())
     parts = [
         '# Results',
         'Made by `python tools/results.py page docs/results` from the json files beside this page. '
@@ -182,12 +208,12 @@ def render_page(folder: Path) -> str:
         markdown_table(results),
     ]
     parts += [_run_section(result, folder / 'notes') for result in results]
-    steps = [json.loads(path.read_text()) for path in sorted((folder / 'step').glob('*.json'))]
+    steps = list(read_folder(folder / 'step').values())
     if steps:
         parts += ['## Cost of a training step', _step_words(), _figures_table(steps, _STEP_COLUMNS)]
         words = folder / 'notes' / 'step.md'
         parts += [words.read_text().strip()] if words.is_file() else []
-    decodes = [json.loads(path.read_text()) for path in sorted((folder / 'decode').glob('*.json'))]
+    decodes = list(read_folder(folder / 'decode').values())
     if decodes:
         parts += ['## Cost of decoding', _decode_words(), _figures_table(decodes, _DECODE_COLUMNS)]
     return '\n\n'.join(parts) + '\n'

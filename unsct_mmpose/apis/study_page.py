@@ -10,7 +10,7 @@ from typing import Any
 
 from unsct_mmpose.imaging.files import replace_file
 
-from .results import render_table
+from .results import read_folder, render_table
 from .study import StudyResult, read_study
 
 COMMAND = 'python tools/results.py page docs/results'
@@ -41,7 +41,7 @@ def write_study_page(folder: Path) -> Path:
 
 def render_study_page(folder: Path) -> str:
     """Return the page that :func:`write_study_page` writes."""
-    results = [read_study(path) for path in sorted((folder / 'uncertainty').glob('*.json'))]
+    results = list(read_folder(folder / 'uncertainty', read_study).values())
     parts = ['# Uncertainty: what is reported, how surely, and under shift', _INTRO]
     words = folder / 'notes' / 'uncertainty.md'
     if words.is_file():

@@ -18,6 +18,7 @@ from .assessment import (
     EVIDENCES,
     Assessment,
     DecisionOptions,
+    applicable,
     assess,
     image_agreement,
     weigh_relations,
@@ -205,8 +206,10 @@ def apply_calibration(
     """Decide about the images of a table.
 
     Returns:
-        The assessment, and ``(N, K, 2, 2)`` calibrated covariances, image pixels squared.
+        The assessment, and ``(N, K, 2, 2)`` calibrated covariances, image pixels squared; those
+        of the maps as they are where the calibration does not apply.
     """
+    calibration = applicable(calibration, decision, len(relations))
     assessment = assess(table.evidence, relations.pairs, decision, calibration)
     return assessment, table.covariances_px * region_factors(calibration)[:, None, None]
 

@@ -10,7 +10,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS
-from unsct_mmpose.nn import INITIAL_SCALE, SRFBlock
+from unsct_mmpose.nn import SRFBlock, split_srf_settings
 
 STAGES = (1, 2, 3, 4)
 
@@ -26,14 +26,8 @@ class SRFHRNet(HRNet):
         extra: the stages, as for MMPose's HRNet.
         srf_stages: stages with SRF blocks at their entry, from 1 to 4.
         num_landmarks: K, channels of each coarse heatmap.
-        attention: ``'sequential'`` or ``'parallel'`` polarized attention.
-        with_boundary: feed the coordinates on the boundary into the blocks.
-        with_heatmaps: feed coarse heatmaps into the blocks.
-        code_compatible: the released code's spatial branch instead of the attention paper's.
-        hard_boundary: a boundary that passes no gradient.
-        deep_supervision: coarse heatmaps pass gradients to the features; else they are only read.
-        initial_scale: of the new branch beside the features when training starts.
-        **kwargs: see MMPose's HRNet.
+        **kwargs: keyword arguments of :class:`unsct_mmpose.nn.SRFBlock`, such as ``attention``,
+            and of MMPose's HRNet.
 
     Raises:
         ValueError: ``srf_stages`` names another stage.
@@ -44,32 +38,16 @@ class SRFHRNet(HRNet):
         extra: dict,
         srf_stages: Sequence[int] = STAGES,
         num_landmarks: int = NUM_LANDMARKS,
-        attention: str = 'sequential',
-        with_boundary: bool = True,
-        with_heatmaps: bool = True,
-        code_compatible: bool = False,
-        hard_boundary: bool = False,
-        deep_supervision: bool = False,
-        initial_scale: float = INITIAL_SCALE,
         **kwargs,
     ) -> None:
-        super().__init__(extra, **kwargs)
+        settings, rest = split_srf_settings(kwargs)
+        super().__init__(extra, **rest)
         unknown = sorted(set(srf_stages) - set(STAGES))
         if unknown:
             raise ValueError(f'SRFHRNet: srf_stages={unknown} do not exist; give some of {STAGES}')
 
         def block(channels: int) -> SRFBlock:
-            return SRFBlock(
-                channels,
-                num_landmarks,
-                attention=attention,
-                with_boundary=with_boundary,
-                with_heatmaps=with_heatmaps,
-                code_compatible=code_compatible,
-                hard_boundary=hard_boundary,
-                deep_supervision=deep_supervision,
-                initial_scale=initial_scale,
-            )
+            return SRFBlock(channels, num_landmarks, **settings)
 
         self.srf = nn.ModuleDict(
             {

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS
-from unsct_mmpose.nn import INITIAL_SCALE, SRFBlock
+from unsct_mmpose.nn import SRFBlock, split_srf_settings
 
 
 @MODELS.register_module()
@@ -24,14 +24,11 @@ class SRFNeck(BaseModule):
             ``multiscale_output=True``.
         out_channels: channels of the fused map; ``None``: those of the finest branch.
         num_landmarks: K, channels of each coarse heatmap.
-        with_heatmaps: feed coarse heatmaps into the blocks and return them.
-        with_boundary: feed the coordinates on the boundary into the blocks.
-        attention: ``'sequential'`` or ``'parallel'`` polarized attention.
-        code_compatible: the released code's spatial branch instead of the attention paper's.
-        hard_boundary: a boundary that passes no gradient, as in the adaptive wing network.
-        deep_supervision: coarse heatmaps pass gradients to the features; else they are only read.
-        initial_scale: of the new branch beside the features when training starts.
         init_cfg: MMEngine initialisation.
+        **kwargs: keyword arguments of :class:`unsct_mmpose.nn.SRFBlock`, such as ``attention``.
+
+    Raises:
+        TypeError: a keyword argument is none of the block's.
     """
 
     def __init__(
@@ -39,31 +36,17 @@ class SRFNeck(BaseModule):
         in_channels: Sequence[int],
         out_channels: int | None = None,
         num_landmarks: int = NUM_LANDMARKS,
-        with_heatmaps: bool = True,
-        with_boundary: bool = True,
-        attention: str = 'sequential',
-        code_compatible: bool = False,
-        hard_boundary: bool = False,
-        deep_supervision: bool = False,
-        initial_scale: float = INITIAL_SCALE,
         init_cfg: dict | list | None = None,
+        **kwargs,
     ) -> None:
         super().__init__(init_cfg)
+        settings, unknown = split_srf_settings(kwargs)
+        if unknown:
+            raise TypeError(f'SRFNeck and its SRF blocks have no setting {sorted(unknown)}')
         self.in_channels = tuple(in_channels)
         self.out_channels = out_channels or self.in_channels[0]
         self.blocks = nn.ModuleList(
-            SRFBlock(
-                channels,
-                num_landmarks,
-                attention=attention,
-                with_boundary=with_boundary,
-                with_heatmaps=with_heatmaps,
-                code_compatible=code_compatible,
-                hard_boundary=hard_boundary,
-                deep_supervision=deep_supervision,
-                initial_scale=initial_scale,
-            )
-            for channels in self.in_channels
+            SRFBlock(channels, num_landmarks, **settings) for channels in self.in_channels
         )
         self.laterals = nn.ModuleList(
             nn.Conv2d(channels, self.out_channels, 1, bias=False) for channels in self.in_channels

@@ -6,7 +6,7 @@ from mmpose.registry import MODELS
 from torch import Tensor, nn
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS
-from unsct_mmpose.nn import SRFBlock
+from unsct_mmpose.nn import SRFBlock, split_srf_settings
 
 from .u_net import UNet
 
@@ -19,16 +19,15 @@ class SRFUNet(UNet):
 
     Args:
         num_landmarks: K, channels of each coarse heatmap.
-        srf: further settings of the SRF blocks, see :class:`unsct_mmpose.nn.SRFBlock`.
-        **kwargs: see :class:`UNet`.
+        **kwargs: keyword arguments of :class:`unsct_mmpose.nn.SRFBlock`, such as ``attention``,
+            and of :class:`UNet`.
     """
 
-    def __init__(
-        self, num_landmarks: int = NUM_LANDMARKS, srf: dict | None = None, **kwargs
-    ) -> None:
-        super().__init__(**kwargs)
+    def __init__(self, num_landmarks: int = NUM_LANDMARKS, **kwargs) -> None:
+        settings, rest = split_srf_settings(kwargs)
+        super().__init__(**rest)
         self.srf = nn.ModuleList(
-            SRFBlock(channels, num_landmarks, **(srf or {}))
+            SRFBlock(channels, num_landmarks, **settings)
             for channels in self.level_channels[self.out_level :]
         )
 

@@ -6,7 +6,7 @@ from .polarized_attention import (
     PolarizedSelfAttention,
     PolarizedSpatialAttention,
 )
-from .srf import INITIAL_SCALE, SRFBlock
+from .srf import INITIAL_SCALE, SRFBlock, split_srf_settings
 
 __all__ = [
     'INITIAL_SCALE',
@@ -16,4 +16,5 @@ __all__ = [
     'SRFBlock',
     'boundary_channels',
     'coordinate_channels',
+    'split_srf_settings',
 ]

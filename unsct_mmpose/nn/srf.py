@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -106,6 +110,36 @@ class SRFBlock(nn.Module):
             fused = _project(of_boundary, on_boundary, fused)
         shape = (features.shape[0], -1, height, width)
         return heatmaps.reshape(shape), fused.reshape(shape)
+
+
+def split_srf_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Part the settings of a network with SRF blocks into those of the blocks and all others.
+
+    Args:
+        settings: keyword arguments; the blocks' are the keyword arguments of :class:`SRFBlock`,
+            each by its own name or together in a dict named ``srf``.
+
+    Raises:
+        TypeError: ``srf`` holds a name that the block does not know, or one that is given twice.
+
+    Example:
+        >>> split_srf_settings(dict(attention='parallel', srf=dict(initial_scale=0.0), depth=3))
+        ({'attention': 'parallel', 'initial_scale': 0.0}, {'depth': 3})
+    """
+    known = [
+        name
+        for name, one in inspect.signature(SRFBlock).parameters.items()
+        if one.kind is one.KEYWORD_ONLY
+    ]
+    own = {name: value for name, value in settings.items() if name in known}
+    together = dict(settings.get('srf') or {})
+    for name in together:
+        if name not in known:
+            raise TypeError(f'srf: an SRF block has no setting {name!r}; it has {known}')
+        if name in own:
+            raise TypeError(f'the setting {name!r} of the SRF blocks is given twice')
+    rest = {name: value for name, value in settings.items() if name not in (*known, 'srf')}
+    return {**own, **together}, rest
 
 
 def _project(weight: Tensor, cells: Tensor, offset: Tensor) -> Tensor:
