@@ -1,4 +1,4 @@
-"""Write model-index.yml and the metafiles of configs: names, released weights with hashes, figures."""
+"""Write the index of models: names, released weights with their hashes, figures of results."""
 
 from __future__ import annotations
 

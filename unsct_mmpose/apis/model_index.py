@@ -1,4 +1,4 @@
-"""The index of models, in OpenMMLab's format: configs, released weights, figures of result files."""
+"""The index of models, in OpenMMLab's format: configs, released weights, measured figures."""
 
 from __future__ import annotations
 
