@@ -80,7 +80,7 @@ def find_sources(
         content = read_annotations(path)
         info = {**{k: v for k, v in content.info.items() if k in INFO_KEPT}, **info}
         files += [
-            Source(_image(folder, case.file_name), case, path.stem, frozenset(record))
+            Source(_image(folder, case.file_name), case, path.stem, _stated(record))
             for case, record in zip(content.cases, content.images, strict=True)
         ]
     twice = sum(count > 1 for count in Counter(one.path for one in files).values())
@@ -88,6 +88,10 @@ def find_sources(
         raise ValueError(f'the annotation files name {twice} images more than once; merge them')
     is_split = {path.name for path in annotations} <= set(SPLIT_FILES)
     return Sources(tuple(files), is_split=is_split, info=info)
+
+
+def _stated(record: Mapping[str, Any]) -> frozenset[str]:
+    return frozenset(name for name, value in record.items() if value is not None)
 
 
 def _image(folder: Path, name: str) -> Path:
