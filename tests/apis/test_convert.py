@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 import pytest
 from mmengine.registry import init_default_scope
+from mmpose.apis import inference_topdown, init_model
 from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import DATASETS
 from pydicom import dcmread
 
 from unsct_mmpose.apis import convert_one as one_module
+from unsct_mmpose.apis import find_model
 from unsct_mmpose.apis.convert import ConvertOptions, RunOptions, convert
 from unsct_mmpose.apis.convert_check import check_conversion
 from unsct_mmpose.apis.convert_sources import find_sources
@@ -334,6 +336,24 @@ def test_the_data_set_of_ours_reads_what_was_converted(annotated, tmp_path):
              data_prefix=dict(img='images/'), require_spacing=True, disjoint_from=['test.json'])
     )  # fmt: skip
     assert found[0]['inputs'].shape == (3, 80, 96)
+
+
+@pytest.mark.parametrize(('form', 'px'), [('png', 0.0), ('jpeg', 0.5)])
+def test_the_ready_model_finds_in_pictures_what_it_finds_in_dicom(tmp_path, form, px):
+    example = ROOT / 'configs/demo/phantom_example.dcm'
+    picture = ConvertOptions(form=form)
+    run(example, tmp_path / 'out', picture=picture, split='none')
+    (path,) = (tmp_path / 'out' / 'images').iterdir()
+    found = find_model('unsct-hrnet-tha')
+    model = init_model(found.config, found.checkpoint, device='cpu')
+    images = (
+        LoadRadiograph().transform(dict(img_path=str(example)))['img'],
+        LoadImage().transform(dict(img_path=str(path)))['img'],
+    )
+    one, other = (inference_topdown(model, image)[0].pred_instances for image in images)
+    away = np.linalg.norm(one.keypoints - other.keypoints, axis=-1)[one.keypoints_visible > 0]
+    assert len(away) > 15 and away.max() <= px
+    np.testing.assert_array_equal(one.keypoints_visible, other.keypoints_visible)
 
 
 @pytest.mark.parametrize(
