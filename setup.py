@@ -9,10 +9,11 @@ from setuptools.command.build_py import build_py
 
 ROOT = Path(__file__).resolve().parent
 SHIPPED = ('configs', 'tools')
+INDEX = 'model-index.yml'
 
 
 class BuildWithMim(build_py):
-    """Ship configs and tools inside the wheel, where OpenMMLab packages keep theirs."""
+    """Ship configs, tools and index inside the wheel, where OpenMMLab packages keep theirs."""
 
     def run(self):
         """Build the package, then copy the folders; an editable install uses them in place."""
@@ -24,6 +25,7 @@ class BuildWithMim(build_py):
         ignore = shutil.ignore_patterns('__pycache__', '*.pyc')
         for folder in SHIPPED:
             shutil.copytree(ROOT / folder, target / folder, ignore=ignore)
+        shutil.copy(ROOT / INDEX, target)
 
 
 def read_version():

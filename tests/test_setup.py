@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[1]
 HOST = {'torch', 'torchvision', 'mmcv', 'mmcv-lite', 'mmengine', 'mmpose', 'mmdet', 'opencv-python'}
@@ -27,7 +28,7 @@ def wheel(tmp_path_factory, run_python) -> Path:
     place = tmp_path_factory.mktemp('wheel')
     source = place / 'source'
     source.mkdir()
-    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE'):
+    for name in ('setup.py', 'pyproject.toml', 'MANIFEST.in', 'LICENSE', 'model-index.yml'):
         shutil.copy(ROOT / name, source)
     for name in ('unsct_mmpose', 'configs', 'tools'):
         ignore = shutil.ignore_patterns('__pycache__')
@@ -45,10 +46,39 @@ def test_the_wheel_ships_every_config_and_tool_where_openmmlab_looks_for_them(wh
             assert f'unsct_mmpose/.mim/{path.relative_to(ROOT).as_posix()}' in shipped
     for path in (ROOT / 'unsct_mmpose').rglob('*.py'):
         assert path.relative_to(ROOT).as_posix() in shipped
+    index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
+    for name in ('model-index.yml', *index['Import']):
+        assert f'unsct_mmpose/.mim/{name}' in shipped
     for folder in ('schema', 'templates'):
         for path in (ROOT / 'unsct_mmpose/apis' / folder).iterdir():
             assert path.relative_to(ROOT).as_posix() in shipped
     assert {name.split('/')[0].split('-')[0] for name in shipped} == {'unsct_mmpose'}
+
+
+def test_the_wheel_finds_its_models_and_weights_by_name(wheel, tmp_path, run_python):
+    site = tmp_path / 'site'
+    zipfile.ZipFile(wheel).extractall(site)
+    script = (
+        'from unsct_mmpose.apis import find_model\n'
+        "found = find_model('unsct-hrnet-tha')\n"
+        'print(found.checked_weights(), found.config, found.config.is_file())'
+    )
+    done = run_python('-c', script, cwd=tmp_path, path=[site])
+    weights, config, there = done.stdout.split()[-3:]
+    assert weights.startswith(str(site)) and config.startswith(str(site)) and there == 'True'
+
+
+def test_a_source_archive_carries_the_index(tmp_path):
+    manifest = (ROOT / 'MANIFEST.in').read_text()
+    assert 'model-index.yml' in manifest
+    (configs,) = [
+        line for line in manifest.splitlines() if line.startswith('recursive-include configs')
+    ]
+    suffixes = {path.suffix for path in (ROOT / 'configs').rglob('*') if path.is_file()} - {
+        '.md',
+        '.pyc',
+    }
+    assert suffixes <= {pattern.lstrip('*') for pattern in configs.split()[2:]}
 
 
 def test_the_wheel_asks_for_nothing_that_a_host_has_its_own_of(wheel):

@@ -36,7 +36,9 @@ def parse_args() -> argparse.Namespace:
         '--lane', type=int, nargs=2, default=(0, 1), metavar=('I', 'N'),
         help='do every N-th run, from the I-th on: for several processes side by side',
     )  # fmt: skip
-    collect = commands.add_parser('collect', help='write the page and its CSV from the results')
+    collect = commands.add_parser(
+        'collect', help='write the page, its CSV and the index of models from the results'
+    )
     collect.add_argument('--results', type=Path, default=Path('docs/results/paper'))
     figures = commands.add_parser('figures', help='draw Figures 5, 8 and 9')
     figures.add_argument('--results', type=Path, default=Path('docs/results/paper'))
@@ -142,6 +144,10 @@ def main() -> int:
             from unsct_mmpose.apis.paper_page import write_paper_page
 
             print(write_paper_page(args.results))
+            if args.results.resolve() == ROOT / 'docs' / 'results' / 'paper':
+                from unsct_mmpose.apis.model_index import write_model_index
+
+                print(*write_model_index(ROOT), sep='\n')
     except (ValueError, OSError) as error:
         print(f'paper_tables: {error}', file=sys.stderr)
         return 1

@@ -15,6 +15,7 @@ def main() -> int:
     parser.add_argument('--licence', default='Apache-2.0')
     args = parser.parse_args()
     from unsct_mmpose.apis.publish import publish
+    from unsct_mmpose.imaging.files import file_sha256
 
     notice = dict(
         trained_on=args.trained_on,
@@ -26,7 +27,8 @@ def main() -> int:
     except (ValueError, OSError) as error:
         print(f'publish: {error}', file=sys.stderr)
         return 1
-    print(f'{out}: {out.stat().st_size / 2**20:.1f} MB')
+    print(f'{out}: {out.stat().st_size / 2**20:.1f} MB, sha256 {file_sha256(out)}')
+    print('calibrate it, which changes the hash; beside its config, run tools/model_index.py')
     return 0
 
 

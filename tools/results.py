@@ -4,13 +4,16 @@ import argparse
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))
 
 
 def parse_args() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     commands = parser.add_subparsers(dest='command', required=True)
-    page = commands.add_parser('page', help='write the pages of a folder of result files')
+    page = commands.add_parser(
+        'page', help='write the pages of a folder of result files, and the index of models'
+    )
     page.add_argument('folder', type=Path, nargs='?', default=Path('docs/results'))
     relations = commands.add_parser('relations', help='write the list of relations and its picture')
     relations.add_argument('folder', type=Path, nargs='?', default=Path('docs'))
@@ -42,6 +45,10 @@ def main() -> int:
         if (args.folder / 'full_size').is_dir():
             print(write_full_size_page(args.folder))
         print(write_page(args.folder))  # the last: it names the other pages
+        if args.folder.resolve() == ROOT / 'docs' / 'results':
+            from unsct_mmpose.apis.model_index import write_model_index
+
+            print(*write_model_index(ROOT), sep='\n')
         return 0
     if args.command == 'relations':
         from unsct_mmpose.apis.relations_page import write_relations_page

@@ -1,9 +1,11 @@
 import json
 from collections import Counter
 
+import numpy as np
 import pytest
 
 from unsct_mmpose.imaging import AnnotationError, check_patient_splits, split_by_patient
+from unsct_mmpose.imaging.splits import PAPER_IMAGES, paper_shares
 
 
 def _file(tmp_path, name, patients):
@@ -96,3 +98,52 @@ def test_fewer_patients_than_splits_is_an_error():
 def test_images_without_patient_cannot_be_split():
     with pytest.raises(AnnotationError, match='patient_id'):
         split_by_patient([{'patient_id': None}], {'train': 1.0}, 0)
+
+
+def paper_like(seed):
+    """310 images of 204 patients, 50 of them unstructured: the paper's data."""
+    rng = np.random.default_rng(seed)
+    patients = [*range(204), *rng.choice(204, 106).tolist()]
+    subsets = ['unstructured'] * 50 + ['structured'] * 260
+    rng.shuffle(subsets)
+    return [
+        {'id': n, 'patient_id': f'p{patient}', 'subset': subset}
+        for n, (patient, subset) in enumerate(zip(patients, subsets, strict=True))
+    ]
+
+
+@pytest.mark.parametrize('seed', range(8))
+def test_the_papers_numbers_come_out_of_data_like_the_papers(seed):
+    images = paper_like(seed)
+    parts = split_by_patient(images, paper_shares(), seed)
+    for name, wanted in PAPER_IMAGES.items():
+        counts = Counter(image['subset'] for image in parts[name])
+        for subset, number in wanted.items():
+            assert abs(counts[subset] - number) <= 1, (name, subset, counts)
+    patients = [{image['patient_id'] for image in part} for part in parts.values()]
+    assert not patients[0] & patients[1]
+
+
+def test_a_validation_split_is_taken_from_the_training_images():
+    parts = split_by_patient(paper_like(0), paper_shares(0.2), 1)
+    assert list(parts) == ['train', 'val', 'test']
+    assert len(parts['val']) == pytest.approx(0.2 * 257, abs=2)
+    assert len(parts['test']) == pytest.approx(53, abs=2)
+
+
+@pytest.mark.parametrize('patients', [2, 3, 5])
+def test_no_split_stays_without_a_patient(patients):
+    images = [{'patient_id': n, 'subset': 'structured'} for n in range(patients)]
+    for seed in range(10):
+        assert all(split_by_patient(images, paper_shares(), seed).values())
+
+
+def test_a_subset_without_a_share_is_an_error():
+    with pytest.raises(AnnotationError, match="subset 'odd' has no share"):
+        split_by_patient([{'patient_id': 1, 'subset': 'odd'}] * 3, paper_shares(), 0)
+
+
+@pytest.mark.parametrize('validation', [-0.1, 1.0])
+def test_a_validation_share_outside_0_to_1_is_refused(validation):
+    with pytest.raises(ValueError, match='validation must be a share'):
+        paper_shares(validation)

@@ -1,19 +1,26 @@
-"""Reading radiographs ahead of the model, in processes of their own."""
+"""Working on radiographs ahead, in processes of their own: reading them, converting them."""
 
 from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import TypeVar
 
 import cv2
 
 from unsct_mmpose.imaging import Radiograph, RadiographError, patient_identity, read_radiograph
+
+Item = TypeVar('Item')
+Result = TypeVar('Result')
+
+KILLED = 'decoding it ends the process: its pixel data are damaged'
 
 
 @dataclass(frozen=True)
@@ -59,25 +66,42 @@ def read_ahead(paths: Iterable[Path], options: ReadOptions, jobs: int) -> Iterat
         options: how to read them.
         jobs: processes; 0 reads in this one.
     """
+    return work_ahead(paths, partial(read_file, options=options), _read_killed, jobs)
+
+
+def work_ahead(
+    items: Iterable[Item],
+    work: Callable[[Item], Result],
+    killed: Callable[[Item], Result],
+    jobs: int,
+) -> Iterator[Result]:
+    """Do something with items in their order; at most ``jobs + 2`` results wait to be taken.
+
+    Args:
+        items: taken from the iterable as they are needed.
+        work: what to do with each; a function that can be pickled, which needs no MMPose.
+        killed: the result of an item whose work has ended its whole process, twice.
+        jobs: processes; 0 works in this one.
+    """
     if jobs < 1:
-        yield from (read_file(path, options) for path in paths)
+        yield from map(work, items)
         return
-    remaining = iter(paths)
-    waiting: deque[tuple[Path, Future[ReadFile]]] = deque()
+    remaining = iter(items)
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
     pool = _pool(jobs)
     try:
         while True:
-            while len(waiting) < jobs + 2 and (path := next(remaining, None)) is not None:
-                waiting.append((path, _submit(pool, path, options)))
+            while len(waiting) < jobs + 2 and (item := next(remaining, None)) is not None:
+                waiting.append((item, _submit(pool, work, item)))
             if not waiting:
                 return
-            path, future = waiting.popleft()
+            item, future = waiting.popleft()
             try:
                 yield future.result()
             except BrokenProcessPool:
                 pool.shutdown(wait=False, cancel_futures=True)
-                for other in [path, *(one for one, _ in waiting)]:
-                    yield _read_alone(other, options)
+                for other in [item, *(one for one, _ in waiting)]:
+                    yield _alone(work, killed, other)
                 waiting.clear()
                 pool = _pool(jobs)
     finally:
@@ -100,12 +124,16 @@ def read_file(path: Path, options: ReadOptions) -> ReadFile:
     return ReadFile(path, radiograph, patient=patient)
 
 
-def _read_alone(path: Path, options: ReadOptions) -> ReadFile:
+def _read_killed(path: Path) -> ReadFile:
+    return ReadFile(path, cause=KILLED)
+
+
+def _alone(work: Callable[[Item], Result], killed: Callable[[Item], Result], item: Item) -> Result:
     with _pool(1) as pool:
         try:
-            return _submit(pool, path, options).result()
+            return _submit(pool, work, item).result()
         except BrokenProcessPool:
-            return ReadFile(path, cause='decoding it ends the process: its pixel data are damaged')
+            return killed(item)
 
 
 def _pool(jobs: int) -> ProcessPoolExecutor:
@@ -113,12 +141,14 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
     return ProcessPoolExecutor(jobs, mp_context=get_context('spawn'), initializer=_prepare)
 
 
-def _submit(pool: ProcessPoolExecutor, path: Path, options: ReadOptions) -> Future[ReadFile]:
-    """Hand a file to the pool; processes that start meanwhile do not import MMPose."""
+def _submit(
+    pool: ProcessPoolExecutor, work: Callable[[Item], Result], item: Item
+) -> Future[Result]:
+    """Hand an item to the pool; processes that start meanwhile do not import MMPose."""
     before = os.environ.get('UNSCT_PURE')
     os.environ['UNSCT_PURE'] = '1'
     try:
-        return pool.submit(read_file, path, options)
+        return pool.submit(work, item)
     finally:
         if before is None:
             del os.environ['UNSCT_PURE']

@@ -1,12 +1,14 @@
-"""Machinery of MMEngine and MMPose: optimiser wrappers, hooks, what inferencers hand on."""
+"""Machinery of MMEngine and MMPose: optimiser wrappers, hooks, what inferencers find and return."""
 
 from .bf16_optim_wrapper import Bf16OptimWrapper
 from .cuda_graph_hook import CUDAGraphHook
 from .epoch_seed_hook import EpochSeedHook
 from .inferencer_fields import carry_uncertainties
+from .model_zoo import find_model, list_models, register_names
 from .non_finite_loss_hook import NonFiniteLossHook
 
 carry_uncertainties()
+register_names()
 
 __all__ = [
     'Bf16OptimWrapper',
@@ -14,4 +16,7 @@ __all__ = [
     'EpochSeedHook',
     'NonFiniteLossHook',
     'carry_uncertainties',
+    'find_model',
+    'list_models',
+    'register_names',
 ]

@@ -15,7 +15,7 @@ from pydicom import Dataset
 
 from .decode import DecodeError, decode_frame, parse_dicom, transfer_syntax_name
 from .display import Levels, apply_modality, apply_voi, find_levels
-from .header import code, number, numbers
+from .header import code, number, numbers, patient_orientation
 from .identity import simulation_mark
 from .pictures import decode_picture, picture_format
 from .radiograph import Radiograph, RadiographError
@@ -36,6 +36,7 @@ _CODES = (
     'PresentationIntentType',
     'ViewPosition',
     'PresentationLUTShape',
+    'BurnedInAnnotation',
 )
 
 Provenance = dict[str, 'str | float | int']
@@ -180,6 +181,8 @@ def render_dicom(
     for keyword in _CODES:
         if found := code(dataset, keyword):
             provenance[keyword] = found
+    if directions := patient_orientation(dataset):
+        provenance['orientation'] = directions
     if mark := simulation_mark(dataset):
         provenance['simulated'] = mark
     if white is not None:

@@ -9,6 +9,7 @@ from typing import Any
 from pydicom import Dataset, Sequence
 from pydicom.multival import MultiValue
 
+_DIRECTION = re.compile(r'[APRLHF]{1,3}')
 _CODE_STRING = re.compile(r'[A-Z0-9_ ]{1,16}')
 
 
@@ -50,3 +51,18 @@ def code(dataset: Dataset, keyword: str) -> str | None:
         if _CODE_STRING.fullmatch(text):
             return text
     return None
+
+
+def patient_orientation(dataset: Dataset) -> str | None:
+    r"""Return where rows and columns run, as in PS3.3, C.7.6.1.1.1; None when it is not said.
+
+    Example:
+        >>> header = Dataset()
+        >>> header.PatientOrientation = ['L', 'F']
+        >>> patient_orientation(header)
+        'L\\F'
+    """
+    found = [str(value).strip().upper() for value in values(dataset, 'PatientOrientation')]
+    if len(found) != 2 or not all(_DIRECTION.fullmatch(one) for one in found):
+        return None
+    return '\\'.join(found)

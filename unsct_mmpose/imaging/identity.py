@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import warnings
 from pathlib import Path
 
 from pydicom import Dataset
@@ -19,6 +21,19 @@ _FREE_TEXT = (
     'StudyDescription',
     'DerivationDescription',
     'ImageComments',
+)
+
+_IDENTIFYING_VRS = ('PN', 'UI', 'DA', 'DT')
+_IDENTIFYING = (
+    'PatientID', 'OtherPatientIDs', 'AccessionNumber', 'StudyID', 'PatientAddress',
+    'PatientTelephoneNumbers', 'InstitutionName', 'InstitutionAddress', 'StationName',
+    'DeviceSerialNumber', 'MilitaryRank', 'Occupation', 'PatientComments', 'MedicalRecordLocator',
+)  # fmt: skip
+_LEAST_WORD = 4
+_PATIENT_KEYS = (
+    ('PatientID', 'IssuerOfPatientID'),
+    ('PatientName', 'PatientBirthDate'),
+    ('StudyInstanceUID',),
 )
 
 
@@ -78,6 +93,56 @@ def identity_of(dataset: Dataset) -> dict[str, str]:
         if text:
             found[keyword] = text
     return found
+
+
+def patient_key(content: bytes) -> str | None:
+    """Return what tells a file's patient from others; to be hashed, never to be shown.
+
+    Args:
+        content: a whole file.
+
+    Returns:
+        PatientID with its issuer; else PatientName with the date of birth; else the study. None
+        for a picture, or where the header says nothing of these.
+    """
+    with warnings.catch_warnings():  # those of pydicom may quote header values
+        warnings.simplefilter('ignore')
+        dataset = _header(content)
+        for keywords in _PATIENT_KEYS if dataset is not None else ():
+            found = [' '.join(map(str, values(dataset, keyword))).strip() for keyword in keywords]
+            if found[0]:
+                return '|'.join([keywords[0], *found])
+    return None
+
+
+def identifying_words(content: bytes) -> frozenset[str]:
+    """Return the words of a header that may tell who a patient is, in lower case.
+
+    Names, numbers, dates and UIDs of all elements that the basic profile of PS3.15 removes or
+    replaces and that hold text; words under four characters are left out.
+
+    Args:
+        content: a whole file; a picture has none.
+    """
+    with warnings.catch_warnings():  # those of pydicom may quote header values
+        warnings.simplefilter('ignore')
+        dataset = _header(content)
+        texts = [
+            str(element.value)
+            for element in (dataset.iterall() if dataset is not None else ())
+            if element.VR in _IDENTIFYING_VRS or element.keyword in _IDENTIFYING
+        ]
+    words = {word.lower() for text in texts for word in re.split(r'[^\w.]+|\^', text)}
+    return frozenset(word for word in words if len(word) >= _LEAST_WORD)
+
+
+def _header(content: bytes) -> Dataset | None:
+    if picture_format(content) and content[128:132] != b'DICM':
+        return None
+    try:
+        return parse_dicom(content)
+    except DecodeError:
+        return None
 
 
 def looks_like_radiograph(path: str | os.PathLike[str]) -> bool:

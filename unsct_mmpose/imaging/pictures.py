@@ -1,4 +1,4 @@
-"""PNG, JPEG and TIFF pictures of radiographs."""
+"""PNG, JPEG and TIFF pictures of radiographs: decoded, and written for other software."""
 
 from __future__ import annotations
 
@@ -11,12 +11,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .decode import DecodeError
+from .framing import grey_levels
 
 _SIGNATURES = {
     'PNG': (b'\x89PNG\r\n\x1a\n',),
     'JPEG': (b'\xff\xd8\xff',),
     'TIFF': (b'II*\x00', b'MM\x00*'),
 }
+PICTURE_SUFFIXES = {'png': '.png', 'png16': '.png', 'jpeg': '.jpg'}
+"""Forms that :func:`encode_picture` writes, and what their files are called."""
+
 _GREY_WEIGHTS_BGR = (114, 587, 299)
 _TIFF_PHOTOMETRIC = 262
 
@@ -42,6 +46,52 @@ def picture_format(content: bytes) -> str | None:
         if content.startswith(signatures):
             return name
     return None
+
+
+def encode_picture(pixels: NDArray[np.floating], form: str, quality: int = 95) -> bytes:
+    """Return a picture file of display values, without any metadata.
+
+    ==========  =====================================================================
+    ``png``     the 256 grey levels that a network is fed with, without loss
+    ``png16``   65,536 levels; the upper byte is the grey level of ``png``, so that readers
+                which keep 8 bits, OpenCV and MMPose among them, show the same
+    ``jpeg``    the 256 grey levels, with JPEG's loss
+    ==========  =====================================================================
+
+    Args:
+        pixels: ``(H, W)`` display values in [0, 1].
+        form: one of :data:`PICTURE_SUFFIXES`.
+        quality: of a JPEG file, 1 to 100.
+
+    Raises:
+        ValueError: the form is unknown, or the picture is too large for it.
+    """
+    if form not in PICTURE_SUFFIXES:
+        raise ValueError(f'form {form!r} is unknown; choose from {", ".join(PICTURE_SUFFIXES)}')
+    levels = fine_levels(pixels) if form == 'png16' else grey_levels(pixels)
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality] if form == 'jpeg' else []
+    try:
+        done, content = cv2.imencode(PICTURE_SUFFIXES[form], levels, options)
+    except cv2.error:
+        done, content = False, None
+    if not done or content is None:
+        raise ValueError(f'{levels.shape[1]} x {levels.shape[0]} pixels cannot become {form}')
+    return content.tobytes()
+
+
+def fine_levels(pixels: NDArray[np.floating]) -> NDArray[np.uint16]:
+    """Return display values in [0, 1] as 16-bit levels; the upper byte is ``grey_levels``.
+
+    The lower byte is 128 at the middle of a grey level: a value is ``(level - 128) / 65280``.
+
+    Example:
+        >>> fine_levels(np.array([0.0, 0.5, 1.0])).tolist()
+        [128, 32768, 65408]
+    """
+    scaled = np.asarray(pixels, np.float64) * 255.0
+    grey = grey_levels(pixels).astype(np.int64)
+    part = np.clip(np.floor((scaled - grey + 0.5) * 256), 0, 255).astype(np.int64)
+    return (grey * 256 + part).astype(np.uint16)
 
 
 def decode_picture(content: bytes, frame: int | None = None) -> Picture:

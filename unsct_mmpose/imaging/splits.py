@@ -1,19 +1,60 @@
-"""Splitting a data set so that no patient is on two sides."""
+"""Splitting a data set so that no patient is on two sides, as the paper did."""
 
 from __future__ import annotations
 
-import math
 import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .annotation_checks import describe, load_document
 from .landmark_states import AnnotationError
 
 Image = TypeVar('Image')
+
+Share = float | Mapping[str, float]
+"""Share of all images, or of the images of each subset, by its name."""
+
+PAPER_IMAGES = {
+    'train': {'structured': 225, 'unstructured': 32},
+    'test': {'structured': 35, 'unstructured': 18},
+}
+"""Images of the paper's two splits (4.1.2); it calls the second one its validation set."""
+
+
+def paper_shares(validation: float = 0.0) -> dict[str, dict[str, float]]:
+    """Return the paper's shares of structured and unstructured images, for each split.
+
+    Args:
+        validation: share of the training images that becomes a split ``'val'``, which the paper
+            does not have: it validates and judges on the same images.
+
+    Raises:
+        ValueError: the share is not in [0, 1).
+
+    Example:
+        >>> shares = paper_shares()
+        >>> round(shares['test']['structured'], 3), round(shares['test']['unstructured'], 3)
+        (0.135, 0.36)
+        >>> list(paper_shares(0.1))
+        ['train', 'val', 'test']
+    """
+    if not 0 <= validation < 1:
+        raise ValueError(f'validation must be a share from 0 to below 1, not {validation}')
+    every = {
+        subset: sum(counts[subset] for counts in PAPER_IMAGES.values())
+        for subset in PAPER_IMAGES['train']
+    }
+    train, test = (
+        {subset: PAPER_IMAGES[name][subset] / number for subset, number in every.items()}
+        for name in ('train', 'test')
+    )
+    kept = {subset: share * (1 - validation) for subset, share in train.items()}
+    taken = {subset: share * validation for subset, share in train.items()}
+    return {'train': kept, **({'val': taken} if validation else {}), 'test': test}
 
 
 def check_patient_splits(splits: Mapping[str, str | os.PathLike[str]]) -> None:
@@ -47,15 +88,18 @@ def check_patient_splits(splits: Mapping[str, str | os.PathLike[str]]) -> None:
 
 
 def split_by_patient(
-    images: Sequence[Image], fractions: Mapping[str, float], seed: int
+    images: Sequence[Image], fractions: Mapping[str, Share], seed: int
 ) -> dict[str, list[Image]]:
     """Share images out so that all of a patient's images are in one split.
 
-    Patients come in random order; each goes to the split that lacks most of its share.
+    Patients come in random order, those with many images first; each goes to the split that comes
+    nearest to its shares by it. No split stays without a patient.
 
     Args:
-        images: image records (with ``'patient_id'``), or objects with ``patient_id``.
-        fractions: share of the images for each split, by name; they add up to 1.
+        images: image records (with ``'patient_id'``, and ``'subset'`` where shares are of
+            subsets), or objects with attributes of these names.
+        fractions: share of the images for each split, by name, or of the images of each subset, as
+            :func:`paper_shares` gives them; they add up to 1.
         seed: of the random order.
 
     Returns:
@@ -71,27 +115,57 @@ def split_by_patient(
         >>> len(parts['train']), len(parts['val'])
         (6, 2)
     """
-    if any(share <= 0 for share in fractions.values()) or not math.isclose(
-        sum(fractions.values()), 1.0, abs_tol=1e-6
-    ):
+    subsets = sorted(
+        {name for one in fractions.values() if isinstance(one, Mapping) for name in one}
+    )
+    shares = np.array([_shares(one, subsets or ['']) for one in fractions.values()], float)
+    if (shares <= 0).any() or not np.allclose(shares.sum(0), 1.0, rtol=0, atol=1e-6):
         raise ValueError(f'fractions must be positive and add up to 1, not {dict(fractions)}')
-    sizes: dict[str, int] = defaultdict(int)
+    counts: dict[str, NDArray[np.int64]] = {}
     for image in images:
-        sizes[_known_patient(image)] += 1
-    if len(sizes) < len(fractions):
-        raise AnnotationError(f'{len(sizes)} patients cannot fill {len(fractions)} splits')
-    order = sorted(sizes)
+        own = counts.setdefault(_known_patient(image), np.zeros(shares.shape[1], np.int64))
+        own[subsets.index(_subset(image, subsets)) if subsets else 0] += 1
+    if len(counts) < len(fractions):
+        raise AnnotationError(f'{len(counts)} patients cannot fill {len(fractions)} splits')
+    order = sorted(counts)
     np.random.default_rng(seed).shuffle(order)
-    filled = dict.fromkeys(fractions, 0)
+    order.sort(key=lambda patient: -int(counts[patient].sum()))
+    wanted = shares * np.sum(list(counts.values()), axis=0)
+    names, filled = list(fractions), np.zeros(shares.shape)
     home = {}
-    for patient in order:
-        split = min(fractions, key=lambda name: filled[name] / fractions[name])
-        home[patient] = split
-        filled[split] += sizes[patient]
+    for left, patient in zip(range(len(order), 0, -1), order, strict=True):
+        empty = [index for index in range(len(names)) if not filled[index].any()]
+        choice = empty if left <= len(empty) else range(len(names))
+        best = min(choice, key=lambda index: _misfit(filled, wanted, index, counts[patient]))
+        home[patient] = names[best]
+        filled[best] += counts[patient]
     parts: dict[str, list[Image]] = {name: [] for name in fractions}
     for image in images:
         parts[home[_known_patient(image)]].append(image)
     return parts
+
+
+def _shares(share: Share, subsets: Sequence[str]) -> list[float]:
+    return [share[name] if isinstance(share, Mapping) else share for name in subsets]
+
+
+def _misfit(
+    filled: NDArray[np.float64],
+    wanted: NDArray[np.float64],
+    split: int,
+    own: NDArray[np.int64],
+) -> tuple[float, float]:
+    """Return how much worse a patient's images make a split; chi-squared, then by need."""
+    goal = np.maximum(wanted[split], 1e-9)
+    now, then = filled[split] - goal, filled[split] + own - goal
+    return float(((then**2 - now**2) / goal).sum()), float(filled[split].sum() / goal.sum())
+
+
+def _subset(image: Any, known: Sequence[str]) -> str:
+    name = image.get('subset') if isinstance(image, Mapping) else image.subset
+    if name not in known:
+        raise AnnotationError(f'subset {name!r} has no share; there are {", ".join(known)}')
+    return str(name)
 
 
 def _known_patient(image: Any) -> str:

@@ -1,19 +1,19 @@
-"""A data set as JPEG: what is drawn in an image stays under its landmark, in mm too."""
+"""Conversion to smaller images: what is drawn stays under its landmark, in mm too."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from unsct_mmpose.apis import pack_images as module
-from unsct_mmpose.apis.pack_images import PackOptions, pack_images, packed_size
+from unsct_mmpose.apis.convert import ConvertOptions, RunOptions, convert
+from unsct_mmpose.apis.convert_check import check_conversion
+from unsct_mmpose.apis.convert_one import packed_size
+from unsct_mmpose.apis.convert_sources import find_sources
 from unsct_mmpose.imaging import (
     AnnotatedRadiograph,
+    AnnotationError,
     LandmarkStates,
     infer_subset,
     read_annotations,
@@ -21,9 +21,10 @@ from unsct_mmpose.imaging import (
     write_annotations,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+KEY = b'k' * 32
 ABSENT, UNLABELLED = 4, 16
 SIZE_WH = (600, 480)
+PACKED = ConvertOptions(form='jpeg', quality=96, pixel_mm=0.67)
 
 
 def points_in(size_wh):
@@ -46,7 +47,6 @@ def case(number, name, spacing):
         spacing_xy_mm=(spacing, spacing),
         magnification=1.18,
         patient_id=f'p{number}',
-        extra={'pose': {'tilt': 3.0}, 'transfer_syntax': 'X'},
     )
 
 
@@ -67,11 +67,17 @@ def source(tmp_path_factory):
     return folder
 
 
+def run(source, out, picture=PACKED):
+    sources = find_sources([str(source)], leave_out=out)
+    result = convert(sources, out, KEY, RunOptions(picture, split='keep', progress=False))
+    return result, sources
+
+
 @pytest.fixture(scope='module')
 def packed(source, tmp_path_factory):
     folder = tmp_path_factory.mktemp('packed') / 'out'
-    written = pack_images(source, folder, progress=False)
-    assert list(written) == ['train.json', 'val.json']  # there is no test.json
+    result, _ = run(source, folder)
+    assert [path.name for path in result.written] == ['train.json', 'val.json']  # no test.json
     return folder
 
 
@@ -87,7 +93,7 @@ def test_a_fine_image_shrinks_and_a_coarse_one_keeps_its_size(packed):
         radiograph = read_radiograph(packed / 'images' / one.file_name)
         assert radiograph.size_wh == one.size_wh
         assert radiograph.provenance['bits_stored'] == 8
-    assert (fine.file_name, coarse.file_name) == ('fine.jpg', 'b/coarse.jpg')
+        assert Path(one.file_name).suffix == '.jpg'
 
 
 @pytest.mark.parametrize('split', ['train.json', 'val.json'])
@@ -124,75 +130,74 @@ def test_boxes_are_the_whole_image(packed, split):
     assert annotation['bbox'] == [0, 0, image['width'], image['height']]
 
 
-def test_states_patients_and_licence_stay_and_the_file_says_what_was_done(source, packed):
+def test_states_and_licence_stay_and_the_file_says_what_was_done(source, packed):
     (before,), (after,) = read(source, 'train.json').cases, read(packed, 'train.json').cases
     np.testing.assert_array_equal(after.states.present, before.states.present)
     np.testing.assert_array_equal(after.states.absent, before.states.absent)
     assert not after.states.labelled[UNLABELLED]
-    assert (after.image_id, after.patient_id, after.subset) == (1, 'p1', before.subset)
-    assert after.extra == {'pose': {'tilt': 3.0}}
+    assert after.subset == before.subset
     info = read(packed, 'train.json').info
-    assert info['licence'] == 'CC BY-NC-SA 4.0' and 'JPEG of quality 96' in info['packed']
+    assert info['licence'] == 'CC BY-NC-SA 4.0' and 'JPEG of quality 96' in info['converted']
+
+
+def test_landmarks_of_smaller_images_map_back_onto_themselves(source, tmp_path):
+    for form in ('png', 'png16', 'jpeg'):
+        out = tmp_path / form
+        _, sources = run(source, out, ConvertOptions(form=form, pixel_mm=0.67))
+        checked = check_conversion(sources, out, KEY, progress=False)
+        assert checked.problems == () and checked.landmarks_px < 1e-9
 
 
 def test_an_image_without_spacing_keeps_its_size():
-    assert packed_size((3000, 2000), None, PackOptions()) == (3000, 2000)
+    assert packed_size((3000, 2000), None, PACKED) == (3000, 2000)
 
 
-def test_an_interrupted_run_leaves_whole_files_only(source, tmp_path, monkeypatch):
-    def stops(path, content):
-        if path.name == 'coarse.jpg':
-            raise KeyboardInterrupt
-        path.write_bytes(content)
-
-    monkeypatch.setattr(module, 'replace_file', stops)
-    with pytest.raises(KeyboardInterrupt):
-        pack_images(source, tmp_path / 'out', progress=False)
-    assert (tmp_path / 'out' / 'train.json').is_file()
-    assert not (tmp_path / 'out' / 'val.json').exists()
-    monkeypatch.undo()
-    pack_images(source, tmp_path / 'out', progress=False)
-    assert [path for path in (tmp_path / 'out').rglob('*') if path.suffix == '.tmp'] == []
-    assert read(tmp_path / 'out', 'val.json').cases
-
-
-def test_two_images_that_would_get_one_name_are_refused_before_anything_is_written(
-    source, tmp_path
-):
+def test_a_record_of_another_size_costs_its_image_only(source, tmp_path):
     data = tmp_path / 'data'
     (data / 'images').mkdir(parents=True)
     picture = (source / 'images' / 'fine.png').read_bytes()
-    for name in ('a.png', 'a.bmp'):
+    for name in ('a.png', 'b.png'):
         (data / 'images' / name).write_bytes(picture)
-    write_annotations(data / 'train.json', [case(1, 'a.png', 0.6), case(2, 'a.bmp', 0.6)])
-    with pytest.raises(ValueError, match=r'a\.png and a\.bmp would both become a\.jpg'):
-        pack_images(data, tmp_path / 'out', progress=False)
+    wrong = case(2, 'b.png', 0.6)
+    object.__setattr__(wrong, 'size_wh', (601, 480))
+    write_annotations(data / 'train.json', [case(1, 'a.png', 0.6), wrong])
+    result, _ = run(data, tmp_path / 'out')
+    ((number, cause),) = result.errors
+    assert number == 2 and "fields 'width' and 'height'" in cause
+    assert len(read(tmp_path / 'out', 'train.json').cases) == 1
+
+
+def test_what_is_wrong_with_an_annotation_file_is_said_before_anything_is_written(source, tmp_path):
+    content = json.loads((source / 'train.json').read_text())
+    content['images'][0]['absent'] = ['left_foeva']
+    (tmp_path / 'train.json').write_text(json.dumps(content))
+    with pytest.raises(AnnotationError, match="did you mean 'left_fovea'"):
+        run(tmp_path, tmp_path / 'out')
     assert not (tmp_path / 'out').exists()
 
 
-@pytest.mark.parametrize('where', ['.', 'images', 'images/b'])
+def test_an_image_that_two_annotation_files_name_is_refused(source):
+    twice = [source / 'train.json', source / 'train.json']
+    with pytest.raises(ValueError, match='name 1 images more than once'):
+        find_sources([str(source)], twice)
+
+
+@pytest.mark.parametrize('where', ['images', 'images/b'])
 def test_the_source_is_never_written_to(source, where):
     with pytest.raises(ValueError, match='choose another one'):
-        pack_images(source, source / where, progress=False)
+        run(source, source / where)
 
 
 @pytest.mark.parametrize(
-    'wrong', [dict(pixel_mm=0.4), dict(finer_than_mm=0.0), dict(quality=0), dict(quality=101)]
+    'wrong',
+    [
+        dict(pixel_mm=0.4),
+        dict(pixel_mm=0.67, finer_than_mm=0.0),
+        dict(quality=0),
+        dict(quality=101),
+        dict(form='gif'),
+    ],
 )
 def test_options_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValueError):
-        PackOptions(**wrong)
-
-
-def test_the_command_packs_and_a_wrong_folder_is_an_error_in_words(source, tmp_path):
-    tool = [sys.executable, ROOT / 'tools' / 'pack_images.py']
-    out = tmp_path / 'out'
-    how = dict(
-        capture_output=True, text=True, cwd=tmp_path, env={**os.environ, 'PYTHONPATH': str(ROOT)}
-    )
-    done = subprocess.run([*tool, source, '--out', out, '--quiet'], **how)
-    assert done.returncode == 0, done.stderr
-    assert f'val.json: {out / "val.json"}' in done.stdout and 'MiB' in done.stdout
-    done = subprocess.run([*tool, tmp_path / 'no', '--out', out], **how)
-    assert done.returncode == 1
-    assert 'nothing to pack' in done.stderr and 'Traceback' not in done.stderr
+        ConvertOptions(**wrong)
