@@ -16,7 +16,6 @@ from unsct_mmpose.imaging import (
     read_radiograph,
     write_radiograph,
 )
-
 from unsct_mmpose.imaging.display import ranges_itself
 
 
