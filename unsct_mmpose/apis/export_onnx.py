@@ -23,6 +23,7 @@ from unsct_mmpose.functional.regions import interval_scales
 from unsct_mmpose.imaging.files import replace_file
 
 from .calibrate import weights_hash
+from .data_settings import pipeline_settings
 from .evidence import build_dataset, load_model
 from .onnx_graph import INPUT, OUTPUTS, LandmarkGraph
 from .onnx_model import FORMAT, open_session
@@ -191,7 +192,7 @@ def describe_preprocessing(settings: Config, model: Any) -> dict[str, Any]:
     Raises:
         ValueError: its test pipeline does something that the graph's user would not do.
     """
-    steps = {one['type']: one for one in settings.test_dataloader.dataset.pipeline}
+    steps = {one['type']: one for one in pipeline_settings(settings.test_dataloader.dataset)}
     codec = getattr(model.head, 'decoder', None)
     size = tuple(getattr(codec, 'input_size', ()))
     if tuple(steps) != _KNOWN_STEPS or steps['RadiographAffine'].get('use_udp', False):
