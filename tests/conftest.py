@@ -72,6 +72,14 @@ test_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
 """
 
 
+NARROW_HRNET = dict(
+    stage1=dict(num_blocks=(1,), num_channels=(8,)),
+    stage2=dict(num_blocks=(1, 1), num_channels=(4, 8)),
+    stage3=dict(num_modules=1, num_blocks=(1, 1, 1), num_channels=(4, 8, 16)),
+    stage4=dict(num_modules=1, num_blocks=(1, 1, 1, 1), num_channels=(4, 8, 16, 32)),
+)
+
+
 @pytest.fixture(scope='session', autouse=True)
 def _few_threads():
     """Several pytest processes share two cores: one thread each is fastest."""
@@ -182,11 +190,13 @@ def trained(tiny_set, hide_landmarks, request):
 
 
 @pytest.fixture
-def tiny_config(tiny_set, tmp_path, request):
-    """The demo's config for images of 64 x 64: one epoch on CPU, every landmark reported."""
+def tiny_config(tiny_set, tmp_path, request, monkeypatch):
+    """A narrow network for images of 64 x 64: one epoch on CPU, every landmark reported."""
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
+    # formatting the config for the log takes longer than the training
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: ''))
     base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
     (tiny_set / 'tiny.py').write_text(
         TINY_CONFIG.format(base=base.as_posix(), root=tiny_set.as_posix())
@@ -206,9 +216,7 @@ def tiny_config(tiny_set, tmp_path, request):
     data.update(ann_file='val.json', test_mode=True, pipeline=config.val_pipeline)
     config.val_dataloader.dataset = config.test_dataloader.dataset = data
     for name in ('train', 'val', 'test'):
-        config[f'{name}_dataloader'].update(
-            batch_size=2, num_workers=0, persistent_workers=False
-        )
+        config[f'{name}_dataloader'].update(batch_size=2, num_workers=0, persistent_workers=False)
     config.merge_from_dict(
         {
             'work_dir': str(tmp_path / 'run'),
@@ -217,6 +225,10 @@ def tiny_config(tiny_set, tmp_path, request):
             'default_hooks.checkpoint.interval': 1,
             'model.head.decoder.threshold': float('inf'),
             'model.test_cfg.flip_test': False,
+            'model.backbone.extra': NARROW_HRNET,
+            'model.neck.in_channels': (4, 8, 16, 32),
+            'model.neck.out_channels': 8,
+            'model.head.in_channels': 8,
         }
     )
     config.test_evaluator = config.val_evaluator

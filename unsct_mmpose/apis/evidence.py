@@ -179,7 +179,7 @@ def _table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> EvidenceTa
     scale = np.stack([np.asarray(one['input_scale'], float) for one in meta])
     centre = np.stack([np.asarray(one['input_center'], float) for one in meta])
     input_px = scale / np.asarray(codec.input_size, float)
-    cell_px = input_px * np.asarray(codec.input_size, float) / np.asarray(codec.heatmap_size, float)
+    cell_px = input_px * (codec.to_pixels(np.ones(2)) - codec.to_pixels(np.zeros(2)))
     points = codec.to_pixels(evidence.points.numpy().astype(np.float64))
     return EvidenceTable(
         evidence=evidence,

@@ -54,9 +54,7 @@ class Experiment:
     def cfg_options(self) -> list[str]:
         """Return the ``key=value`` pairs that training and test both get."""
         config = Config.fromfile(self.config)
-        sets = {
-            split: self._inner_name(config, split) for split in ('train', 'val', 'test')
-        }
+        sets = {split: self._inner_name(config, split) for split in ('train', 'val', 'test')}
         roots = [f'{name}.data_root={self.data}' for name in sets.values()]
         test_file = f'{sets["test"]}.ann_file={self.test_file}'
         return [*roots, test_file, f'randomness.seed={self.seed}', *self.options]

@@ -195,9 +195,10 @@ def describe_preprocessing(settings: Config, model: Any) -> dict[str, Any]:
     steps = {one['type']: one for one in pipeline_settings(settings.test_dataloader.dataset)}
     codec = getattr(model.head, 'decoder', None)
     size = tuple(getattr(codec, 'input_size', ()))
-    if tuple(steps) != _KNOWN_STEPS or steps['RadiographAffine'].get('use_udp', False):
+    udp = getattr(codec, 'use_udp', False) or steps.get('RadiographAffine', {}).get('use_udp')
+    if tuple(steps) != _KNOWN_STEPS or udp:
         raise ValueError(
-            f'test_dataloader.dataset.pipeline is {list(steps)}: an exported model is used with '
+            f'test_dataloader.dataset.pipeline is {list(steps)}, use_udp={bool(udp)}: an exported model is used with '
             f'{list(_KNOWN_STEPS)} and use_udp=False; set these'
         )
     wanted = tuple(steps['RadiographAffine']['input_size'])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from unsct_mmpose.functional.paf import draw_paf
 from unsct_mmpose.functional.regions import covariances_to_px, interval_scales, region_factors
 
 from .decision_modes import bare_decision, decision_notice, decision_options, mode_settings
-from .landmark_cells import landmark_cells
+from .landmark_cells import estimator_stretch, landmark_cells, refuse_other_affine
 
 
 class DecodedLandmarks(NamedTuple):
@@ -88,6 +88,8 @@ class HeatmapPAF(BaseKeypointCodec):
             calibration that was fitted to these, or by a fixed threshold, 0.365.
         relation_weights: weight of each relation that speaks in the sums of ``'paf'``, in their
             order (docs/explanation/relations.md); ``None``: all equal.
+        use_udp: the pipeline's affine map has ``use_udp=True``
+            (:func:`~unsct_mmpose.codecs.landmark_cells.refuse_other_affine`).
 
     With ``draw_late`` the maps are missing in what is encoded, and beside the weights there are
 
@@ -100,7 +102,7 @@ class HeatmapPAF(BaseKeypointCodec):
     landmark is reported, so that validation compares epochs by all landmarks.
     """
 
-    auxiliary_encode_keys = {'keypoints_visible_weights'}
+    auxiliary_encode_keys = {'keypoints_visible_weights', 'input_scale', 'raw_ann_info'}
 
     field_mapping_table = dict(heatmaps='heatmaps', pafs='pafs')
     label_mapping_table = dict(
@@ -127,6 +129,7 @@ class HeatmapPAF(BaseKeypointCodec):
         draw_late: bool = False,
         mode: str = 'default',
         relation_weights: Sequence[float] | None = None,
+        use_udp: bool = False,
     ) -> None:
         super().__init__()
         self.draw_late = draw_late
@@ -140,6 +143,7 @@ class HeatmapPAF(BaseKeypointCodec):
         self.input_size = tuple(input_size)
         self.heatmap_size = tuple(heatmap_size)
         self.sigma = sigma
+        self.use_udp = use_udp
         self.relations = relation_set(relations)
         self.paf_width = paf_width
         self.reading = ReadingOptions(
@@ -173,6 +177,8 @@ class HeatmapPAF(BaseKeypointCodec):
         keypoints: np.ndarray,
         keypoints_visible: np.ndarray | None = None,
         keypoints_visible_weights: np.ndarray | None = None,
+        input_scale: np.ndarray | None = None,
+        raw_ann_info: Mapping[str, Any] | None = None,
     ) -> dict[str, np.ndarray]:
         """Draw the training targets of one image.
 
@@ -180,10 +186,14 @@ class HeatmapPAF(BaseKeypointCodec):
             keypoints: ``(1, K, 2)`` landmarks, input pixels.
             keypoints_visible: ``(1, K)``; above 0 where present. ``None``: all present.
             keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
+            input_scale: ``(2,)`` of the pipeline's affine map, which is held against ``use_udp``.
+            raw_ann_info: of :class:`THADataset`, for the same purpose.
 
         Raises:
-            ValueError: more than one instance or a number of landmarks other than 24.
+            ValueError: more than one instance, a number of landmarks other than 24, or an affine
+                map of the other kind.
         """
+        refuse_other_affine(keypoints, self.input_size, self.use_udp, input_scale, raw_ann_info)
         cells = landmark_cells(
             keypoints,
             keypoints_visible,
@@ -270,7 +280,7 @@ class HeatmapPAF(BaseKeypointCodec):
         """
         evidence, assessment = self.assess(batch_encoded)
         _, calibration = self.deciding(_has_fields(batch_encoded))
-        cell_px = np.asarray(self.input_size, float) / np.asarray(self.heatmap_size, float)
+        cell_px = self.to_pixels(np.ones(2)) - self.to_pixels(np.zeros(2))
         covariances = covariances_to_px(
             evidence.covariances.cpu().numpy(), cell_px, region_factors(calibration)
         )
@@ -338,8 +348,9 @@ class HeatmapPAF(BaseKeypointCodec):
         self.speaking_channels = subset_channels(self.relations, self.relations)
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
-        """Convert ``(..., 2)`` cells to input pixels."""
-        return cells_to_pixels(points, self.input_size, self.heatmap_size)
+        """Convert ``(..., 2)`` cells to input pixels as MMPose's pose estimators take them."""
+        stretch = estimator_stretch(self.input_size, self.use_udp)
+        return cells_to_pixels(points, self.input_size, self.heatmap_size) * stretch
 
 
 def _has_fields(batch_encoded: Tensor) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from torch import Tensor
 from unsct_mmpose.functional.grid import cells_to_pixels
 from unsct_mmpose.functional.heatmap import decode_heatmaps, draw_heatmaps
 
-from .landmark_cells import landmark_cells
+from .landmark_cells import estimator_stretch, landmark_cells, refuse_other_affine
 
 
 @KEYPOINT_CODECS.register_module()
@@ -33,9 +34,11 @@ class LandmarkHeatmap(BaseKeypointCodec):
         sigma: standard deviation of the Gaussians, cells.
         supervise_absence: an absent landmark teaches silence; else, as in MMPose, it is ignored.
         refinement: sub-pixel decoding, as for :class:`HeatmapPAF`.
+        use_udp: the pipeline's affine map has ``use_udp=True``
+            (:func:`~unsct_mmpose.codecs.landmark_cells.refuse_other_affine`).
     """
 
-    auxiliary_encode_keys = {'keypoints_visible_weights'}
+    auxiliary_encode_keys = {'keypoints_visible_weights', 'input_scale', 'raw_ann_info'}
 
     field_mapping_table = dict(heatmaps='heatmaps')
     label_mapping_table = dict(keypoint_weights='keypoint_weights')
@@ -47,6 +50,7 @@ class LandmarkHeatmap(BaseKeypointCodec):
         sigma: float = 2.0,
         supervise_absence: bool = False,
         refinement: str = 'dark',
+        use_udp: bool = False,
     ) -> None:
         super().__init__()
         self.input_size = tuple(input_size)
@@ -54,12 +58,15 @@ class LandmarkHeatmap(BaseKeypointCodec):
         self.sigma = sigma
         self.supervise_absence = supervise_absence
         self.refinement = refinement
+        self.use_udp = use_udp
 
     def encode(
         self,
         keypoints: np.ndarray,
         keypoints_visible: np.ndarray | None = None,
         keypoints_visible_weights: np.ndarray | None = None,
+        input_scale: np.ndarray | None = None,
+        raw_ann_info: Mapping[str, Any] | None = None,
     ) -> dict[str, np.ndarray]:
         """Draw the training targets of one image.
 
@@ -67,10 +74,14 @@ class LandmarkHeatmap(BaseKeypointCodec):
             keypoints: ``(1, K, 2)`` landmarks, input pixels.
             keypoints_visible: ``(1, K)``; above 0 where present. ``None``: all present.
             keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
+            input_scale: ``(2,)`` of the pipeline's affine map, which is held against ``use_udp``.
+            raw_ann_info: of :class:`THADataset`, for the same purpose.
 
         Raises:
-            ValueError: more than one instance or a number of landmarks other than 24.
+            ValueError: more than one instance, a number of landmarks other than 24, or an affine
+                map of the other kind.
         """
+        refuse_other_affine(keypoints, self.input_size, self.use_udp, input_scale, raw_ann_info)
         cells = landmark_cells(
             keypoints,
             keypoints_visible,
@@ -112,4 +123,5 @@ class LandmarkHeatmap(BaseKeypointCodec):
         points = cells_to_pixels(
             found.cpu().numpy().astype(np.float64), self.input_size, self.heatmap_size
         )
+        points = points * estimator_stretch(self.input_size, self.use_udp)
         return list(points[:, None]), list(peaks.cpu().numpy()[:, None])

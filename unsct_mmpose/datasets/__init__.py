@@ -1,5 +1,6 @@
 """Data sets and transforms of MMPose."""
 
+from .carry_landmarks import CarryLandmarks
 from .load_radiograph import LoadRadiograph
 from .radiograph_affine import RadiographAffine
 from .radiographic_noise import RadiographicNoise
@@ -9,4 +10,11 @@ from .tha_dataset import THADataset
 
 find_shipped_metainfo()
 
-__all__ = ['LoadRadiograph', 'RadiographAffine', 'RadiographicNoise', 'RandomCover', 'THADataset']
+__all__ = [
+    'CarryLandmarks',
+    'LoadRadiograph',
+    'RadiographAffine',
+    'RadiographicNoise',
+    'RandomCover',
+    'THADataset',
+]
