@@ -21,8 +21,8 @@ def inner_settings(settings: Mapping[str, Any], name: str = '') -> Iterator[tupl
     Example:
         >>> one, two = dict(type='THADataset', ann_file='a'), dict(type='THADataset', ann_file='b')
         >>> wrapped = dict(type='RepeatDataset', times=2, dataset=dict(datasets=[one, two]))
-        >>> [name for name, _ in inner_settings(wrapped, 'train_dataloader.dataset')]
-        ['train_dataloader.dataset.dataset.datasets.0', 'train_dataloader.dataset.dataset.datasets.1']
+        >>> [name for name, _ in inner_settings(wrapped, 'dataset')]
+        ['dataset.dataset.datasets.0', 'dataset.dataset.datasets.1']
         >>> [name for name, _ in inner_settings(one, 'test_dataloader.dataset')]
         ['test_dataloader.dataset']
     """

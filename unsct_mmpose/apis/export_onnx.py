@@ -198,8 +198,8 @@ def describe_preprocessing(settings: Config, model: Any) -> dict[str, Any]:
     udp = getattr(codec, 'use_udp', False) or steps.get('RadiographAffine', {}).get('use_udp')
     if tuple(steps) != _KNOWN_STEPS or udp:
         raise ValueError(
-            f'test_dataloader.dataset.pipeline is {list(steps)}, use_udp={bool(udp)}: an exported model is used with '
-            f'{list(_KNOWN_STEPS)} and use_udp=False; set these'
+            f'test_dataloader.dataset.pipeline is {list(steps)}, use_udp={bool(udp)}: an exported '
+            f'model is used with {list(_KNOWN_STEPS)} and use_udp=False; set these'
         )
     wanted = tuple(steps['RadiographAffine']['input_size'])
     if wanted != size or any(one % STRIDE_LIMIT for one in size):

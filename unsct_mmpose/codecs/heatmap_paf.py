@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,7 +26,7 @@ from unsct_mmpose.functional.paf import draw_paf
 from unsct_mmpose.functional.regions import covariances_to_px, interval_scales, region_factors
 
 from .decision_modes import bare_decision, decision_notice, decision_options, mode_settings
-from .landmark_cells import estimator_stretch, landmark_cells, refuse_other_affine
+from .landmark_cells import estimator_stretch, landmark_cells
 
 
 class DecodedLandmarks(NamedTuple):
@@ -89,7 +89,7 @@ class HeatmapPAF(BaseKeypointCodec):
         relation_weights: weight of each relation that speaks in the sums of ``'paf'``, in their
             order (docs/explanation/relations.md); ``None``: all equal.
         use_udp: the pipeline's affine map has ``use_udp=True``
-            (:func:`~unsct_mmpose.codecs.landmark_cells.refuse_other_affine`).
+            (:func:`~unsct_mmpose.codecs.landmark_cells.estimator_stretch`).
 
     With ``draw_late`` the maps are missing in what is encoded, and beside the weights there are
 
@@ -102,7 +102,7 @@ class HeatmapPAF(BaseKeypointCodec):
     landmark is reported, so that validation compares epochs by all landmarks.
     """
 
-    auxiliary_encode_keys = {'keypoints_visible_weights', 'input_scale', 'raw_ann_info'}
+    auxiliary_encode_keys = {'keypoints_visible_weights'}
 
     field_mapping_table = dict(heatmaps='heatmaps', pafs='pafs')
     label_mapping_table = dict(
@@ -177,8 +177,6 @@ class HeatmapPAF(BaseKeypointCodec):
         keypoints: np.ndarray,
         keypoints_visible: np.ndarray | None = None,
         keypoints_visible_weights: np.ndarray | None = None,
-        input_scale: np.ndarray | None = None,
-        raw_ann_info: Mapping[str, Any] | None = None,
     ) -> dict[str, np.ndarray]:
         """Draw the training targets of one image.
 
@@ -186,14 +184,10 @@ class HeatmapPAF(BaseKeypointCodec):
             keypoints: ``(1, K, 2)`` landmarks, input pixels.
             keypoints_visible: ``(1, K)``; above 0 where present. ``None``: all present.
             keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
-            input_scale: ``(2,)`` of the pipeline's affine map, which is held against ``use_udp``.
-            raw_ann_info: of :class:`THADataset`, for the same purpose.
 
         Raises:
-            ValueError: more than one instance, a number of landmarks other than 24, or an affine
-                map of the other kind.
+            ValueError: more than one instance or a number of landmarks other than 24.
         """
-        refuse_other_affine(keypoints, self.input_size, self.use_udp, input_scale, raw_ann_info)
         cells = landmark_cells(
             keypoints,
             keypoints_visible,

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -12,9 +11,6 @@ from torch import Tensor
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS
 from unsct_mmpose.functional.grid import inside_grid, pixels_to_cells
-
-_CLOSE = 0.25
-"""Input pixels: a width closer to one of the two ways to count tells which one it is."""
 
 
 class LandmarkCells(NamedTuple):
@@ -31,54 +27,16 @@ class LandmarkCells(NamedTuple):
     labelled: NDArray[np.bool_]
 
 
-def refuse_other_affine(
-    keypoints: np.ndarray,
-    input_size: tuple[int, int],
-    use_udp: bool,
-    input_scale: np.ndarray | None,
-    raw_ann_info: Mapping[str, Any] | None,
-) -> None:
-    """Refuse a pipeline whose affine map counts the input's pixels otherwise than the codec.
+def estimator_stretch(input_size: tuple[int, int], use_udp: bool) -> NDArray[np.float64]:
+    """Return ``(2,)`` what input pixels are multiplied by for a pose estimator of MMPose.
 
     MMPose's ``TopdownAffine(use_udp=True)`` maps its frame onto w - 1 pixels, from centre to
     centre, and else onto w, from edge to edge. MMPose's pose estimators undo the second alone;
     after the first a codec has to stretch, or landmarks come back up to a pixel off.
 
     Args:
-        keypoints: ``(1, K, 2)`` landmarks, input pixels.
         input_size: ``(w, h)`` of the network's input, pixels.
-        use_udp: how the codec counts.
-        input_scale: ``(2,)`` width and height of the frame, image pixels; None refuses nothing.
-        raw_ann_info: with ``points`` ``(K, 2)``, image pixels; None refuses nothing.
-
-    Raises:
-        ValueError: the pipeline counts the other way.
-    """
-    truth = (raw_ann_info or {}).get('points')
-    if truth is None or input_scale is None or len(truth) != keypoints.shape[1]:
-        return
-    both = np.concatenate([np.asarray(truth, float), keypoints[0]], axis=1)
-    known = both[np.isfinite(both).all(axis=1)]
-    if len(known) < 2:
-        return
-    before, after = known.std(axis=0)[:2], known.std(axis=0)[2:]
-    if not np.linalg.norm(before) > 0:
-        return
-    # rotations, reflections and shifts change no distance
-    enlarged = np.linalg.norm(after) / np.linalg.norm(before)
-    width = float(enlarged * np.reshape(input_scale, -1)[0])
-    found = min((False, True), key=lambda udp: abs(width - (input_size[0] - udp)))
-    if found != use_udp and abs(width - (input_size[0] - found)) < _CLOSE:
-        raise ValueError(
-            f'the affine map of the pipeline has use_udp={found} and the codec use_udp={use_udp}: '
-            'give both the same, for training, test and the decoder of the head'
-        )
-
-
-def estimator_stretch(input_size: tuple[int, int], use_udp: bool) -> NDArray[np.float64]:
-    """Return ``(2,)`` what input pixels are multiplied by for a pose estimator of MMPose.
-
-    It undoes an affine map without ``use_udp``; see :func:`refuse_other_affine`.
+        use_udp: whether the pipeline's affine map has it.
 
     Example:
         >>> estimator_stretch((64, 33), use_udp=False).tolist()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from torch import Tensor
 from unsct_mmpose.functional.grid import cells_to_pixels
 from unsct_mmpose.functional.heatmap import decode_heatmaps, draw_heatmaps
 
-from .landmark_cells import estimator_stretch, landmark_cells, refuse_other_affine
+from .landmark_cells import estimator_stretch, landmark_cells
 
 
 @KEYPOINT_CODECS.register_module()
@@ -35,10 +34,10 @@ class LandmarkHeatmap(BaseKeypointCodec):
         supervise_absence: an absent landmark teaches silence; else, as in MMPose, it is ignored.
         refinement: sub-pixel decoding, as for :class:`HeatmapPAF`.
         use_udp: the pipeline's affine map has ``use_udp=True``
-            (:func:`~unsct_mmpose.codecs.landmark_cells.refuse_other_affine`).
+            (:func:`~unsct_mmpose.codecs.landmark_cells.estimator_stretch`).
     """
 
-    auxiliary_encode_keys = {'keypoints_visible_weights', 'input_scale', 'raw_ann_info'}
+    auxiliary_encode_keys = {'keypoints_visible_weights'}
 
     field_mapping_table = dict(heatmaps='heatmaps')
     label_mapping_table = dict(keypoint_weights='keypoint_weights')
@@ -65,8 +64,6 @@ class LandmarkHeatmap(BaseKeypointCodec):
         keypoints: np.ndarray,
         keypoints_visible: np.ndarray | None = None,
         keypoints_visible_weights: np.ndarray | None = None,
-        input_scale: np.ndarray | None = None,
-        raw_ann_info: Mapping[str, Any] | None = None,
     ) -> dict[str, np.ndarray]:
         """Draw the training targets of one image.
 
@@ -74,14 +71,10 @@ class LandmarkHeatmap(BaseKeypointCodec):
             keypoints: ``(1, K, 2)`` landmarks, input pixels.
             keypoints_visible: ``(1, K)``; above 0 where present. ``None``: all present.
             keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
-            input_scale: ``(2,)`` of the pipeline's affine map, which is held against ``use_udp``.
-            raw_ann_info: of :class:`THADataset`, for the same purpose.
 
         Raises:
-            ValueError: more than one instance, a number of landmarks other than 24, or an affine
-                map of the other kind.
+            ValueError: more than one instance or a number of landmarks other than 24.
         """
-        refuse_other_affine(keypoints, self.input_size, self.use_udp, input_scale, raw_ann_info)
         cells = landmark_cells(
             keypoints,
             keypoints_visible,

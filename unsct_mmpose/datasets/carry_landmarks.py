@@ -6,19 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from mmcv.transforms import (
-    BaseTransform,
-    CenterCrop,
-    Compose,
-    RandomChoiceResize,
-    RandomFlip,
-    RandomResize,
-    Resize,
-)
-from mmpose.datasets.transforms import TopdownAffine
+from mmcv.transforms import BaseTransform, Compose
 from mmpose.registry import TRANSFORMS
 
-_MOVING = (Resize, RandomResize, RandomChoiceResize, CenterCrop, RandomFlip)
 _MARKS = 33
 _FROM_EDGE = 1e-3
 
@@ -82,34 +72,6 @@ class CarryLandmarks(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(transforms={self.transforms})'
-
-
-def refuse_left_behind(pipeline: Sequence[Any]) -> None:
-    """Refuse a pipeline that moves the image and leaves the landmarks where they were.
-
-    Args:
-        pipeline: built transforms.
-
-    Raises:
-        ValueError: it does; the message names the transform and the cure.
-    """
-    carried = False
-    for step in pipeline:
-        if isinstance(step, _MOVING):
-            raise ValueError(
-                f"mmcv's {type(step).__name__} moves the image and leaves MMPose's keypoints behind: "
-                + (
-                    "take MMPose's own, type='mmpose.RandomFlip'"
-                    if isinstance(step, RandomFlip)
-                    else "put it into dict(type='CarryLandmarks', transforms=[...])"
-                )
-            )
-        if carried and isinstance(step, TopdownAffine):
-            raise ValueError(
-                f'{type(step).__name__} comes after CarryLandmarks, which has made the input '
-                'already: leave one of them out'
-            )
-        carried = carried or isinstance(step, CarryLandmarks)
 
 
 def _marks(width: int, height: int) -> np.ndarray:

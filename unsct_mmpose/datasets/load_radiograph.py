@@ -16,6 +16,8 @@ from unsct_mmpose.imaging.display import ranges_itself
 from unsct_mmpose.imaging.framing import grey_levels
 from unsct_mmpose.imaging.in_memory import display_values, grey_channel
 
+from .pipeline_checks import check_pipeline
+
 
 @TRANSFORMS.register_module()
 class LoadRadiograph(BaseTransform):
@@ -43,6 +45,8 @@ class LoadRadiograph(BaseTransform):
             takes longer than everything else in the pipeline; 0 decodes each time.
 
     Raises:
+        ValueError: landmarks would not stay where they belong in the pipeline of the data set that
+            asks (:func:`unsct_mmpose.datasets.pipeline_checks.check_pipeline`).
         RadiographError: the file or the array cannot be read; the message names it and the cause.
     """
 
@@ -51,9 +55,13 @@ class LoadRadiograph(BaseTransform):
         self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
         self._cached_bytes = 0
         self._warned = False
+        self._checked = False
 
     def transform(self, results: dict) -> dict:
         """Load the image of one sample."""
+        if not self._checked and 'dataset' in results:
+            check_pipeline(results['dataset'].pipeline.transforms)  # of a CombinedDataset, too
+            self._checked = True
         if 'img' in results:
             results.setdefault('img_path', None)
             gray = self._take(np.asarray(results['img']), str(results['img_path'] or 'array'))

@@ -16,7 +16,7 @@ from unsct_mmpose.imaging.annotations import (
     read_annotations,
 )
 
-from .carry_landmarks import refuse_left_behind
+from .pipeline_checks import check_pipeline
 
 _COLORS = dict(left=[255, 128, 0], right=[0, 153, 255], cross=[160, 160, 160])
 
@@ -103,12 +103,12 @@ class THADataset(BaseCocoStyleDataset):
         self.check_images = check_images
         self.disjoint_from = tuple(disjoint_from)
         super().__init__(*args, **kwargs)
-        refuse_left_behind(self.pipeline.transforms)
+        check_pipeline(self.pipeline.transforms)
         names = tuple(self._metainfo['keypoint_id2name'].values())
         if names != LANDMARK_NAMES:
             raise ValueError(
-                f'metainfo {self._metainfo["dataset_name"]!r} has {len(names)} keypoints, which are '
-                'not the 24 landmarks in their order; leave metainfo out, or '
+                f'metainfo {self._metainfo["dataset_name"]!r} has {len(names)} keypoints, which '
+                'are not the 24 landmarks in their order; leave metainfo out, or '
                 "dict(from_file='configs/_base_/datasets/tha.py')"
             )
 
