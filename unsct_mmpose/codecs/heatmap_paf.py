@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
+from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS, RelationSet, relation_set
@@ -27,6 +29,8 @@ from unsct_mmpose.functional.regions import covariances_to_px, interval_scales, 
 
 from .decision_modes import bare_decision, decision_notice, decision_options, mode_settings
 from .landmark_cells import estimator_stretch, landmark_cells
+
+_FRAME = ('input_center', 'input_scale')
 
 
 class DecodedLandmarks(NamedTuple):
@@ -222,6 +226,28 @@ class HeatmapPAF(BaseKeypointCodec):
             draw_heatmaps(points, shown, size_hw, self.sigma),
             draw_paf(points, shown, pairs, size_hw, self.paf_width),
         )
+
+    def encode_truth(
+        self, sample: PoseDataSample, heatmap_size: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
+        """Draw the targets of an image that was loaded without any, for validation.
+
+        Args:
+            sample: with ``raw_ann_info`` of :class:`THADataset` and the frame (``input_center``,
+                ``input_scale``) of the pipeline, which must not have mirrored or rotated the image.
+            heatmap_size: ``(w, h)`` of the maps, cells.
+
+        Returns:
+            As :meth:`encode`, never late.
+        """
+        truth, centre, scale = (sample.get(key) for key in ('raw_ann_info', *_FRAME))
+        fraction = (np.asarray(truth['points'], float) - centre) / scale + 0.5
+        stretch = estimator_stretch(self.input_size, self.use_udp)
+        points = fraction * np.asarray(self.input_size, float) / stretch
+        sized = copy.copy(self)
+        sized.heatmap_size, sized.draw_late = tuple(heatmap_size), False
+        present, labelled = (np.asarray(truth[key], bool)[None] for key in ('present', 'labelled'))
+        return sized.encode(points[None], present, labelled)
 
     def decode(self, encoded: Any) -> DecodedLandmarks:
         """Find the landmarks of one image and decide which of them it shows.
