@@ -12,6 +12,7 @@ from mmpose.registry import DATASETS
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_NAMES, relation_set
 from unsct_mmpose.imaging.annotations import (
     AnnotatedRadiograph,
+    AnnotationError,
     check_patient_splits,
     read_annotations,
 )
@@ -19,6 +20,13 @@ from unsct_mmpose.imaging.annotations import (
 from .pipeline_checks import check_pipeline
 
 _COLORS = dict(left=[255, 128, 0], right=[0, 153, 255], cross=[160, 160, 160])
+
+_NO_DATA = (
+    'there is no such file. For a first try make simulated radiographs, which takes minutes: '
+    'python tools/make_phantom.py --out data/phantom. For data elsewhere set UNSCT_DATA=DIR, or '
+    '--cfg-options train_dataloader.dataset.data_root=DIR and the same of val and test '
+    '(docs/how-to/your-own-data.md)'
+)
 
 
 def _metainfo() -> dict:
@@ -119,6 +127,8 @@ class THADataset(BaseCocoStyleDataset):
                 'THADataset takes each radiograph as a whole, as one top-down sample: leave '
                 "bbox_file out and data_mode at 'topdown'"
             )
+        if not Path(self.ann_file).is_file():
+            raise AnnotationError(self.ann_file, [_NO_DATA])
         image_root = self.data_prefix['img'] if self.check_images else None
         annotations = read_annotations(
             self.ann_file, image_root=image_root, require_spacing=self.require_spacing

@@ -1,12 +1,14 @@
 """Machinery of MMEngine and MMPose: optimiser wrappers, hooks, what inferencers hand on."""
 
 from .bf16_optim_wrapper import Bf16OptimWrapper
+from .checkpoint_fit import remember_misfits
 from .cuda_graph_hook import CUDAGraphHook
 from .epoch_seed_hook import EpochSeedHook
 from .inferencer_fields import carry_uncertainties
 from .non_finite_loss_hook import NonFiniteLossHook
 
 carry_uncertainties()
+remember_misfits()
 
 __all__ = [
     'Bf16OptimWrapper',
@@ -14,4 +16,5 @@ __all__ = [
     'EpochSeedHook',
     'NonFiniteLossHook',
     'carry_uncertainties',
+    'remember_misfits',
 ]

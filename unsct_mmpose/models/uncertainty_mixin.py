@@ -56,9 +56,13 @@ class UncertaintyMixin:
     decoded, ``(B, K + 2 L, H, W)``, and its ``forward_levels`` all maps that are trained:
     several resolutions or stacks. The targets come from one codec, the same for all levels, or,
     with ``GenerateTarget(multilevel=True)``, from one codec for each.
+
+    ``misfit`` says how the checkpoint that was loaded differs from the model, None if it does not
+    (:mod:`unsct_mmpose.engine.checkpoint_fit`); such a model trains, and does not predict.
     """
 
     _said: Set[str] = frozenset()
+    misfit: str | None = None
 
     def set_up_fields(
         self, relations: str, paf_loss: ConfigType, intermediate_weight: float
@@ -105,6 +109,7 @@ class UncertaintyMixin:
             ``output_heatmaps`` also one ``PixelData`` for each, with ``heatmaps`` ``(K, H, W)`` and
             ``pafs`` ``(2 L, H, W)``.
         """
+        self._refuse_random_weights()
         test_cfg = test_cfg or {}
         direct = feats
         if test_cfg.get('flip_test', False):
@@ -153,6 +158,15 @@ class UncertaintyMixin:
         self._say_once(self.decoder.notice())
         return [InstanceData(**one) for one in self.decoder.read(batch_outputs)]
 
+    def _refuse_random_weights(self) -> None:
+        """Refuse to predict with weights that a checkpoint should have given and did not."""
+        if self.misfit is not None:
+            raise ValueError(
+                f'the checkpoint does not fit the config: {self.misfit}. Its predictions would be '
+                'those of random weights. Take the config that the checkpoint was trained with '
+                '(a copy lies in its work_dir), with the same --cfg-options'
+            )
+
     def _say_once(self, notice: str | None) -> None:
         """Log a notice as a warning, once for each model in this process."""
         if notice is not None and notice not in self._said:
@@ -175,6 +189,7 @@ class UncertaintyMixin:
         if self.decoder is not None:
             self.decoder.calibration = None  # it belongs to the weights that are about to change
             self.decoder.learning = True
+        self.misfit = None
         levels = self.forward_levels(feats)
         return self._losses(feats, levels, self._targets(batch_data_samples, len(levels)))
 
