@@ -10,8 +10,6 @@ from typing import Any
 
 from mmpose.datasets.datasets import utils
 
-import unsct_mmpose
-
 FOLDER = Path('configs') / '_base_' / 'datasets'
 
 
@@ -21,7 +19,7 @@ def shipped_metainfo(name: str) -> Path | None:
     Args:
         name: name of the file, such as ``tha.py``.
     """
-    package = Path(unsct_mmpose.__file__).parent
+    package = Path(__file__).resolve().parents[1]
     places = (package / '.mim' / FOLDER / name, package.parent / FOLDER / name)
     return next((path for path in places if path.is_file()), None)
 
