@@ -68,6 +68,8 @@ setup(
             'starlette>=0.46',
             'uvicorn>=0.30',
         ],
+        'augment': ['albumentations>=1.3'],
+        'track': ['future', 'tensorboard', 'wandb'],
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
         'dev': [
             'hypothesis',

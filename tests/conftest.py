@@ -72,6 +72,14 @@ test_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
 """
 
 
+NARROW_HRNET = dict(
+    stage1=dict(num_blocks=(1,), num_channels=(8,)),
+    stage2=dict(num_blocks=(1, 1), num_channels=(4, 8)),
+    stage3=dict(num_modules=1, num_blocks=(1, 1, 1), num_channels=(4, 8, 16)),
+    stage4=dict(num_modules=1, num_blocks=(1, 1, 1, 1), num_channels=(4, 8, 16, 32)),
+)
+
+
 @pytest.fixture(scope='session', autouse=True)
 def _few_threads():
     """Several pytest processes share two cores: one thread each is fastest."""
@@ -179,6 +187,56 @@ def trained(tiny_set, hide_landmarks, request):
     model = MODELS.build(Config.fromfile(config).model)
     torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=1)), tiny_set / 'model.pth')
     return config, tiny_set / 'model.pth'
+
+
+@pytest.fixture
+def tiny_config(tiny_set, tmp_path, request, monkeypatch):
+    """A narrow network for images of 64 x 64: one epoch on CPU, every landmark reported."""
+    from mmengine.config import Config
+    from mmengine.registry import init_default_scope
+
+    # formatting the config for the log takes longer than the training
+    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: ''))
+    base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
+    (tiny_set / 'tiny.py').write_text(
+        TINY_CONFIG.format(base=base.as_posix(), root=tiny_set.as_posix())
+    )
+    config = Config.fromfile(tiny_set / 'tiny.py')
+    config.train_pipeline = [
+        dict(type='LoadRadiograph'),
+        dict(type='GetBBoxCenterScale', padding=1.0),
+        dict(type='RadiographAffine', input_size=(64, 64)),
+        dict(type='GenerateTarget', encoder=config.model.head.decoder),
+        dict(type='PackPoseInputs'),
+    ]
+    data = dict(type='THADataset', data_root=str(tiny_set))
+    config.train_dataloader.dataset = dict(
+        data, ann_file='train.json', pipeline=config.train_pipeline
+    )
+    data.update(ann_file='val.json', test_mode=True, pipeline=config.val_pipeline)
+    config.val_dataloader.dataset = config.test_dataloader.dataset = data
+    for name in ('train', 'val', 'test'):
+        config[f'{name}_dataloader'].update(batch_size=2, num_workers=0, persistent_workers=False)
+    config.merge_from_dict(
+        {
+            'work_dir': str(tmp_path / 'run'),
+            'train_cfg.max_epochs': 1,
+            'train_cfg.val_interval': 1,
+            'default_hooks.checkpoint.interval': 1,
+            'model.head.decoder.threshold': float('inf'),
+            'model.test_cfg.flip_test': False,
+            'model.backbone.extra': NARROW_HRNET,
+            'model.neck.in_channels': (4, 8, 16, 32),
+            'model.neck.out_channels': 8,
+            'model.head.in_channels': 8,
+        }
+    )
+    config.test_evaluator = config.val_evaluator
+    # a runner takes a logger and a visualizer of its name from a former one
+    config.experiment_name = tmp_path.name
+    config.visualizer.name = tmp_path.name
+    init_default_scope('mmpose')
+    return config
 
 
 def _write_split(root: Path, split: str, count: int) -> None:

@@ -154,6 +154,26 @@ def test_a_broken_package_is_replaced_whole_and_its_fault_is_told(on_host, name,
     assert fault in printed
 
 
+ALBUMENTATIONS = {
+    'albumentations/__init__.py': "from . import augmentations\n__version__ = '2.0.8'",
+    'albumentations/augmentations/__init__.py': '',
+    'albumentations/augmentations/pixel/__init__.py': '',
+    'albumentations/augmentations/pixel/transforms.py': 'Blur = 1',
+}
+OLDER = {'albumentations/augmentations/transforms.py': 'Blur = 2'}
+
+
+def test_albumentations_has_the_module_under_the_name_that_mmpose_asks_for(on_host):
+    repair = 'found = compat._REPAIRS["albumentations"]()\n'
+    assert on_host({}, repair, 'assert found is None') == ''
+    asked = 'import albumentations; print(albumentations.augmentations.transforms.Blur)\n'
+    told = on_host(ALBUMENTATIONS, repair, asked, 'print(found.fault)')
+    assert told.splitlines() == ['1', 'albumentations 2.0.8 has no augmentations.transforms']
+    both = {'albumentations/augmentations/__init__.py': 'from . import transforms'}
+    older = on_host({**ALBUMENTATIONS, **OLDER, **both}, repair, asked, 'print(found)')
+    assert older.splitlines() == ['2', 'None']
+
+
 def test_an_older_mmpose_that_needs_no_stand_in_gets_none(on_host):
     on_host(
         {**OLD_MMPOSE, **MMCV_LITE},

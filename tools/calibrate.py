@@ -60,6 +60,14 @@ def parse_options(pairs: list[str]) -> dict:
 
 def main() -> int:
     args = parse_args()
+    from unsct_mmpose.tool_words import errors_in_words
+
+    with errors_in_words('calibrate'):
+        return run(args)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Calibrate as the command line says."""
     from unsct_mmpose.apis.calibrate import (
         CalibrationRequest,
         baseline_table,
@@ -73,11 +81,7 @@ def main() -> int:
         args.config, args.checkpoint, args.out, args.data, args.ann_file, args.device, fit,
         parse_options(args.cfg_options),
     )  # fmt: skip
-    try:
-        calibration, figures, out = calibrate(request)
-    except (ValueError, OSError) as error:
-        print(f'calibrate: {error}', file=sys.stderr)
-        return 1
+    calibration, figures, out = calibrate(request)
     counts = calibration.provenance
     print(
         f'fitted on {counts["images"]} images of {counts["patients"]} patients, '

@@ -26,6 +26,7 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     from unsct_mmpose.apis.experiment import Experiment, print_summary, run_experiment
+    from unsct_mmpose.tool_words import errors_in_words
 
     name = args.name or args.config.stem
     work_dir = args.work_dir or Path('work_dirs') / name
@@ -39,7 +40,8 @@ def main() -> int:
         seed=args.seed,
         options=args.cfg_options,
     )
-    print_summary(run_experiment(experiment, ROOT / 'tools'), work_dir)
+    with errors_in_words('run'):
+        print_summary(run_experiment(experiment, ROOT / 'tools'), work_dir)
     return 0
 
 

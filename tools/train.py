@@ -8,6 +8,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import unsct_mmpose  # noqa: F401  the host is repaired before its script is started
 from unsct_mmpose.compat import run_host_tool
+from unsct_mmpose.tool_words import errors_in_words
 
 if __name__ == '__main__':
-    run_host_tool('train')
+    with errors_in_words('train'):
+        run_host_tool('train')

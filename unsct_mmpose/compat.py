@@ -13,6 +13,7 @@ mmcv._ext       mmcv-lite has no compiled operators                    stand-in,
 torchvision     absent, or built for another torch                     stand-in, ``ToPILImage``
 xtcocotools     absent, or its wheel was built for numpy 1             pycocotools stands in
 mmdet           absent, or refuses the installed mmcv                  stand-in, ``mmdet.utils``
+albumentations  2.0 moved a module that mmpose asks for                the old name, for the module
 checkpoints     torch >= 2.6 refuses mmengine's own log history        narrow allow-list
 drawing         numpy >= 2.4 refuses ``int(array([radius]))``          scalar radius
 processes       without CUDA every launcher's process asks for a GPU   no GPU is asked for
@@ -361,6 +362,24 @@ def _repair_mmdet() -> Repair | None:
     return Repair('mmdet', fault, 'stand-in with the two names that mmpose has itself')
 
 
+# albumentations
+
+
+def _repair_albumentations() -> Repair | None:
+    if importlib.util.find_spec('albumentations') is None:
+        return None
+    if _import_fault('albumentations.augmentations.pixel.transforms') is not None:
+        return None  # older than 2.0, or broken: mmpose says so where it is needed
+    moved = sys.modules['albumentations.augmentations.pixel.transforms']
+    package = sys.modules['albumentations.augmentations']
+    if hasattr(package, 'transforms'):
+        return None
+    package.transforms = moved  # type: ignore[attr-defined]
+    version = getattr(sys.modules['albumentations'], '__version__', '2')
+    fault = f'albumentations {version} has no augmentations.transforms'
+    return Repair('albumentations', fault, 'pixel.transforms under its old name')
+
+
 # Checkpoints
 
 
@@ -547,6 +566,7 @@ _REPAIRS: dict[str, Callable[[], Repair | None]] = {
     'torchvision': _repair_torchvision,
     'xtcocotools': _repair_xtcocotools,
     'mmdet': _repair_mmdet,
+    'albumentations': _repair_albumentations,
     'checkpoints': _repair_checkpoints,
     'drawing': _repair_drawing,
     'processes': _repair_processes,

@@ -27,15 +27,26 @@ def test_a_folder_without_checkpoint_is_named(tmp_path):
 
 
 def test_training_and_test_get_the_same_options(tmp_path):
+    (tmp_path / 'c.py').write_text(
+        'train_dataloader = dict(dataset=dict(type="RepeatDataset", times=2, dataset=dict()))\n'
+        'val_dataloader = test_dataloader = dict(dataset=dict())\n'
+    )
     experiment = Experiment(
         config=tmp_path / 'c.py', data=tmp_path / 'set', work_dir=tmp_path, describe='simulated',
         name='run', test_file='val.json', seed=7, options=['model.neck=None'],
     )  # fmt: skip
     options = experiment.cfg_options()
-    assert f'train_dataloader.dataset.data_root={tmp_path / "set"}' in options
+    assert f'train_dataloader.dataset.dataset.data_root={tmp_path / "set"}' in options
     assert 'test_dataloader.dataset.ann_file=val.json' in options
     assert 'randomness.seed=7' in options
     assert options[-1] == 'model.neck=None'
+
+
+def test_one_folder_cannot_stand_for_several_data_sets(tmp_path):
+    (tmp_path / 'c.py').write_text('train_dataloader = dict(dataset=dict(datasets=[{}, {}]))')
+    experiment = Experiment(tmp_path / 'c.py', tmp_path, tmp_path, 'simulated', 'run')
+    with pytest.raises(ValueError, match=r'c\.py: .*combines 2 data sets \(.*datasets\.0, '):
+        experiment.cfg_options()
 
 
 def test_a_failing_tool_is_named_with_its_command(tmp_path):

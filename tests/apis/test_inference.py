@@ -3,6 +3,7 @@
 import json
 import math
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -11,6 +12,7 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmpose.apis import MMPoseInferencer, inference_topdown
 from mmpose.registry import MODELS
+from pydicom import dcmread
 
 from unsct_mmpose.apis.inference import FIELDS, TorchBackend, UNSCTInferencer
 from unsct_mmpose.apis.prediction import Backend, prediction_schema
@@ -113,3 +115,35 @@ def test_mmposes_own_inferencer_hands_the_uncertainties_on(trained):
     assert found['keypoints_visible'] == ours['keypoints_visible'].tolist()
     assert not any(isinstance(x, float) and math.isnan(x) for x in found['keypoint_uncertainties'])
     json.dumps(found['keypoint_covariances'], allow_nan=False)
+
+
+@pytest.fixture(scope='module')
+def demo(request):
+    """The shipped model, and a simulated radiograph of 12 bits."""
+    folder = request.config.rootpath / 'configs' / 'demo'
+    config, checkpoint = (folder / f'unsct_hrnet_tha_cpu.{kind}' for kind in ('py', 'pth'))
+    return UNSCTInferencer(config, checkpoint, 'cpu'), folder / 'phantom_example.dcm'
+
+
+def test_a_12_bit_picture_in_16_bits_is_read_as_its_dicom_file(demo, tmp_path):
+    inferencer, path = demo
+    dataset = dcmread(path)
+    stored = dataset.pixel_array
+    if dataset.PhotometricInterpretation == 'MONOCHROME1':
+        stored = 2**dataset.BitsStored - 1 - stored
+    assert stored.dtype == np.uint16 and stored.max() < 4096
+    cv2.imwrite(str(tmp_path / 'hip.png'), stored)
+    expected = inferencer(path)
+    for source in (stored, stored.astype(np.float64), stored[..., None], tmp_path / 'hip.png'):
+        found = inferencer(source)
+        assert found.image_state == expected.image_state == 0
+        offsets = [
+            math.hypot(a.x - b.x, a.y - b.y)
+            for a, b in zip(found.landmarks, expected.landmarks, strict=True)
+        ]
+        assert np.median(offsets) < 1.0
+        assert [one.reported for one in found.landmarks] == [
+            one.reported for one in expected.landmarks
+        ]
+        assert 'grey_levels' in [one.code for one in found.warnings]
+    assert 'grey_levels' not in [one.code for one in expected.warnings]

@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 from mmpose.registry import TRANSFORMS
 
+from unsct_mmpose.datasets import load_radiograph
 from unsct_mmpose.imaging import RadiographError, read_radiograph
 
 
@@ -26,9 +27,39 @@ def test_an_array_is_taken_as_it_is():
     np.testing.assert_array_equal(img[..., 0], gray)
 
 
-def test_a_16_bit_array_is_stretched_to_8_bits():
-    img = load(dict(img=np.array([[0, 4095], [2048, 1024]], np.uint16)))['img'][..., 0]
-    assert img.tolist() == [[0, 255], [128, 64]]
+@pytest.mark.parametrize('kind', [np.uint16, np.int32, np.float32, np.float64])
+@pytest.mark.parametrize('channels', [0, 1, 3, 4])
+def test_an_array_of_any_type_is_shown_by_its_own_range(kind, channels):
+    ramp = np.tile(np.linspace(0, 4095, 256), (40, 1)).astype(kind)
+    array = np.stack([ramp] * channels, axis=-1) if channels else ramp
+    if channels == 4:
+        array[..., 3] = 4095
+    transform = TRANSFORMS.build(dict(type='LoadRadiograph'))
+    images = [transform(dict(img=array))['img'] for _ in range(2)]
+    assert images[0].shape == (40, 256, 3)
+    np.testing.assert_allclose(images[1][0, :, 2], np.arange(256), atol=3)
+
+
+def test_a_guessed_white_is_said_once(tmp_path, monkeypatch):
+    said = []
+    monkeypatch.setattr(load_radiograph, 'print_log', lambda words, **_: said.append(words))
+    deep, flat = tmp_path / 'deep.png', tmp_path / 'flat.png'
+    picture = np.tile(np.arange(0, 4096, 16, dtype=np.uint16), (40, 1))
+    cv2.imwrite(str(deep), picture)
+    cv2.imwrite(str(flat), (picture >> 4).astype(np.uint8))
+    transform = TRANSFORMS.build(dict(type='LoadRadiograph'))
+    transform(dict(img_path=str(flat)))
+    transform(dict(img=picture.astype(np.float32) / 4095))
+    assert not said
+    transform(dict(img_path=str(deep)))
+    transform(dict(img=picture))
+    assert len(said) == 1
+    assert said[0].startswith(f'{deep}: nothing says')
+
+
+def test_an_array_that_is_no_picture_is_refused():
+    with pytest.raises(RadiographError, match=r'shape is \(4,\)'):
+        load(dict(img=np.zeros(4)))
 
 
 def test_a_cached_image_is_read_once_and_never_changed(tiny_set):

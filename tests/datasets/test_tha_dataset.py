@@ -126,3 +126,21 @@ def test_landmarks_reach_the_sample_unchanged(build, tiny_set):
     content = json.loads((tiny_set / 'train.json').read_text())
     truth = np.reshape(content['annotations'][2]['keypoints'], (24, 3))[:, :2]
     np.testing.assert_allclose(build().get_data_info(2)['keypoints'][0], truth, rtol=1e-6)
+
+
+def test_every_nth_image_is_taken_as_mmpose_does(build):
+    dataset = build(sample_interval=2)
+    assert [dataset.get_data_info(row)['img_id'] for row in range(len(dataset))] == [2]
+
+
+@pytest.mark.parametrize(
+    'option', [dict(bbox_file='boxes.json', test_mode=True), dict(data_mode='bottomup')]
+)
+def test_what_a_whole_radiograph_has_no_use_for_is_refused(build, option):
+    with pytest.raises(ValueError, match='as a whole'):
+        build(**option)
+
+
+def test_other_landmarks_are_refused(build):
+    with pytest.raises(ValueError, match=r"'coco' has 17 keypoints, .*from_file="):
+        build(metainfo=dict(from_file='configs/_base_/datasets/coco.py'))

@@ -2,6 +2,7 @@
 
 import hashlib
 
+import cv2
 import numpy as np
 import pydicom
 import pytest
@@ -15,6 +16,7 @@ from unsct_mmpose.imaging import (
     read_radiograph,
     write_radiograph,
 )
+from unsct_mmpose.imaging.display import ranges_itself
 
 
 @pytest.fixture
@@ -79,14 +81,52 @@ def test_white_is_the_largest_value_of_the_type(kind):
     [
         (np.zeros(4), 'shape'),
         (np.zeros((0, 3)), 'shape'),
-        (np.full((2, 2), np.nan), r'\[0, 1\]'),
-        (np.zeros((2, 2), np.int64), 'type is int64'),
+        (np.zeros((2, 2, 5)), 'shape'),
+        (np.full((2, 2), np.nan), 'not finite'),
+        (np.full((2, 2), np.inf, np.float32), 'not finite'),
+        (np.zeros((2, 2), complex), 'type is complex128'),
+        (np.array([['a', 'b']]), 'type is <U1'),
         (np.arange(12, dtype=np.uint8).reshape(2, 2, 3), 'channels differ'),
     ],
 )
 def test_what_is_no_grey_image_is_refused(array, cause):
     with pytest.raises(RadiographError, match=cause):
         radiograph_from_array(array)
+
+
+def wedge(bits, low=0):
+    """A smooth ramp between black and white borders, as a detector of so many bits stores it."""
+    ramp = np.linspace(low, 2**bits - 1, 200)
+    return np.rint(np.tile(ramp, (100, 1)))
+
+
+@pytest.mark.parametrize('kind', [np.uint16, np.int16, np.uint32, np.int64, np.float32, np.float64])
+@pytest.mark.parametrize('bits', [10, 12, 14])
+def test_values_without_a_fixed_white_are_shown_by_their_own_range(kind, bits):
+    radiograph = radiograph_from_array(wedge(bits).astype(kind))
+    np.testing.assert_allclose(radiograph.pixels, wedge(bits) / (2**bits - 1), atol=0.02)
+    assert ranges_itself(radiograph.provenance['window'])
+
+
+@pytest.mark.parametrize('offset', [-(2**40), -1024, 2**31])
+def test_far_away_values_are_shown_all_the_same(offset):
+    far = wedge(12).astype(np.int64) + offset
+    np.testing.assert_allclose(radiograph_from_array(far).pixels, wedge(12) / 4095, atol=0.02)
+
+
+@pytest.mark.parametrize('kind', [np.uint8, np.uint16])
+def test_an_array_is_shown_as_the_same_picture_on_disk(kind, tmp_path):
+    array = wedge(8 if kind == np.uint8 else 12, low=40).astype(kind)
+    opacity = np.full_like(array, np.iinfo(kind).max)
+    opacity[:20] = 0
+    for number, channels in enumerate([[array], [array] * 3, [array] * 3 + [opacity]]):
+        picture = cv2.merge(channels)
+        path = tmp_path / f'{number}.png'
+        assert cv2.imwrite(str(path), picture)
+        for given in (picture, picture[..., None]) if picture.ndim == 2 else (picture,):
+            shown = radiograph_from_array(given)
+            np.testing.assert_array_equal(shown.pixels, read_radiograph(path).pixels)
+        assert (shown.pixels[:20] == 0).all() == (len(channels) == 4)
 
 
 def test_identity_is_given_to_those_who_ask(path, tmp_path):

@@ -32,6 +32,7 @@ from unsct_mmpose.functional.fusion import (
     MonotoneLogistic,
 )
 
+from .data_settings import inner_settings, pipeline_settings, with_data
 from .device import AUTO, resolve_device
 
 
@@ -80,7 +81,7 @@ def plain_config(config: Config) -> Config:
 
 def _target_step(config: Config) -> dict:
     """Return the step of the training pipeline that draws the targets."""
-    steps = config.train_dataloader.dataset.pipeline
+    steps = pipeline_settings(config.train_dataloader.dataset)
     return next(one for one in steps if one['type'] == 'GenerateTarget')
 
 
@@ -243,7 +244,9 @@ def training_batch(config: Config, count: int, data: Path | None = None) -> dict
         rng = np.random.default_rng(0)
         samples = [_random_sample(config, rng) for _ in range(count)]
     else:
-        settings = {**config.train_dataloader.dataset, 'data_root': str(data), 'disjoint_from': []}
+        settings = with_data(config.train_dataloader.dataset, data, None)
+        for _, one in inner_settings(settings):
+            one['disjoint_from'] = []
         dataset = DATASETS.build(settings)
         samples = [dataset[index] for index in range(count)]
     return {name: [one[name] for one in samples] for name in ('inputs', 'data_samples')}

@@ -19,6 +19,7 @@ from mmengine.dataset import pseudo_collate
 from unsct_mmpose.imaging import read_radiograph
 from unsct_mmpose.imaging.framing import grey_levels
 
+from .data_settings import pipeline_settings
 from .evidence import load_model
 from .onnx_model import OnnxModel
 
@@ -105,7 +106,7 @@ def torch_reader(
 ) -> Callable[[Path], Any]:
     """Return what reads a file with PyTorch and MMPose: the test pipeline and the model's step."""
     model, settings = load_model(config, checkpoint, 'cpu')
-    pipeline = Compose(settings.test_dataloader.dataset.pipeline)
+    pipeline = Compose(pipeline_settings(settings.test_dataloader.dataset))
 
     def read(path: Path) -> Any:
         grey = grey_levels(read_radiograph(path).pixels)

@@ -33,6 +33,7 @@ from unsct_mmpose.functional.calibration_fit import (
 )
 from unsct_mmpose.imaging.files import file_sha256, replace_file
 
+from .data_settings import inner_datasets
 from .device import AUTO
 from .evidence import build_dataset, collect_evidence, load_model
 
@@ -100,13 +101,14 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
     codec = model.head.decoder
     relations = codec.evidence_relations
     dataset = build_dataset(config, 'val', request.data_root, request.ann_file)
+    inner = inner_datasets(dataset)
     table = collect_evidence(model, dataset)
     options = FitOptions(**{**vars(request.fit), 'decision': codec.decision})
     provenance = dict(
         config=Path(request.config).name,
         weights_sha256=weights_hash(model.state_dict()),
-        annotations=Path(dataset.ann_file).name,
-        annotations_sha256=file_sha256(dataset.ann_file),
+        annotations=', '.join(Path(one.ann_file).name for one in inner),
+        annotations_sha256=', '.join(file_sha256(one.ann_file) for one in inner),
         data=str(dataset[0]['data_samples'].metainfo['raw_ann_info']['source']),
         reading=asdict(codec.reading),
         flip_test=bool(model.test_cfg.get('flip_test', False)),

@@ -22,6 +22,7 @@ from unsct_mmpose.functional.calibration_fit import EvidenceTable
 from unsct_mmpose.functional.evidence import Evidence
 from unsct_mmpose.functional.regions import covariances_to_px
 
+from .data_settings import with_data
 from .device import AUTO, resolve_device
 
 
@@ -123,11 +124,11 @@ def build_dataset(config: Config, split: str, root: Path | None, ann_file: str |
         split: ``'val'`` or ``'test'``: whose settings to take.
         root: folder of the data; None takes the config's.
         ann_file: annotation file in it; None takes the config's.
+
+    Raises:
+        ValueError: a folder or file is given for several data sets in one.
     """
-    settings = config[f'{split}_dataloader'].dataset.copy()
-    settings.update({k: v for k, v in (('data_root', root), ('ann_file', ann_file)) if v})
-    settings['data_root'] = str(settings['data_root'])
-    return DATASETS.build(settings)
+    return DATASETS.build(with_data(config[f'{split}_dataloader'].dataset, root, ann_file))
 
 
 def concatenate(parts: Sequence[EvidenceTable]) -> EvidenceTable:
@@ -178,7 +179,7 @@ def _table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> EvidenceTa
     scale = np.stack([np.asarray(one['input_scale'], float) for one in meta])
     centre = np.stack([np.asarray(one['input_center'], float) for one in meta])
     input_px = scale / np.asarray(codec.input_size, float)
-    cell_px = input_px * np.asarray(codec.input_size, float) / np.asarray(codec.heatmap_size, float)
+    cell_px = input_px * (codec.to_pixels(np.ones(2)) - codec.to_pixels(np.zeros(2)))
     points = codec.to_pixels(evidence.points.numpy().astype(np.float64))
     return EvidenceTable(
         evidence=evidence,

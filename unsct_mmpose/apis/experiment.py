@@ -13,6 +13,7 @@ from pathlib import Path
 
 from mmengine.config import Config
 
+from .data_settings import inner_settings
 from .results import (
     RunResult,
     check_expected,
@@ -52,12 +53,22 @@ class Experiment:
 
     def cfg_options(self) -> list[str]:
         """Return the ``key=value`` pairs that training and test both get."""
-        roots = [
-            f'{split}_dataloader.dataset.data_root={self.data}'
-            for split in ('train', 'val', 'test')
-        ]
-        test_file = f'test_dataloader.dataset.ann_file={self.test_file}'
+        config = Config.fromfile(self.config)
+        sets = {split: self._inner_name(config, split) for split in ('train', 'val', 'test')}
+        roots = [f'{name}.data_root={self.data}' for name in sets.values()]
+        test_file = f'{sets["test"]}.ann_file={self.test_file}'
         return [*roots, test_file, f'randomness.seed={self.seed}', *self.options]
+
+    def _inner_name(self, config: Config, split: str) -> str:
+        outer = f'{split}_dataloader'
+        names = [name for name, _ in inner_settings(config[outer].dataset, f'{outer}.dataset')]
+        if len(names) > 1:
+            raise ValueError(
+                f'{self.config}: its {outer} combines {len(names)} data sets ({", ".join(names)}), '
+                'and one folder cannot stand for all; train and test it with tools/train.py and '
+                'tools/test.py'
+            )
+        return names[0]
 
 
 def run_experiment(experiment: Experiment, tools: Path) -> RunResult:

@@ -23,6 +23,7 @@ from unsct_mmpose.functional.regions import interval_scales
 from unsct_mmpose.imaging.files import replace_file
 
 from .calibrate import weights_hash
+from .data_settings import pipeline_settings
 from .evidence import build_dataset, load_model
 from .onnx_graph import INPUT, OUTPUTS, LandmarkGraph
 from .onnx_model import FORMAT, open_session
@@ -191,13 +192,14 @@ def describe_preprocessing(settings: Config, model: Any) -> dict[str, Any]:
     Raises:
         ValueError: its test pipeline does something that the graph's user would not do.
     """
-    steps = {one['type']: one for one in settings.test_dataloader.dataset.pipeline}
+    steps = {one['type']: one for one in pipeline_settings(settings.test_dataloader.dataset)}
     codec = getattr(model.head, 'decoder', None)
     size = tuple(getattr(codec, 'input_size', ()))
-    if tuple(steps) != _KNOWN_STEPS or steps['RadiographAffine'].get('use_udp', False):
+    udp = getattr(codec, 'use_udp', False) or steps.get('RadiographAffine', {}).get('use_udp')
+    if tuple(steps) != _KNOWN_STEPS or udp:
         raise ValueError(
-            f'test_dataloader.dataset.pipeline is {list(steps)}: an exported model is used with '
-            f'{list(_KNOWN_STEPS)} and use_udp=False; set these'
+            f'test_dataloader.dataset.pipeline is {list(steps)}, use_udp={bool(udp)}: an exported '
+            f'model is used with {list(_KNOWN_STEPS)} and use_udp=False; set these'
         )
     wanted = tuple(steps['RadiographAffine']['input_size'])
     if wanted != size or any(one % STRIDE_LIMIT for one in size):

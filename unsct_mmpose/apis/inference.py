@@ -16,6 +16,7 @@ import unsct_mmpose
 from unsct_mmpose.imaging.framing import grey_levels
 
 from .calibrate import weights_hash
+from .data_settings import pipeline_settings
 from .device import AUTO
 from .evidence import load_model
 from .identity import calibration_identity
@@ -79,7 +80,7 @@ class TorchBackend:
             raise ValueError(
                 f'{config}: its head has no HeatmapPAF decoder; give a config with HeatmapPAFHead'
             )
-        self.pipeline = Compose(settings.test_dataloader.dataset.pipeline)
+        self.pipeline = Compose(pipeline_settings(settings.test_dataloader.dataset))
         self.identity = _identity(self.model, codec, Path(config), Path(checkpoint))
 
     @torch.no_grad()

@@ -63,8 +63,8 @@ class Inferencer:
         """Predict one radiograph or several.
 
         Args:
-            inputs: path of a DICOM file or picture, array ``(H, W)`` of display values with bone
-                bright (uint8, uint16, or floats in [0, 1]), ``pydicom.Dataset`` or
+            inputs: path of a DICOM file or picture, array ``(H, W)`` with bone bright (see
+                :func:`unsct_mmpose.imaging.radiograph_from_array`), ``pydicom.Dataset`` or
                 :class:`Radiograph`; or a list, a tuple or any other iterable of these.
             spacing_xy_mm: width and height of a pixel at the detector, mm, of all inputs; wins
                 over the files'. It is not applied to a :class:`Radiograph`, which has its own.

@@ -20,6 +20,7 @@ from unsct_mmpose.functional.clinical import (
 )
 from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL
 from unsct_mmpose.imaging import Radiograph
+from unsct_mmpose.imaging.display import ranges_itself
 
 from .prediction import (
     ImageSource,
@@ -258,6 +259,13 @@ def _about_the_file(provenance: Mapping[str, Any]) -> Iterator[Warned]:
     view = provenance.get('ViewPosition')
     if view and view != 'AP':
         yield Warned('view', f'The file says view {view}: the model reads AP views.')
+    window = str(provenance.get('window') or '')
+    if provenance.get('format') != 'DICOM' and ranges_itself(window):
+        yield Warned(
+            'grey_levels',
+            'Nothing says which values of the picture are black and white: the range of its own '
+            f'values is shown ({window}).',
+        )
     if provenance.get('warnings'):
         yield Warned('header', 'The header of the file is not well-formed everywhere.')
 

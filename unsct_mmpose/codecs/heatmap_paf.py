@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,6 +10,7 @@ import numpy as np
 import torch
 from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
+from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS, RelationSet, relation_set
@@ -26,7 +28,9 @@ from unsct_mmpose.functional.paf import draw_paf
 from unsct_mmpose.functional.regions import covariances_to_px, interval_scales, region_factors
 
 from .decision_modes import bare_decision, decision_notice, decision_options, mode_settings
-from .landmark_cells import landmark_cells
+from .landmark_cells import estimator_stretch, landmark_cells
+
+_FRAME = ('input_center', 'input_scale')
 
 
 class DecodedLandmarks(NamedTuple):
@@ -88,6 +92,8 @@ class HeatmapPAF(BaseKeypointCodec):
             calibration that was fitted to these, or by a fixed threshold, 0.365.
         relation_weights: weight of each relation that speaks in the sums of ``'paf'``, in their
             order (docs/explanation/relations.md); ``None``: all equal.
+        use_udp: the pipeline's affine map has ``use_udp=True``
+            (:func:`~unsct_mmpose.codecs.landmark_cells.estimator_stretch`).
 
     With ``draw_late`` the maps are missing in what is encoded, and beside the weights there are
 
@@ -127,6 +133,7 @@ class HeatmapPAF(BaseKeypointCodec):
         draw_late: bool = False,
         mode: str = 'default',
         relation_weights: Sequence[float] | None = None,
+        use_udp: bool = False,
     ) -> None:
         super().__init__()
         self.draw_late = draw_late
@@ -140,6 +147,7 @@ class HeatmapPAF(BaseKeypointCodec):
         self.input_size = tuple(input_size)
         self.heatmap_size = tuple(heatmap_size)
         self.sigma = sigma
+        self.use_udp = use_udp
         self.relations = relation_set(relations)
         self.paf_width = paf_width
         self.reading = ReadingOptions(
@@ -219,6 +227,28 @@ class HeatmapPAF(BaseKeypointCodec):
             draw_paf(points, shown, pairs, size_hw, self.paf_width),
         )
 
+    def encode_truth(
+        self, sample: PoseDataSample, heatmap_size: tuple[int, int]
+    ) -> dict[str, np.ndarray]:
+        """Draw the targets of an image that was loaded without any, for validation.
+
+        Args:
+            sample: with ``raw_ann_info`` of :class:`THADataset` and the frame (``input_center``,
+                ``input_scale``) of the pipeline, which must not have mirrored or rotated the image.
+            heatmap_size: ``(w, h)`` of the maps, cells.
+
+        Returns:
+            As :meth:`encode`, never late.
+        """
+        truth, centre, scale = (sample.get(key) for key in ('raw_ann_info', *_FRAME))
+        fraction = (np.asarray(truth['points'], float) - centre) / scale + 0.5
+        stretch = estimator_stretch(self.input_size, self.use_udp)
+        points = fraction * np.asarray(self.input_size, float) / stretch
+        sized = copy.copy(self)
+        sized.heatmap_size, sized.draw_late = tuple(heatmap_size), False
+        present, labelled = (np.asarray(truth[key], bool)[None] for key in ('present', 'labelled'))
+        return sized.encode(points[None], present, labelled)
+
     def decode(self, encoded: Any) -> DecodedLandmarks:
         """Find the landmarks of one image and decide which of them it shows.
 
@@ -270,7 +300,7 @@ class HeatmapPAF(BaseKeypointCodec):
         """
         evidence, assessment = self.assess(batch_encoded)
         _, calibration = self.deciding(_has_fields(batch_encoded))
-        cell_px = np.asarray(self.input_size, float) / np.asarray(self.heatmap_size, float)
+        cell_px = self.to_pixels(np.ones(2)) - self.to_pixels(np.zeros(2))
         covariances = covariances_to_px(
             evidence.covariances.cpu().numpy(), cell_px, region_factors(calibration)
         )
@@ -338,8 +368,9 @@ class HeatmapPAF(BaseKeypointCodec):
         self.speaking_channels = subset_channels(self.relations, self.relations)
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
-        """Convert ``(..., 2)`` cells to input pixels."""
-        return cells_to_pixels(points, self.input_size, self.heatmap_size)
+        """Convert ``(..., 2)`` cells to input pixels as MMPose's pose estimators take them."""
+        stretch = estimator_stretch(self.input_size, self.use_udp)
+        return cells_to_pixels(points, self.input_size, self.heatmap_size) * stretch
 
 
 def _has_fields(batch_encoded: Tensor) -> bool:

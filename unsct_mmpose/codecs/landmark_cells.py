@@ -27,6 +27,27 @@ class LandmarkCells(NamedTuple):
     labelled: NDArray[np.bool_]
 
 
+def estimator_stretch(input_size: tuple[int, int], use_udp: bool) -> NDArray[np.float64]:
+    """Return ``(2,)`` what input pixels are multiplied by for a pose estimator of MMPose.
+
+    MMPose's ``TopdownAffine(use_udp=True)`` maps its frame onto w - 1 pixels, from centre to
+    centre, and else onto w, from edge to edge. MMPose's pose estimators undo the second alone;
+    after the first a codec has to stretch, or landmarks come back up to a pixel off.
+
+    Args:
+        input_size: ``(w, h)`` of the network's input, pixels.
+        use_udp: whether the pipeline's affine map has it.
+
+    Example:
+        >>> estimator_stretch((64, 33), use_udp=False).tolist()
+        [1.0, 1.0]
+        >>> estimator_stretch((65, 33), use_udp=True).tolist()
+        [1.015625, 1.03125]
+    """
+    size = np.asarray(input_size, float)
+    return np.asarray(size / (size - 1 if use_udp else size))
+
+
 def landmark_cells(
     keypoints: np.ndarray,
     keypoints_visible: np.ndarray | None,

@@ -13,7 +13,7 @@ from torch import Tensor
 from unsct_mmpose.functional.grid import cells_to_pixels
 from unsct_mmpose.functional.heatmap import decode_heatmaps, draw_heatmaps
 
-from .landmark_cells import landmark_cells
+from .landmark_cells import estimator_stretch, landmark_cells
 
 
 @KEYPOINT_CODECS.register_module()
@@ -33,6 +33,8 @@ class LandmarkHeatmap(BaseKeypointCodec):
         sigma: standard deviation of the Gaussians, cells.
         supervise_absence: an absent landmark teaches silence; else, as in MMPose, it is ignored.
         refinement: sub-pixel decoding, as for :class:`HeatmapPAF`.
+        use_udp: the pipeline's affine map has ``use_udp=True``
+            (:func:`~unsct_mmpose.codecs.landmark_cells.estimator_stretch`).
     """
 
     auxiliary_encode_keys = {'keypoints_visible_weights'}
@@ -47,6 +49,7 @@ class LandmarkHeatmap(BaseKeypointCodec):
         sigma: float = 2.0,
         supervise_absence: bool = False,
         refinement: str = 'dark',
+        use_udp: bool = False,
     ) -> None:
         super().__init__()
         self.input_size = tuple(input_size)
@@ -54,6 +57,7 @@ class LandmarkHeatmap(BaseKeypointCodec):
         self.sigma = sigma
         self.supervise_absence = supervise_absence
         self.refinement = refinement
+        self.use_udp = use_udp
 
     def encode(
         self,
@@ -112,4 +116,5 @@ class LandmarkHeatmap(BaseKeypointCodec):
         points = cells_to_pixels(
             found.cpu().numpy().astype(np.float64), self.input_size, self.heatmap_size
         )
+        points = points * estimator_stretch(self.input_size, self.use_udp)
         return list(points[:, None]), list(peaks.cpu().numpy()[:, None])

@@ -12,11 +12,21 @@ from mmpose.registry import DATASETS
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_NAMES, relation_set
 from unsct_mmpose.imaging.annotations import (
     AnnotatedRadiograph,
+    AnnotationError,
     check_patient_splits,
     read_annotations,
 )
 
+from .pipeline_checks import check_pipeline
+
 _COLORS = dict(left=[255, 128, 0], right=[0, 153, 255], cross=[160, 160, 160])
+
+_NO_DATA = (
+    'there is no such file. For a first try make simulated radiographs, which takes minutes: '
+    'python tools/make_phantom.py --out data/phantom. For data elsewhere set UNSCT_DATA=DIR, or '
+    '--cfg-options train_dataloader.dataset.data_root=DIR and the same of val and test '
+    '(docs/how-to/your-own-data.md)'
+)
 
 
 def _metainfo() -> dict:
@@ -78,10 +88,13 @@ class THADataset(BaseCocoStyleDataset):
         check_images: refuse a file that names an image that is not there.
         disjoint_from: other annotation files, from ``data_root``, that must not share a patient
             with this one; files that do not exist are passed over.
-        **kwargs: see ``BaseCocoStyleDataset``.
+        **kwargs: see ``BaseCocoStyleDataset``. A ``bbox_file`` and ``data_mode='bottomup'`` are
+            refused: the box of a radiograph is the whole image. ``metainfo`` may change names of
+            data set and links, and colours, but not the landmarks.
 
     Raises:
         AnnotationError: the annotation file is wrong; the message lists every problem in it.
+        ValueError: an argument contradicts what the data set is.
     """
 
     METAINFO: dict = _metainfo()
@@ -98,16 +111,32 @@ class THADataset(BaseCocoStyleDataset):
         self.check_images = check_images
         self.disjoint_from = tuple(disjoint_from)
         super().__init__(*args, **kwargs)
+        check_pipeline(self.pipeline.transforms)
+        names = tuple(self._metainfo['keypoint_id2name'].values())
+        if names != LANDMARK_NAMES:
+            raise ValueError(
+                f'metainfo {self._metainfo["dataset_name"]!r} has {len(names)} keypoints, which '
+                'are not the 24 landmarks in their order; leave metainfo out, or '
+                "dict(from_file='configs/_base_/datasets/tha.py')"
+            )
 
     def load_data_list(self) -> list[dict]:
         """Read and check the annotation file; one item for each radiograph."""
+        if self.bbox_file or self.data_mode != 'topdown':
+            raise ValueError(
+                'THADataset takes each radiograph as a whole, as one top-down sample: leave '
+                "bbox_file out and data_mode at 'topdown'"
+            )
+        if not Path(self.ann_file).is_file():
+            raise AnnotationError(self.ann_file, [_NO_DATA])
         image_root = self.data_prefix['img'] if self.check_images else None
         annotations = read_annotations(
             self.ann_file, image_root=image_root, require_spacing=self.require_spacing
         )
         self._check_patients()
         source = str(annotations.info.get('description', ''))
-        return [self._parse_case(case, source) for case in annotations.cases]
+        chosen = [one for one in annotations.cases if one.image_id % self.sample_interval == 0]
+        return [self._parse_case(case, source) for case in chosen]
 
     def _check_patients(self) -> None:
         root = Path(self.data_root or '')

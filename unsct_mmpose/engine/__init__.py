@@ -1,6 +1,7 @@
 """Machinery of MMEngine and MMPose: optimiser wrappers, hooks, what inferencers find and return."""
 
 from .bf16_optim_wrapper import Bf16OptimWrapper
+from .checkpoint_fit import remember_misfits
 from .cuda_graph_hook import CUDAGraphHook
 from .epoch_seed_hook import EpochSeedHook
 from .inferencer_fields import carry_uncertainties
@@ -9,6 +10,7 @@ from .non_finite_loss_hook import NonFiniteLossHook
 
 carry_uncertainties()
 register_names()
+remember_misfits()
 
 __all__ = [
     'Bf16OptimWrapper',
@@ -19,4 +21,5 @@ __all__ = [
     'find_model',
     'list_models',
     'register_names',
+    'remember_misfits',
 ]

@@ -2,6 +2,7 @@
 
 from .tha_clinical_metric import THAClinicalMetric
 from .tha_landmark_metric import THALandmarkMetric
+from .tha_loss_metric import THALossMetric
 from .tha_paper_metric import THAPaperMetric
 from .tha_presence_metric import THAPresenceMetric
 from .tha_set_error_metric import THASetErrorMetric
@@ -9,6 +10,7 @@ from .tha_set_error_metric import THASetErrorMetric
 __all__ = [
     'THAClinicalMetric',
     'THALandmarkMetric',
+    'THALossMetric',
     'THAPaperMetric',
     'THAPresenceMetric',
     'THASetErrorMetric',

@@ -164,7 +164,7 @@ def _decode_failure(dataset: Dataset, error: Exception) -> str:
         return f'transfer syntax {name} is not supported'
     if not decoder.is_available:
         missing = '; '.join(decoder.missing_dependencies)
-        return f'no decoder for {name} is installed ({missing})'
+        return f"no decoder for {name} is installed ({missing}): pip install 'unsct-mmpose[dicom]'"
     # Only decoders and the check of the length speak of nothing but pixels.
     text = str(error)
     if 'plugins:' not in text and 'bytes of pixel data' not in text:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from .decode import DecodeError, decode_frame, parse_dicom, transfer_syntax_name
-from .display import Levels, apply_modality, apply_voi, find_levels
+from .display import Levels, apply_modality, apply_voi, find_levels, show_by_own_range
 from .header import code, number, numbers, patient_orientation
 from .identity import simulation_mark
 from .pictures import decode_picture, picture_format
@@ -56,7 +56,8 @@ def read_radiograph(
     that fits), and one inversion if the photometric interpretation is MONOCHROME1. That and
     PresentationLUTShape INVERSE are two ways to say the same (PS3.3, C.8.11.3.1.2), so a file with
     both is inverted once; where they contradict each other the photometric interpretation
-    decides. Padding becomes black. 8-bit pictures (PNG, JPEG, TIFF) are taken as they are.
+    decides. Padding becomes black. Of pictures (PNG, JPEG, TIFF) those of 8 bits are taken as they
+    are, others by the range of their own values (``provenance['window']`` says so).
 
     Args:
         path: DICOM file, or PNG, JPEG or TIFF picture.
@@ -217,12 +218,7 @@ def _render_picture(
     if grey.dtype == np.uint8:
         pixels = _render_ready(grey, 255.0, window, provenance)
     else:
-        levels = find_levels(grey)
-        counts = levels.counts
-        if transparent is not None and not transparent.all():
-            counts = np.bincount(levels.index[~transparent], minlength=len(levels.values))
-        shown, provenance['window'] = apply_voi(levels.values, counts, Dataset(), window)
-        pixels = shown.astype(np.float32)[levels.index]
+        pixels, provenance['window'] = show_by_own_range(grey, transparent, window)
     if picture.inverted:
         pixels = 1 - pixels
     if transparent is not None:
@@ -237,9 +233,7 @@ def _render_ready(
     if window is None:
         provenance['window'] = f'as stored: 0 to {white:g}'
         return (grey / white).astype(np.float32)
-    levels = find_levels(grey)
-    shown, provenance['window'] = apply_voi(levels.values, levels.counts, Dataset(), window)
-    pixels: NDArray[np.float32] = shown.astype(np.float32)[levels.index]
+    pixels, provenance['window'] = show_by_own_range(grey, None, window)
     return pixels
 
 

@@ -7,6 +7,7 @@ million pixels has at most 65536 of them.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,7 +51,8 @@ def find_levels(stored: NDArray[np.generic]) -> Levels:
     if stored.dtype.kind in 'iu':
         low, high = int(stored.min()), int(stored.max())
         if high - low < _DENSE_RANGE:
-            index = stored.astype(np.int32) - low
+            wide = np.int32 if stored.dtype.itemsize <= 2 else np.int64
+            index = stored.astype(wide) - low
             counts = np.bincount(index.ravel(), minlength=high - low + 1)
             return Levels(np.arange(low, high + 1, dtype=np.float64), counts, index)
     distinct, inverse, counts = np.unique(stored, return_inverse=True, return_counts=True)
@@ -116,6 +118,42 @@ def apply_voi(
         return np.zeros_like(values_), f'none: all pixels have one value ({why})'
     shown = np.clip((values_ - low) / (high - low), 0.0, 1.0)
     return shown, f'percentiles: {low:g} to {high:g} ({why})'
+
+
+def show_by_own_range(
+    grey: NDArray[Any],
+    hidden: NDArray[np.bool_] | None = None,
+    window: tuple[float, float] | None = None,
+) -> tuple[NDArray[np.float32], str]:
+    """Display grey values of which nobody says what is black and what is white.
+
+    Args:
+        grey: ``(H, W)`` finite values of any integer or floating type.
+        hidden: ``(H, W)`` pixels that do not count; None for none.
+        window: the caller's (centre, width); None takes :func:`robust_window`.
+
+    Returns:
+        ``(H, W)`` display values in [0, 1], and in words where the mapping comes from.
+    """
+    levels = find_levels(grey)
+    counts = levels.counts
+    if hidden is not None and not hidden.all():
+        counts = np.bincount(levels.index[~hidden], minlength=len(levels.values))
+    shown, words = apply_voi(levels.values, counts, Dataset(), window)
+    pixels: NDArray[np.float32] = shown.astype(np.float32)[levels.index]
+    return pixels, words
+
+
+def ranges_itself(words: str) -> bool:
+    """Tell whether the words about a mapping say that the values' own range was taken.
+
+    Example:
+        >>> ranges_itself('percentiles: 0 to 4095 (the file has no window)')
+        True
+        >>> ranges_itself('as stored: 0 to 255')
+        False
+    """
+    return words.startswith('percentiles')
 
 
 def robust_window(values_: FloatArray, counts: NDArray[np.int64]) -> tuple[float, float]:

@@ -122,7 +122,7 @@ def decode_picture(content: bytes, frame: int | None = None) -> Picture:
         )
     if not 0 <= (frame or 0) < len(pages):
         raise DecodeError(f'there is no frame {frame}: the file holds {len(pages)}, from 0')
-    grey, transparent = _split(np.asarray(pages[frame or 0]))
+    grey, transparent = split_channels(np.asarray(pages[frame or 0]))
     if not np.isfinite(grey).all():
         raise DecodeError('it holds pixel values that are not finite')
     # OpenCV inverts a TIFF whose lowest value is white if it has 8 bits, and else does not.
@@ -149,8 +149,17 @@ def _is_min_white(content: bytes) -> bool:
     return False
 
 
-def _split(page: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Separate grey values from transparency."""
+def split_channels(page: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+    """Separate grey values from transparency.
+
+    Args:
+        page: ``(H, W)``, or ``(H, W, C)`` with C of 1 (grey), 2 (grey, opacity), 3 (BGR) or 4 (BGR,
+            opacity). Colour becomes its luma (ITU-R BT.601).
+
+    Returns:
+        ``(H, W)`` grey values of the same type, and ``(H, W)`` where nothing is to be seen, None
+        without a channel of opacity.
+    """
     if page.ndim == 2:
         return page, None
     channels = page.shape[2]

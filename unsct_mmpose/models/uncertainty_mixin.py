@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -56,9 +56,13 @@ class UncertaintyMixin:
     decoded, ``(B, K + 2 L, H, W)``, and its ``forward_levels`` all maps that are trained:
     several resolutions or stacks. The targets come from one codec, the same for all levels, or,
     with ``GenerateTarget(multilevel=True)``, from one codec for each.
+
+    ``misfit`` says how the checkpoint that was loaded differs from the model, None if it does not
+    (:mod:`unsct_mmpose.engine.checkpoint_fit`); such a model trains, and does not predict.
     """
 
     _said: Set[str] = frozenset()
+    misfit: str | None = None
 
     def set_up_fields(
         self, relations: str, paf_loss: ConfigType, intermediate_weight: float
@@ -93,15 +97,21 @@ class UncertaintyMixin:
         Args:
             feats: feature maps, or ``[feats, feats of the mirrored images]`` for a flip test.
             batch_data_samples: the batch's data samples.
-            test_cfg: ``flip_test`` averages both; ``output_heatmaps`` returns the maps too.
+            test_cfg: ``flip_test`` averages both; ``output_heatmaps`` returns the maps too;
+                ``output_loss`` adds what each image would cost in training, of the maps that are
+                not mirrored, where the data set knows the truth (for ``THALossMetric``).
 
         Returns:
             One ``InstanceData`` for each image: the fields of :meth:`HeatmapPAF.read`, with
             keypoints in input pixels, which the pose estimator maps back to the image, and
-            covariances in image pixels squared. With ``output_heatmaps`` also one ``PixelData``
-            for each, with ``heatmaps`` ``(K, H, W)`` and ``pafs`` ``(2 L, H, W)``.
+            covariances in image pixels squared; with ``output_loss`` also ``loss_heatmap``,
+            ``loss_paf`` and, when it is trained, ``loss_intermediate``, ``(1,)`` each. With
+            ``output_heatmaps`` also one ``PixelData`` for each, with ``heatmaps`` ``(K, H, W)`` and
+            ``pafs`` ``(2 L, H, W)``.
         """
+        self._refuse_random_weights()
         test_cfg = test_cfg or {}
+        direct = feats
         if test_cfg.get('flip_test', False):
             direct, mirrored = feats
             maps = self.flip_average(direct, mirrored)
@@ -110,6 +120,8 @@ class UncertaintyMixin:
         preds = self.decode(maps)
         for pred, sample in zip(preds, batch_data_samples or [], strict=False):
             _scale_to_image(pred, sample)
+        if test_cfg.get('output_loss', False):
+            self._add_losses(preds, direct, batch_data_samples or [])
         if not test_cfg.get('output_heatmaps', False):
             return preds
         fields = [
@@ -146,6 +158,15 @@ class UncertaintyMixin:
         self._say_once(self.decoder.notice())
         return [InstanceData(**one) for one in self.decoder.read(batch_outputs)]
 
+    def _refuse_random_weights(self) -> None:
+        """Refuse to predict with weights that a checkpoint should have given and did not."""
+        if self.misfit is not None:
+            raise ValueError(
+                f'the checkpoint does not fit the config: {self.misfit}. Its predictions would be '
+                'those of random weights. Take the config that the checkpoint was trained with '
+                '(a copy lies in its work_dir), with the same --cfg-options'
+            )
+
     def _say_once(self, notice: str | None) -> None:
         """Log a notice as a warning, once for each model in this process."""
         if notice is not None and notice not in self._said:
@@ -168,8 +189,13 @@ class UncertaintyMixin:
         if self.decoder is not None:
             self.decoder.calibration = None  # it belongs to the weights that are about to change
             self.decoder.learning = True
+        self.misfit = None
         levels = self.forward_levels(feats)
-        targets = self._targets(batch_data_samples, len(levels))
+        return self._losses(feats, levels, self._targets(batch_data_samples, len(levels)))
+
+    def _losses(
+        self, feats: Sequence[Tensor], levels: Sequence[Tensor], targets: Sequence[Targets]
+    ) -> dict[str, Tensor]:
         losses = dict(loss_heatmap=0.0, loss_paf=0.0)
         for maps, target in zip(levels, targets, strict=True):
             _refuse_other_size(maps, target)
@@ -182,6 +208,25 @@ class UncertaintyMixin:
         if self.intermediate_weight > 0:
             losses['loss_intermediate'] = self._intermediate_loss(feats[:-1], targets[0])
         return losses
+
+    def _add_losses(
+        self, preds: InstanceList, feats: Sequence[Tensor], samples: Sequence[PoseDataSample]
+    ) -> None:
+        """Give each prediction the losses of its image, where the truth is known."""
+        levels = self.forward_levels(feats)
+        for index, (pred, sample) in enumerate(zip(preds, samples, strict=False)):
+            if 'points' not in (sample.get('raw_ann_info') or {}) or sample.get('flip'):
+                continue
+            alone = slice(index, index + 1)
+            targets = [
+                _as_targets(self.decoder.encode_truth(sample, maps.shape[:1:-1]), maps)
+                for maps in levels
+            ]
+            losses = self._losses(
+                [one[alone] for one in feats], [one[alone] for one in levels], targets
+            )
+            for name, value in losses.items():
+                pred.set_field(value.detach().reshape(1).cpu().numpy(), name)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
         """Take the calibration out of a checkpoint, where ``tools/calibrate.py`` put it."""
@@ -268,6 +313,15 @@ def _stack_weights(labels: Sequence[Any], level: Any) -> tuple[Tensor, Tensor]:
         torch.cat([one.keypoint_weights[level] for one in labels]),
         torch.cat([one.relation_weights[level] for one in labels]),
     )
+
+
+def _as_targets(encoded: Mapping[str, np.ndarray], maps: Tensor) -> Targets:
+    """Put what a codec drew for one image beside the maps of a head."""
+    heatmaps, pafs, weights, relation_weights = (
+        torch.from_numpy(encoded[name]).to(maps.device)
+        for name in ('heatmaps', 'pafs', 'keypoint_weights', 'relation_weights')
+    )
+    return Targets(heatmaps[None], pafs[None], weights, relation_weights)
 
 
 def _refuse_other_size(maps: Tensor, target: Targets) -> None:

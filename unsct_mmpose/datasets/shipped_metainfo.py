@@ -1,0 +1,47 @@
+"""The file of the landmark set is found from any folder, as MMPose's own are."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mmpose.datasets.datasets import utils
+
+FOLDER = Path('configs') / '_base_' / 'datasets'
+
+
+def shipped_metainfo(name: str) -> Path | None:
+    """Return a file of meta information that this package ships; None if it has none such.
+
+    Args:
+        name: name of the file, such as ``tha.py``.
+    """
+    package = Path(__file__).resolve().parents[1]
+    places = (package / '.mim' / FOLDER / name, package.parent / FOLDER / name)
+    return next((path for path in places if path.is_file()), None)
+
+
+def find_shipped_metainfo() -> None:
+    """Let ``metainfo=dict(from_file='configs/_base_/datasets/tha.py')`` work from any folder.
+
+    MMPose looks for a file that is not there among its own configs; afterwards it looks among ours
+    first. A file that is there always wins. Calling again changes nothing.
+    """
+    original = utils.parse_pose_metainfo
+    if getattr(original, 'finds_shipped', False):
+        return
+
+    @functools.wraps(original)
+    def parse_pose_metainfo(metainfo: Mapping[str, Any]) -> dict[str, Any]:
+        named = Path(str(metainfo.get('from_file', '')))
+        if named.name and not named.is_file() and (found := shipped_metainfo(named.name)):
+            metainfo = dict(from_file=str(found))
+        return original(metainfo)
+
+    parse_pose_metainfo.finds_shipped = True
+    for name, module in list(sys.modules.items()):
+        if name.startswith('mmpose.') and vars(module).get('parse_pose_metainfo') is original:
+            module.parse_pose_metainfo = parse_pose_metainfo
