@@ -67,6 +67,7 @@ setup(
             'uvicorn>=0.30',
         ],
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
+        'tools': ['seaborn'],  # of MMPose's analyze_logs
         'dev': [
             'hypothesis',
             'import-linter>=2.1',

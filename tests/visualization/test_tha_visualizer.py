@@ -6,8 +6,9 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 
+from unsct_mmpose.imaging.files import write_picture
 from unsct_mmpose.visualization.overlay import SUPPRESSED_RGB, TRUTH_RGB
-from unsct_mmpose.visualization.tha_visualizer import PANELS, write_picture
+from unsct_mmpose.visualization.tha_visualizer import PANELS
 
 
 @pytest.fixture

@@ -1,17 +1,22 @@
 """Machinery of MMEngine and MMPose: optimiser wrappers, hooks, what inferencers hand on."""
 
 from .bf16_optim_wrapper import Bf16OptimWrapper
+from .bf16_optim_wrapper_constructor import Bf16OptimWrapperConstructor
 from .cuda_graph_hook import CUDAGraphHook
 from .epoch_seed_hook import EpochSeedHook
 from .inferencer_fields import carry_uncertainties
+from .inferencer_names import write_distinct_files
 from .non_finite_loss_hook import NonFiniteLossHook
 
 carry_uncertainties()
+write_distinct_files()
 
 __all__ = [
     'Bf16OptimWrapper',
+    'Bf16OptimWrapperConstructor',
     'CUDAGraphHook',
     'EpochSeedHook',
     'NonFiniteLossHook',
     'carry_uncertainties',
+    'write_distinct_files',
 ]
