@@ -120,9 +120,32 @@ def run_host_tool(name: str) -> None:
         guess = f'Did you mean {near[0]}?' if near else 'Its scripts are ' + ', '.join(tools) + '.'
         raise SystemExit(f'The installed MMPose has no script {name}. {guess}')
     try:
+        if name == 'get_flops':
+            _repair_flops()
         runpy.run_path(str(tools[name]), run_name='__main__')
     except ImportError as error:
         raise SystemExit(_cure(name, error)) from error
+
+
+def _repair_flops() -> None:
+    """Let MMPose's get_flops count a batch and show an HRNet, which mmengine refuses.
+
+    The script gives a shape beside the batch; and HRNet's lists hold None where a branch is passed
+    on as it is, which is printed as the identity that it is.
+    """
+    from mmengine import analysis
+    from torch import nn
+
+    original = analysis.get_model_complexity_info
+
+    @functools.wraps(original)
+    def count(model: Any, input_shape: Any = None, inputs: Any = None, **kwargs: Any) -> Any:
+        for module in model.modules():
+            none = [name for name, part in module._modules.items() if part is None]
+            module._modules.update({name: nn.Identity() for name in none})
+        return original(model, input_shape if inputs is None else None, inputs, **kwargs)
+
+    analysis.get_model_complexity_info = count
 
 
 def _cure(name: str, error: ImportError) -> str:
