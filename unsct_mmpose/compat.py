@@ -128,24 +128,27 @@ def run_host_tool(name: str) -> None:
 
 
 def _repair_flops() -> None:
-    """Let MMPose's get_flops count a batch and show an HRNet, which mmengine refuses.
+    """Let MMPose's get_flops count a batch and print an HRNet, which mmengine refuses.
 
-    The script gives a shape beside the batch; and HRNet's lists hold None where a branch is passed
-    on as it is, which is printed as the identity that it is.
+    The script gives a shape beside the batch; and an HRNet's lists hold None where a branch is
+    passed on as it is, which is left out of what is printed.
     """
     from mmengine import analysis
-    from torch import nn
+    from mmengine.analysis import print_helper
 
-    original = analysis.get_model_complexity_info
+    count_one, print_one = analysis.get_model_complexity_info, print_helper._model_stats_str
 
-    @functools.wraps(original)
     def count(model: Any, input_shape: Any = None, inputs: Any = None, **kwargs: Any) -> Any:
+        return count_one(model, input_shape if inputs is None else None, inputs, **kwargs)
+
+    def print_model(model: Any, statistics: Any) -> str:
         for module in model.modules():
-            none = [name for name, part in module._modules.items() if part is None]
-            module._modules.update({name: nn.Identity() for name in none})
-        return original(model, input_shape if inputs is None else None, inputs, **kwargs)
+            for name in [name for name, part in module._modules.items() if part is None]:
+                del module._modules[name]
+        return print_one(model, statistics)
 
     analysis.get_model_complexity_info = count
+    print_helper._model_stats_str = print_model
 
 
 def _cure(name: str, error: ImportError) -> str:
