@@ -142,10 +142,14 @@ def _repair_flops() -> None:
         return count_one(model, input_shape if inputs is None else None, inputs, **kwargs)
 
     def print_model(model: Any, statistics: Any) -> str:
-        for module in model.modules():
-            for name in [name for name, part in module._modules.items() if part is None]:
-                del module._modules[name]
-        return print_one(model, statistics)
+        whole = [(module, dict(module._modules)) for module in model.modules()]
+        for module, parts in whole:
+            module._modules = {name: part for name, part in parts.items() if part is not None}
+        try:
+            return print_one(model, statistics)
+        finally:
+            for module, parts in whole:
+                module._modules = parts
 
     analysis.get_model_complexity_info = count
     print_helper._model_stats_str = print_model
