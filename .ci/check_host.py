@@ -465,6 +465,16 @@ def merge(hosts: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return list(merged.values())
 
 
+def renew(record: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
+    """Put the results of some steps that were run again into a record of the whole list."""
+    rows = {(row['tool'], row['options']): row for row in record['rows']}
+    for row in new['rows']:
+        one = rows.setdefault((row['tool'], row['options']), dict(row, results={}))
+        one['results'].update(row['results'])
+    hosts = {**record['hosts'], **new['hosts']}
+    return dict(record, date=new['date'], hosts=hosts, rows=list(rows.values()))
+
+
 def table(record: dict[str, Any]) -> str:
     """Return the table of a record, in Markdown: what ran, then what does not apply."""
     versions = list(record['hosts'])
@@ -523,7 +533,10 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--options', default='', help='further --cfg-options of that training')
     parser.add_argument('--seconds', type=float, default=600, help='limit of each step')
     parser.add_argument('--pip-args', type=shlex.split, default=[], help='in one string')
-    parser.add_argument('--record', nargs='?', type=Path, const=RECORD, help='write the json')
+    parser.add_argument(
+        '--record', nargs='?', type=Path, const=RECORD,
+        help='write the json; with --only, renew those rows of it (default: %(const)s)',
+    )  # fmt: skip
     parser.add_argument('--keep', action='store_true', help='keep the folders')
     parser.add_argument('--page', action='store_true', help='write the page from the json')
     return parser.parse_args()
@@ -568,6 +581,8 @@ def main() -> int:
         rows=merge(results),
     )
     print(f'\n{table(record)}')
+    if args.record and args.only and args.record.is_file():
+        record = renew(json.loads(args.record.read_text('utf-8')), record)
     if args.record:
         args.record.write_text(json.dumps(record, indent=1) + '\n', 'utf-8')
     judged = [one['status'] for row in record['rows'] for one in row['results'].values()]

@@ -63,7 +63,7 @@ def _decode(content: bytes, name: str | os.PathLike[str] = 'DICOM in memory') ->
     return grey_levels(radiograph_from_bytes(content, name).pixels)
 
 
-class DicomImage(ImageFile.StubImageFile):
+class DicomImage(ImageFile.ImageFile):
     """A DICOM file as Pillow opens it: its size at once, its pixels when they are asked for."""
 
     format = 'DICOM'
@@ -73,22 +73,17 @@ class DicomImage(ImageFile.StubImageFile):
         content = self.fp.read()
         if not holds_dicom(content):
             raise SyntaxError('no DICOM file')  # what Pillow waits for: it tries the next format
-        self._pixels = _Pixels(content, self.filename or 'DICOM in memory')
-        size = dicom_size_wh(content)
-        self._mode, self._size = 'L', size or self._pixels.load().size
+        self._content: bytes | None = content
+        self._mode, self._size = 'L', dicom_size_wh(content) or self._decoded().size
 
-    def _load(self) -> _Pixels:
-        return self._pixels
+    def _decoded(self) -> Image.Image:
+        return Image.fromarray(_decode(self._content, self.filename or 'DICOM in memory'))
 
-
-class _Pixels:
-    """What decodes the pixels of an open DICOM file."""
-
-    def __init__(self, content: bytes, name: str | os.PathLike[str]) -> None:
-        self.content, self.name = content, name
-
-    def load(self, image: Any = None) -> Image.Image:
-        return Image.fromarray(_decode(self.content, self.name))
+    def load(self) -> Any:
+        """Decode the pixels, once."""
+        if self._content is not None:
+            self.im, self._content = self._decoded().im, None
+        return Image.Image.load(self)
 
 
 def _inputs_to_list(original: Callable[..., Any]) -> Callable[..., Any]:
