@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +12,7 @@ import cv2
 import numpy as np
 import torch
 from mmengine.dist import master_only
+from mmengine.logging import print_log
 from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
@@ -74,6 +76,14 @@ class THAVisualizer(PoseLocalVisualizer):
         self.width_px = width_px
         self._asked: Counter[Path] = Counter()
 
+    def set_dataset_meta(self, dataset_meta: dict, skeleton_style: str = 'mmpose') -> None:
+        """Take over names and colours of a data set; people alone have OpenPose's style."""
+        try:
+            super().set_dataset_meta(dataset_meta, skeleton_style)
+        except NotImplementedError as error:
+            print_log(f'{error}: drawn as MMPose does', logger='current', level=logging.WARNING)
+            super().set_dataset_meta(dataset_meta)
+
     @master_only
     def add_datasample(
         self,
@@ -131,8 +141,8 @@ class THAVisualizer(PoseLocalVisualizer):
         return picture
 
     def _file_for(self, asked: Path) -> Path:
-        path = picture_path(asked)
-        if path == asked:
+        path = picture_path(asked).absolute()
+        if path == asked.absolute():
             return path
         self._asked[path] += 1
         number = self._asked[path] - 1
