@@ -82,12 +82,14 @@ def do(check_host, tmp_path):
     host.close()
 
 
-def test_a_step_that_fails_or_lasts_too_long_is_told(do):
+def test_a_step_that_fails_or_lasts_too_long_is_told(do, tmp_path):
     assert do('{python} -c "print(5)"', says='5') == dict(status='passed')
     assert do('{python} -c "print(5)"', says='6')['why'] == "it does not say '6'"
     assert do('{python} -c "raise ValueError(7)"')['why'] == 'ValueError: 7'
     assert do('{python} -c "1"', files={'*.png': 2})['why'] == '0 of 2 files *.png'
-    assert do('{python} -c "1"', gone=('*',)) == dict(status='passed')
+    assert do('{python} -c "1"', gone=('*.pth',)) == dict(status='passed')
+    (tmp_path / 'a.pth').touch()
+    assert do('{python} -c "1"', gone=('*.pth',))['why'] == '*.pth is there'
     assert 'took longer' in do('{python} -c "import time; time.sleep(30)"', 0.5)['why']
     assert do('{python} {stock}/tools/train.py')['status'] == 'n/a'
 
