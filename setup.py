@@ -71,6 +71,7 @@ setup(
         'augment': ['albumentations>=1.3'],
         'track': ['future', 'tensorboard', 'wandb'],
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
+        'tools': ['seaborn'],  # of MMPose's analyze_logs
         'dev': [
             'hypothesis',
             'import-linter>=2.1',

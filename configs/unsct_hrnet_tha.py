@@ -122,24 +122,24 @@ test_evaluator = [dict(type='THALandmarkMetric', per_landmark=True), dict(type='
 train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)  # 3.4: 300 epochs
 val_cfg, test_cfg = dict(), dict()
 optim_wrapper = dict(
-    type='Bf16OptimWrapper',  # not the paper: bfloat16
+    type='AmpOptimWrapper', constructor='Bf16OptimWrapperConstructor',  # not the paper: bfloat16
     optimizer=dict(type='Adam', lr=1e-3, fused=_cuda),  # 3.4: Adam, 0.001
     clip_grad=dict(max_norm=10.0),  # not the paper
-)
+)  # fmt: skip
 auto_scale_lr = dict(base_batch_size=16)
 param_scheduler = [  # not the paper: warm-up, then two steps down
     dict(type='LinearLR', begin=0, end=100, start_factor=0.01, by_epoch=False),
     dict(type='MultiStepLR', begin=0, end=300, milestones=[200, 260], gamma=0.1, by_epoch=True),
 ]
-custom_hooks = [  # not the paper: the CUDA graph, for speed alone
-    dict(type='SyncBuffersHook'), dict(type='NonFiniteLossHook'), dict(type='CUDAGraphHook'),
-]  # fmt: skip
+custom_hooks = [dict(type='SyncBuffersHook'), dict(type='NonFiniteLossHook')]
+custom_hooks += [dict(type='CUDAGraphHook')]  # not the paper: for speed alone
 default_hooks = dict(
     timer=dict(type='IterTimerHook'), logger=dict(type='LoggerHook', interval=10),
     param_scheduler=dict(type='ParamSchedulerHook'), sampler_seed=dict(type='EpochSeedHook'),
     checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=2, save_best='all/MRE',
                     rule='less'),
     visualization=dict(type='THAVisualizationHook', enable=False),
+    badcase=dict(type='THABadCaseHook', enable=False, metric=dict(type='THASetErrorMetric')),
 )  # fmt: skip
 visualizer = dict(type='THAVisualizer', vis_backends=[dict(type='LocalVisBackend')],
                   name='visualizer')  # fmt: skip

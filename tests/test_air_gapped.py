@@ -37,7 +37,7 @@ def test_the_lines_of_the_page_switch_graph_bfloat16_and_late_targets_off(config
         'CUDAGraphHook'
     ]
     assert (fast.optim_wrapper.type, plain.optim_wrapper.type) == (
-        'Bf16OptimWrapper', 'OptimWrapper'
+        'AmpOptimWrapper', 'OptimWrapper'
     )  # fmt: skip
     before, after = (one.train_dataloader.dataset.pipeline for one in configs)
     assert [one['type'] for one in before] == [one['type'] for one in after]

@@ -237,7 +237,7 @@ def test_an_mmpose_without_tools_is_an_error_in_words(on_host):
     assert 'not installed' in on_host({}, 'compat.run_host_tool("train")', check=False)
     stranger = {**OLD_MMPOSE, 'tools/train.py': 'print("another project\'s script")'}
     printed = on_host(stranger, 'compat.run_host_tool("train")', check=False)
-    assert "MMPose's own train.py was not found" in printed
+    assert "MMPose's own tools were not found" in printed
     assert 'another project' not in printed
 
 

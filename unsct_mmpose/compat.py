@@ -26,6 +26,7 @@ A stand-in module carries ``__unsct_stand_in__ = True``.
 from __future__ import annotations
 
 import contextlib
+import difflib
 import functools
 import importlib
 import importlib.abc
@@ -46,6 +47,8 @@ from types import ModuleType
 from typing import Any
 
 UNSAFE_VARIABLE = 'UNSCT_ALLOW_UNSAFE_CHECKPOINTS'
+TOOLS_EXTRA = ('seaborn',)
+"""What MMPose's tools import, and its requirements leave out."""
 
 
 @dataclass(frozen=True)
@@ -78,29 +81,90 @@ def repair_host() -> tuple[Repair, ...]:
     return tuple(_applied.values())
 
 
-def run_host_tool(name: str) -> None:
-    """Run one of the installed MMPose's own scripts with this process's arguments.
-
-    Args:
-        name: ``'train'`` or ``'test'``, a script of MMPose's ``tools``.
+def host_tools() -> dict[str, Path]:
+    """Return the scripts of the installed MMPose, its tools and demos, by their names.
 
     Raises:
-        SystemExit: MMPose, or its script, cannot be found; otherwise as the script itself.
+        SystemExit: MMPose, or its scripts, cannot be found.
     """
     spec = importlib.util.find_spec('mmpose')
     if spec is None or not spec.submodule_search_locations:
         raise SystemExit('MMPose is not installed: run `make setup`, or install mmpose 1.x.')
     package = Path(next(iter(spec.submodule_search_locations)))
-    places = [package / '.mim' / 'tools']
+    places = [package / '.mim']
     if (package.parent / 'model-index.yml').is_file():
-        places.append(package.parent / 'tools')
+        places.append(package.parent)
     for place in places:
-        if (place / f'{name}.py').is_file():
-            runpy.run_path(str(place / f'{name}.py'), run_name='__main__')
-            return
+        scripts = [*place.glob('tools/**/*.py'), *place.glob('demo/*.py')]
+        if (place / 'tools' / 'train.py').is_file():
+            return {path.stem: path for path in sorted(scripts)}
+    looked = ' or '.join(str(place / 'tools') for place in places)
     raise SystemExit(
-        f"MMPose's own {name}.py was not found in {' or '.join(map(str, places))}: this MMPose was "
-        'installed without its tools. Install mmpose from its wheel, or from a full checkout.'
+        f"MMPose's own tools were not found in {looked}: this MMPose was installed without them. "
+        'Install mmpose from its wheel, or from a full checkout.'
+    )
+
+
+def run_host_tool(name: str) -> None:
+    """Run one of the installed MMPose's own scripts with this process's arguments.
+
+    Args:
+        name: such as ``'train'`` or ``'browse_dataset'``, see :func:`host_tools`.
+
+    Raises:
+        SystemExit: there is no such script, or it needs what is not installed; otherwise as the
+            script itself.
+    """
+    tools = host_tools()
+    if name not in tools:
+        near = difflib.get_close_matches(name, tools, 1)
+        guess = f'Did you mean {near[0]}?' if near else 'Its scripts are ' + ', '.join(tools) + '.'
+        raise SystemExit(f'The installed MMPose has no script {name}. {guess}')
+    try:
+        if name == 'get_flops':
+            _repair_flops()
+        runpy.run_path(str(tools[name]), run_name='__main__')
+    except ImportError as error:
+        raise SystemExit(_cure(name, error)) from error
+
+
+def _repair_flops() -> None:
+    """Let MMPose's get_flops count a batch and print an HRNet, which mmengine refuses.
+
+    The script gives a shape beside the batch; and an HRNet's lists hold None where a branch is
+    passed on as it is, which is left out of what is printed.
+    """
+    from mmengine import analysis
+    from mmengine.analysis import print_helper
+
+    count_one, print_one = analysis.get_model_complexity_info, print_helper._model_stats_str
+
+    def count(model: Any, input_shape: Any = None, inputs: Any = None, **kwargs: Any) -> Any:
+        return count_one(model, input_shape if inputs is None else None, inputs, **kwargs)
+
+    def print_model(model: Any, statistics: Any) -> str:
+        whole = [(module, dict(module._modules)) for module in model.modules()]
+        for module, parts in whole:
+            module._modules = {name: part for name, part in parts.items() if part is not None}
+        try:
+            return print_one(model, statistics)
+        finally:
+            for module, parts in whole:
+                module._modules = parts
+
+    analysis.get_model_complexity_info = count
+    print_helper._model_stats_str = print_model
+
+
+def _cure(name: str, error: ImportError) -> str:
+    """Say what to do about an import that failed in one of the host's scripts."""
+    if isinstance(error, ModuleNotFoundError) and error.name and error.name != 'mmpose':
+        package = error.name.split('.')[0]
+        extra = ", or pip install 'unsct-mmpose[tools]'" if package in TOOLS_EXTRA else ''
+        return f"MMPose's {name} needs {package}, not installed here: pip install {package}{extra}"
+    return (
+        f"MMPose's {name} cannot be run with this MMPose, it was written for another: {error}. "
+        'tools/mmpose_tool.py --list names the others.'
     )
 
 

@@ -10,6 +10,8 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='EpochSeedHook'),
     visualization=dict(type='THAVisualizationHook', enable=False),
+    # tools/test.py --badcase: images whose set error is 10 mm or more
+    badcase=dict(type='THABadCaseHook', enable=False, metric=dict(type='THASetErrorMetric')),
 )
 custom_hooks = [dict(type='SyncBuffersHook'), dict(type='NonFiniteLossHook')]
 

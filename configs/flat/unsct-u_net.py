@@ -80,9 +80,9 @@ train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)
 val_cfg = dict()
 test_cfg = dict()
 optim_wrapper = dict(
-    type='Bf16OptimWrapper',
+    type='AmpOptimWrapper',
     optimizer=dict(type='Adam', lr=0.001, fused=__import__('torch').cuda.is_available()),
-    clip_grad=dict(max_norm=10.0),
+    clip_grad=dict(max_norm=10.0), constructor='Bf16OptimWrapperConstructor',
 )
 auto_scale_lr = dict(base_batch_size=16)
 param_scheduler = [
@@ -100,6 +100,7 @@ default_hooks = dict(
     ),
     sampler_seed=dict(type='EpochSeedHook'),
     visualization=dict(type='THAVisualizationHook', enable=False),
+    badcase=dict(type='THABadCaseHook', enable=False, metric=dict(type='THASetErrorMetric')),
 )
 visualizer = dict(
     type='THAVisualizer', vis_backends=[dict(type='LocalVisBackend')], name='visualizer',

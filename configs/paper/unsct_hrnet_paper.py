@@ -88,7 +88,10 @@ test_evaluator = [dict(type='THALandmarkMetric', per_landmark=True), dict(type='
 
 train_cfg = dict(by_epoch=True, max_epochs=300, val_interval=5)  # 3.4: 300 epochs
 val_cfg, test_cfg = dict(), dict()
-optim_wrapper = dict(type='OptimWrapper', optimizer=dict(type='Adam', lr=1e-3))  # 3.4: Adam, 0.001
+optim_wrapper = dict(
+    type='OptimWrapper', constructor='Bf16OptimWrapperConstructor',  # float32; bfloat16 by --amp
+    optimizer=dict(type='Adam', lr=1e-3),  # 3.4: Adam, 0.001
+)  # fmt: skip
 param_scheduler = []  # 3.4: "the learning rate was set to 0.001"
 auto_scale_lr = dict(base_batch_size=16)
 custom_hooks = [dict(type='SyncBuffersHook'), dict(type='NonFiniteLossHook')]  # no part in training
@@ -98,6 +101,7 @@ default_hooks = dict(
     checkpoint=dict(type='CheckpointHook', interval=10, max_keep_ckpts=2, save_best='all/MRE',
                     rule='less'),
     visualization=dict(type='THAVisualizationHook', enable=False),
+    badcase=dict(type='THABadCaseHook', enable=False, metric=dict(type='THASetErrorMetric')),
 )  # fmt: skip
 visualizer = dict(type='THAVisualizer', vis_backends=[dict(type='LocalVisBackend')],
                   name='visualizer')  # fmt: skip

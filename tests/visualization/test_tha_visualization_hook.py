@@ -117,3 +117,32 @@ def test_the_visualizer_of_the_config_draws(build, sample):
         dict(type='THAVisualizer', name='narrow', width_px=300, panels=['landmarks'])
     )
     assert hook.picture_of(sample).shape[1] == 300
+
+
+def test_one_name_in_two_folders_makes_two_pictures_in_every_process(
+    build, sample, tiny_set, tmp_path
+):
+    paths = []
+    for folder in 'ab':
+        paths.append(tiny_set / folder / 'hip.dcm')
+        paths[-1].parent.mkdir()
+        paths[-1].write_bytes((tiny_set / 'images' / 'val-0.dcm').read_bytes())
+
+    class Dataset(list):
+        def get_data_info(self, index):
+            return dict(img_path=str(self[index]))
+
+    runner = Runner(tmp_path)
+    runner.test_dataloader = type('Loader', (), dict(dataset=Dataset(paths)))
+    for path in reversed(paths):  # each in a process of its own
+        sample.set_metainfo(dict(img_path=str(path)))
+        build(enable=True, out_dir='drawn').after_test_iter(runner, 0, {}, [sample])
+    found = sorted(path.name for path in (tmp_path / 'now' / 'drawn').iterdir())
+    assert found == ['b_hip.png', 'hip.png']
+
+
+def test_pictures_of_a_training_are_also_where_they_were_asked_for(build, sample, tmp_path):
+    hook = build(enable=True, interval=1, out_dir='drawn')
+    hook._visualizer = type('Spy', (), {'add_image': lambda self, *a, **k: None})()
+    hook.after_val_iter(Runner(tmp_path), 0, {}, [sample])
+    assert (tmp_path / 'now' / 'drawn' / 'val_img_10.png').is_file()

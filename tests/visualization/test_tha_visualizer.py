@@ -7,7 +7,7 @@ from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.visualization.overlay import SUPPRESSED_RGB, TRUTH_RGB
-from unsct_mmpose.visualization.tha_visualizer import PANELS, write_picture
+from unsct_mmpose.visualization.tha_visualizer import PANELS
 
 
 @pytest.fixture
@@ -112,9 +112,20 @@ def test_a_sample_is_written_whole_and_else_goes_to_the_backends(build, image, s
     np.testing.assert_array_equal(drawer.get_image(), picture)
 
 
-def test_a_file_that_is_no_picture_becomes_one_beside_it(tmp_path):
-    write_picture(tmp_path / 'scan.dcm', np.zeros((4, 4, 3), np.uint8))
-    assert [path.name for path in tmp_path.iterdir()] == ['scan.dcm.png']
+@pytest.mark.parametrize('draw_pred', [True, False])
+def test_the_name_of_a_dicom_file_becomes_that_of_a_picture(
+    build, image, sample, tmp_path, draw_pred
+):
+    if not draw_pred:  # what browse_dataset shows: no prediction at all
+        sample.gt_instances = InstanceData(keypoints=sample.pred_instances.keypoints)
+        del sample.pred_instances
+    drawer = build(panels=['landmarks'])
+    for _ in range(2):  # of two folders
+        drawer.add_datasample('x', image, sample, out_file=str(tmp_path / 'hip.dcm'))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['hip.dcm(1).png', 'hip.dcm.png']
+    for _ in range(2):
+        drawer.add_datasample('x', image, sample, out_file=str(tmp_path / 'mine.png'))
+    assert len(list(tmp_path.iterdir())) == 3
 
 
 def test_people_are_drawn_as_mmpose_draws_them(build, image):

@@ -181,7 +181,10 @@ def _machine(text: str) -> str:
 
 
 def _precision(wrapper: Mapping[str, Any]) -> str:
-    return ' '.join(filter(None, (str(wrapper['type']), str(wrapper.get('dtype', '')))))
+    name = str(wrapper['type'])
+    if name == 'AmpOptimWrapper' and 'Bf16' in str(wrapper.get('constructor', '')):
+        return 'Bf16OptimWrapper'
+    return ' '.join(filter(None, (name, str(wrapper.get('dtype', '')))))
 
 
 def _settings(path: Path, text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Data sets and transforms of MMPose."""
+"""Data sets and transforms of MMPose, and what reads DICOM in its own."""
 
 from .carry_landmarks import CarryLandmarks
 from .load_radiograph import LoadRadiograph
@@ -6,9 +6,11 @@ from .radiograph_affine import RadiographAffine
 from .radiographic_noise import RadiographicNoise
 from .random_cover import RandomCover
 from .shipped_metainfo import find_shipped_metainfo
+from .stock_readers import read_dicom_everywhere
 from .tha_dataset import THADataset
 
 find_shipped_metainfo()
+read_dicom_everywhere()
 
 __all__ = [
     'CarryLandmarks',
@@ -17,4 +19,5 @@ __all__ = [
     'RadiographicNoise',
     'RandomCover',
     'THADataset',
+    'read_dicom_everywhere',
 ]

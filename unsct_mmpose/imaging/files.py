@@ -1,13 +1,19 @@
-"""Writing a file whole or not at all, and telling files apart."""
+"""Writing a file whole or not at all, telling files apart, and naming what is made of them."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+_PICTURES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.webp')
 
 
 def file_sha256(path: str | os.PathLike[str]) -> str:
@@ -65,3 +71,81 @@ def replacing_text(path: str | os.PathLike[str]) -> Iterator[TextIO]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def picture_path(path: Path) -> Path:
+    """Return a path that a picture can be written to: ``.png`` follows what is no picture's suffix.
+
+    Example:
+        >>> picture_path(Path('hip.dcm')).name, picture_path(Path('hip.jpg')).name
+        ('hip.dcm.png', 'hip.jpg')
+    """
+    return path if path.suffix.lower() in _PICTURES else path.with_name(f'{path.name}.png')
+
+
+def write_picture(path: Path, picture: NDArray[np.uint8]) -> Path:
+    """Write an RGB picture, whole or not at all, in the format of the file's suffix.
+
+    Args:
+        path: the file, see :func:`picture_path`; its folder is made if it is not there.
+        picture: ``(H, W, 3)`` RGB.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = picture_path(path)
+    done, content = cv2.imencode(path.suffix, np.ascontiguousarray(picture[..., ::-1]))
+    if not done:
+        raise OSError(f'{path}: the picture could not be encoded')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, content.tobytes())
+    return path
+
+
+class DistinctNames:
+    """Gives the results of every file a name that no other file's have, whatever its folder.
+
+    It is the stem of the file; where that is taken, the names of its folders stand before it, as
+    many as it takes. Who comes first has the short name: two processes agree when they are given
+    the same files in the same order.
+
+    Args:
+        paths: files that are to be named in this order.
+
+    Example:
+        >>> names = DistinctNames(['a/hip.dcm', 'b/hip.dcm'])
+        >>> names.name('b/hip.dcm'), names.name('a/hip.dcm'), names.name('b/hip.png')
+        ('b_hip', 'hip', 'b_hip_png')
+    """
+
+    def __init__(self, paths: Iterable[str | os.PathLike[str]] = ()) -> None:
+        self._names: dict[str, str] = {}
+        self._taken: set[str] = set()
+        for path in paths:
+            self.name(path)
+
+    def name(self, path: str | os.PathLike[str]) -> str:
+        """Return the name for a file, the same one whenever it is asked for."""
+        key = os.path.normpath(path)
+        if key not in self._names:
+            self._names[key] = next(
+                name for name in _candidates(Path(key)) if name.lower() not in self._taken
+            )
+            self._taken.add(self._names[key].lower())
+        return self._names[key]
+
+
+def _candidates(path: Path) -> Iterator[str]:
+    """Yield names for a file, from the shortest one on, without end."""
+    stem, folders = path.stem or 'image', [one for one in path.parts[:-1] if one != path.anchor]
+    longer = ['_'.join([*folders[-count:], stem]) for count in range(1, len(folders) + 1)]
+    yield from (stem, *longer)
+    longest = '_'.join(filter(None, [longer[-1] if longer else stem, path.suffix[1:]]))
+    yield longest
+    number = 2
+    while True:
+        yield f'{longest}_{number}'
+        number += 1

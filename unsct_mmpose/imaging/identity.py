@@ -10,7 +10,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from .decode import DecodeError, parse_dicom
-from .header import code, values
+from .header import code, number, values
 from .pictures import picture_format
 from .radiograph import RadiographError
 
@@ -150,11 +150,47 @@ def looks_like_radiograph(path: str | os.PathLike[str]) -> bool:
 
     Cheap: 132 bytes are read. What it lets through may still be refused by a reader.
     """
+    head = _head(path)
+    return head is not None and (picture_format(head) is not None or _is_dicom(path, head))
+
+
+def looks_like_dicom(path: str | os.PathLike[str]) -> bool:
+    """Tell by its first bytes, or else its suffix, whether a file may be a DICOM file."""
+    head = _head(path)
+    return head is not None and _is_dicom(path, head)
+
+
+def _head(path: str | os.PathLike[str]) -> bytes | None:
     try:
         with Path(path).open('rb') as file:
-            head = file.read(132)
+            return file.read(132)
     except OSError:
-        return False
-    if picture_format(head) or head[128:132] == b'DICM':
+        return None
+
+
+def _is_dicom(path: str | os.PathLike[str], head: bytes) -> bool:
+    if head[128:132] == b'DICM':
         return True
-    return Path(path).suffix.lower() in ('.dcm', '.dicom', '.ima')
+    suffix = Path(path).suffix.lower()
+    return picture_format(head) is None and suffix in ('.dcm', '.dicom', '.ima')
+
+
+def holds_dicom(content: bytes) -> bool:
+    """Tell whether a file in memory is a DICOM file, damaged or not.
+
+    One without preamble is known by a header that can be parsed and has the size of an image.
+    """
+    if content[128:132] == b'DICM':
+        return True
+    first_groups = (b'\x02\x00', b'\x08\x00', b'\x00\x02', b'\x00\x08')  # either byte order
+    return content[:2] in first_groups and dicom_size_wh(content) is not None
+
+
+def dicom_size_wh(content: bytes) -> tuple[int, int] | None:
+    """Return width and height of a DICOM image in memory by its header; None where it has none."""
+    try:
+        dataset = parse_dicom(content)
+    except DecodeError:
+        return None
+    size = tuple(int(number(dataset, keyword) or 0) for keyword in ('Columns', 'Rows'))
+    return (size[0], size[1]) if all(size) else None

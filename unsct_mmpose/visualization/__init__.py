@@ -6,10 +6,12 @@ from .measurements import measurement_panel
 from .overlay import draw_landmarks
 from .panels import certainty_panel, heatmap_panel, paf_panel
 from .relations import figure_relations
+from .tha_bad_case_hook import THABadCaseHook
 from .tha_visualization_hook import THAVisualizationHook
 from .tha_visualizer import THAVisualizer
 
 __all__ = [
+    'THABadCaseHook',
     'THAVisualizationHook',
     'THAVisualizer',
     'certainty_panel',

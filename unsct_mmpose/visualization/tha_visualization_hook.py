@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
-from mmengine.dist import master_only
 from mmengine.runner import Runner
 from mmpose.engine.hooks import PoseVisualizationHook
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.imaging import read_radiograph
+from unsct_mmpose.imaging.files import write_picture
 
-from .tha_visualizer import THAVisualizer, write_picture
+from .sample_pictures import SamplePictures, folder_of
 
 
 @HOOKS.register_module()
@@ -23,21 +21,30 @@ class THAVisualizationHook(PoseVisualizationHook):
 
     It replaces MMPose's hook, which cannot decode DICOM. ``tools/test.py --show-dir DIR`` and
     ``--show`` switch it on; a relative folder lies in the run's time-stamped folder, as MMPose has
-    it. During validation the first image of every ``interval``-th batch goes to the visualizer's
-    backends. With another visualizer in the config the pictures are those of a
-    :class:`THAVisualizer` with its defaults.
+    it. Every tested image gets a file, where names repeat with its folder's before it. During
+    validation the first image of every ``interval``-th batch goes to the visualizer's backends,
+    and into the folder of ``tools/train.py --show-dir DIR``. With another visualizer in the config
+    the pictures are those of a :class:`THAVisualizer` with its defaults.
 
     Args:
         **kwargs: see ``PoseVisualizationHook``.
     """
 
+    def __init__(self, **kwargs) -> None:
+        super().__init__(**kwargs)
+        self._pictures: SamplePictures | None = None
+
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[PoseDataSample]
     ) -> None:
-        """Hand one picture of a validation batch to the visualizer's backends."""
+        """Hand one picture of a validation batch on, to the backends and the folder."""
         step = runner.iter + batch_idx
-        if self.enable and step % self.interval == 0:
-            self._visualizer.add_image('val_img', self.picture_of(outputs[0]), step=step)
+        if not self.enable or step % self.interval:
+            return
+        picture = self.picture_of(outputs[0])
+        self._visualizer.add_image('val_img', picture, step=step)
+        if self.out_dir is not None:
+            write_picture(folder_of(runner, self.out_dir) / f'val_img_{step}.png', picture)
 
     def after_test_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[PoseDataSample]
@@ -48,37 +55,21 @@ class THAVisualizationHook(PoseVisualizationHook):
         for sample in outputs:
             self._test_index += 1
             picture = self.picture_of(sample)
-            name = Path(sample.get('img_path')).stem
+            name = self.pictures.name(sample, runner)
             if self.out_dir is not None:
-                folder = Path(runner.work_dir) / runner.timestamp / self.out_dir
-                self._save(folder / f'{name}.png', picture)
+                write_picture(folder_of(runner, self.out_dir) / f'{name}.png', picture)
             elif self.show:
                 self._visualizer.show(picture, win_name=name, wait_time=self.wait_time)
             else:
                 self._visualizer.add_image('test_img', picture, step=self._test_index)
 
+    @property
+    def pictures(self) -> SamplePictures:
+        """What draws and names."""
+        if self._pictures is None or self._pictures.visualizer is not self._visualizer:
+            self._pictures = SamplePictures(self._visualizer)
+        return self._pictures
+
     def picture_of(self, sample: PoseDataSample) -> np.ndarray:
-        """Draw a predicted data sample on its radiograph.
-
-        Args:
-            sample: a data sample with ``img_path`` and ``pred_instances``; ``raw_ann_info`` of
-                :class:`THADataset`, if there, adds the true landmarks and the pixel spacing, which
-                else are taken from the file.
-
-        Returns:
-            ``(H, W, 3)`` RGB picture.
-        """
-        drawer = self._visualizer
-        if not isinstance(drawer, THAVisualizer):
-            drawer = THAVisualizer(name='radiographs')
-        radiograph = read_radiograph(sample.get('img_path'))
-        if sample.get('raw_ann_info') is None:
-            known = dict(
-                pixel_spacing=radiograph.spacing_xy_mm, magnification=radiograph.magnification
-            )
-            sample = sample.new(metainfo={**sample.metainfo, 'raw_ann_info': known})
-        return drawer.draw(radiograph.pixels, sample)
-
-    @master_only
-    def _save(self, path: Path, picture: np.ndarray) -> None:
-        write_picture(path, picture)
+        """Draw a predicted data sample; see :meth:`SamplePictures.draw`."""
+        return self.pictures.draw(sample)

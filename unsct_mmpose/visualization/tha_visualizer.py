@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,12 +12,13 @@ import cv2
 import numpy as np
 import torch
 from mmengine.dist import master_only
+from mmengine.logging import print_log
 from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
 from unsct_mmpose.functional.uncertainty import certainty_map
-from unsct_mmpose.imaging.files import replace_file
+from unsct_mmpose.imaging.files import picture_path, write_picture
 
 from .canvas import to_gray, whole
 from .drawable import Drawable, is_pelvis, unpack
@@ -33,7 +36,6 @@ PANELS = (
 )
 """Everything that can be drawn, in the rows of the sheet."""
 
-_SUFFIXES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.webp')
 _MAPS = {name for row in PANELS[1:] for name in row}
 
 
@@ -72,6 +74,15 @@ class THAVisualizer(PoseLocalVisualizer):
             raise ValueError(f'unknown panels {wrong}; choose some of {known}')
         self.panels = tuple(panels)
         self.width_px = width_px
+        self._asked: Counter[Path] = Counter()
+
+    def set_dataset_meta(self, dataset_meta: dict, skeleton_style: str = 'mmpose') -> None:
+        """Take over names and colours of a data set; people alone have OpenPose's style."""
+        try:
+            super().set_dataset_meta(dataset_meta, skeleton_style)
+        except NotImplementedError as error:
+            print_log(f'{error}: drawn as MMPose does', logger='current', level=logging.WARNING)
+            super().set_dataset_meta(dataset_meta)
 
     @master_only
     def add_datasample(
@@ -99,13 +110,18 @@ class THAVisualizer(PoseLocalVisualizer):
             draw_heatmap: draw the panels of the maps.
             show: show it in a window.
             wait_time: seconds that the window waits.
-            out_file: file to write instead of handing it to the backends.
+            out_file: file to write instead of handing it to the backends. A name that is no
+                picture's, such as that of a DICOM file, gets ``.png``, and a number where this
+                visualizer has had the same one before: MMPose's tools hand on the names of images,
+                which may lie in several folders.
             step: step in the backends.
             **kwargs: further ones of MMPose's, for samples that it draws.
 
         Returns:
             ``(H', W', 3)`` RGB picture.
         """
+        if out_file is not None:
+            out_file = str(self._file_for(Path(out_file)))
         if not is_pelvis(data_sample):
             gray = to_gray(image)
             plain = image if image.dtype == np.uint8 and image.ndim == 3 else cv2.merge([gray] * 3)
@@ -123,6 +139,14 @@ class THAVisualizer(PoseLocalVisualizer):
         else:
             self.add_image(name, picture, step)
         return picture
+
+    def _file_for(self, asked: Path) -> Path:
+        path = picture_path(asked).absolute()
+        if path == asked.absolute():
+            return path
+        self._asked[path] += 1
+        number = self._asked[path] - 1
+        return path.with_stem(f'{path.stem}({number})') if number else path
 
     def draw(
         self,
@@ -149,23 +173,6 @@ class THAVisualizer(PoseLocalVisualizer):
             width = (self.width_px - GAP_PX * (len(names) - 1)) // max(len(names), 1)
             rows.append([_panel(name, gray, what, width) for name in names])
         return arrange(rows)
-
-
-def write_picture(path: Path, picture: np.ndarray) -> None:
-    """Write an RGB picture, whole or not at all, in the format of the file's suffix.
-
-    After a suffix that is no picture's, such as ``.dcm``, comes ``.png``.
-
-    Raises:
-        OSError: the file cannot be written.
-    """
-    if path.suffix.lower() not in _SUFFIXES:
-        path = path.with_name(f'{path.name}.png')
-    done, content = cv2.imencode(path.suffix, np.ascontiguousarray(picture[..., ::-1]))
-    if not done:
-        raise OSError(f'{path}: the picture could not be encoded')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, content.tobytes())
 
 
 def _has(what: Drawable, name: str) -> bool:

@@ -100,7 +100,7 @@ optim_wrapper = dict(
     optimizer=dict(type='Adam', lr=1e-3, foreach=True),
     clip_grad=dict(max_norm=10.0),
 )
-own_precision = dict()
+own_precision = dict(constructor='Bf16OptimWrapperConstructor')  # what --amp means
 # the rate above belongs to batches of so many images; tools/train.py --auto-scale-lr follows yours
 auto_scale_lr = dict(base_batch_size=2)
 param_scheduler = [

@@ -109,7 +109,7 @@ optim_wrapper = dict(
     clip_grad=dict(max_norm=10.0),
 )
 # what MMPose's own heads cannot take (their accuracy hands it to NumPy): bfloat16, channels last
-own_precision = dict(type='Bf16OptimWrapper')
+own_precision = dict(type='AmpOptimWrapper', constructor='Bf16OptimWrapperConstructor')
 custom_hooks = [*_base_.custom_hooks, dict(type='CUDAGraphHook')]
 # the rate above belongs to batches of so many images; tools/train.py --auto-scale-lr follows yours
 auto_scale_lr = dict(base_batch_size=16)
