@@ -147,3 +147,18 @@ def test_a_12_bit_picture_in_16_bits_is_read_as_its_dicom_file(demo, tmp_path):
         ]
         assert 'grey_levels' in [one.code for one in found.warnings]
     assert 'grey_levels' not in [one.code for one in expected.warnings]
+
+
+def test_mmposes_inferencer_finds_a_pelvis_in_a_12_bit_array_and_file(demo, request, tmp_path):
+    folder = request.config.rootpath / 'configs' / 'demo'
+    inferencer = MMPoseInferencer(
+        pose2d=str(folder / 'unsct_hrnet_tha_cpu.py'),
+        pose2d_weights=str(folder / 'unsct_hrnet_tha_cpu.pth'),
+        det_model='whole_image', device='cpu',
+    )  # fmt: skip
+    stored = dcmread(demo[1]).pixel_array
+    cv2.imwrite(str(tmp_path / 'hip.png'), stored)
+    for source in (np.stack([stored] * 3, axis=-1), str(tmp_path / 'hip.png')):
+        ((found,),) = next(inferencer(source))['predictions']
+        assert found['image_state'] == 0
+        assert np.sum(found['keypoints_visible']) >= 20
