@@ -80,7 +80,7 @@ content['categories'][0]['keypoints'] = list(LANDMARK_NAMES)
 for image in content['images']:
     image['pixel_spacing'] = [0.84, 0.84]
 json.dump(content, open('studio.json', 'w'))
-assert len(read_annotations('studio.json').radiographs) == 2
+assert len(read_annotations('studio.json', require_spacing=True).cases) == 2
 """
 
 
@@ -110,7 +110,9 @@ class Step:
     @property
     def by(self) -> str:
         """How it is started, for the table."""
-        return 'mmpose_tool.py' if '{tool}' in self.command else "MMPose's own"
+        if '{tool}' in self.command:
+            return 'mmpose_tool.py'
+        return 'itself' if '{stock}' in self.command else 'a program'
 
 
 MODEL = 'tiny.py run/epoch_1.pth'
