@@ -92,7 +92,7 @@ def test_the_wheel_asks_for_nothing_that_a_host_has_its_own_of(wheel):
         distribution(one) for name in ('host', 'base') for one in requirements(f'{name}.txt')
     }
     extras = {line.split(': ')[1] for line in lines if line.startswith('Provides-Extra')}
-    assert extras == {'dicom', 'report', 'serve', 'onnx', 'tools', 'dev'}
+    assert extras == {'dicom', 'report', 'serve', 'onnx', 'tools', 'augment', 'track', 'dev'}
 
 
 @pytest.mark.slow

@@ -78,7 +78,9 @@ def test_a_tool_without_its_device_says_what_to_do(name, tmp_path, monkeypatch, 
     monkeypatch.setattr(sys, 'path', [str(ROOT / 'tools'), *sys.path])
     words = [*command, '--device', 'cuda', *TOOLS[name]]
     monkeypatch.setattr(sys, 'argv', [tool, *map(str, words)])
-    assert runpy.run_path(str(ROOT / 'tools' / tool))['main']() != 0
+    with pytest.raises(SystemExit) as ended:
+        sys.exit(runpy.run_path(str(ROOT / 'tools' / tool))['main']())
+    assert ended.value.code not in (0, None)
     error = capsys.readouterr().err
     assert f'{tool.removesuffix(".py")}: device cuda: ' in error
     assert 'or take --device cpu' in error
