@@ -65,10 +65,10 @@ def run(tmp_path):
 
 
 def test_bad_images_are_drawn_and_listed_from_the_worst_on(run, sample):
-    samples = [sample(1), sample(12, 'val-1'), sample(15, 'train-0')]
+    samples = [sample(1), sample(12, 'train-0'), sample(15, 'val-1')]
     listed, pictures = run(samples, enable=True)
     assert [(one['img'], round(one['all/E_20'])) for one in listed] == [
-        ('train-0', 15), ('val-1', 12),
+        ('val-1', 15), ('train-0', 12),
     ]  # fmt: skip
     assert pictures == ['train-0.png', 'val-1.png']
 
