@@ -137,9 +137,11 @@ def test_thresholds_are_those_of_the_rules(table, fitted):
         case = (uncertainties(table, fitted, name), table.present, table.labelled)
         found = fitted.thresholds[name]
         assert sorted(found) == sorted(RULES)
-        assert found['recall'] == pytest.approx(recall_threshold(*case, 0.99))
+        assert found['recall'] == pytest.approx(recall_threshold(*case, 0.99, table.patients))
         assert found['youden'] == pytest.approx(youden_threshold(*case))
-        assert found['conformal'] == pytest.approx(conformal_risk_threshold(*case, 0.05))
+        assert found['conformal'] == pytest.approx(
+            conformal_risk_threshold(*case, 0.05, table.patients)
+        )
     assert fitted.thresholds['fused']['equal_cost'] == 0.5
     assert fitted.thresholds['paf']['equal_cost'] != 0.5
 
@@ -151,7 +153,9 @@ def test_the_asked_for_recall_risk_and_rule_are_used(table, fitted):
     assert found.fusion.features == ('peak',)
     assert found.settings == dict(recall=0.8, alpha=0.2, penalty=5.0, field_penalty=5.0)
     case = (uncertainties(table, found, 'paf'), table.present, table.labelled)
-    assert found.thresholds['paf']['recall'] == pytest.approx(recall_threshold(*case, 0.8))
+    assert found.thresholds['paf']['recall'] == pytest.approx(
+        recall_threshold(*case, 0.8, table.patients)
+    )
     assert found.thresholds['paf']['conformal'] < fitted.thresholds['paf']['conformal']
 
 
@@ -179,7 +183,7 @@ def test_entropy_and_aggregation_are_those_of_the_decision(table, fitted):
     assert (found.entropy, found.aggregation) == ('linear', 'paper')
     u = 1 - table.evidence.alignment.clamp(0, 1).numpy()
     assert found.thresholds['paf']['recall'] == pytest.approx(
-        recall_threshold(u, table.present, table.labelled, 0.99)
+        recall_threshold(u, table.present, table.labelled, 0.99, table.patients)
     )
     assert found.thresholds['peak'] == fitted.thresholds['peak']
 

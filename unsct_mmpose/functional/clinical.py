@@ -34,6 +34,7 @@ from .clinical_formulas import (
     reasons_for,
     split_side,
 )
+from .error_structure import symmetric_root
 from .geometry import quadratic_form, to_mm, wrap_deg
 
 __all__ = [
@@ -126,6 +127,7 @@ def measure(
     *,
     covariances_px: ArrayLike | None = None,
     magnification: float = 1.0,
+    error_correlation: ArrayLike | None = None,
 ) -> Measurements:
     """Measure the clinical parameters of one image.
 
@@ -133,10 +135,13 @@ def measure(
         points_px: ``(24, 2)`` landmarks (x, y), pixels; not read where not present.
         present: ``(24,)`` bool.
         spacing_xy_mm: ``(2,)`` size of a pixel along x and y.
-        covariances_px: ``(24, 2, 2)`` covariance of each landmark, px^2, independent of the other
-            landmarks; NaN where unknown. Not read where not present.
+        covariances_px: ``(24, 2, 2)`` covariance of each landmark, px^2; NaN where unknown. Not
+            read where not present.
         magnification: a length on the detector over that in the patient; 1.0 gives mm at the
             detector.
+        error_correlation: ``(48, 48)`` correlation of the landmarks' errors, x before y, in units
+            of the symmetric roots of their covariances, see
+            :func:`unsct_mmpose.functional.error_structure.error_correlation`; None: independent.
 
     Returns:
         The values, with standard errors where covariances are known, the reasons where there is no
@@ -163,7 +168,7 @@ def measure(
         covariances,
         magnification,
     )
-    values, errors, lines = batch.measure()
+    values, errors, lines = batch.measure(error_correlation)
     for array in (values, errors):
         array.flags.writeable = False
     reasons = reasons_for(batch.points[0], batch.present[0], values[0])
@@ -176,6 +181,7 @@ def measure_many(
     spacing_xy_mm: ArrayLike,
     covariances_px: ArrayLike | None = None,
     magnification: ArrayLike = 1.0,
+    error_correlation: ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
     """Measure the clinical parameters of many images at once.
 
@@ -185,6 +191,7 @@ def measure_many(
         spacing_xy_mm: ``(N, 2)`` size of a pixel along x and y, or ``(2,)`` for all images.
         covariances_px: ``(N, 24, 2, 2)`` as for :func:`measure`, or None.
         magnification: ``(N,)`` or one number.
+        error_correlation: ``(48, 48)`` for all images or ``(N, 48, 48)``, as for :func:`measure`.
 
     Returns:
         Values and standard errors, ``(N, M)`` each, in the order of ``MEASUREMENT_NAMES``.
@@ -201,7 +208,7 @@ def measure_many(
     batch = _Batch.build(
         np.asarray(points_px, float), np.asarray(present), spacing_xy_mm, covariances, magnification
     )
-    values, errors, _ = batch.measure()
+    values, errors, _ = batch.measure(error_correlation)
     return values, errors
 
 
@@ -345,8 +352,9 @@ class _Batch:
         checked = _covariances(covariances_px, seen)
         return cls(points, seen, checked * scale[..., :, None] * scale[..., None, :])
 
-    def measure(self) -> tuple[Floats, Floats, Ints]:
+    def measure(self, error_correlation: ArrayLike | None) -> tuple[Floats, Floats, Ints]:
         """Return values and standard errors ``(N, M)``, and the reference line of each image."""
+        together = _correlations(error_correlation, len(self.points))
         lines = choose_reference_lines(self.points, self.present)
         values = evaluate(self.points, self.present, lines)
         valid = measurable(self.points, self.present, values)
@@ -355,7 +363,7 @@ class _Batch:
         else:
             errors = np.concatenate(
                 [
-                    self._errors(slice(start, start + _CHUNK), lines)
+                    self._errors(slice(start, start + _CHUNK), lines, together)
                     for start in range(0, len(values), _CHUNK)
                 ]
                 or [values]
@@ -363,17 +371,31 @@ class _Batch:
         values[:, IS_UNSIGNED] = np.abs(values[:, IS_UNSIGNED])
         return np.where(valid, values, np.nan), np.where(valid, errors, np.nan), lines
 
-    def _errors(self, chosen: slice, lines: Ints) -> Floats:
+    def _errors(self, chosen: slice, lines: Ints, together: Floats | None) -> Floats:
         """Propagate the covariances to first order; every landmark counts wherever it enters."""
         assert self.covariances is not None
         jacobian = _jacobian(self.points[chosen], self.present[chosen], lines[chosen])
         covariances = self.covariances[chosen][:, None]
         unknown: Bools = np.asarray(np.isnan(covariances).any(axis=(-2, -1)))
         used = (jacobian != 0).any(axis=-1)
-        share = quadratic_form(jacobian, np.where(unknown[..., None, None], 0.0, covariances))
-        variance = share.sum(axis=-1)
+        clean = np.where(unknown[..., None, None], 0.0, covariances)
+        if together is None:
+            variance = quadratic_form(jacobian, clean).sum(axis=-1)
+        else:
+            loadings = (jacobian[..., None, :] @ symmetric_root(clean)).reshape(*used.shape[:2], -1)
+            variance = ((loadings @ together[chosen]) * loadings).sum(axis=-1)
         variance[(used & unknown).any(axis=-1)] = np.nan
         return np.sqrt(np.maximum(variance, 0.0))
+
+
+def _correlations(values: ArrayLike | None, images: int) -> Floats | None:
+    """Return ``(N, 48, 48)`` checked correlations; None where errors are independent."""
+    if values is None:
+        return None
+    found, size = np.asarray(values, float), 2 * NUM_LANDMARKS
+    if found.shape not in ((size, size), (images, size, size)):
+        raise ValueError(f'error_correlation must be ({size}, {size}), got {found.shape}')
+    return np.broadcast_to(found, (images, size, size))
 
 
 def _covariances(covariances_px: Floats, present: Bools) -> Floats:

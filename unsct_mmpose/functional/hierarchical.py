@@ -108,7 +108,9 @@ def allowed_level(patients: int) -> float:
     return patients / (patients + 1)
 
 
-def promise_words(level: float, patients: int | None, calibrated: bool = True) -> str:
+def promise_words(
+    level: float, patients: int | None, calibrated: bool = True, *, model: bool = True
+) -> str:
     """Say in one short form what stands behind a nominal level.
 
     Args:
@@ -116,12 +118,16 @@ def promise_words(level: float, patients: int | None, calibrated: bool = True) -
         patients: that it was calibrated on; None when it was calibrated on images, as before there
             was a promise for patients.
         calibrated: whether it was calibrated at all.
+        model: whether a model stands in where patients do not allow the level; without one, as for
+            the recall of a threshold, the level is theirs alone.
 
     Example:
         >>> promise_words(0.95, 3)
         '95 % (by a model of 3 patients; 75 % without)'
         >>> promise_words(0.95, 53)
         '95 % (by 53 patients)'
+        >>> promise_words(0.99, 53, model=False)
+        '99 % (of these 53 patients; 98 % for the next)'
     """
     words = f'{100 * level:g} %'
     if not calibrated:
@@ -130,10 +136,13 @@ def promise_words(level: float, patients: int | None, calibrated: bool = True) -
         return f'{words} (of new images of known patients)'
     if patients == 0:
         return f'{words} (by no patient)'
-    if patients >= MANY_PATIENTS and level <= allowed_level(patients) + 1e-9:
+    enough = level <= allowed_level(patients) + 1e-9
+    if enough and (patients >= MANY_PATIENTS or not model):
         return f'{words} (by {patients} patients)'
     people = '1 patient' if patients == 1 else f'{patients} patients'
     least = math.floor(100 * allowed_level(patients) + 1e-9)
+    if not model:
+        return f'{words} (of these {people}; {least} % for the next)'
     return f'{words} (by a model of {people}; {least} % without)'
 
 
