@@ -233,11 +233,11 @@ def _held(claims: Sequence[Claims]) -> dict[str, Any]:
             name: values[whole['usual'] if subset == 'usual' else chosen]
             for name, values in whole.items()
         }
-        held[subset] = _summary(rows)
+        held[subset] = _summary(rows, with_ends=subset == 'all')
     return held
 
 
-def _summary(rows: Claims) -> dict[str, Any]:
+def _summary(rows: Claims, with_ends: bool) -> dict[str, Any]:
     region = share_by_patient(rows['region_hits'], rows['region_counts'], rows['patients'])
     counts = rows['interval_counts'].sum(axis=0)
     with np.errstate(invalid='ignore', divide='ignore'):
@@ -247,16 +247,15 @@ def _summary(rows: Claims) -> dict[str, Any]:
         radius = rows['region_radius'].sum() / rows['region_counts'].sum()
     parameters = {}
     for index, name in enumerate(_OUTPUTS):
-        ends = share_by_patient(
-            rows['interval_hits'][:, index], rows['interval_counts'][:, index], rows['patients']
-        )
         parameters[name] = dict(
             coverage=coverage[index],
-            low=ends.low,
-            high=ends.high,
             width=width[index],
             score=score[index],
         )
+        if with_ends:
+            hits, counted = (rows[f'interval_{kind}'][:, index] for kind in ('hits', 'counts'))
+            ends = share_by_patient(hits, counted, rows['patients'])
+            parameters[name].update(low=ends.low, high=ends.high)
     return dict(
         regions=dict(coverage=region.value, low=region.low, high=region.high, radius=radius),
         parameters=parameters,
@@ -298,6 +297,9 @@ def render_promise_page(folder: Path) -> str:
     ]
     words = folder / 'notes' / 'promise.md'
     parts += [words.read_text().strip()] if words.is_file() else []
+    for one in _results(folder, 'grown'):
+        parts += ['## Which region is smallest', f'{one.data}; {one.model}; {one.calibrated_on}.']
+        parts.append(_regions(one))
     for one in _results(folder):
         parts += [f'## {one.name}', f'{one.data}; {one.model}; {one.calibrated_on}.']
         parts += ['Regions and parameters, by patients that calibrate:', _by_size(one)]
@@ -311,8 +313,23 @@ def render_promise_page(folder: Path) -> str:
     return '\n\n'.join(parts) + '\n'
 
 
-def _results(folder: Path) -> list[StudyResult]:
-    return [read_study(path) for path in sorted((folder / 'promise').glob('*.json'))]
+def _results(folder: Path, kind: str = 'promise') -> list[StudyResult]:
+    found = (read_study(path) for path in sorted((folder / 'promise').glob('*.json')))
+    return [one for one in found if one.kind == kind]
+
+
+def _regions(one: StudyResult) -> str:
+    levels = one.figures
+    rows = [
+        [name]
+        + [
+            f'{_percent(found[name]["coverage"])} %, {_mm(found[name]["radius"])} mm'
+            for found in levels.values()
+        ]
+        for name in next(iter(levels.values()))
+    ]
+    columns = ['region', *(f'promised {100 * float(level):g} %' for level in levels)]
+    return 'Held, and mean radius of the circle as large.\n\n' + render_table(columns, rows)
 
 
 def _curves(one: StudyResult) -> dict[str, Any]:
@@ -438,7 +455,7 @@ def _aspects(one: StudyResult) -> str:
 def _under_shift(one: StudyResult) -> str:
     rows = []
     for name, units in one.figures['shifted'].items():
-        for level in ('0.8', '0.95'):
+        for level in [one for one in ('0.8', '0.95') if one in units['patient']]:
             held, before = units['patient'][level], units['image'][level]
             rows.append(
                 [

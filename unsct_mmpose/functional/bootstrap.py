@@ -128,12 +128,12 @@ def share_by_patient(
         >>> share_by_patient([2, 0, 1], [2, 2, 1], ['a', 'b', 'c']).value
         0.6
     """
+    names, whose = np.unique(np.asarray(patients), return_inverse=True)
     table = {'hits': np.asarray(hits, float), 'counts': np.asarray(counts, float)}
-    rows_of = _rows_by_patient(table, patients)
+    if any(values.shape != whose.shape for values in table.values()):
+        raise ValueError(f'hits, counts and patients {whose.shape} disagree')
     _check(resamples, confidence)
-    sums = {
-        name: np.array([values[rows].sum() for rows in rows_of]) for name, values in table.items()
-    }
+    sums = {name: np.bincount(whose, values, len(names)) for name, values in table.items()}
     whole = sums['counts'].sum()
     value = float(sums['hits'].sum() / whole) if whole else math.nan
     used = sums['counts'] > 0
