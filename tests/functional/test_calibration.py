@@ -433,7 +433,7 @@ def test_the_loss_of_a_new_patient_is_bounded_where_images_are_not_independent(c
     ours, before = [], []
     for _ in range(150):
         case, names = by_person(count, 8, rng)
-        new, whose = by_person(30, 8, rng)
+        new, _whose = by_person(30, 8, rng)
         for found, threshold in (
             (ours, conformal_risk_threshold(*case, 0.1, names)),
             (before, conformal_risk_threshold(*case, 0.1)),

@@ -279,8 +279,10 @@ class SystematicOffset:
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> SystematicOffset:
         """Read what :meth:`Calibration.to_dict` wrote."""
-        ends = (math.nan if content[end] is None else content[end] for end in ('low', 'high'))
-        return cls(content['value'], *ends, int(content['patients']), bool(content['corrected']))
+        low, high = (math.nan if content[end] is None else content[end] for end in ('low', 'high'))
+        return cls(
+            content['value'], low, high, int(content['patients']), bool(content['corrected'])
+        )
 
 
 @dataclass(frozen=True)

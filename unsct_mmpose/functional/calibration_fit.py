@@ -336,7 +336,7 @@ def _add_regions(
         whole, by_others = direction_shapes(residuals)
         # a patient's errors are judged by the shape of the others'
         turn = symmetric_root(by_others)[:, :, None]
-        residuals = np.linalg.solve(turn, residuals[..., None])[..., 0]
+        residuals = np.asarray(np.linalg.solve(turn, residuals[..., None])[..., 0], float)
         for name, one in zip(_CLASS_NAMES, whole, strict=True):
             shapes[name] = (float(one[0, 0]), float(one[0, 1]), float(one[1, 1]))
     radius = new_patient_radius(residuals, level)
@@ -377,7 +377,8 @@ def _add_intervals(
         offsets={
             name: SystematicOffset(
                 float(offset.value[index]),
-                *(math.nan if np.isnan(end[index]) else float(end[index]) for end in offset[1:3]),
+                _number(offset.low[index]),
+                _number(offset.high[index]),
                 int(offset.patients[index]),
                 bool(corrected[index]),
             )
@@ -433,6 +434,11 @@ def _by_output(values: Floats, patients: NDArray[np.str_]) -> Floats:
     for index, columns in enumerate(_OUTPUTS.values()):
         result[index, :, :, : len(columns)] = rows[:, :, columns]
     return result.reshape(len(_OUTPUTS), people, -1)
+
+
+def _number(value: np.floating[Any]) -> float:
+    """Return a float; the one NaN of the standard library, so that records compare as equal."""
+    return math.nan if np.isnan(value) else float(value)
 
 
 def _filled(values: Floats, otherwise: float) -> Floats:
