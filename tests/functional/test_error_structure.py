@@ -10,6 +10,7 @@ from unsct_mmpose.functional.error_structure import (
     direction_shapes,
     error_correlation,
     error_products,
+    incompleteness_factor,
     shaped,
     side_shapes,
     symmetric_root,
@@ -144,3 +145,15 @@ def test_gaps_count_nowhere():
     found = error_correlation(error_products(error, people(10, 4)))
     assert np.isfinite(found).all()
     assert found[2 * 5 + 1, 2 * 8] == 0 or abs(found[2 * 5 + 1, 2 * 8]) < 1
+
+
+def test_larger_errors_of_incomplete_images_are_found():
+    rng = np.random.default_rng(11)
+    partly = rng.random(200) < 0.3
+    error = rng.standard_normal((200, 24, 2)) * np.where(partly, np.sqrt(1.5), 1.0)[:, None, None]
+    names = people(50, 4)
+    assert incompleteness_factor(error, partly, names) == pytest.approx(1.5, abs=0.12)
+    few = incompleteness_factor(error[:8], partly[:8], names[:8])
+    assert abs(np.log(few)) < abs(np.log(1.9))
+    assert incompleteness_factor(error, np.zeros(200, bool), names) == 1
+    assert incompleteness_factor(error, np.ones(200, bool), names) == 1

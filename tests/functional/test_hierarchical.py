@@ -236,6 +236,7 @@ def test_levels_are_shares(level):
         (0.95, 14, '95 % (by a model of 14 patients; 93 % without)'),
         (0.95, 1, '95 % (by a model of 1 patient; 50 % without)'),
         (0.95, 53, '95 % (by 53 patients)'),
+        (0.95, 30, '95 % (by a model of 30 patients)'),
         (0.99, 53, '99 % (by a model of 53 patients; 98 % without)'),
         (0.975, None, '97.5 % (of new images of known patients)'),
         (0.95, 0, '95 % (by no patient)'),

@@ -21,6 +21,9 @@ from unsct_mmpose.functional.regions import (
 OUTPUTS = list(dict.fromkeys(split_side(name)[1] for name in MEASUREMENT_NAMES))
 
 
+ALL = np.ones((3, 24), bool)
+
+
 def calibration(regions, intervals):
     return Calibration(
         rule='recall',
@@ -102,16 +105,25 @@ def test_a_calibration_without_shapes_scales_and_turns_nothing():
     scales = {one.name: 1.0 + one.number for one in LANDMARK_CLASSES}
     one = calibration(scales, {})
     factors = region_factors(one)[:, None, None]
-    np.testing.assert_allclose(calibrated_covariances(plain, one), plain * factors)
-    assert calibrated_covariances(plain, None) is plain or np.array_equal(
-        calibrated_covariances(plain, None), plain
-    )
+    np.testing.assert_allclose(calibrated_covariances(plain, one, ALL), plain * factors)
+    np.testing.assert_array_equal(calibrated_covariances(plain, None, ~ALL), plain)
+
+
+def test_an_image_with_a_rejected_landmark_is_less_sure_of_all():
+    scales = {one.name: 1.0 for one in LANDMARK_CLASSES}
+    one = replace(calibration(scales, {}), incomplete_factor=1.5)
+    kept = ALL.copy()
+    kept[1, 7] = False
+    plain = np.tile(np.eye(2), (3, 24, 1, 1))
+    found = calibrated_covariances(plain, one, kept)
+    np.testing.assert_array_equal(found[[0, 2]], plain[[0, 2]])
+    np.testing.assert_array_equal(found[1], 1.5 * plain[1])
 
 
 def test_a_shape_is_mirrored_on_the_right():
     scales = {one.name: 2.0 for one in LANDMARK_CLASSES}
     one = replace(calibration(scales, {}), region_shapes=dict(fovea=(2.0, 0.5, 1.0)))
-    found = calibrated_covariances(np.tile(np.eye(2), (1, 24, 1, 1)), one)[0]
+    found = calibrated_covariances(np.tile(np.eye(2), (1, 24, 1, 1)), one, ALL[:1])[0]
     left, right = (LANDMARK_NAMES.index(f'{side}_fovea') for side in ('left', 'right'))
     np.testing.assert_allclose(found[left], [[4.0, 1.0], [1.0, 2.0]], atol=1e-9)
     np.testing.assert_allclose(found[right], [[4.0, -1.0], [-1.0, 2.0]], atol=1e-9)

@@ -32,7 +32,7 @@ from unsct_mmpose.functional.calibration_fit import (
     disjoint_parts,
     fit_calibration,
 )
-from unsct_mmpose.functional.hierarchical import MANY_PATIENTS, allowed_level, promise_words
+from unsct_mmpose.functional.hierarchical import ENOUGH_PATIENTS, allowed_level, promise_words
 from unsct_mmpose.imaging.files import file_sha256, replace_file
 
 from .device import AUTO
@@ -271,12 +271,12 @@ def promise_lines(calibration: Calibration) -> list[str]:
 def too_few_patients(calibration: Calibration) -> str | None:
     """Return a warning where a model must stand in for patients; None where there are enough."""
     patients = calibration.patients
-    if patients is None or patients >= MANY_PATIENTS:
+    if patients is None or patients >= ENOUGH_PATIENTS:
         return None
     return (
         f'regions and intervals rest on {patients} patients, who allow no more than '
         f'{100 * allowed_level(patients):.0f} % for the next one; a model of how patients differ '
-        f'gives the rest. Calibrate on {MANY_PATIENTS} patients or more: more images of the same '
+        f'gives the rest. Calibrate on {ENOUGH_PATIENTS} patients or more: more images of the same '
         'patients do not help'
     )
 

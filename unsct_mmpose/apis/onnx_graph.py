@@ -67,6 +67,7 @@ class LandmarkGraph(nn.Module):
         self.register_buffer('cell_px', cell)
         self.register_buffer('area_px', cell[:, None] * cell)
         self.register_buffer('factors', factors[:, None, None])
+        self.incomplete = 1.0 if self.calibration is None else self.calibration.incomplete_factor
         self.directed = bool(self.calibration is not None and self.calibration.region_shapes)
         self.register_buffer('shapes', torch.from_numpy(region_shapes(self.calibration)).float())
 
@@ -119,6 +120,9 @@ class LandmarkGraph(nn.Module):
         covariances = evidence.covariances * self.area_px
         if self.directed:
             covariances = shaped(covariances, self.shapes)
+        if self.incomplete != 1.0:
+            share = assessment.kept.float().mean(dim=1)[:, None, None, None]
+            covariances = torch.where(share < 1, covariances * self.incomplete, covariances)
         columns = dict(
             keypoints=(evidence.points + 0.5) * self.cell_px - 0.5,
             keypoint_scores=evidence.peak,

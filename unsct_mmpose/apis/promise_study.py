@@ -44,6 +44,7 @@ UNITS = ('patient', 'image')
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     'ellipse of the heatmap, nothing followed': (),
     'direction': ('direction',),
+    'direction, completeness': ('direction', 'completeness'),
     'direction, correlation': ('direction', 'correlation'),
     'direction, offset': ('direction', 'offset'),
     'all (default)': FOLLOWED,
@@ -412,13 +413,16 @@ def _by_variant(one: StudyResult) -> str:
                 name,
                 _bracketed(found['regions']),
                 _mm(found['regions']['radius']),
+                *(_percent(held[subset]['regions']['coverage']) for subset in SUBSETS[1:]),
                 _extremes(found),
+                *(_percent(held[subset]['mean_coverage']) for subset in SUBSETS[1:]),
                 _ratio(found, first, 'width'),
                 _ratio(found, first, 'score'),
                 ', '.join(f'{each} {gains[each]:.2f}' for each in best if gains[each] < 0.98),
             ]
         )
-    columns = ['followed', 'regions hold', 'mean radius', 'parameters hold', 'width / first row',
+    columns = ['followed', 'regions hold', 'mean radius', 'structured', 'unstructured',
+               'parameters hold', 'structured', 'unstructured', 'width / first row',
                'interval score / first row', 'narrowed most (width / first row)']  # fmt: skip
     return render_table(columns, rows)
 

@@ -282,7 +282,9 @@ class HeatmapPAF(BaseKeypointCodec):
         _, calibration = self.deciding(_has_fields(batch_encoded))
         cell_px = np.asarray(self.input_size, float) / np.asarray(self.heatmap_size, float)
         covariances = calibrated_covariances(
-            covariances_to_px(evidence.covariances.cpu().numpy(), cell_px), calibration
+            covariances_to_px(evidence.covariances.cpu().numpy(), cell_px),
+            calibration,
+            assessment.kept.cpu().numpy(),
         )
         points = self.to_pixels(evidence.points.cpu().numpy().astype(np.float64))
         columns = prediction_fields(points, covariances, evidence, assessment, calibration)

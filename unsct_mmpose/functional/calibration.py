@@ -312,6 +312,7 @@ class Calibration:
             covariance takes on the patient's left,
             :func:`unsct_mmpose.functional.error_structure.shaped`; a class that is not named
             keeps the heatmap's.
+        incomplete_factor: of the covariances of an image of which any landmark is rejected.
         offsets: for each clinical output what all patients' errors had in common.
         correlation: of the landmarks' errors, the upper triangle of ``(48, 48)`` without its
             diagonal, row by row; None: independent.
@@ -334,6 +335,7 @@ class Calibration:
     weights: tuple[float, ...] | None = None
     patients: int | None = None
     region_shapes: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    incomplete_factor: float = 1.0
     offsets: Mapping[str, SystematicOffset] = field(default_factory=dict)
     correlation: tuple[float, ...] | None = None
 

@@ -39,6 +39,7 @@ from .error_structure import (
     direction_shapes,
     error_correlation,
     error_products,
+    incompleteness_factor,
     symmetric_root,
     whitened,
 )
@@ -63,9 +64,9 @@ LEAST_CORRELATED = 6
 """Patients below which landmarks are taken to err independently: fewer promise a correlation that
 the next one does not keep."""
 
-FOLLOWED = ('direction', 'correlation', 'offset')
-"""What can be followed: the direction of a landmark's errors, the correlation of the landmarks',
-and what all patients have in common."""
+FOLLOWED = ('direction', 'completeness', 'correlation', 'offset')
+"""What can be followed: the direction of a landmark's errors, whether the image shows all of
+them, how they err together, and what all patients have in common."""
 
 _CLASS_NAMES = tuple(one.name for one in LANDMARK_CLASSES)
 _IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
@@ -254,6 +255,7 @@ def refit_claims(
         region_level=options.level,
         region_scales=dict.fromkeys(_CLASS_NAMES, 1.0),
         region_shapes={},
+        incomplete_factor=1.0,
         interval_level=options.level,
         interval_scales={},
         patients=None,
@@ -276,7 +278,8 @@ def apply_calibration(
         The assessment, and ``(N, K, 2, 2)`` calibrated covariances, image pixels squared.
     """
     assessment = assess(table.evidence, relations.pairs, decision, calibration)
-    return assessment, calibrated_covariances(table.covariances_px, calibration)
+    kept = assessment.kept.numpy()
+    return assessment, calibrated_covariances(table.covariances_px, calibration, kept)
 
 
 def _fusion(
@@ -330,8 +333,13 @@ def _add_regions(
     table: EvidenceTable, kept: Bools, calibration: Calibration, options: FitOptions
 ) -> tuple[Calibration, NDArray[np.int64]]:
     """Fit the shapes and sizes of the reported landmarks' regions."""
-    residuals = class_residuals(_whitened(table, kept, table.covariances_px), table.patients)
-    level, shapes = options.level, {}
+    level, shapes, incomplete = options.level, {}, 1.0
+    errors = _whitened(table, kept, table.covariances_px)
+    if 'completeness' in options.follow:
+        partly = ~kept.all(axis=1)
+        incomplete = incompleteness_factor(errors, partly, table.patients)
+        errors = errors / np.sqrt(np.where(partly, incomplete, 1.0))[:, None, None]
+    residuals = class_residuals(errors, table.patients)
     if 'direction' in options.follow:
         whole, by_others = direction_shapes(residuals)
         # a patient's errors are judged by the shape of the others'
@@ -345,6 +353,7 @@ def _add_regions(
         calibration,
         region_scales=dict(zip(_CLASS_NAMES, factors.tolist(), strict=True)),
         region_shapes=shapes,
+        incomplete_factor=incomplete,
     )
     return fitted, radius.patients
 
@@ -353,7 +362,7 @@ def _add_intervals(
     table: EvidenceTable, kept: Bools, calibration: Calibration, options: FitOptions
 ) -> tuple[Calibration, NDArray[np.int64]]:
     """Fit how landmarks err together, what is systematic, and how wide intervals must be."""
-    covariances = calibrated_covariances(table.covariances_px, calibration)
+    covariances = calibrated_covariances(table.covariances_px, calibration, kept)
     level, correlation, by_others = options.level, None, None
     if 'correlation' in options.follow and len(set(table.patients)) >= LEAST_CORRELATED:
         products = error_products(_whitened(table, kept, covariances), table.patients)
@@ -461,8 +470,8 @@ def _fit_to_images(
     regions = replace(
         bare, region_scales=grouped_scales(by_class, level, float(chi2.ppf(level, 2)))[0]
     )
-    covariances = calibrated_covariances(table.covariances_px, regions)
     kept = _kept(table, regions, relations, options)
+    covariances = calibrated_covariances(table.covariances_px, regions, kept)
     errors, spread = _measured_errors(table, kept, covariances, None)
     usable = np.isfinite(errors) & (spread > 0)
     ratio = np.full(errors.shape, np.nan)

@@ -23,6 +23,9 @@ Array = TypeVar('Array', bound=Any)
 SHAPE_PATIENTS = 10.0
 """Patients at which the direction of the errors counts as much as none."""
 
+INCOMPLETE_PATIENTS = 5.0
+"""Patients with rejected landmarks at which what they say of such images counts half."""
+
 _GROSS = 4.0  # times the median length of a landmark's errors, at which an error is cut
 _SMALLEST = 1e-12
 
@@ -117,6 +120,40 @@ def side_shapes(shapes: ArrayLike) -> Floats:
     """Return ``(24, 2, 2)`` shapes of all landmarks of ``(12, 2, 2)`` of the left side."""
     left = np.asarray(shapes, float)
     return np.concatenate([left, left * [[1.0, -1.0], [-1.0, 1.0]]])
+
+
+def incompleteness_factor(
+    whitened_errors: ArrayLike, incomplete: ArrayLike, patients: ArrayLike
+) -> float:
+    """Return by how much squared errors are larger in images of which landmarks were rejected.
+
+    What hides a landmark makes its neighbours harder to find, too. The mean logarithm of the
+    squared errors, a patient counting once in either kind of image, and the difference drawn
+    towards 0 by ``5 / (P + 5)`` for P patients with such images.
+
+    Args:
+        whitened_errors: ``(N, 24, 2)``, NaN where unknown.
+        incomplete: ``(N,)`` bool, whether any landmark of the image was rejected.
+        patients: ``(N,)``.
+    """
+    squared = (np.asarray(whitened_errors, float) ** 2).sum(axis=-1)
+    some, whose = np.asarray(incomplete, bool), np.asarray(patients)
+    with np.errstate(divide='ignore'):
+        logs = np.log(np.maximum(squared, _SMALLEST)).reshape(-1, 2, NUM_CLASSES)
+    known = ~np.isnan(logs)
+    usual = np.where(known, logs, 0.0).sum(axis=(0, 1)) / np.maximum(known.sum(axis=(0, 1)), 1)
+    above = np.where(known, logs - usual, 0.0).sum(axis=(1, 2))
+    count = known.sum(axis=(1, 2))
+    means = []
+    for kind in (some, ~some):
+        names, index = np.unique(whose[kind & (count > 0)], return_inverse=True)
+        rows = kind & (count > 0)
+        total, number = (np.bincount(index, one[rows], len(names)) for one in (above, count))
+        means.append(total / np.maximum(number, 1))
+    if not (len(means[0]) and len(means[1])):
+        return 1.0
+    weight = len(means[0]) / (len(means[0]) + INCOMPLETE_PATIENTS)
+    return float(np.exp(weight * (means[0].mean() - means[1].mean())))
 
 
 def error_products(whitened_errors: ArrayLike, patients: ArrayLike) -> Floats:

@@ -27,8 +27,12 @@ from scipy import special, stats
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-MANY_PATIENTS = 20
-"""From so many patients on 95 % is promised without a model."""
+MANY_PATIENTS = 40
+"""From so many patients on they speak for themselves. Fewer may allow a level, too, but only by
+about the worst of their images: a model is then far narrower and holds as well."""
+
+ENOUGH_PATIENTS = 20
+"""Patients who allow 95 % without a model; below, a calibration is warned of."""
 
 _PSEUDO_SCORES = 10.0  # what the normal model's shape weighs beside the scores' own
 _CAUTION = 0.5  # standard errors that are added to the covariance of a patient's images
@@ -143,6 +147,8 @@ def promise_words(
     least = math.floor(100 * allowed_level(patients) + 1e-9)
     if not model:
         return f'{words} (of these {people}; {least} % for the next)'
+    if enough:
+        return f'{words} (by a model of {people})'
     return f'{words} (by a model of {people}; {least} % without)'
 
 

@@ -42,7 +42,7 @@ def region_shapes(calibration: Calibration | None) -> NDArray[np.float64]:
 
 
 def calibrated_covariances(
-    covariances: ArrayLike, calibration: Calibration | None
+    covariances: ArrayLike, calibration: Calibration | None, kept: ArrayLike
 ) -> NDArray[np.float64]:
     """Return covariances whose ellipses hold at the calibration's level, in the errors' directions.
 
@@ -50,13 +50,16 @@ def calibrated_covariances(
         covariances: ``(N, 24, 2, 2)`` moments of heatmaps, in the square of a unit that is the same
             along x and y.
         calibration: None returns them as they are.
+        kept: ``(N, 24)`` bool, reported: what hides some landmarks makes the others less sure.
     """
     plain = np.asarray(covariances, float)
     if calibration is None:
         return plain
     if calibration.region_shapes:
         plain = shaped(plain, region_shapes(calibration))
-    return plain * region_factors(calibration)[:, None, None]
+    partly = (~np.asarray(kept, bool)).any(axis=1, keepdims=True)
+    factors = np.where(partly, calibration.incomplete_factor, 1.0)
+    return plain * (region_factors(calibration) * factors)[..., None, None]
 
 
 def interval_offsets(calibration: Calibration | None) -> NDArray[np.float64]:
