@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from unsct_mmpose.apis.calibrate import (
     CalibrationRequest,
     calibrate,
     calibration_path,
+    promise_lines,
+    too_few_patients,
     weights_hash,
 )
 from unsct_mmpose.apis.evidence import (
@@ -18,6 +21,7 @@ from unsct_mmpose.apis.evidence import (
     load_table,
     save_table,
 )
+from unsct_mmpose.functional.calibration import SystematicOffset
 
 
 def test_a_calibrated_checkpoint_decides_and_keeps_its_weights(trained):
@@ -106,3 +110,18 @@ def test_options_of_the_config_are_what_is_calibrated(trained):
     model = init_model(str(config), str(checkpoint), device='cpu', cfg_options=options)
     assert model.head.decoder.notice() is None
     assert model.head.decoder.deciding() == (model.head.decoder.decision, again)
+
+
+def test_too_few_patients_are_warned_of_and_the_promise_is_said(trained):
+    config, checkpoint = trained
+    found, _, _ = calibrate(CalibrationRequest(config, checkpoint))
+    assert found.patients == found.provenance['patients'] < 20
+    warning = too_few_patients(found)
+    assert f'{found.patients} patients' in warning and '20 patients or more' in warning
+    lines = promise_lines(found)
+    assert any(line.startswith('intervals: 95 % (by a model of') for line in lines)
+    assert 'conformal rule keeps' in lines[3] and 'everything is kept' in lines[3]
+    offset = SystematicOffset(-2.0, -3.0, -1.0, 25, True)
+    many = replace(found, patients=25, offsets=dict(skinner_height_mm=offset))
+    assert too_few_patients(many) is None
+    assert '-2.00 mm [-3.00, -1.00] over 25 patients' in promise_lines(many)[-1]
