@@ -89,6 +89,8 @@ def _add_promise(command: argparse.ArgumentParser) -> None:
     )  # fmt: skip
     command.add_argument('--first-images', type=int, metavar='N',
                          help='take N images of each patient (default: all)')  # fmt: skip
+    command.add_argument('--judged', type=int, metavar='N',
+                         help='judge on N drawn patients of the pool (default: all)')  # fmt: skip
     command.add_argument('--sizes', type=int, nargs='+', default=[3, 5, 10, 14])
     command.add_argument('--draws', type=int, default=20, help='of each size')
     command.add_argument('--seed', type=int, default=0, help='of the drawing')
@@ -129,8 +131,9 @@ def run_promise(args: argparse.Namespace) -> None:
         pool = promise_study.first_images(pool, args.first_images)
     shifted = {path.stem: load(path) for path in args.shifted}
     figures = promise_study.compare(
-        pool, shifted, core, args.sizes, draws=args.draws, seed=args.seed
-    )
+        pool, shifted, core, args.sizes, draws=args.draws, seed=args.seed,
+        judged_patients=args.judged,
+    )  # fmt: skip
     words = f'{args.draws} draws of patients out of {len(set(pool.patients.tolist()))}'
     record(args, 'promise', words, figures)
 

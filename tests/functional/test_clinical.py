@@ -14,6 +14,7 @@ from unsct_mmpose.functional.clinical import (
     measure,
     measure_many,
     reference_label,
+    slopes_many,
     split_side,
 )
 from unsct_mmpose.functional.error_structure import symmetric_root
@@ -724,3 +725,21 @@ def test_a_common_shift_of_all_landmarks_moves_no_distance():
 def test_a_correlation_of_another_size_is_refused():
     with pytest.raises(ValueError, match='error_correlation'):
         measure(golden_points(), ALL, ONE_MM, error_correlation=np.eye(24))
+
+
+def test_slopes_propagate_what_measuring_does():
+    rng = np.random.default_rng(41)
+    points = uneven_points() + rng.normal(0, 1, (3, 24, 2))
+    present = rng.random((3, 24)) < 0.9
+    spacing, magnification = np.array([[0.5, 0.6], [0.7, 0.5], [1.0, 1.0]]), np.array([1.1, 1.2, 1])
+    cov = np.stack([covariances(seed=seed) for seed in (5, 6, 7)])
+    loose = rng.normal(size=(48, 48))
+    together = loose @ loose.T
+    together /= np.sqrt(np.outer(np.diag(together), np.diag(together)))
+    slopes = slopes_many(points, present, spacing, magnification)
+    for correlation in (None, together):
+        values, errors = measure_many(points, present, spacing, cov, magnification, correlation)
+        np.testing.assert_array_equal(slopes.values, values)
+        found = slopes.standard_errors(cov, correlation)
+        np.testing.assert_allclose(found, errors, rtol=1e-9, atol=1e-12)
+    assert slopes_many(points[:0], present[:0], spacing[:0]).values.shape == (0, values.shape[1])

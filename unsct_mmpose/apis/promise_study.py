@@ -10,24 +10,25 @@ import cv2
 import numpy as np
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_CLASSES, RelationSet
-from unsct_mmpose.functional.agreement import nearest_turn
-from unsct_mmpose.functional.assessment import DecisionOptions
+from unsct_mmpose.functional.assessment import image_state
 from unsct_mmpose.functional.bootstrap import share_by_patient
 from unsct_mmpose.functional.calibration import Calibration
 from unsct_mmpose.functional.calibration_fit import (
     FOLLOWED,
     EvidenceTable,
     FitOptions,
-    apply_calibration,
+    MeasuredTable,
     fit_calibration,
+    measured_table,
     refit_claims,
 )
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
 from unsct_mmpose.functional.error_structure import whitened
 from unsct_mmpose.functional.hierarchical import allowed_level
 from unsct_mmpose.functional.image_states import TYPICAL
 from unsct_mmpose.functional.presence import region_radii, squared_mahalanobis
 from unsct_mmpose.functional.regions import (
+    calibrated_covariances,
     covariances_to_px,
     error_correlations,
     interval_offsets,
@@ -54,7 +55,6 @@ ROOM = dict(regions=0.03, parameters=0.03, worst=0.07)
 """How far coverage may be from the nominal level: regions, mean and worst parameter."""
 
 _HARD = (1, 5, 7, 12)
-_IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
 _OUTPUTS: dict[str, list[int]] = {}
 for _index, _name in enumerate(MEASUREMENT_NAMES):
     _OUTPUTS.setdefault(split_side(_name)[1], []).append(_index)
@@ -72,6 +72,7 @@ def compare(
     draws: int,
     seed: int = 0,
     levels: Sequence[float] = LEVELS,
+    judged_patients: int | None = None,
 ) -> dict[str, Any]:
     """Calibrate on drawn patients, again and again, and judge on the others.
 
@@ -83,6 +84,7 @@ def compare(
         draws: of each number.
         seed: of the drawing.
         levels: to promise.
+        judged_patients: of the others in the pool, at most so many, drawn; None judges on all.
 
     Returns:
         ``sizes``: for each size, unit (``patient``, and ``image`` as before) and level what was
@@ -98,21 +100,28 @@ def compare(
         last = size == max(usable)
         found: dict[Any, list[Claims]] = {}
         for base in _drawn(pool, people, size, draws, rng):
-            rest = pool.take(~np.isin(pool.patients, base.patients))
+            others = np.setdiff1d(people, base.patients)
+            if judged_patients is not None and len(others) > judged_patients:
+                others = rng.choice(others, judged_patients, replace=False)
+            rest = pool.take(np.isin(pool.patients, others))
             first = fit_calibration(base, relations, FitOptions())
+            taught = measured_table(base, relations, first)
+            tables = {'pool': rest, **(_without(shifted, base) if last else {})}
+            judged = {
+                name: (table, measured_table(table, relations, first), _usual(table, first))
+                for name, table in tables.items()
+            }
             for unit in UNITS:
                 for level in levels:
                     options = FitOptions(unit=unit, level=level)
-                    fitted = refit_claims(first, base, relations, options)
-                    judged = {'pool': rest, **(_without(shifted, base) if last else {})}
-                    for name, table in judged.items():
-                        key = (unit, level, name)
-                        found.setdefault(key, []).append(_judge(table, relations, fitted))
+                    fitted = refit_claims(first, base, relations, options, taught)
+                    for name, one in judged.items():
+                        found.setdefault((unit, level, name), []).append(_judge(*one, fitted))
             if last:
                 for name, follow in VARIANTS.items():
                     options = FitOptions(level=max(levels), follow=follow)
-                    fitted = refit_claims(first, base, relations, options)
-                    found.setdefault(name, []).append(_judge(rest, relations, fitted))
+                    fitted = refit_claims(first, base, relations, options, taught)
+                    found.setdefault(name, []).append(_judge(*judged['pool'], fitted))
         figures['sizes'][str(size)] = {
             unit: {f'{level:g}': _held(found[unit, level, 'pool']) for level in levels}
             for unit in UNITS
@@ -161,22 +170,25 @@ def _without(tables: Mapping[str, EvidenceTable], base: EvidenceTable) -> dict[s
     return {name: table for name, table in rest.items() if len(table)}
 
 
-def _judge(table: EvidenceTable, relations: RelationSet, calibration: Calibration) -> Claims:
+def _usual(table: EvidenceTable, calibration: Calibration) -> np.ndarray:
+    state = image_state(table.evidence, calibration)
+    usual: np.ndarray = state.numpy() == TYPICAL
+    return usual
+
+
+def _judge(
+    table: EvidenceTable, measured: MeasuredTable, usual: np.ndarray, calibration: Calibration
+) -> Claims:
     """Return what became of a calibration's claims about the images of a table."""
-    assessment, covariances = apply_calibration(table, relations, calibration, DecisionOptions())
-    kept, level = assessment.kept.numpy(), calibration.region_level
+    kept, level = measured.kept, calibration.region_level
+    covariances = calibrated_covariances(table.covariances_px, calibration, kept)
     counted = table.present & table.labelled & kept
     squared = squared_mahalanobis(table.points_px, table.true_px, covariances)
     scale = table.spacing_xy_mm / table.magnification[:, None]
     radius = region_radii(covariances_to_px(covariances, scale), level)
     together = None if calibration.correlation is None else error_correlations(calibration)
-    found, spread = measure_many(
-        table.points_px, kept, table.spacing_xy_mm, covariances, table.magnification, together
-    )
-    seen = table.present & table.labelled
-    truth, _ = measure_many(table.true_px, seen, table.spacing_xy_mm, None, table.magnification)
-    error = np.where(_IS_ANGLE, nearest_turn(found, truth), found) - truth
-    error = np.abs(error - interval_offsets(calibration))
+    spread = measured.slopes.standard_errors(covariances, together)
+    error = np.abs(measured.errors - interval_offsets(calibration))
     half = interval_scales(calibration) * spread
     known = np.isfinite(error) & np.isfinite(half)
     score = 2 * half + 2 / (1 - level) * np.maximum(error - half, 0)
@@ -191,7 +203,7 @@ def _judge(table: EvidenceTable, relations: RelationSet, calibration: Calibratio
     return dict(
         patients=table.patients,
         subsets=table.subsets,
-        usual=assessment.image_state.numpy() == TYPICAL,
+        usual=usual,
         region_hits=(counted & (squared <= -2 * np.log1p(-level))).sum(axis=1),
         region_counts=counted.sum(axis=1),
         region_radius=np.where(counted, radius, 0.0).sum(axis=1),

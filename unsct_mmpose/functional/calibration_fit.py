@@ -33,7 +33,7 @@ from .calibration import (
     recall_threshold,
     youden_threshold,
 )
-from .clinical import MEASUREMENT_NAMES, measure_many, split_side
+from .clinical import MEASUREMENT_NAMES, Slopes, measure_many, slopes_many, split_side
 from .error_structure import (
     class_residuals,
     direction_shapes,
@@ -239,8 +239,37 @@ def fit_calibration(
     return refit_claims(bare, table, relations, options)
 
 
+@dataclass(frozen=True, eq=False)
+class MeasuredTable:
+    """What a calibration's decisions leave of the images of a table, measured.
+
+    Attributes:
+        kept: ``(N, 24)`` bool, reported.
+        slopes: of the measurements of the reported landmarks.
+        truth: ``(N, M)`` measurements of the true landmarks, NaN where there are none.
+        errors: ``(N, M)`` measured minus true.
+    """
+
+    kept: Bools
+    slopes: Slopes
+    truth: Floats
+    errors: Floats
+
+
+def measured_table(
+    table: EvidenceTable, relations: RelationSet, calibration: Calibration
+) -> MeasuredTable:
+    """Decide by a calibration and measure what is reported."""
+    kept = assess(table.evidence, relations.pairs, DecisionOptions(), calibration).kept.numpy()
+    return _measured(table, kept)
+
+
 def refit_claims(
-    calibration: Calibration, table: EvidenceTable, relations: RelationSet, options: FitOptions
+    calibration: Calibration,
+    table: EvidenceTable,
+    relations: RelationSet,
+    options: FitOptions,
+    measured: MeasuredTable | None = None,
 ) -> Calibration:
     """Fit regions and intervals anew, at the options' level and unit; decisions stay.
 
@@ -249,7 +278,10 @@ def refit_claims(
         table: images that the model was not trained on.
         relations: the model's relations.
         options: what is asked for.
+        measured: from :func:`measured_table`, where it is known already.
     """
+    if measured is None:
+        measured = _measured(table, _kept(table, calibration, relations, options))
     bare = replace(
         calibration,
         region_level=options.level,
@@ -263,7 +295,7 @@ def refit_claims(
         correlation=None,
     )
     fit = _fit_to_patients if options.unit == 'patient' else _fit_to_images
-    return fit(table, bare, relations, options)
+    return fit(table, measured, bare, options)
 
 
 def apply_calibration(
@@ -310,12 +342,11 @@ def _thresholds(
 
 
 def _fit_to_patients(
-    table: EvidenceTable, bare: Calibration, relations: RelationSet, options: FitOptions
+    table: EvidenceTable, measured: MeasuredTable, bare: Calibration, options: FitOptions
 ) -> Calibration:
     """Add regions and intervals that hold for an image of a new patient."""
-    kept = _kept(table, bare, relations, options)
-    with_regions, seen_by = _add_regions(table, kept, bare, options)
-    whole, also_by = _add_intervals(table, kept, with_regions, options)
+    with_regions, seen_by = _add_regions(table, measured.kept, bare, options)
+    whole, also_by = _add_intervals(table, measured, with_regions, options)
     patients = np.concatenate([seen_by, also_by])
     return replace(
         whole, patients=int(patients[patients > 0].min(initial=len(set(table.patients))))
@@ -359,9 +390,10 @@ def _add_regions(
 
 
 def _add_intervals(
-    table: EvidenceTable, kept: Bools, calibration: Calibration, options: FitOptions
+    table: EvidenceTable, measured: MeasuredTable, calibration: Calibration, options: FitOptions
 ) -> tuple[Calibration, NDArray[np.int64]]:
     """Fit how landmarks err together, what is systematic, and how wide intervals must be."""
+    kept = measured.kept
     covariances = calibrated_covariances(table.covariances_px, calibration, kept)
     level, correlation, by_others = options.level, None, None
     if 'correlation' in options.follow and len(set(table.patients)) >= LEAST_CORRELATED:
@@ -369,7 +401,7 @@ def _add_intervals(
         whole = error_correlation(products).round(_CORRELATION_DIGITS)
         by_others = _by_others(products, table.patients, whole)
         correlation = tuple(whole[np.triu_indices(len(whole), 1)].tolist())
-    errors, spread = _measured_errors(table, kept, covariances, by_others)
+    errors, spread = measured.errors, measured.slopes.standard_errors(covariances, by_others)
     gathered = _by_output(errors, table.patients), _by_output(spread, table.patients)
     error = np.where(gathered[1] > 0, gathered[0], np.nan)
     offset = systematic_offset(error)
@@ -420,18 +452,14 @@ def _by_others(products: Floats, patients: NDArray[np.str_], correlation: Floats
     return each[np.unique(patients, return_inverse=True)[1]]
 
 
-def _measured_errors(
-    table: EvidenceTable, kept: Bools, covariances: Floats, correlation: Floats | None
-) -> tuple[Floats, Floats]:
-    """Return ``(N, M)`` errors of the measurements and their standard errors, NaN where none is."""
-    found, spread = measure_many(
-        table.points_px, kept, table.spacing_xy_mm, covariances, table.magnification, correlation
-    )
+def _measured(table: EvidenceTable, kept: Bools) -> MeasuredTable:
+    slopes = slopes_many(table.points_px, kept, table.spacing_xy_mm, table.magnification)
     truth, _ = measure_many(
         table.true_px, table.present & table.labelled, table.spacing_xy_mm, None,
         table.magnification,
     )  # fmt: skip
-    return np.where(_IS_ANGLE, nearest_turn(found, truth), found) - truth, spread
+    found = np.where(_IS_ANGLE, nearest_turn(slopes.values, truth), slopes.values)
+    return MeasuredTable(kept, slopes, truth, found - truth)
 
 
 def _by_output(values: Floats, patients: NDArray[np.str_]) -> Floats:
@@ -457,7 +485,7 @@ def _filled(values: Floats, otherwise: float) -> Floats:
 
 
 def _fit_to_images(
-    table: EvidenceTable, bare: Calibration, relations: RelationSet, options: FitOptions
+    table: EvidenceTable, measured: MeasuredTable, bare: Calibration, options: FitOptions
 ) -> Calibration:
     """Add regions and intervals as if images were independent."""
     level = options.level
@@ -470,9 +498,8 @@ def _fit_to_images(
     regions = replace(
         bare, region_scales=grouped_scales(by_class, level, float(chi2.ppf(level, 2)))[0]
     )
-    kept = _kept(table, regions, relations, options)
-    covariances = calibrated_covariances(table.covariances_px, regions, kept)
-    errors, spread = _measured_errors(table, kept, covariances, None)
+    covariances = calibrated_covariances(table.covariances_px, regions, measured.kept)
+    errors, spread = measured.errors, measured.slopes.standard_errors(covariances)
     usable = np.isfinite(errors) & (spread > 0)
     ratio = np.full(errors.shape, np.nan)
     ratio[usable] = np.abs(errors)[usable] / spread[usable]

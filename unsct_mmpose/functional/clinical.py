@@ -43,10 +43,12 @@ __all__ = [
     'SHORTEST_VECTOR_MM',
     'Measurement',
     'Measurements',
+    'Slopes',
     'interval',
     'measure',
     'measure_many',
     'reference_label',
+    'slopes_many',
     'split_side',
 ]
 
@@ -375,17 +377,86 @@ class _Batch:
         """Propagate the covariances to first order; every landmark counts wherever it enters."""
         assert self.covariances is not None
         jacobian = _jacobian(self.points[chosen], self.present[chosen], lines[chosen])
-        covariances = self.covariances[chosen][:, None]
-        unknown: Bools = np.asarray(np.isnan(covariances).any(axis=(-2, -1)))
-        used = (jacobian != 0).any(axis=-1)
-        clean = np.where(unknown[..., None, None], 0.0, covariances)
-        if together is None:
-            variance = quadratic_form(jacobian, clean).sum(axis=-1)
-        else:
-            loadings = (jacobian[..., None, :] @ symmetric_root(clean)).reshape(*used.shape[:2], -1)
-            variance = ((loadings @ together[chosen]) * loadings).sum(axis=-1)
-        variance[(used & unknown).any(axis=-1)] = np.nan
-        return np.sqrt(np.maximum(variance, 0.0))
+        return _propagated(
+            jacobian, self.covariances[chosen], None if together is None else together[chosen]
+        )
+
+
+def _propagated(jacobian: Floats, covariances: Floats, together: Floats | None) -> Floats:
+    """Return the standard errors ``(N, M)`` of values with slopes ``(N, M, 24, 2)``."""
+    each = covariances[:, None]
+    unknown: Bools = np.asarray(np.isnan(each).any(axis=(-2, -1)))
+    used = (jacobian != 0).any(axis=-1)
+    clean = np.where(unknown[..., None, None], 0.0, each)
+    if together is None:
+        variance = quadratic_form(jacobian, clean).sum(axis=-1)
+    else:
+        loadings = (jacobian[..., None, :] @ symmetric_root(clean)).reshape(*used.shape[:2], -1)
+        variance = ((loadings @ together) * loadings).sum(axis=-1)
+    variance[(used & unknown).any(axis=-1)] = np.nan
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Measurements of many images, ready to propagate any covariances of their landmarks.
+
+    Attributes:
+        values: ``(N, M)`` in the order of ``MEASUREMENT_NAMES``; NaN where not measured.
+        present: ``(N, 24)`` landmarks that they were measured with.
+        jacobian: ``(N, M, 24, 2)`` derivatives by the landmarks' places, 1/mm.
+        mm_per_px: ``(N, 1, 2)``.
+    """
+
+    values: Floats
+    present: Bools
+    jacobian: Floats
+    mm_per_px: Floats
+
+    def standard_errors(
+        self, covariances_px: ArrayLike, error_correlation: ArrayLike | None = None
+    ) -> Floats:
+        """Return the ``(N, M)`` standard errors that :func:`measure_many` gives."""
+        checked = _covariances(np.asarray(covariances_px, float), self.present)
+        in_mm = checked * self.mm_per_px[..., :, None] * self.mm_per_px[..., None, :]
+        together = _correlations(error_correlation, len(self.values))
+        errors = _propagated(self.jacobian, in_mm, together)
+        return np.where(np.isnan(self.values), np.nan, errors)
+
+
+def slopes_many(
+    points_px: ArrayLike,
+    present: ArrayLike,
+    spacing_xy_mm: ArrayLike,
+    magnification: ArrayLike = 1.0,
+) -> Slopes:
+    """Measure many images and keep how each value changes with each landmark.
+
+    Args:
+        points_px: ``(N, 24, 2)`` landmarks (x, y), pixels; not read where not present.
+        present: ``(N, 24)`` bool.
+        spacing_xy_mm: ``(N, 2)`` size of a pixel along x and y, or ``(2,)`` for all images.
+        magnification: ``(N,)`` or one number.
+
+    Raises:
+        ValueError: as for :func:`measure`.
+    """
+    points = np.asarray(points_px, float)
+    batch = _Batch.build(points, np.asarray(present), spacing_xy_mm, None, magnification)
+    values, _, lines = batch.measure(None)
+    parts = [
+        _jacobian(batch.points[rows], batch.present[rows], lines[rows])
+        for rows in (slice(start, start + _CHUNK) for start in range(0, len(values), _CHUNK))
+    ]
+    spacing = np.broadcast_to(np.asarray(spacing_xy_mm, float), (len(points), 2))
+    factor = np.broadcast_to(np.asarray(magnification, float), len(points))
+    empty = np.zeros((0, len(MEASUREMENT_NAMES), NUM_LANDMARKS, 2))
+    return Slopes(
+        values,
+        batch.present,
+        np.concatenate([empty, *parts]),
+        to_mm(np.ones((len(points), 1, 2)), spacing[:, None], factor[:, None]),
+    )
 
 
 def _correlations(values: ArrayLike | None, images: int) -> Floats | None:
