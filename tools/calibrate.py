@@ -73,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
         baseline_table,
         calibrate,
         calibration_path,
+        promise_lines,
+        too_few_patients,
     )
     from unsct_mmpose.functional.calibration_fit import FitOptions
 
@@ -87,9 +89,13 @@ def run(args: argparse.Namespace) -> int:
         f'fitted on {counts["images"]} images of {counts["patients"]} patients, '
         f'{counts["absent_landmarks"]} absent landmarks: {counts["data"] or "no description"}'
     )
+    for line in promise_lines(calibration):
+        print(line)
     for evidence, rules in calibration.thresholds.items():
         values = ', '.join(f'{rule} {value:.4f}' for rule, value in rules.items())
         print(f'largest uncertainty kept, {evidence}: {values}')
+    if warning := too_few_patients(calibration):
+        print(f'calibrate: warning: {warning}', file=sys.stderr)
     if figures:
         print(f'\ncross-fitted by patient, detector mm:\n\n{baseline_table(figures)}')
     print(f'\ncheckpoint: {out}\njson:       {calibration_path(out)}')

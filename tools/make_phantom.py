@@ -31,6 +31,11 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='detector pixel, mm (default: 430 / size; readers distrust more than 2 mm)',
     )
     parser.add_argument('--bits', type=int, default=12, help='stored bits, 12 to 16')
+    parser.add_argument(
+        '--images-per-patient',
+        type=int,
+        help='of every patient, in other poses and exposures (default: 1 to 3, drawn)',
+    )
     parser.add_argument('--jobs', type=int, help='processes (default: one for each CPU)')
     parser.add_argument('--quiet', action='store_true', help='no progress bar')
     parser.add_argument(
@@ -54,6 +59,7 @@ def main(argv: list[str] | None = None) -> int:
             options = PhantomOptions(
                 train=args.train, val=args.val, test=args.test, seed=args.seed, size=args.size,
                 spacing_mm=args.spacing, bits=args.bits,
+                images_per_patient=args.images_per_patient,
             )  # fmt: skip
             for split, path in make_phantom(
                 args.out, options, jobs=args.jobs, progress=not args.quiet

@@ -42,6 +42,10 @@ def main() -> int:
         print(write_study_page(args.folder))
         if (args.folder / 'fusion').is_dir():
             print(write_fusion_page(args.folder))
+        if (args.folder / 'promise').is_dir():
+            from unsct_mmpose.apis.promise_study import write_promise_page
+
+            print(write_promise_page(args.folder))
         if (args.folder / 'full_size').is_dir():
             print(write_full_size_page(args.folder))
         print(write_page(args.folder))  # the last: it names the other pages

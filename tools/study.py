@@ -1,4 +1,7 @@
-"""Study uncertainty: read a model's maps (`collect`), `judge`, `ablate`, compare `fusion`s."""
+"""Study uncertainty: read a model's maps (`collect`), `judge`, `ablate`, compare `fusion`s.
+
+`promise` compares what is promised for new patients with what is held.
+"""
 
 import argparse
 import shlex
@@ -45,6 +48,8 @@ def parse_args() -> argparse.Namespace:
                              choices=['main', 'shift', 'ablation', 'ablate'])  # fmt: skip
         command.add_argument('--out', type=Path, required=True, help='json file to write')
     _add_fusion(commands.add_parser('fusion', help='how far the fusion is drawn to the peak'))
+    _add_grown(commands.add_parser('grown', help='regions grown from heatmaps beside ellipses'))
+    _add_promise(commands.add_parser('promise', help='coverage of new patients, by their number'))
     commands.choices['judge'].add_argument('--bootstrap', type=int, default=1000)
     commands.choices['judge'].add_argument(
         '--evidence-relations', default='core', help='those that speak (default: %(default)s)'
@@ -71,6 +76,79 @@ def _add_fusion(command: argparse.ArgumentParser) -> None:
     command.add_argument('--part', required=True, choices=['design', 'confirmation'],
                          help='whether the rule was designed on it')  # fmt: skip
     command.add_argument('--out', type=Path, required=True, help='json file to write')
+
+
+def _add_promise(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        '--pool', type=Path, nargs='+', required=True,
+        help='npz files; drawn patients calibrate, the others are judged',
+    )  # fmt: skip
+    command.add_argument(
+        '--shifted', type=Path, nargs='*', default=[], metavar='NPZ',
+        help='more images to judge on, without the patients that calibrate',
+    )  # fmt: skip
+    command.add_argument('--first-images', type=int, metavar='N',
+                         help='take N images of each patient (default: all)')  # fmt: skip
+    command.add_argument('--judged', type=int, metavar='N',
+                         help='judge on N drawn patients of the pool (default: all)')  # fmt: skip
+    command.add_argument('--sizes', type=int, nargs='+', default=[3, 5, 10, 14])
+    command.add_argument('--draws', type=int, default=20, help='of each size')
+    command.add_argument('--seed', type=int, default=0, help='of the drawing')
+    command.add_argument('--name', required=True, help='short name of the result')
+    command.add_argument('--model', required=True, help='what the model was trained on')
+    command.add_argument('--describe', required=True, help='what it is judged on, in words')
+    command.add_argument('--out', type=Path, required=True, help='json file to write')
+
+
+def _add_grown(command: argparse.ArgumentParser) -> None:
+    command.add_argument('config', type=Path)
+    command.add_argument('checkpoint', type=Path)
+    command.add_argument('--data', type=Path, required=True, help='folder of the data')
+    command.add_argument('--ann-file', required=True, help='annotation file in it')
+    command.add_argument('--images', type=int, help='the first ones only (default: all)')
+    command.add_argument('--patients', type=int, default=53, help='that calibrate')
+    command.add_argument('--draws', type=int, default=20)
+    command.add_argument('--seed', type=int, default=0, help='of the drawing')
+    command.add_argument('--device', default='auto', help='auto, cpu, cuda or cuda:1')
+    command.add_argument('--name', required=True, help='short name of the result')
+    command.add_argument('--model', required=True, help='what the model was trained on')
+    command.add_argument('--describe', required=True, help='what it is judged on, in words')
+    command.add_argument('--out', type=Path, required=True, help='json file to write')
+
+
+def run_promise(args: argparse.Namespace) -> None:
+    from unsct_mmpose.anatomy import relation_set
+    from unsct_mmpose.apis import promise_study, study
+    from unsct_mmpose.apis.evidence import concatenate, load_table
+
+    full, core = relation_set('full'), relation_set('core')
+
+    def load(path: Path):
+        return study.restrict_relations(load_table(path), full, 'core')[0]
+
+    pool = concatenate([load(path) for path in args.pool])
+    if args.first_images:
+        pool = promise_study.first_images(pool, args.first_images)
+    shifted = {path.stem: load(path) for path in args.shifted}
+    figures = promise_study.compare(
+        pool, shifted, core, args.sizes, draws=args.draws, seed=args.seed,
+        judged_patients=args.judged,
+    )  # fmt: skip
+    words = f'{args.draws} draws of patients out of {len(set(pool.patients.tolist()))}'
+    record(args, 'promise', words, figures)
+
+
+def run_grown(args: argparse.Namespace) -> None:
+    from unsct_mmpose.apis import grown_study
+    from unsct_mmpose.apis.evidence import build_dataset, load_model
+
+    model, config = load_model(args.config, args.checkpoint, args.device)
+    model.head.decoder.use_all_relations()
+    dataset = build_dataset(config, 'test', args.data, args.ann_file)
+    found = grown_study.collect(model, dataset, args.images)
+    figures = grown_study.compare(found, args.patients, args.draws, args.seed)
+    words = f'{args.draws} draws of {args.patients} patients that calibrate'
+    record(args, 'grown', words, figures)
 
 
 def run_fusion(args: argparse.Namespace) -> None:
@@ -168,7 +246,7 @@ def record(args: argparse.Namespace, kind: str, calibrated_on: str, figures: dic
 def main() -> int:
     args = parse_args()
     try:
-        runs = dict(collect=run_collect, fusion=run_fusion)
+        runs = dict(collect=run_collect, fusion=run_fusion, grown=run_grown, promise=run_promise)
         runs.get(args.command, run_judgement)(args)
     except (ValueError, OSError) as error:
         print(f'study: {error}', file=sys.stderr)

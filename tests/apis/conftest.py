@@ -48,6 +48,8 @@ class FakeBackend:
             keypoint_decisions=np.ones((24, 3), bool),
             keypoint_support=np.full(24, 3),
             interval_scales=np.full(len(MEASUREMENT_NAMES), 2.0),
+            interval_offsets=np.zeros(len(MEASUREMENT_NAMES)),
+            error_correlation=np.eye(48),
             image_state=0,
             calibrated=True,
         ) | {k: v() if callable(v) else v for k, v in self.changes.items()}

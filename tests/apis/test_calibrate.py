@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from unsct_mmpose.apis.calibrate import (
     calibrate,
     calibration_path,
     predicted_samples,
+    promise_lines,
+    too_few_patients,
     weights_hash,
 )
 from unsct_mmpose.apis.evidence import (
@@ -22,6 +25,7 @@ from unsct_mmpose.apis.evidence import (
 )
 from unsct_mmpose.apis.study import restrict_relations
 from unsct_mmpose.functional.assessment import DecisionOptions
+from unsct_mmpose.functional.calibration import SystematicOffset
 from unsct_mmpose.functional.calibration_fit import FitOptions, fit_calibration
 
 
@@ -127,3 +131,18 @@ def test_what_a_calibration_does_not_apply_to_is_not_called_calibrated(table):
     assert calibrated(full, table, decision) == {False}
     with pytest.raises(ValueError, match='is for 34 relations and the model has 52'):
         calibrated(full, table, DecisionOptions())
+
+
+def test_too_few_patients_are_warned_of_and_the_promise_is_said(trained):
+    config, checkpoint = trained
+    found, _, _ = calibrate(CalibrationRequest(config, checkpoint))
+    assert found.patients == found.provenance['patients'] < 20
+    warning = too_few_patients(found)
+    assert f'{found.patients} patients' in warning and '20 patients or more' in warning
+    lines = promise_lines(found)
+    assert any(line.startswith('intervals: 95 % (by a model of') for line in lines)
+    assert 'conformal rule keeps' in lines[3] and 'everything is kept' in lines[3]
+    offset = SystematicOffset(-2.0, -3.0, -1.0, 25, True)
+    many = replace(found, patients=25, offsets=dict(skinner_height_mm=offset))
+    assert too_few_patients(many) is None
+    assert '-2.00 mm [-3.00, -1.00] over 25 patients' in promise_lines(many)[-1]

@@ -12,6 +12,8 @@ from jsonschema import Draft202012Validator
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.apis.interpret import interpret, region_of
 from unsct_mmpose.apis.prediction import Backend, Prediction, prediction_schema
+from unsct_mmpose.apis.report import render_report
+from unsct_mmpose.apis.run_files import table_rows
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.imaging import radiograph_from_array
 
@@ -186,3 +188,42 @@ def test_everything_but_the_pytorch_backend_imports_without_torch_and_mmpose():
     )
     environment = {'UNSCT_PURE': '1', 'PATH': '', 'PYTHONPATH': ':'.join(filter(None, sys.path))}
     subprocess.run([sys.executable, '-c', code], check=True, env=environment)
+
+
+def test_a_systematic_error_moves_the_interval_and_not_the_value(predict):
+    name = 'left_center_edge_angle_deg'
+    offsets = np.where(np.array(MEASUREMENT_NAMES) == name, 3.0, 0.0)
+    plain, moved = predict(magnification=1.0), predict(magnification=1.0, interval_offsets=offsets)
+    assert moved[name].value == plain[name].value
+    assert moved[name].low == pytest.approx(plain[name].low - 3.0)
+    assert moved[name].high == pytest.approx(plain[name].high - 3.0)
+    assert (moved[name].systematic_error, plain[name].systematic_error) == (3.0, 0.0)
+    valid(moved)
+
+
+def test_correlated_errors_change_the_intervals(predict):
+    together = np.kron(np.ones((24, 24)), np.eye(2))
+    plain, moved = predict(), predict(error_correlation=together)
+    for one, other in zip(plain.measurements, moved.measurements, strict=True):
+        assert other.value == one.value
+        assert other.standard_error < one.standard_error
+
+
+@pytest.mark.parametrize(
+    'patients, words',
+    [(3, '95 % (by a model of 3 patients; 75 % without)'), (53, '95 % (by 53 patients)')],
+)
+def test_the_promise_says_how_many_patients_stand_behind_it(make_backend, patients, words):
+    backend = make_backend()
+    backend.identity['calibration']['fewest_patients'] = patients
+    radiograph = radiograph_from_array(np.zeros((400, 430), np.uint8), spacing_xy_mm=SPACING)
+    found = interpret(radiograph, backend.fields(), backend.identity, 'x.dcm')
+    assert found.interval_promise == found.region_promise == words
+    assert f'intervals: {words}' in render_report([(found, radiograph)])
+    rows = list(table_rows(found, 'x'))
+    assert {row['promise'] for row in rows} == {words}
+
+
+def test_a_calibration_of_before_promises_images_only(predict):
+    assert predict().interval_promise == '95 % (of new images of known patients)'
+    assert predict(calibrated=False).interval_promise == '95 % (not calibrated)'

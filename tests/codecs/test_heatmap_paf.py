@@ -240,6 +240,8 @@ def test_reading_gives_the_documented_fields(points):
         keypoint_evidences=(1, 24, 3),
         keypoint_decisions=(1, 24, 3),
         interval_scales=(1, len(MEASUREMENT_NAMES)),
+        interval_offsets=(1, len(MEASUREMENT_NAMES)),
+        error_correlation=(1, 48, 48),
         image_state=(1,),
         calibrated=(1,),
     )

@@ -63,7 +63,7 @@ def test_figures_are_floats_by_subset(evaluate_any, cohort, name, ours):
     per_subset = [{key.split('/', 1)[1] for key in keys if key.startswith(f'{subset}/')}
                   for subset in ('all', 'structured', 'unstructured')]  # fmt: skip
     assert per_subset[0] == per_subset[1] == per_subset[2]
-    assert sum(not math.isnan(value) for value in figures.values()) > len(figures) / 2
+    assert sum(not math.isnan(value) for value in figures.values()) > len(figures) / 3
 
 
 @EACH

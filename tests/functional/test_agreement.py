@@ -13,6 +13,7 @@ from unsct_mmpose.functional.agreement import (
     icc_consistency,
     icc_oneway,
     interval_coverage,
+    interval_score,
     mean_absolute_error,
     nearest_turn,
     paired_t,
@@ -301,3 +302,24 @@ def test_two_targets_that_disagree_have_an_interval_without_overflow():
     assert found.value == pytest.approx(-19.5)
     assert math.isfinite(found.low) and math.isfinite(found.high)
     assert found.low <= found.high
+
+
+def test_the_interval_score_is_least_for_the_true_quantiles():
+    rng = np.random.default_rng(0)
+    error = rng.standard_normal(200_000)
+    zero = np.zeros_like(error)
+    for level, best in ((0.5, 0.674), (0.95, 1.96)):
+        widths = best * np.array([0.6, 0.8, 1.0, 1.25, 1.6])
+        scores = [interval_score(zero, np.full_like(error, w), error, level) for w in widths]
+        assert int(np.argmin(scores)) == 2
+
+
+def test_an_interval_score_is_its_width_and_what_it_misses():
+    assert interval_score([0.0, 0.0], [1.0, 2.0], [0.5, -3.0], 0.8) == pytest.approx(
+        (2 + 4 + 2 / 0.2 * 1) / 2
+    )
+    assert math.isnan(interval_score([], [], [], 0.95))
+    with pytest.raises(ValueError, match='level'):
+        interval_score([0.0], [1.0], [0.0], 95)
+    with pytest.raises(ValueError, match='half widths'):
+        interval_score([0.0], [-1.0], [0.0], 0.9)

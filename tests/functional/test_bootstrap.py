@@ -7,6 +7,7 @@ from unsct_mmpose.functional.bootstrap import (
     bootstrap_interval,
     bootstrap_intervals,
     paired_difference,
+    share_by_patient,
 )
 
 
@@ -165,3 +166,25 @@ def test_rows_and_settings_must_make_sense():
         bootstrap_interval(table, mean, patients, 0)
     with pytest.raises(ValueError, match='confidence must lie'):
         bootstrap_interval(table, mean, patients, confidence=95)
+
+
+def test_a_share_is_that_of_resampled_patients():
+    rng = np.random.default_rng(5)
+    patients = np.repeat(np.arange(25), 4)
+    counts = rng.integers(0, 5, 100)
+    hits = rng.binomial(counts, np.repeat(rng.beta(8, 2, 25), 4))
+    quick = share_by_patient(hits, counts, patients, 4000)
+    slow = bootstrap_interval(
+        {'h': hits, 'n': counts}, lambda t: t['h'].sum() / t['n'].sum(), patients, 2000
+    )
+    assert quick.value == pytest.approx(slow.value)
+    assert quick.low == pytest.approx(slow.low, abs=0.01)
+    assert quick.high == pytest.approx(slow.high, abs=0.01)
+
+
+def test_a_share_of_nothing_or_of_one_patient_has_no_interval():
+    assert all(math.isnan(one) for one in share_by_patient([0], [0], ['a']))
+    found = share_by_patient([1, 2], [2, 2], ['a', 'a'])
+    assert found.value == 0.75 and math.isnan(found.low)
+    with pytest.raises(ValueError, match='disagree'):
+        share_by_patient([1], [2, 3], ['a', 'b'])

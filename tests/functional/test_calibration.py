@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from unsct_mmpose.functional.calibration import (
     Calibration,
+    SystematicOffset,
     conformal_quantile,
     conformal_risk_threshold,
     equal_cost_threshold,
@@ -383,7 +384,7 @@ def test_a_calibration_survives_packing_into_a_tensor(tmp_path):
     assert unpack_calibration(again) == calibration()
 
 
-@pytest.mark.parametrize('number', [None, 0, 2, '1'])
+@pytest.mark.parametrize('number', [None, 0, 3, '1'])
 def test_another_format_is_refused_with_what_to_do(number):
     content = {**calibration().to_dict(), 'format': number}
     with pytest.raises(ValueError, match=r'best.json: format .* tools/calibrate.py'):
@@ -412,3 +413,95 @@ def test_a_tensor_that_holds_no_calibration_is_refused(text):
     packed = torch.tensor(list(text), dtype=torch.uint8)
     with pytest.raises(ValueError, match='calibration'):
         unpack_calibration(packed)
+
+
+# By patient
+
+
+def by_person(people, images, rng):
+    """Draw images of patients who are hard or easy as a whole."""
+    hard = np.repeat(rng.normal(0, 1.5, people), images)[:, None]
+    present = rng.random((people * images, 6)) < 0.8
+    logit = np.where(present, -1.5, 1.5) + hard + rng.normal(0, 0.5, present.shape)
+    names = np.repeat(np.arange(people), images)
+    return (1 / (1 + np.exp(-logit)), present, np.ones_like(present)), names
+
+
+@pytest.mark.parametrize('count', [20, 40])
+def test_the_loss_of_a_new_patient_is_bounded_where_images_are_not_independent(count):
+    rng = np.random.default_rng(20)
+    ours, before = [], []
+    for _ in range(150):
+        case, names = by_person(count, 8, rng)
+        new, _whose = by_person(30, 8, rng)
+        for found, threshold in (
+            (ours, conformal_risk_threshold(*case, 0.1, names)),
+            (before, conformal_risk_threshold(*case, 0.1)),
+        ):
+            found.append(np.nanmean(lost(*new, threshold)))
+    assert np.mean(ours) <= 0.1 + 2.5 * np.std(ours) / np.sqrt(len(ours))
+    assert np.mean(before) > np.mean(ours)
+
+
+def test_three_patients_allow_no_small_risk_however_many_images():
+    case, names = by_person(3, 200, np.random.default_rng(21))
+    assert conformal_risk_threshold(*case, 0.05) < 1
+    assert conformal_risk_threshold(*case, 0.05, names) == math.inf
+    assert conformal_risk_threshold(*case, 0.25, names) < math.inf
+
+
+def test_single_images_are_patients():
+    case = images(60, np.random.default_rng(22))
+    assert conformal_risk_threshold(*case, 0.1, np.arange(60)) == conformal_risk_threshold(
+        *case, 0.1
+    )
+
+
+def test_a_recall_holds_for_the_next_patient_where_patients_allow_it():
+    rng = np.random.default_rng(23)
+    ours, before = [], []
+    for _ in range(200):
+        case, names = by_person(12, 5, rng)
+        (uncertainty, present, _), _ = by_person(30, 5, rng)
+        for found, threshold in (
+            (ours, recall_threshold(*case, 0.9, names)),
+            (before, recall_threshold(*case, 0.9)),
+        ):
+            found.append((uncertainty <= threshold)[present].mean())
+    assert np.mean(ours) >= 0.9 - 0.005
+    assert np.mean(before) < np.mean(ours)
+
+
+def test_a_recall_beyond_what_patients_allow_is_theirs():
+    case, names = by_person(4, 30, np.random.default_rng(24))
+    found = recall_threshold(*case, 0.95, names)
+    shares = [
+        (case[0][names == one] <= found)[case[1][names == one]].mean() for one in np.unique(names)
+    ]
+    assert 0.95 <= np.mean(shares) < 0.97
+
+
+# The record of what is promised
+
+
+def test_a_calibration_of_format_1_is_read_and_promises_nothing_for_patients():
+    content = calibration().to_dict()
+    for name in ('patients', 'region_shapes', 'offsets', 'correlation', 'allowed_level'):
+        del content[name]
+    found = Calibration.from_dict({**content, 'format': 1})
+    assert found == calibration()
+    assert found.patients is None and found.allowed_level is None
+
+
+def test_what_patients_allow_is_written_down():
+    one = calibration(
+        patients=3,
+        region_shapes=dict(fovea=(1.2, 0.1, 0.9)),
+        offsets=dict(sharp=SystematicOffset(1.0, math.nan, math.nan, 1, False)),
+        correlation=(0.25,) * 1128,
+    )
+    content = json.loads(json.dumps(one.to_dict(), allow_nan=False))
+    assert content['allowed_level'] == 0.75 and content['format'] == 2
+    assert content['offsets']['sharp']['low'] is None
+    assert Calibration.from_dict(content) == one
+    assert unpack_calibration(pack_calibration(one)) == one

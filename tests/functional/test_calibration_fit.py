@@ -31,6 +31,7 @@ from unsct_mmpose.functional.calibration_fit import (
     apply_calibration,
     disjoint_parts,
     fit_calibration,
+    refit_claims,
 )
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
 from unsct_mmpose.functional.evidence import ReadingOptions, read_evidence
@@ -138,9 +139,11 @@ def test_thresholds_are_those_of_the_rules(table, fitted):
         case = (uncertainties(table, fitted, name), table.present, table.labelled)
         found = fitted.thresholds[name]
         assert sorted(found) == sorted(RULES)
-        assert found['recall'] == pytest.approx(recall_threshold(*case, 0.99))
+        assert found['recall'] == pytest.approx(recall_threshold(*case, 0.99, table.patients))
         assert found['youden'] == pytest.approx(youden_threshold(*case))
-        assert found['conformal'] == pytest.approx(conformal_risk_threshold(*case, 0.05))
+        assert found['conformal'] == pytest.approx(
+            conformal_risk_threshold(*case, 0.05, table.patients)
+        )
     assert fitted.thresholds['fused']['equal_cost'] == 0.5
     assert fitted.thresholds['paf']['equal_cost'] != 0.5
 
@@ -152,7 +155,9 @@ def test_the_asked_for_recall_risk_and_rule_are_used(table, fitted):
     assert found.fusion.features == ('peak',)
     assert found.settings == dict(recall=0.8, alpha=0.2, penalty=5.0, field_penalty=5.0)
     case = (uncertainties(table, found, 'paf'), table.present, table.labelled)
-    assert found.thresholds['paf']['recall'] == pytest.approx(recall_threshold(*case, 0.8))
+    assert found.thresholds['paf']['recall'] == pytest.approx(
+        recall_threshold(*case, 0.8, table.patients)
+    )
     assert found.thresholds['paf']['conformal'] < fitted.thresholds['paf']['conformal']
 
 
@@ -180,7 +185,7 @@ def test_entropy_and_aggregation_are_those_of_the_decision(table, fitted):
     assert (found.entropy, found.aggregation) == ('linear', 'paper')
     u = 1 - table.evidence.alignment.clamp(0, 1).numpy()
     assert found.thresholds['paf']['recall'] == pytest.approx(
-        recall_threshold(u, table.present, table.labelled, 0.99)
+        recall_threshold(u, table.present, table.labelled, 0.99, table.patients)
     )
     assert found.thresholds['peak'] == fitted.thresholds['peak']
 
@@ -384,3 +389,61 @@ def test_a_patient_of_both_tables_is_left_out_of_the_calibration_alone(table):
         assert not set(own.patients) & set(base.patients)
         shared = 2 if own.patients[0] in second.patients else 0
         assert len(base) == 70 - shared
+
+
+# By patient
+
+
+def clustered(patients, images, seed, shift_px=0.0):
+    """Draw a world whose patients share their errors, with a systematic one on top."""
+    rng = np.random.default_rng(seed)
+    drawn = world(patients * images, seed)
+    names = np.repeat([f'q{index:02d}' for index in range(patients)], images)
+    shared = np.repeat(rng.normal(0, 2.0, (patients, 24, 2)), images, axis=0)
+    shared[:, 12:] = shared[:, :12] * [-1, 1]  # both sides alike
+    shared[:, 5, 0] += shift_px  # the left head centre goes outwards
+    shared[:, 17, 0] -= shift_px
+    return replace(drawn, patients=names, points_px=drawn.points_px + shared)
+
+
+def held(table, calibration):
+    _, covariances = apply_calibration(table, FULL, calibration, DecisionOptions())
+    known = table.present & table.labelled
+    squared = squared_mahalanobis(table.points_px, table.true_px, covariances)[known]
+    return (squared <= chi2.ppf(calibration.region_level, 2)).mean()
+
+
+def test_patients_and_not_images_are_promised():
+    few = clustered(3, 15, 5)
+    others, found = clustered(20, 2, 6), fit_calibration(few, FULL, FitOptions())
+    before = held(others, fit_calibration(few, FULL, FitOptions(unit='image')))
+    assert held(others, found) > max(before + 0.02, 0.93)
+    assert found.patients == 3 and found.allowed_level == 0.75
+    assert found.correlation is None  # three patients say nothing of it
+    assert fit_calibration(few, FULL, FitOptions(unit='image')).patients is None
+
+
+def test_a_systematic_error_is_found_and_only_the_centre_corrected():
+    table = clustered(12, 4, 7, shift_px=12.0)
+    found = fit_calibration(table, FULL, FitOptions())
+    offset = found.offsets['acetabular_offset_mm']
+    assert offset.corrected and offset.low < offset.value < offset.high
+    assert offset.value == pytest.approx(12.0 * SPACING_MM, abs=1.5)
+    assert not found.offsets['shaft_abduction_deg'].corrected
+    plain = fit_calibration(table, FULL, FitOptions(follow=('direction', 'correlation')))
+    assert not any(one.corrected for one in plain.offsets.values())
+    scale = 'acetabular_offset_mm'
+    assert found.interval_scales[scale] < 0.8 * plain.interval_scales[scale]
+
+
+def test_claims_are_fitted_anew_and_decisions_stay(table, fitted):
+    again = refit_claims(fitted, table, FULL, FitOptions(level=0.5))
+    assert again.thresholds == fitted.thresholds and again.fusion == fitted.fusion
+    assert again.interval_level == 0.5
+    assert refit_claims(again, table, FULL, FitOptions()) == fitted
+
+
+@pytest.mark.parametrize('options', [dict(unit='landmark'), dict(follow=('wind',))])
+def test_unknown_units_and_things_to_follow_are_refused(options):
+    with pytest.raises(ValueError, match=r'unit|follow'):
+        FitOptions(**options)

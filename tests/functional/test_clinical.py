@@ -14,8 +14,10 @@ from unsct_mmpose.functional.clinical import (
     measure,
     measure_many,
     reference_label,
+    slopes_many,
     split_side,
 )
+from unsct_mmpose.functional.error_structure import symmetric_root
 
 # Right side, relative to (215, 200), 1 mm per pixel.
 GOLDEN_HIP = np.array(
@@ -688,3 +690,56 @@ def test_no_label_names_a_disease(name):
 def test_an_unknown_name_has_no_label():
     with pytest.raises(KeyError, match=r"'alpha_angle_deg'; known"):
         reference_label('left_alpha_angle_deg', 1.0)
+
+
+def test_correlated_errors_are_propagated_as_drawn_ones_spread():
+    rng = np.random.default_rng(40)
+    points, cov = uneven_points(), covariances(seed=3)
+    loose = rng.normal(size=(48, 48))
+    together = loose @ loose.T + 8 * np.eye(48)
+    size = np.sqrt(np.diag(together))
+    together = together / size[:, None] / size
+    found = measure(points, ALL, ONE_MM, covariances_px=cov, error_correlation=together)
+    drawn = (np.linalg.cholesky(together) @ rng.normal(size=(48, 20_000))).T.reshape(-1, 24, 2)
+    moved = points + (symmetric_root(cov) @ drawn[..., None])[..., 0]
+    values, _ = measure_many(moved, np.tile(ALL, (len(moved), 1)), ONE_MM)
+    np.testing.assert_allclose(found.standard_errors, values.std(axis=0), rtol=0.06)
+    alone = measure(points, ALL, ONE_MM, covariances_px=cov)
+    assert np.abs(found.standard_errors / alone.standard_errors - 1).max() > 0.1
+
+
+def test_errors_without_correlation_are_independent():
+    cov = covariances(seed=4)
+    plain = measure(uneven_points(), ALL, ONE_MM, covariances_px=cov)
+    unit = measure(uneven_points(), ALL, ONE_MM, covariances_px=cov, error_correlation=np.eye(48))
+    np.testing.assert_allclose(unit.standard_errors, plain.standard_errors, rtol=1e-9)
+
+
+def test_a_common_shift_of_all_landmarks_moves_no_distance():
+    cov = np.tile(np.eye(2), (24, 1, 1))
+    shift = np.kron(np.ones((24, 24)), np.eye(2))
+    found = measure(uneven_points(), ALL, ONE_MM, covariances_px=cov, error_correlation=shift)
+    assert np.abs(found.standard_errors).max() < 1e-3
+
+
+def test_a_correlation_of_another_size_is_refused():
+    with pytest.raises(ValueError, match='error_correlation'):
+        measure(golden_points(), ALL, ONE_MM, error_correlation=np.eye(24))
+
+
+def test_slopes_propagate_what_measuring_does():
+    rng = np.random.default_rng(41)
+    points = uneven_points() + rng.normal(0, 1, (3, 24, 2))
+    present = rng.random((3, 24)) < 0.9
+    spacing, magnification = np.array([[0.5, 0.6], [0.7, 0.5], [1.0, 1.0]]), np.array([1.1, 1.2, 1])
+    cov = np.stack([covariances(seed=seed) for seed in (5, 6, 7)])
+    loose = rng.normal(size=(48, 48))
+    together = loose @ loose.T
+    together /= np.sqrt(np.outer(np.diag(together), np.diag(together)))
+    slopes = slopes_many(points, present, spacing, magnification)
+    for correlation in (None, together):
+        values, errors = measure_many(points, present, spacing, cov, magnification, correlation)
+        np.testing.assert_array_equal(slopes.values, values)
+        found = slopes.standard_errors(cov, correlation)
+        np.testing.assert_allclose(found, errors, rtol=1e-9, atol=1e-12)
+    assert slopes_many(points[:0], present[:0], spacing[:0]).values.shape == (0, values.shape[1])

@@ -18,6 +18,7 @@ from unsct_mmpose.functional.presence import (
     presence_rates,
     region_coverage,
     region_radii,
+    region_score,
     reliability_curve,
     risk_coverage,
     spearman,
@@ -367,3 +368,23 @@ def test_a_region_without_area_has_no_radius():
         region_radii([1.0, 2.0], 0.9)
     with pytest.raises(ValueError, match='level must lie inside'):
         region_radii(np.eye(2), 1.0)
+
+
+def test_a_region_score_is_a_diameter_and_what_lies_outside():
+    bound = -2 * math.log1p(-0.9)
+    inside = region_score([0.5 * bound], [3.0], [True], 0.9)
+    assert inside == pytest.approx(6.0)
+    outside = region_score([4 * bound], [3.0], [True], 0.9)
+    assert outside == pytest.approx(6.0 + 2 / 0.1 * 3.0)
+    assert math.isnan(region_score([1.0], [1.0], [False], 0.9))
+
+
+def test_the_region_score_is_least_for_the_honest_size():
+    rng = np.random.default_rng(0)
+    squared = (rng.standard_normal((100_000, 2)) ** 2).sum(axis=1)
+    everywhere = np.ones(len(squared), bool)
+    scores = []
+    for factor in (0.6, 1.0, 1.6):
+        radius = np.full(len(squared), factor * math.sqrt(-2 * math.log1p(-0.9)))
+        scores.append(region_score(squared / factor**2, radius, everywhere, 0.9))
+    assert scores[1] < min(scores[0], scores[2])

@@ -1,15 +1,27 @@
 """Factors find their landmark, and covariances change with the size of a cell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, LANDMARK_NAMES
-from unsct_mmpose.functional.calibration import Calibration
+from unsct_mmpose.functional.calibration import Calibration, SystematicOffset
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
 from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
-from unsct_mmpose.functional.regions import covariances_to_px, interval_scales, region_factors
+from unsct_mmpose.functional.regions import (
+    calibrated_covariances,
+    covariances_to_px,
+    error_correlations,
+    interval_offsets,
+    interval_scales,
+    region_factors,
+)
 
 OUTPUTS = list(dict.fromkeys(split_side(name)[1] for name in MEASUREMENT_NAMES))
+
+
+ALL = np.ones((3, 24), bool)
 
 
 def calibration(regions, intervals):
@@ -85,3 +97,54 @@ def test_one_factor_may_hold_for_all_and_twice_the_cell_is_four_times_the_area()
     covariances = spread()
     np.testing.assert_allclose(covariances_to_px(covariances, (1, 1), 3.0), 3 * covariances)
     np.testing.assert_allclose(covariances_to_px(covariances, (2, 2)), 4 * covariances)
+
+
+def test_a_calibration_without_shapes_scales_and_turns_nothing():
+    plain = np.random.default_rng(0).normal(size=(3, 24, 2, 2))
+    plain = plain @ np.swapaxes(plain, -1, -2)
+    scales = {one.name: 1.0 + one.number for one in LANDMARK_CLASSES}
+    one = calibration(scales, {})
+    factors = region_factors(one)[:, None, None]
+    np.testing.assert_allclose(calibrated_covariances(plain, one, ALL), plain * factors)
+    np.testing.assert_array_equal(calibrated_covariances(plain, None, ~ALL), plain)
+
+
+def test_an_image_with_a_rejected_landmark_is_less_sure_of_all():
+    scales = {one.name: 1.0 for one in LANDMARK_CLASSES}
+    one = replace(calibration(scales, {}), incomplete_factor=1.5)
+    kept = ALL.copy()
+    kept[1, 7] = False
+    plain = np.tile(np.eye(2), (3, 24, 1, 1))
+    found = calibrated_covariances(plain, one, kept)
+    np.testing.assert_array_equal(found[[0, 2]], plain[[0, 2]])
+    np.testing.assert_array_equal(found[1], 1.5 * plain[1])
+
+
+def test_a_shape_is_mirrored_on_the_right():
+    scales = {one.name: 2.0 for one in LANDMARK_CLASSES}
+    one = replace(calibration(scales, {}), region_shapes=dict(fovea=(2.0, 0.5, 1.0)))
+    found = calibrated_covariances(np.tile(np.eye(2), (1, 24, 1, 1)), one, ALL[:1])[0]
+    left, right = (LANDMARK_NAMES.index(f'{side}_fovea') for side in ('left', 'right'))
+    np.testing.assert_allclose(found[left], [[4.0, 1.0], [1.0, 2.0]], atol=1e-9)
+    np.testing.assert_allclose(found[right], [[4.0, -1.0], [-1.0, 2.0]], atol=1e-9)
+    others = np.delete(np.arange(24), [left, right])
+    np.testing.assert_allclose(found[others], np.tile(2 * np.eye(2), (22, 1, 1)), atol=1e-9)
+
+
+def test_only_significant_offsets_are_taken_from_the_centre():
+    offsets = {
+        OUTPUTS[0]: SystematicOffset(2.0, 1.0, 3.0, 9, True),
+        OUTPUTS[1]: SystematicOffset(5.0, -1.0, 11.0, 9, False),
+    }
+    found = interval_offsets(replace(calibration({}, {}), offsets=offsets))
+    for name, value in zip(MEASUREMENT_NAMES, found, strict=True):
+        assert value == (2.0 if split_side(name)[1] == OUTPUTS[0] else 0.0)
+
+
+def test_a_correlation_is_put_together_as_it_was_taken_apart():
+    whole = np.random.default_rng(1).uniform(-1, 1, (48, 48))
+    whole = (whole + whole.T) / 2
+    np.fill_diagonal(whole, 1.0)
+    upper = tuple(whole[np.triu_indices(48, 1)].tolist())
+    found = error_correlations(replace(calibration({}, {}), correlation=upper))
+    np.testing.assert_array_equal(found, whole)

@@ -6,6 +6,7 @@ import copy
 import hashlib
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,6 +32,7 @@ from unsct_mmpose.functional.calibration_fit import (
     disjoint_parts,
     fit_calibration,
 )
+from unsct_mmpose.functional.hierarchical import ENOUGH_PATIENTS, allowed_level, promise_words
 from unsct_mmpose.imaging.files import file_sha256, replace_file
 
 from .data_settings import inner_datasets
@@ -250,6 +252,46 @@ def evaluate(samples: Sequence[dict], bootstrap: int = 0) -> dict[str, float]:
             words = [word for word in key.split('/') if word != prefix]
             figures['/'.join([prefix, *words])] = float(value)
     return figures
+
+
+def promise_lines(calibration: Calibration) -> list[str]:
+    """Return what is promised for an image of a new patient, and what is systematically wrong."""
+    patients, settings = calibration.patients, calibration.settings
+    recall = promise_words(settings['recall'], patients, model=False)
+    loss = promise_words(1 - settings['alpha'], patients, model=False)
+    lines = [
+        f'intervals: {promise_words(calibration.interval_level, patients)}',
+        f'regions: {promise_words(calibration.region_level, patients)}',
+        f'recall rule keeps {recall}',
+        f'conformal rule keeps {loss}'
+        + (
+            ': everything is kept'
+            if math.isinf(calibration.threshold('fused', 'conformal'))
+            else ''
+        ),
+    ]
+    for name, one in calibration.offsets.items():
+        if one.corrected:
+            unit = name.rsplit('_', 1)[1]
+            lines.append(
+                f'systematic error of {name}: {one.value:+.2f} {unit} [{one.low:+.2f}, '
+                f'{one.high:+.2f}] over {one.patients} patients; taken from the centre of its '
+                'intervals'
+            )
+    return lines
+
+
+def too_few_patients(calibration: Calibration) -> str | None:
+    """Return a warning where a model must stand in for patients; None where there are enough."""
+    patients = calibration.patients
+    if patients is None or patients >= ENOUGH_PATIENTS:
+        return None
+    return (
+        f'regions and intervals rest on {patients} patients, who allow no more than '
+        f'{100 * allowed_level(patients):.0f} % for the next one; a model of how patients differ '
+        f'gives the rest. Calibrate on {ENOUGH_PATIENTS} patients or more: more images of the same '
+        'patients do not help'
+    )
 
 
 def baseline_table(figures: Mapping[str, float], cutoff: int = 20) -> str:

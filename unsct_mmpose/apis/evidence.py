@@ -47,10 +47,10 @@ def collect_evidence(
     """
     codec, parts = model.head.decoder, []
     with torch.no_grad():
-        for raw in _batches(dataset, batch_size, progress):
+        for raw in batches(dataset, batch_size, progress):
             batch = model.data_preprocessor(raw, False)
-            evidence = codec.gather(_maps(model, batch['inputs']))
-            parts.append(_table(evidence.cpu(), batch['data_samples'], codec))
+            evidence = codec.gather(network_maps(model, batch['inputs']))
+            parts.append(evidence_table(evidence.cpu(), batch['data_samples'], codec))
     return concatenate(parts)
 
 
@@ -79,12 +79,13 @@ def collect_scores(
     """
     parts = []
     with torch.no_grad():
-        for raw in _batches(dataset, batch_size, progress):
+        for raw in batches(dataset, batch_size, progress):
             parts.append(_score_table(model.test_step(raw), relations))
     return concatenate(parts)
 
 
-def _batches(dataset: Any, batch_size: int, progress: bool) -> Iterator[Any]:
+def batches(dataset: Any, batch_size: int, progress: bool) -> Iterator[Any]:
+    """Yield raw batches of a data set, in its order."""
     with tqdm(total=len(dataset), desc='reading', unit='image', disable=not progress) as bar:
         for start in range(0, len(dataset), batch_size):
             rows = range(start, min(start + batch_size, len(dataset)))
@@ -167,14 +168,16 @@ def load_table(path: Path) -> EvidenceTable:
     return EvidenceTable(evidence=evidence, **rest)
 
 
-def _maps(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+def network_maps(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+    """Return ``(N, K + 2 L, h, w)`` maps of preprocessed inputs, with the model's flip test."""
     feats = model.extract_feat(inputs)
     if not model.test_cfg.get('flip_test', False):
         return model.head.forward(feats)
     return model.head.flip_average(feats, model.extract_feat(inputs.flip(-1)))
 
 
-def _table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> EvidenceTable:
+def evidence_table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> EvidenceTable:
+    """Return evidence of a batch in image pixels, with the truth of its data samples."""
     meta = [one.metainfo for one in samples]
     scale = np.stack([np.asarray(one['input_scale'], float) for one in meta])
     centre = np.stack([np.asarray(one['input_center'], float) for one in meta])

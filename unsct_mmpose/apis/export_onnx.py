@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 import unsct_mmpose
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
-from unsct_mmpose.functional.regions import interval_scales
+from unsct_mmpose.functional.regions import error_correlations, interval_offsets, interval_scales
 from unsct_mmpose.imaging.files import replace_file
 
 from .calibrate import weights_hash
@@ -179,6 +179,10 @@ def describe(
         quantize=quantized,
         measurement_names=MEASUREMENT_NAMES,
         interval_scales=interval_scales(calibration).tolist(),
+        interval_offsets=interval_offsets(calibration).tolist(),
+        error_correlation=None
+        if calibration is None or calibration.correlation is None
+        else error_correlations(calibration).tolist(),
         weights_sha256=weights_hash(graph.model.state_dict()),
         licence='Apache-2.0 (code); the weights carry the terms of what they were trained on',
         notice=NOTICE,

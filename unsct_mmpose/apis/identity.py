@@ -23,5 +23,9 @@ def calibration_identity(calibration: Mapping[str, Any] | None) -> dict[str, Any
         calibration_sha256=hashlib.sha256(text.encode()).hexdigest(),
         region_level=calibration['region_level'],
         interval_level=calibration['interval_level'],
-        calibration={'rule': calibration['rule'], **calibration['provenance']},
+        calibration={
+            'rule': calibration['rule'],
+            'fewest_patients': calibration.get('patients'),
+            **calibration['provenance'],
+        },
     )

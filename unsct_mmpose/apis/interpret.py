@@ -18,6 +18,7 @@ from unsct_mmpose.functional.clinical import (
     reference_label,
     split_side,
 )
+from unsct_mmpose.functional.hierarchical import promise_words
 from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL
 from unsct_mmpose.imaging import Radiograph
 from unsct_mmpose.imaging.display import ranges_itself
@@ -63,7 +64,14 @@ def interpret(
     landmarks = _landmarks(fields, state, factor, level)
     kept = np.array([one.reported for one in landmarks])
     measured, missing = _measure(fields, kept, state, scale)
-    values = _values(measured, missing, np.asarray(fields['interval_scales'], float))
+    values = _values(
+        measured,
+        missing,
+        np.asarray(fields['interval_scales'], float),
+        np.asarray(fields['interval_offsets'], float),
+    )
+    interval_level = float(identity.get('interval_level') or DEFAULT_LEVEL)
+    behind = ((identity.get('calibration') or {}).get('fewest_patients'), calibrated)
     width, height = radiograph.size_wh
     warnings = (
         *_about_the_image(state, calibrated),
@@ -86,7 +94,9 @@ def interpret(
         image_words=IMAGE_WORDS[state] if calibrated else _UNCALIBRATED_WORDS,
         calibrated=calibrated,
         region_level=level,
-        interval_level=float(identity.get('interval_level') or DEFAULT_LEVEL),
+        interval_level=interval_level,
+        region_promise=promise_words(level, *behind),
+        interval_promise=promise_words(interval_level, *behind),
         landmarks=landmarks,
         measurements=values,
         reference_line=None if measured is None else measured.reference_line,
@@ -183,15 +193,19 @@ def _measure(
         scale.spacing_xy_mm,
         covariances_px=np.where(kept[:, None, None], covariances, 0.0),
         magnification=scale.magnification or 1.0,
+        error_correlation=fields['error_correlation'],
     )
     return found, None
 
 
 def _values(
-    measured: Measurements | None, missing: str | None, scales: NDArray[np.float64]
+    measured: Measurements | None,
+    missing: str | None,
+    scales: NDArray[np.float64],
+    offsets: NDArray[np.float64],
 ) -> tuple[MeasuredValue, ...]:
     found = []
-    for name, factor in zip(MEASUREMENT_NAMES, scales, strict=True):
+    for name, factor, offset in zip(MEASUREMENT_NAMES, scales, offsets.tolist(), strict=True):
         side, output = split_side(name)
         unit = output.rsplit('_', 1)[1]
         one = None if measured is None else measured[name]
@@ -202,10 +216,13 @@ def _values(
             continue
         low = high = None
         if math.isfinite(factor):
-            low, high = (_number(end) for end in interval(one.value, one.standard_error, factor))
+            centre = one.value - offset
+            low, high = (_number(end) for end in interval(centre, one.standard_error, factor))
         words = reference_label(name, one.value)
         error = _number(one.standard_error)
-        found.append(MeasuredValue(name, side, unit, one.value, low, high, error, None, words))
+        found.append(
+            MeasuredValue(name, side, unit, one.value, low, high, error, None, words, offset)
+        )
     return tuple(found)
 
 

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class PhantomOptions:
         size: rows and columns, pixels.
         spacing_mm: detector pixel; None makes the side 430 mm.
         bits: stored bits, 12 to 16.
+        images_per_patient: of every patient; None draws 1 to 3.
     """
 
     train: int = 257
@@ -73,8 +74,13 @@ class PhantomOptions:
     size: int = 512
     spacing_mm: float | None = None
     bits: int = 12
+    images_per_patient: int | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
+        if self.images_per_patient is not None and self.images_per_patient < 1:
+            raise ValueError(
+                f'images_per_patient must be at least 1, not {self.images_per_patient}'
+            )
         if min(self.train, self.val, self.test) < 0:
             raise ValueError('numbers of images must not be negative')
         if self.size < 32:
@@ -144,7 +150,8 @@ def plan_split(options: PhantomOptions, split: str) -> list[CasePlan]:
     patients: list[int] = []
     while len(patients) < count:
         number = patients[-1] + 1 if patients else 0
-        patients += [number] * int(rng.choice([1, 2, 3], p=[0.65, 0.25, 0.10]))
+        drawn = int(rng.choice([1, 2, 3], p=[0.65, 0.25, 0.10]))
+        patients += [number] * (options.images_per_patient or drawn)
     hidden = round(count * UNSTRUCTURED_SHARE[split])
     chosen = set(rng.choice(count, hidden, replace=False).tolist()) if hidden else set()
     return [
@@ -297,7 +304,7 @@ def _make_one(task: tuple[str, PhantomOptions, CasePlan]) -> None:
         source_detector_mm=case.source_detector_mm,
         patient_id=plan.patient_id,
         patient_sex=person.dimensions.sex,
-        uid_seed=f'phantom {FORMAT_VERSION} {options} {plan.name}',
+        uid_seed=f'phantom {FORMAT_VERSION} {options} {plan.name}{_repeated(options)}',
         bits_stored=case.bits_stored,
         description='simulated from a parametric phantom by unsct_mmpose',
         **header,
@@ -305,6 +312,10 @@ def _make_one(task: tuple[str, PhantomOptions, CasePlan]) -> None:
     content = _record(case, header)
     content['sha256'] = hashlib.sha256(image.read_bytes()).hexdigest()
     replace_file(record, json.dumps(content).encode())
+
+
+def _repeated(options: PhantomOptions) -> str:
+    return '' if options.images_per_patient is None else f' x{options.images_per_patient}'
 
 
 def _header(seed: np.random.SeedSequence) -> dict[str, Any]:

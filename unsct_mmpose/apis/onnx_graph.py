@@ -11,17 +11,21 @@ from torch import Tensor, nn
 from unsct_mmpose.anatomy import FLIP_INDICES, NUM_LANDMARKS
 from unsct_mmpose.codecs import HeatmapPAF
 from unsct_mmpose.functional.assessment import Assessment, assess
+from unsct_mmpose.functional.error_structure import shaped
 from unsct_mmpose.functional.evidence import Evidence, read_evidence
 from unsct_mmpose.functional.heatmap import flip_heatmaps
 from unsct_mmpose.functional.paf import flip_paf
-from unsct_mmpose.functional.regions import region_factors
+from unsct_mmpose.functional.regions import region_factors, region_shapes
 
 from .prediction import FIELDS
 
 INPUT = 'image'
 
+CONSTANTS = ('interval_scales', 'interval_offsets', 'error_correlation', 'calibrated')
+"""Fields that are the same for every image: they stand in a graph's metadata."""
+
 OUTPUTS = (
-    *(name for name in FIELDS if name not in ('interval_scales', 'calibrated')),
+    *(name for name in FIELDS if name not in CONSTANTS),
     'finite',
 )
 """What a graph gives, named like the fields of :meth:`HeatmapPAF.read`, one row for each image;
@@ -61,7 +65,11 @@ class LandmarkGraph(nn.Module):
         cell = (size / cells).float()
         factors = torch.from_numpy(region_factors(self.calibration)).float()
         self.register_buffer('cell_px', cell)
-        self.register_buffer('area_px', cell[:, None] * cell * factors[:, None, None])
+        self.register_buffer('area_px', cell[:, None] * cell)
+        self.register_buffer('factors', factors[:, None, None])
+        self.incomplete = 1.0 if self.calibration is None else self.calibration.incomplete_factor
+        self.directed = bool(self.calibration is not None and self.calibration.region_shapes)
+        self.register_buffer('shapes', torch.from_numpy(region_shapes(self.calibration)).float())
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Find and judge the landmarks of a batch.
@@ -109,13 +117,19 @@ class LandmarkGraph(nn.Module):
         self, evidence: Evidence, assessment: Assessment, finite: Tensor
     ) -> tuple[Tensor, ...]:
         """Return what :func:`unsct_mmpose.codecs.heatmap_paf.prediction_fields` does, and more."""
+        covariances = evidence.covariances * self.area_px
+        if self.directed:
+            covariances = shaped(covariances, self.shapes)
+        if self.incomplete != 1.0:
+            share = assessment.kept.float().mean(dim=1)[:, None, None, None]
+            covariances = torch.where(share < 1, covariances * self.incomplete, covariances)
         columns = dict(
             keypoints=(evidence.points + 0.5) * self.cell_px - 0.5,
             keypoint_scores=evidence.peak,
             keypoint_uncertainties=assessment.uncertainties,
             keypoints_visible=assessment.kept.float(),
             keypoint_presence=assessment.presence,
-            keypoint_covariances=evidence.covariances * self.area_px,
+            keypoint_covariances=covariances * self.factors,
             keypoint_evidences=assessment.evidence_uncertainties,
             keypoint_decisions=assessment.decisions,
             keypoint_support=evidence.support,

@@ -86,7 +86,8 @@ class OnnxModel:
             their leading 1 and in image pixels: keypoints ``(24, 2)``, keypoint_scores,
             keypoint_uncertainties, keypoints_visible, keypoint_presence, keypoint_support
             ``(24,)``, keypoint_covariances ``(24, 2, 2)``, keypoint_evidences and
-            keypoint_decisions ``(24, 3)``, interval_scales ``(M,)``, image_state, calibrated.
+            keypoint_decisions ``(24, 3)``, interval_scales and interval_offsets ``(M,)``,
+            error_correlation ``(48, 48)``, image_state, calibrated.
 
         Raises:
             ValueError: an image is no such array, or the network gives NaN for it; the message
@@ -129,6 +130,9 @@ class OnnxModel:
         row['keypoint_covariances'] = row['keypoint_covariances'] * np.outer(pixel, pixel)
         scales = self.metadata['interval_scales']  # json has null for infinity
         row['interval_scales'] = np.array([np.inf if one is None else one for one in scales])
+        offsets, correlation = map(self.metadata.get, ('interval_offsets', 'error_correlation'))
+        row['interval_offsets'] = np.zeros(len(scales)) if offsets is None else np.array(offsets)
+        row['error_correlation'] = np.eye(48) if correlation is None else np.array(correlation)
         row['calibrated'] = np.bool_(self.metadata['calibration'] is not None)
         return row
 

@@ -36,6 +36,8 @@ FIELDS = (
     'keypoint_decisions',
     'keypoint_support',
     'interval_scales',
+    'interval_offsets',
+    'error_correlation',
     'image_state',
     'calibrated',
 )
@@ -64,7 +66,8 @@ class Backend(Protocol):
             ``keypoint_uncertainties``, ``keypoints_visible``, ``keypoint_presence``,
             ``keypoint_support`` ``(24,)``, ``keypoint_covariances`` ``(24, 2, 2)`` in image pixels
             squared, ``keypoint_evidences`` and ``keypoint_decisions`` ``(24, 3)``,
-            ``interval_scales`` ``(M,)``, ``image_state`` and ``calibrated``.
+            ``interval_scales`` and ``interval_offsets`` ``(M,)``, ``error_correlation``
+            ``(48, 48)``, ``image_state`` and ``calibrated``.
         """
         ...
 
@@ -132,6 +135,8 @@ class MeasuredValue:
         standard_error: in the same unit.
         reason: why there is no value, in words.
         reference: how it lies to the ranges of the literature, in words.
+        systematic_error: what all patients of the calibration had too much, taken from the centre
+            of the interval, not from the value; 0 where nothing was found.
     """
 
     name: str
@@ -143,6 +148,7 @@ class MeasuredValue:
     standard_error: float | None
     reason: str | None
     reference: str
+    systematic_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -217,6 +223,8 @@ class Prediction:
         warnings: what a reader must know.
         model: the backend's identity.
         patient: PatientID and PatientName, only where the caller asked to keep them.
+        region_promise: what stands behind the regions' level, in words.
+        interval_promise: what stands behind the intervals' level, in words.
     """
 
     image: ImageSource
@@ -233,6 +241,8 @@ class Prediction:
     warnings: tuple[Warned, ...]
     model: Mapping[str, Any]
     patient: Mapping[str, str] | None = None
+    region_promise: str = ''
+    interval_promise: str = ''
 
     def __getitem__(self, name: str) -> PredictedLandmark | MeasuredValue:
         """Return a landmark or a measurement by its name.

@@ -95,8 +95,9 @@ def view_of(prediction: Prediction) -> View:
         facts=_facts(prediction),
         groups=_groups(prediction),
         nothing=_nothing(prediction),
-        interval=f'{100 * prediction.interval_level:g} %',
-        region=f'{100 * prediction.region_level:g} %',
+        interval=prediction.interval_promise or f'{100 * prediction.interval_level:g} %',
+        region=prediction.region_promise or f'{100 * prediction.region_level:g} %',
+        region_level=f'{100 * prediction.region_level:g} %',
         landmarks=[_landmark(prediction, k) for k in range(len(prediction.landmarks))],
         marks=[_mark(prediction, k) for k in range(len(prediction.landmarks))] if found else [],
         lines=_lines(prediction) if found else [],
@@ -156,9 +157,22 @@ def _cell(one: MeasuredValue) -> View:
     return dict(
         value=number_words(one.value, one.unit),
         interval=' to '.join(ends) if known else None,
+        shift=_shift(one) if known else None,
         reason=None if one.reason is None else plain_name(one.reason),
         mark=_UNUSUAL.get(word),
         place=place,
+    )
+
+
+def _shift(one: MeasuredValue) -> str | None:
+    """Say that an interval is not centred on its value; None where it is."""
+    if not one.systematic_error:
+        return None
+    direction = 'large' if one.systematic_error > 0 else 'small'
+    size = number_words(abs(one.systematic_error), one.unit)
+    return (
+        f'interval about {number_words(one.value - one.systematic_error, one.unit)}: the model '
+        f'measures {size} too {direction}'
     )
 
 

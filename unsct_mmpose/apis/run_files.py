@@ -21,7 +21,7 @@ from .prediction import Prediction
 COLUMNS = (
     'image', 'result', 'kind', 'name', 'side', 'unit', 'value', 'low', 'high', 'standard_error',
     'x_px', 'y_px', 'reported', 'presence', 'uncertainty', 'reason', 'reference', 'plane',
-    'reference_line', 'image_state', 'calibrated', 'simulated',
+    'reference_line', 'image_state', 'calibrated', 'simulated', 'systematic_error', 'promise',
 )  # fmt: skip
 """Of ``predictions.csv``: one row for each landmark and each measurement of each image."""
 
@@ -112,13 +112,15 @@ def table_rows(prediction: Prediction, result: str) -> Iterator[dict[str, Any]]:
             reported=_word(one.reported),
             presence=_round(one.presence),
             uncertainty=_round(one.uncertainty),
+            promise=prediction.region_promise,
         )
     for value in prediction.measurements:
         fields = ('name', 'side', 'unit', 'reason', 'reference')
-        numbers = ('value', 'low', 'high', 'standard_error')
+        numbers = ('value', 'low', 'high', 'standard_error', 'systematic_error')
         yield dict(
             common,
             kind='measurement',
+            promise=prediction.interval_promise,
             **{name: getattr(value, name) for name in fields},
             **{name: _round(getattr(value, name)) for name in numbers},
         )

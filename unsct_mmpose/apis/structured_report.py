@@ -50,7 +50,10 @@ def report_prediction(prediction: Prediction, source: Path, out: Path) -> str:
             version=unsct_mmpose.__version__,
             model_hash=str(model.get('weights_sha256') or ''),
             calibration_hash=str(model.get('calibration_sha256') or ''),
-            parameters=tuple(one.words for one in prediction.warnings),
+            parameters=(
+                *([f'Intervals: {promise}.'] if (promise := prediction.interval_promise) else ()),
+                *(one.words for one in prediction.warnings),
+            ),
         ),
         lengths_at=prediction.scale.plane,
         magnification=prediction.scale.magnification,

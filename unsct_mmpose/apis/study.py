@@ -52,7 +52,7 @@ class StudyResult:
 
     Attributes:
         name: of the run and what it was judged on, such as ``'phantom-test'``.
-        kind: ``'main'``, ``'shift'`` or ``'ablation'``.
+        kind: ``'main'``, ``'shift'``, ``'ablation'``, ``'fusion'`` or ``'promise'``.
         model: what the model was trained on, in words.
         data: what it was judged on, in words; says that images are simulated.
         calibrated_on: where thresholds come from, in words.

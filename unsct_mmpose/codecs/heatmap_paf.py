@@ -25,7 +25,13 @@ from unsct_mmpose.functional.evidence import (
 from unsct_mmpose.functional.grid import cells_to_pixels
 from unsct_mmpose.functional.heatmap import draw_heatmaps
 from unsct_mmpose.functional.paf import draw_paf
-from unsct_mmpose.functional.regions import covariances_to_px, interval_scales, region_factors
+from unsct_mmpose.functional.regions import (
+    calibrated_covariances,
+    covariances_to_px,
+    error_correlations,
+    interval_offsets,
+    interval_scales,
+)
 
 from .decision_modes import bare_decision, decision_notice, decision_options, mode_settings
 from .landmark_cells import estimator_stretch, landmark_cells
@@ -295,14 +301,20 @@ class HeatmapPAF(BaseKeypointCodec):
             - keypoint_support ``(1, K)``: relations that speak for the landmark
             - interval_scales ``(1, M)``: from standard error to half-width of the interval of
               each clinical measurement; 1.96 without a calibration
+            - interval_offsets ``(1, M)``: systematic error that is taken from its centre, deg or mm
+              at the bone; 0 without
+            - error_correlation ``(1, 48, 48)``: of the landmarks' errors, x before y; the unit
+              matrix without a calibration
             - image_state ``(1,)``: 0 usual, 1 out of range, 2 no pelvis found
             - calibrated ``(1,)``: whether there is a calibration
         """
         evidence, assessment = self.assess(batch_encoded)
         _, calibration = self.deciding(_has_fields(batch_encoded))
         cell_px = self.to_pixels(np.ones(2)) - self.to_pixels(np.zeros(2))
-        covariances = covariances_to_px(
-            evidence.covariances.cpu().numpy(), cell_px, region_factors(calibration)
+        covariances = calibrated_covariances(
+            covariances_to_px(evidence.covariances.cpu().numpy(), cell_px),
+            calibration,
+            assessment.kept.cpu().numpy(),
         )
         points = self.to_pixels(evidence.points.cpu().numpy().astype(np.float64))
         columns = prediction_fields(points, covariances, evidence, assessment, calibration)
@@ -426,6 +438,8 @@ def prediction_fields(
         keypoint_decisions=assessment.decisions.cpu().numpy(),
         keypoint_support=evidence.support.cpu().numpy(),
         interval_scales=np.tile(interval_scales(calibration), (count, 1)),
+        interval_offsets=np.tile(interval_offsets(calibration), (count, 1)),
+        error_correlation=np.tile(error_correlations(calibration), (count, 1, 1)),
         image_state=assessment.image_state.cpu().numpy(),
         calibrated=np.full(count, calibration is not None),
     )

@@ -31,6 +31,7 @@ _REQUIRED: dict[str, tuple[tuple[int, ...], type]] = dict(
     present=((_K,), bool),
     labelled=((_K,), bool),
     scale=((2,), float),
+    magnification=((), float),
 )
 _OPTIONAL = dict(
     presence='keypoint_presence',
@@ -38,6 +39,8 @@ _OPTIONAL = dict(
     evidence='keypoint_evidences',
     decisions='keypoint_decisions',
     interval_scale='interval_scales',
+    interval_offset='interval_offsets',
+    error_correlation='error_correlation',
 )
 
 
@@ -53,8 +56,10 @@ def unpack(sample: Mapping[str, Any]) -> dict[str, Any]:
     Returns:
         ``patient`` (the file's name where it is unknown), ``subset``, ``pred`` and ``true``
         ``(K, 2)`` image pixels, ``kept``, ``present``, ``labelled`` and ``uncertainty`` ``(K,)``,
-        and what the model offers of ``presence`` ``(K,)``, ``covariance`` ``(K, 2, 2)`` image
-        pixels squared, ``evidence`` and ``decisions`` ``(K, 3)`` and ``interval_scale`` ``(M,)``.
+        ``magnification`` (1 where it is unknown), and what the model offers of ``presence``
+        ``(K,)``, ``covariance`` ``(K, 2, 2)`` image pixels squared, ``evidence`` and ``decisions``
+        ``(K, 3)``, ``interval_scale`` and ``interval_offset`` ``(M,)`` and ``error_correlation``
+        ``(48, 48)``.
 
     Raises:
         ValueError: there is not exactly one instance with the landmarks of the truth.
@@ -79,6 +84,7 @@ def unpack(sample: Mapping[str, Any]) -> dict[str, Any]:
         true=np.asarray(truth['points'], float),
         present=np.asarray(truth['present'], bool) & labelled,
         labelled=labelled,
+        magnification=float(truth.get('magnification') or 1.0),
     )
     for name, field in _OPTIONAL.items():
         if field in pred:

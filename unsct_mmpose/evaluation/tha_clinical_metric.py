@@ -6,6 +6,7 @@ import numpy as np
 from mmpose.registry import METRICS
 
 from unsct_mmpose.functional import agreement
+from unsct_mmpose.functional.bootstrap import Interval, share_by_patient
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
 
 from .samples import SampleMetric, Table
@@ -32,8 +33,11 @@ class THAClinicalMetric(SampleMetric):
     - ``ICC_A1``: ICC(A,1), with McGraw & Wong's 95 % interval ``ICC_A1_ci_low``,
       ``ICC_A1_ci_high``; ``PCC``
     - ``t_test_p``: of the paired t test. p > 0.05 is NOT evidence of agreement.
-    - ``interval_coverage``: share of the truths inside the nominal 95 % interval of the
-      prediction; NaN where the model gives no covariances
+    - ``interval_coverage``: share of the truths inside the interval of the prediction, at the
+      calibration's level; NaN where the model gives no covariances. ``interval_coverage_ci_low``
+      and ``_ci_high``: its 95 % interval over patients
+    - ``interval_width``: mean width of these intervals, and ``interval_score``, Winkler's, in
+      which neither wide intervals nor missed truths win
 
     Both sides of a patient are not independent: prefer the intervals of ``bootstrap`` to
     ``ICC_A1_ci``. A parameter that is measured with an unlabelled landmark is undefined on both
@@ -45,6 +49,7 @@ class THAClinicalMetric(SampleMetric):
             0 for none.
         collect_device: see ``BaseMetric``.
         prefix: stands before all keys instead of ``clinical``.
+        level: what the intervals claim to hold, for their score.
 
     Raises:
         ValueError: an image has no pixel spacing.
@@ -58,18 +63,29 @@ class THAClinicalMetric(SampleMetric):
         bootstrap: int = 0,
         collect_device: str = 'cpu',
         prefix: str | None = None,
+        level: float = 0.95,
     ) -> None:
         super().__init__('mm', plane, bootstrap, collect_device, prefix)
+        if not 0 < level < 1:
+            raise ValueError(f'level must lie inside (0, 1), not {level!r}')
+        self.level = level
 
     def derive(self, table: Table) -> Table:
-        """Return ``measured``, ``truth`` and ``half_width``, ``(N, M)``, deg or mm."""
+        """Return ``measured``, ``truth``, ``offset`` and ``half_width``, ``(N, M)``, deg or mm."""
         truth, _ = measure_many(table['true'], table['present'], table['scale'])
         measured, spread = measure_many(
-            table['pred'], table['kept'], table['scale'], table.get('covariance')
+            table['pred'],
+            table['kept'],
+            table['scale'],
+            table.get('covariance'),
+            error_correlation=table.get('error_correlation'),
         )
+        longer = table['magnification'] if self.plane == 'detector' else 1.0
+        offset = table.get('interval_offset', np.zeros(measured.shape))
         return dict(
             measured=np.where(_IS_ANGLE, agreement.nearest_turn(measured, truth), measured),
             truth=truth,
+            offset=np.where(_IS_ANGLE, offset, offset * np.reshape(longer, (-1, 1))),
             half_width=table.get('interval_scale', _USUAL_SCALE) * spread,
         )
 
@@ -80,7 +96,8 @@ class THAClinicalMetric(SampleMetric):
             has_truth, has_value = (
                 ~np.isnan(table[which][:, columns]) for which in ('truth', 'measured')
             )
-            measured, truth, _ = _pairs(table, columns)
+            measured, truth, *_ = _pairs(table, columns)
+            held = self._held(table, columns)
             icc = agreement.icc_agreement(np.stack([measured, truth], axis=1))
             figures |= {
                 f'{name}/n': len(truth),
@@ -90,14 +107,27 @@ class THAClinicalMetric(SampleMetric):
                 f'{name}/ICC_A1_ci_low': icc.low,
                 f'{name}/ICC_A1_ci_high': icc.high,
                 f'{name}/t_test_p': agreement.paired_t(measured, truth).p,
+                f'{name}/interval_coverage_ci_low': held.low,
+                f'{name}/interval_coverage_ci_high': held.high,
             }
         return figures
+
+    def _held(self, table: Table, columns: list[int]) -> Interval:
+        """Return the share of the truths inside their intervals, and its own over patients."""
+        centre = table['measured'][:, columns] - table['offset'][:, columns]
+        width, truth = table['half_width'][:, columns], table['truth'][:, columns]
+        counted = ~(np.isnan(centre) | np.isnan(truth))
+        if np.isnan(width[counted]).any():
+            return Interval(np.nan, np.nan, np.nan)
+        inside = counted & (np.abs(centre - truth) <= width)
+        return share_by_patient(inside.sum(axis=1), counted.sum(axis=1), table['patient'])
 
     def summary(self, table: Table) -> dict[str, float]:
         """Return errors and agreement of each parameter."""
         figures: dict[str, float] = {}
         for name, columns in _COLUMNS.items():
-            measured, truth, half_width = _pairs(table, columns)
+            measured, truth, half_width, offset = _pairs(table, columns)
+            centre = measured - offset
             limits = agreement.bland_altman(measured, truth)
             known = not np.isnan(half_width).any()
             figures |= {
@@ -110,7 +140,15 @@ class THAClinicalMetric(SampleMetric):
                 ).value,
                 f'{name}/PCC': agreement.pearson(measured, truth).value,
                 f'{name}/interval_coverage': (
-                    agreement.interval_coverage(measured, half_width, truth) if known else np.nan
+                    agreement.interval_coverage(centre, half_width, truth) if known else np.nan
+                ),
+                f'{name}/interval_width': (
+                    2 * half_width.mean() if known and len(half_width) else np.nan
+                ),
+                f'{name}/interval_score': (
+                    agreement.interval_score(centre, half_width, truth, self.level)
+                    if known
+                    else np.nan
                 ),
             }
         return figures
@@ -119,10 +157,9 @@ class THAClinicalMetric(SampleMetric):
         return ''
 
 
-def _pairs(table: Table, columns: list[int]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return measured, true and half width of the values that both have, sides pooled."""
-    measured, truth, half_width = (
-        table[name][:, columns].ravel() for name in ('measured', 'truth', 'half_width')
-    )
+def _pairs(table: Table, columns: list[int]) -> tuple[np.ndarray, ...]:
+    """Return measured, true, half width and offset of the values that both have, sides pooled."""
+    names = ('measured', 'truth', 'half_width', 'offset')
+    measured, truth, *rest = (table[name][:, columns].ravel() for name in names)
     both = ~np.isnan(measured) & ~np.isnan(truth)
-    return measured[both], truth[both], half_width[both]
+    return tuple(values[both] for values in (measured, truth, *rest))

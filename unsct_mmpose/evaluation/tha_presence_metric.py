@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,7 @@ from mmpose.registry import METRICS
 
 from unsct_mmpose.functional import errors, presence
 from unsct_mmpose.functional.assessment import EVIDENCES
+from unsct_mmpose.functional.bootstrap import share_by_patient
 from unsct_mmpose.functional.regions import covariances_to_px
 
 from .samples import SampleMetric, Table
@@ -26,8 +28,11 @@ class THAPresenceMetric(SampleMetric):
       landmarks, reported or not
     - ``ECE``, ``Brier`` of P(present); NaN where the model gives none
     - ``coverage@0.95`` and the like: share of the reported present landmarks inside their
-      confidence ellipse; ``radius@0.95``: median radius of circles as large as the last of these
-      ellipses, in ``unit``. NaN where the model gives none.
+      confidence ellipse, with ``coverage@0.95_ci_low`` and ``_ci_high``, its 95 % interval over
+      patients; ``radius@0.95``: median radius of circles as large as the last of
+      these ellipses, in ``unit``; ``region_score@0.95``: their mean interval score (Winkler's, of
+      diameters), in which neither large regions nor missed points win. NaN where the model gives
+      none.
 
     Unlabelled landmarks count nowhere. A figure of nothing is NaN. Keys are
     ``presence/subset/figure`` for ``all``, ``structured`` and ``unstructured``.
@@ -76,7 +81,21 @@ class THAPresenceMetric(SampleMetric):
     def fixed(self, table: Table) -> dict[str, float]:
         """Return how many landmarks are present and absent."""
         absent = table['labelled'] & ~table['present']
-        return dict(present_landmarks=table['present'].sum(), absent_landmarks=absent.sum())
+        counts = dict(present_landmarks=table['present'].sum(), absent_landmarks=absent.sum())
+        return {**counts, **self._coverage_ends(table)}
+
+    def _coverage_ends(self, table: Table) -> dict[str, float]:
+        hits, distance = table['present'] & table['kept'], table.get('mahalanobis')
+        figures: dict[str, float] = {}
+        for level in self.levels:
+            ends = (np.nan, np.nan)
+            if distance is not None and not np.isnan(distance[hits]).any():
+                inside = hits & (distance <= -2 * math.log1p(-level))
+                found = share_by_patient(inside.sum(1), hits.sum(1), table['patient'])
+                ends = found.low, found.high
+            name = f'coverage@{level:g}_ci'
+            figures[f'{name}_low'], figures[f'{name}_high'] = ends
+        return figures
 
     def summary(self, table: Table) -> dict[str, float]:
         """Return all figures."""
@@ -131,4 +150,10 @@ class THAPresenceMetric(SampleMetric):
             for level in self.levels
         }
         radius = errors.median_radial_error(table['radius'], hits) if known else np.nan
-        return {**figures, f'radius@{self.levels[-1]:g}': radius}
+        last = self.levels[-1]
+        score = (
+            presence.region_score(distance, table['radius'], hits, last)
+            if known and distance is not None
+            else np.nan
+        )
+        return {**figures, f'radius@{last:g}': radius, f'region_score@{last:g}': score}

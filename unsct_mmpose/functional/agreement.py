@@ -343,6 +343,40 @@ def interval_coverage(values: ArrayLike, half_widths: ArrayLike, truths: ArrayLi
     return float((np.abs(values - truths) <= widths).mean()) if len(values) else math.nan
 
 
+def interval_score(
+    values: ArrayLike, half_widths: ArrayLike, truths: ArrayLike, level: float
+) -> float:
+    """Return the mean interval score of ``value +- half width``, or NaN.
+
+    ``width + 2 / (1 - level) * (how far the truth lies outside)``: a wide interval does not win,
+    nor does a narrow one that misses (R. L. Winkler, JASA 67, 1972; T. Gneiting and A. E. Raftery,
+    JASA 102, 2007). The smaller the better, in the unit of the values.
+
+    Args:
+        values: ``(n,)`` measurements, centres of their intervals.
+        half_widths: ``(n,)`` half widths, in the same unit; infinity scores infinity.
+        truths: ``(n,)`` what they measure.
+        level: what the intervals claim to hold.
+
+    Raises:
+        ValueError: as :func:`interval_coverage`, or the level is not inside (0, 1).
+
+    Example:
+        >>> round(interval_score([1.0, 2.0], [0.5, 0.5], [1.5, 3.0], 0.95), 6)
+        11.0
+    """
+    if not 0 < level < 1:
+        raise ValueError(f'level must lie inside (0, 1), got {level}')
+    values, truths = _pairs(values, truths)
+    widths = np.asarray(half_widths, float)
+    if widths.shape != values.shape or not (widths >= 0).all():
+        raise ValueError(f'half widths {widths.shape} must be 0 or more for {values.shape} values')
+    if not len(values):
+        return math.nan
+    outside = np.maximum(np.abs(values - truths) - widths, 0)
+    return float((2 * widths + 2 / (1 - level) * outside).mean())
+
+
 def _from_f_ratio(
     signal: float, noise: float, k: int, df1: int, df2: int, confidence: float
 ) -> Estimate:

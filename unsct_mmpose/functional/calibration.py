@@ -18,27 +18,38 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from .fusion import DEFAULT_PENALTY, Fusion, fit_logistic
+from .hierarchical import allowed_level, by_patient, hierarchical_quantile
 
 RULES = ('equal_cost', 'recall', 'youden', 'conformal')
 """How a threshold is chosen: a miss and an invention cost the same; a share of the present
 landmarks is kept; Youden's J; conformal risk control."""
 
-FORMAT = 1
+FORMAT = 2
+
+_READABLE = (1, FORMAT)  # of format 1, quantiles are over images: it says nothing of patients
 
 CALIBRATION_KEY = 'calibration'
 """Name, below the head's own, of the packed calibration in a checkpoint's ``state_dict``."""
 
 
 def recall_threshold(
-    uncertainty: ArrayLike, present: ArrayLike, labelled: ArrayLike, recall: float = 0.99
+    uncertainty: ArrayLike,
+    present: ArrayLike,
+    labelled: ArrayLike,
+    recall: float = 0.99,
+    patients: ArrayLike | None = None,
 ) -> float:
     """Return the smallest threshold that keeps at least a share of the present landmarks.
+
+    With patients, each counts once, and the share holds for the next one where they allow it
+    (:func:`unsct_mmpose.functional.hierarchical.allowed_level`); else it is these patients' own.
 
     Args:
         uncertainty: ``(N, K)``.
         present: ``(N, K)`` bool.
         labelled: ``(N, K)`` bool.
         recall: share, above 0 and at most 1.
+        patients: ``(N,)`` whose image each row is; None counts landmarks alike.
 
     Raises:
         ValueError: nothing is present, or the share is out of range.
@@ -52,8 +63,26 @@ def recall_threshold(
     of_present, _ = _split(uncertainty, present, labelled)
     if not of_present.size:
         raise ValueError('no landmark is present: a recall cannot be asked for')
+    if patients is not None:
+        return _recall_by_patient(uncertainty, present, labelled, recall, patients)
     rank = math.ceil(recall * of_present.size - 1e-9)
     return float(np.sort(of_present)[rank - 1])
+
+
+def _recall_by_patient(
+    uncertainty: ArrayLike,
+    present: ArrayLike,
+    labelled: ArrayLike,
+    recall: float,
+    patients: ArrayLike,
+) -> float:
+    seen = np.asarray(present, bool) & np.asarray(labelled, bool)
+    rows = by_patient(np.where(seen, np.asarray(uncertainty, float), np.nan), patients)
+    scores = rows.reshape(len(rows), -1)
+    people = int((~np.isnan(scores)).any(axis=1).sum())
+    # without the share for the patient to come, the quantile is that of these patients
+    level = recall if recall <= allowed_level(people) + 1e-9 else recall * allowed_level(people)
+    return float(hierarchical_quantile(scores, level))
 
 
 def youden_threshold(uncertainty: ArrayLike, present: ArrayLike, labelled: ArrayLike) -> float:
@@ -87,24 +116,29 @@ def youden_threshold(uncertainty: ArrayLike, present: ArrayLike, labelled: Array
 
 
 def conformal_risk_threshold(
-    uncertainty: ArrayLike, present: ArrayLike, labelled: ArrayLike, alpha: float = 0.05
+    uncertainty: ArrayLike,
+    present: ArrayLike,
+    labelled: ArrayLike,
+    alpha: float = 0.05,
+    patients: ArrayLike | None = None,
 ) -> float:
     """Return the threshold that conformal risk control allows.
 
     The loss of an image is the share of its present landmarks that are suppressed; it falls as the
     threshold rises. The smallest threshold with ``n / (n + 1) mean loss + 1 / (n + 1) <= alpha``
     keeps the expected loss of a new, exchangeable image at alpha or below (Angelopoulos et al.,
-    "Conformal risk control", ICLR 2024).
+    "Conformal risk control", ICLR 2024). With patients the loss is a patient's, the mean over its
+    images, and n is their number: images of one patient are not exchangeable with others'.
 
     Args:
         uncertainty: ``(N, K)``.
         present: ``(N, K)`` bool.
         labelled: ``(N, K)`` bool.
         alpha: bound of the expected loss.
+        patients: ``(N,)`` whose image each row is; None takes every image for a patient.
 
     Returns:
-        The threshold; infinity (keep everything) when n < 1 / alpha - 1, too few images for any
-        promise.
+        The threshold; infinity (keep everything) when n < 1 / alpha - 1, too few for any promise.
 
     Raises:
         ValueError: alpha does not lie in (0, 1).
@@ -123,10 +157,12 @@ def conformal_risk_threshold(
     seen = np.asarray(present, bool) & np.asarray(labelled, bool)
     usable = seen.any(axis=1)
     values, seen = values[usable], seen[usable]
-    number = len(values)
-    if number == 0 or 1 / (number + 1) > alpha:
+    people = np.arange(len(usable)) if patients is None else np.asarray(patients)
+    _, whose, images = np.unique(people[usable], return_inverse=True, return_counts=True)
+    number = len(images)
+    if number == 0 or 1 / (number + 1) > alpha + 1e-12:
         return math.inf
-    share = seen / seen.sum(axis=1, keepdims=True)
+    share = seen / seen.sum(axis=1, keepdims=True) / images[whose][:, None]
     order = np.argsort(values[seen], kind='stable')
     levels, weights = values[seen][order], share[seen][order]
     # loss at a threshold: what lies above it
@@ -223,6 +259,33 @@ def _finite(values: ArrayLike) -> NDArray[np.float64]:
 
 
 @dataclass(frozen=True)
+class SystematicOffset:
+    """What all patients' errors of a clinical output had in common.
+
+    Attributes:
+        value: mean error, measured minus true, a patient counting once; deg or mm at the bone.
+        low: lower end of its 95 % interval over patients; NaN with fewer than two.
+        high: upper end.
+        patients: with errors.
+        corrected: whether it is significant over patients, and intervals are centred without it.
+    """
+
+    value: float
+    low: float
+    high: float
+    patients: int
+    corrected: bool
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> SystematicOffset:
+        """Read what :meth:`Calibration.to_dict` wrote."""
+        low, high = (math.nan if content[end] is None else content[end] for end in ('low', 'high'))
+        return cls(
+            content['value'], low, high, int(content['patients']), bool(content['corrected'])
+        )
+
+
+@dataclass(frozen=True)
 class Calibration:
     """Everything that turns raw evidence into decisions, probabilities and intervals.
 
@@ -243,6 +306,16 @@ class Calibration:
             ``field_penalty``, of the fusion's weights of fields; infinity where heatmaps decide.
         provenance: what it was fitted on and for which weights, without identities.
         weights: of the relations in the sums of ``paf``; None: equal.
+        patients: fewest patients that any region or interval was fitted to; None where they were
+            fitted to images.
+        region_shapes: for each landmark class (xx, xy, yy) of the shape that its heatmap
+            covariance takes on the patient's left,
+            :func:`unsct_mmpose.functional.error_structure.shaped`; a class that is not named
+            keeps the heatmap's.
+        incomplete_factor: of the covariances of an image of which any landmark is rejected.
+        offsets: for each clinical output what all patients' errors had in common.
+        correlation: of the landmarks' errors, the upper triangle of ``(48, 48)`` without its
+            diagonal, row by row; None: independent.
     """
 
     rule: str
@@ -260,6 +333,16 @@ class Calibration:
     settings: Mapping[str, float] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     weights: tuple[float, ...] | None = None
+    patients: int | None = None
+    region_shapes: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
+    incomplete_factor: float = 1.0
+    offsets: Mapping[str, SystematicOffset] = field(default_factory=dict)
+    correlation: tuple[float, ...] | None = None
+
+    @property
+    def allowed_level(self) -> float | None:
+        """Largest level that the patients allow without a model; None where it is unknown."""
+        return None if self.patients is None else allowed_level(self.patients)
 
     def threshold(self, evidence: str, rule: str | None = None) -> float:
         """Return the threshold of an evidence; of the calibration's own rule by default.
@@ -278,7 +361,7 @@ class Calibration:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for json; infinity becomes None."""
         content = _plain(asdict(self))
-        return {'format': FORMAT, **content}
+        return {'format': FORMAT, **content, 'allowed_level': self.allowed_level}
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any], source: str = 'calibration') -> Calibration:
@@ -292,17 +375,27 @@ class Calibration:
             ValueError: a field is missing or of another format; the message names it.
         """
         found = content.get('format') if isinstance(content, Mapping) else None
-        if found != FORMAT:
+        if found not in _READABLE:
             raise ValueError(
-                f'{source}: format {found!r} is not {FORMAT}; make the calibration anew with '
-                'tools/calibrate.py'
+                f'{source}: format {found!r} is not one of {_READABLE}; make the calibration '
+                'anew with tools/calibrate.py'
             )
-        values = {key: value for key, value in content.items() if key != 'format'}
+        values = {k: one for k, one in content.items() if k not in ('format', 'allowed_level')}
         try:
             values['fusion'] = Fusion.from_dict(values['fusion'])
             values.setdefault('settings', {})
             if values.get('weights') is not None:
                 values['weights'] = tuple(float(one) for one in values['weights'])
+            if values.get('correlation') is not None:
+                values['correlation'] = tuple(float(one) for one in values['correlation'])
+            values['region_shapes'] = {
+                name: (float(xx), float(xy), float(yy))
+                for name, (xx, xy, yy) in values.get('region_shapes', {}).items()
+            }
+            values['offsets'] = {
+                name: SystematicOffset.from_dict(one)
+                for name, one in values.get('offsets', {}).items()
+            }
             for name in ('region_scales', 'interval_scales', 'settings'):
                 values[name] = {key: _number(one) for key, one in values[name].items()}
             values['thresholds'] = {

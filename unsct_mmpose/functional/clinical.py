@@ -34,6 +34,7 @@ from .clinical_formulas import (
     reasons_for,
     split_side,
 )
+from .error_structure import symmetric_root
 from .geometry import quadratic_form, to_mm, wrap_deg
 
 __all__ = [
@@ -42,10 +43,12 @@ __all__ = [
     'SHORTEST_VECTOR_MM',
     'Measurement',
     'Measurements',
+    'Slopes',
     'interval',
     'measure',
     'measure_many',
     'reference_label',
+    'slopes_many',
     'split_side',
 ]
 
@@ -126,6 +129,7 @@ def measure(
     *,
     covariances_px: ArrayLike | None = None,
     magnification: float = 1.0,
+    error_correlation: ArrayLike | None = None,
 ) -> Measurements:
     """Measure the clinical parameters of one image.
 
@@ -133,10 +137,13 @@ def measure(
         points_px: ``(24, 2)`` landmarks (x, y), pixels; not read where not present.
         present: ``(24,)`` bool.
         spacing_xy_mm: ``(2,)`` size of a pixel along x and y.
-        covariances_px: ``(24, 2, 2)`` covariance of each landmark, px^2, independent of the other
-            landmarks; NaN where unknown. Not read where not present.
+        covariances_px: ``(24, 2, 2)`` covariance of each landmark, px^2; NaN where unknown. Not
+            read where not present.
         magnification: a length on the detector over that in the patient; 1.0 gives mm at the
             detector.
+        error_correlation: ``(48, 48)`` correlation of the landmarks' errors, x before y, in units
+            of the symmetric roots of their covariances, see
+            :func:`unsct_mmpose.functional.error_structure.error_correlation`; None: independent.
 
     Returns:
         The values, with standard errors where covariances are known, the reasons where there is no
@@ -163,7 +170,7 @@ def measure(
         covariances,
         magnification,
     )
-    values, errors, lines = batch.measure()
+    values, errors, lines = batch.measure(error_correlation)
     for array in (values, errors):
         array.flags.writeable = False
     reasons = reasons_for(batch.points[0], batch.present[0], values[0])
@@ -176,6 +183,7 @@ def measure_many(
     spacing_xy_mm: ArrayLike,
     covariances_px: ArrayLike | None = None,
     magnification: ArrayLike = 1.0,
+    error_correlation: ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
     """Measure the clinical parameters of many images at once.
 
@@ -185,6 +193,7 @@ def measure_many(
         spacing_xy_mm: ``(N, 2)`` size of a pixel along x and y, or ``(2,)`` for all images.
         covariances_px: ``(N, 24, 2, 2)`` as for :func:`measure`, or None.
         magnification: ``(N,)`` or one number.
+        error_correlation: ``(48, 48)`` for all images or ``(N, 48, 48)``, as for :func:`measure`.
 
     Returns:
         Values and standard errors, ``(N, M)`` each, in the order of ``MEASUREMENT_NAMES``.
@@ -201,7 +210,7 @@ def measure_many(
     batch = _Batch.build(
         np.asarray(points_px, float), np.asarray(present), spacing_xy_mm, covariances, magnification
     )
-    values, errors, _ = batch.measure()
+    values, errors, _ = batch.measure(error_correlation)
     return values, errors
 
 
@@ -345,8 +354,9 @@ class _Batch:
         checked = _covariances(covariances_px, seen)
         return cls(points, seen, checked * scale[..., :, None] * scale[..., None, :])
 
-    def measure(self) -> tuple[Floats, Floats, Ints]:
+    def measure(self, error_correlation: ArrayLike | None) -> tuple[Floats, Floats, Ints]:
         """Return values and standard errors ``(N, M)``, and the reference line of each image."""
+        together = _correlations(error_correlation, len(self.points))
         lines = choose_reference_lines(self.points, self.present)
         values = evaluate(self.points, self.present, lines)
         valid = measurable(self.points, self.present, values)
@@ -355,7 +365,7 @@ class _Batch:
         else:
             errors = np.concatenate(
                 [
-                    self._errors(slice(start, start + _CHUNK), lines)
+                    self._errors(slice(start, start + _CHUNK), lines, together)
                     for start in range(0, len(values), _CHUNK)
                 ]
                 or [values]
@@ -363,17 +373,100 @@ class _Batch:
         values[:, IS_UNSIGNED] = np.abs(values[:, IS_UNSIGNED])
         return np.where(valid, values, np.nan), np.where(valid, errors, np.nan), lines
 
-    def _errors(self, chosen: slice, lines: Ints) -> Floats:
+    def _errors(self, chosen: slice, lines: Ints, together: Floats | None) -> Floats:
         """Propagate the covariances to first order; every landmark counts wherever it enters."""
         assert self.covariances is not None
         jacobian = _jacobian(self.points[chosen], self.present[chosen], lines[chosen])
-        covariances = self.covariances[chosen][:, None]
-        unknown: Bools = np.asarray(np.isnan(covariances).any(axis=(-2, -1)))
-        used = (jacobian != 0).any(axis=-1)
-        share = quadratic_form(jacobian, np.where(unknown[..., None, None], 0.0, covariances))
-        variance = share.sum(axis=-1)
-        variance[(used & unknown).any(axis=-1)] = np.nan
-        return np.sqrt(np.maximum(variance, 0.0))
+        return _propagated(
+            jacobian, self.covariances[chosen], None if together is None else together[chosen]
+        )
+
+
+def _propagated(jacobian: Floats, covariances: Floats, together: Floats | None) -> Floats:
+    """Return the standard errors ``(N, M)`` of values with slopes ``(N, M, 24, 2)``."""
+    each = covariances[:, None]
+    unknown: Bools = np.asarray(np.isnan(each).any(axis=(-2, -1)))
+    used = (jacobian != 0).any(axis=-1)
+    clean = np.where(unknown[..., None, None], 0.0, each)
+    if together is None:
+        variance = quadratic_form(jacobian, clean).sum(axis=-1)
+    else:
+        loadings = (jacobian[..., None, :] @ symmetric_root(clean)).reshape(*used.shape[:2], -1)
+        variance = ((loadings @ together) * loadings).sum(axis=-1)
+    variance[(used & unknown).any(axis=-1)] = np.nan
+    return np.sqrt(np.maximum(variance, 0.0))
+
+
+@dataclass(frozen=True, eq=False)
+class Slopes:
+    """Measurements of many images, ready to propagate any covariances of their landmarks.
+
+    Attributes:
+        values: ``(N, M)`` in the order of ``MEASUREMENT_NAMES``; NaN where not measured.
+        present: ``(N, 24)`` landmarks that they were measured with.
+        jacobian: ``(N, M, 24, 2)`` derivatives by the landmarks' places, 1/mm.
+        mm_per_px: ``(N, 1, 2)``.
+    """
+
+    values: Floats
+    present: Bools
+    jacobian: Floats
+    mm_per_px: Floats
+
+    def standard_errors(
+        self, covariances_px: ArrayLike, error_correlation: ArrayLike | None = None
+    ) -> Floats:
+        """Return the ``(N, M)`` standard errors that :func:`measure_many` gives."""
+        checked = _covariances(np.asarray(covariances_px, float), self.present)
+        in_mm = checked * self.mm_per_px[..., :, None] * self.mm_per_px[..., None, :]
+        together = _correlations(error_correlation, len(self.values))
+        errors = _propagated(self.jacobian, in_mm, together)
+        return np.where(np.isnan(self.values), np.nan, errors)
+
+
+def slopes_many(
+    points_px: ArrayLike,
+    present: ArrayLike,
+    spacing_xy_mm: ArrayLike,
+    magnification: ArrayLike = 1.0,
+) -> Slopes:
+    """Measure many images and keep how each value changes with each landmark.
+
+    Args:
+        points_px: ``(N, 24, 2)`` landmarks (x, y), pixels; not read where not present.
+        present: ``(N, 24)`` bool.
+        spacing_xy_mm: ``(N, 2)`` size of a pixel along x and y, or ``(2,)`` for all images.
+        magnification: ``(N,)`` or one number.
+
+    Raises:
+        ValueError: as for :func:`measure`.
+    """
+    points = np.asarray(points_px, float)
+    batch = _Batch.build(points, np.asarray(present), spacing_xy_mm, None, magnification)
+    values, _, lines = batch.measure(None)
+    parts = [
+        _jacobian(batch.points[rows], batch.present[rows], lines[rows])
+        for rows in (slice(start, start + _CHUNK) for start in range(0, len(values), _CHUNK))
+    ]
+    spacing = np.broadcast_to(np.asarray(spacing_xy_mm, float), (len(points), 2))
+    factor = np.broadcast_to(np.asarray(magnification, float), len(points))
+    empty = np.zeros((0, len(MEASUREMENT_NAMES), NUM_LANDMARKS, 2))
+    return Slopes(
+        values,
+        batch.present,
+        np.concatenate([empty, *parts]),
+        to_mm(np.ones((len(points), 1, 2)), spacing[:, None], factor[:, None]),
+    )
+
+
+def _correlations(values: ArrayLike | None, images: int) -> Floats | None:
+    """Return ``(N, 48, 48)`` checked correlations; None where errors are independent."""
+    if values is None:
+        return None
+    found, size = np.asarray(values, float), 2 * NUM_LANDMARKS
+    if found.shape not in ((size, size), (images, size, size)):
+        raise ValueError(f'error_correlation must be ({size}, {size}), got {found.shape}')
+    return np.broadcast_to(found, (images, size, size))
 
 
 def _covariances(covariances_px: Floats, present: Bools) -> Floats:

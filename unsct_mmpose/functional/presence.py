@@ -444,6 +444,36 @@ def region_radii(covariances: ArrayLike, level: float) -> Floats:
     return np.sqrt(-2 * math.log1p(-level) * np.sqrt(np.where(det < 0, 0.0, det)))
 
 
+def region_score(distances: ArrayLike, radii: ArrayLike, mask: ArrayLike, level: float) -> float:
+    """Return the mean interval score of confidence ellipses, or NaN.
+
+    Winkler's (see :func:`unsct_mmpose.functional.agreement.interval_score`) of the circle as large
+    as the ellipse: its diameter, plus ``2 / (1 - level)`` times how far the true point lies
+    outside, along the ray through it, where the ellipse is stretched to that circle.
+
+    Args:
+        distances: squared Mahalanobis distances, from :func:`squared_mahalanobis`.
+        radii: radii of these circles, from :func:`region_radii`.
+        mask: bool, what counts.
+        level: what the ellipses claim to hold.
+
+    Raises:
+        ValueError: as :func:`region_coverage`.
+
+    Example:
+        >>> round(region_score([4 * 5.991464547], [2.0], [True], 0.95), 6)
+        84.0
+    """
+    if not 0 < level < 1:
+        raise ValueError(f'level must lie inside (0, 1), got {level}')
+    squared = _not_nan(_inside(np.asarray(distances, float), _bools(mask)))
+    size = _not_nan(_inside(np.asarray(radii, float), _bools(mask)))
+    if not squared.size:
+        return math.nan
+    outside = size * np.maximum(np.sqrt(squared / (-2 * math.log1p(-level))) - 1, 0)
+    return float((2 * size + 2 / (1 - level) * outside).mean())
+
+
 def _scores_and_absence(
     uncertainty: ArrayLike, present: ArrayLike, labelled: ArrayLike
 ) -> tuple[Floats, Bools]:

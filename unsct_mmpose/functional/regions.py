@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
-from unsct_mmpose.anatomy import LANDMARK_CLASSES, SIDES
+from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_LANDMARKS, SIDES
 
 from .calibration import Calibration
 from .clinical import MEASUREMENT_NAMES, split_side
+from .error_structure import shaped, side_shapes
 
 INTERVAL_LEVEL = 0.95
 
@@ -26,6 +27,69 @@ def region_factors(calibration: Calibration | None) -> NDArray[np.float64]:
     return np.array(
         [calibration.region_scales[one.name] for _ in SIDES for one in LANDMARK_CLASSES]
     )
+
+
+def region_shapes(calibration: Calibration | None) -> NDArray[np.float64]:
+    """Return ``(24, 2, 2)``: the shape that each heatmap covariance takes on; else the unit matrix.
+
+    Example:
+        >>> region_shapes(None).tolist() == [np.eye(2).tolist()] * 24
+        True
+    """
+    found = {} if calibration is None else calibration.region_shapes
+    flat = [found.get(one.name, (1.0, 0.0, 1.0)) for one in LANDMARK_CLASSES]
+    return side_shapes([[[xx, xy], [xy, yy]] for xx, xy, yy in flat])
+
+
+def calibrated_covariances(
+    covariances: ArrayLike, calibration: Calibration | None, kept: ArrayLike
+) -> NDArray[np.float64]:
+    """Return covariances whose ellipses hold at the calibration's level, in the errors' directions.
+
+    Args:
+        covariances: ``(N, 24, 2, 2)`` moments of heatmaps, in the square of a unit that is the same
+            along x and y.
+        calibration: None returns them as they are.
+        kept: ``(N, 24)`` bool, reported: what hides some landmarks makes the others less sure.
+    """
+    plain = np.asarray(covariances, float)
+    if calibration is None:
+        return plain
+    if calibration.region_shapes:
+        plain = shaped(plain, region_shapes(calibration))
+    partly = (~np.asarray(kept, bool)).any(axis=1, keepdims=True)
+    factors = np.where(partly, calibration.incomplete_factor, 1.0)
+    return plain * (region_factors(calibration) * factors)[..., None, None]
+
+
+def interval_offsets(calibration: Calibration | None) -> NDArray[np.float64]:
+    """Return ``(M,)``: what is taken from each measurement in the centre of its interval.
+
+    In the order of ``MEASUREMENT_NAMES``; deg or mm at the bone. 0 where nothing systematic was
+    found: the value itself is never changed.
+
+    Example:
+        >>> bool(interval_offsets(None).any())
+        False
+    """
+    found = {} if calibration is None else calibration.offsets
+    each = [found.get(split_side(name)[1]) for name in MEASUREMENT_NAMES]
+    return np.array([one.value if one is not None and one.corrected else 0.0 for one in each])
+
+
+def error_correlations(calibration: Calibration | None) -> NDArray[np.float64]:
+    """Return the ``(48, 48)`` correlation of the landmarks' errors; the unit matrix without any.
+
+    Example:
+        >>> bool((error_correlations(None) == np.eye(48)).all())
+        True
+    """
+    unit = np.eye(2 * NUM_LANDMARKS)
+    if calibration is None or calibration.correlation is None:
+        return unit
+    upper = np.zeros_like(unit)
+    upper[np.triu_indices(len(unit), 1)] = calibration.correlation
+    return unit + upper + upper.T
 
 
 def interval_scales(calibration: Calibration | None) -> NDArray[np.float64]:

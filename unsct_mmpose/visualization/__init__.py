@@ -1,6 +1,6 @@
 """Pictures: what was found in radiographs, what the network saw, and the figures of the paper."""
 
-from .figures import figure_convergence, figure_training, figure_uncertainty
+from .figures import figure_convergence, figure_promise, figure_training, figure_uncertainty
 from .grids import heatmap_grid, paf_grid
 from .measurements import measurement_panel
 from .overlay import draw_landmarks
@@ -17,6 +17,7 @@ __all__ = [
     'certainty_panel',
     'draw_landmarks',
     'figure_convergence',
+    'figure_promise',
     'figure_relations',
     'figure_training',
     'figure_uncertainty',

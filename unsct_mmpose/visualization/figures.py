@@ -7,6 +7,7 @@ must not pass for one of clinical images.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -75,6 +76,74 @@ def figure_convergence(
     axes.legend(frameon=False)
     figure.text(0.01, 0.015, _named(source), fontsize=9, color='#555555')
     return to_picture(figure)
+
+
+def figure_promise(
+    studies: Mapping[str, Mapping[str, Any]],
+    *,
+    source: str,
+    size_px: tuple[int, int] = (1240, 430),
+) -> NDArray[np.uint8]:
+    """Draw what was promised for new patients against what was held, by calibrating patients.
+
+    Args:
+        studies: by the name of a study, ``patients`` ``(S,)`` and ``held[unit][level]``, S
+            summaries with ``regions`` and ``parameters``, each with a ``coverage``; the units are
+            ``'patient'`` (drawn solid) and ``'image'`` (dashed).
+        source: where the data come from, such as ``'simulated radiographs'``.
+        size_px: width and height of the row of one study.
+
+    Returns:
+        ``(H, W, 3)`` RGB picture: coverage of the regions, the mean parameter, and the worst one.
+
+    Raises:
+        ValueError: there is no study, or the source is not named.
+    """
+    if not studies:
+        raise ValueError('a figure of promises needs at least one study')
+    width, height = size_px
+    figure = new_figure(width, height * len(studies) + _SOURCE_PX, color='white')
+    total = height * len(studies) + _SOURCE_PX
+    colors = matplotlib.colormaps['viridis']
+    for row, (name, study) in enumerate(studies.items()):
+        for column, words in enumerate(('landmark regions', 'mean parameter', 'worst parameter')):
+            bottom = 1 - (height * (row + 1) - 60) / total
+            axes = figure.add_axes((0.055 + 0.32 * column, bottom, 0.28, (height - 110) / total))
+            _promises(axes, study, column, colors)
+            axes.set_title(f'{name}: {words}', fontsize=10)
+            axes.set(xlabel='patients that calibrate', ylim=(0.3, 1.01))
+            if column == 0:
+                axes.set_ylabel('held for new patients')
+                axes.legend(frameon=False, fontsize=7, ncol=2, loc='lower right')
+    figure.text(0.01, 0.005, _named(source), fontsize=9, color='#555555')
+    return to_picture(figure)
+
+
+def _promises(axes: Axes, study: Mapping[str, Any], column: int, colors: Any) -> None:
+    patients = np.asarray(study['patients'], float)
+    styles = {'patient': ('-', 'o', 'by patient'), 'image': ('--', 'x', 'by image, as before')}
+    for unit, levels in study['held'].items():
+        line, marker, words = styles[unit]
+        for index, (level, held) in enumerate(levels.items()):
+            color = colors(index / max(len(levels) - 1, 1) * 0.85)
+            values = [_shown_coverage(one, column, level) for one in held]
+            axes.plot(patients, values, line, marker=marker, ms=4, color=color,
+                      label=f'{100 * level:g} % {words}')  # fmt: skip
+            axes.axhline(level, color=color, lw=0.8, alpha=0.5)
+    grid = np.linspace(max(patients.min(), 1), patients.max(), 200)
+    axes.plot(grid, grid / (grid + 1), color='#888888', lw=1, ls=':')
+    axes.set_xscale('log')
+    axes.set_xticks(patients, [f'{one:g}' for one in patients])
+    axes.minorticks_off()
+    axes.spines[['top', 'right']].set_visible(False)
+
+
+def _shown_coverage(found: Mapping[str, Any], column: int, level: float) -> float:
+    if column == 0:
+        return float(found['regions']['coverage'])
+    values = [one['coverage'] for one in found['parameters'].values()]
+    known = [float(one) for one in values if one is not None and not np.isnan(one)]
+    return min(known) if column == 2 else float(np.mean(known))
 
 
 def figure_training(

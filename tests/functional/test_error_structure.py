@@ -1,0 +1,159 @@
+"""Drawn errors whose direction and correlation are known."""
+
+import numpy as np
+import pytest
+import torch
+
+from unsct_mmpose.anatomy import FLIP_INDICES, index_of
+from unsct_mmpose.functional.error_structure import (
+    class_residuals,
+    direction_shapes,
+    error_correlation,
+    error_products,
+    incompleteness_factor,
+    shaped,
+    side_shapes,
+    symmetric_root,
+    whitened,
+)
+
+
+def positive(count, seed=0):
+    values = np.random.default_rng(seed).normal(size=(count, 24, 2, 2))
+    return values @ np.swapaxes(values, -1, -2) + 0.1 * np.eye(2)
+
+
+def people(patients, images):
+    return np.repeat([f'p{index:03d}' for index in range(patients)], images)
+
+
+def test_roots_are_symmetric_and_square_to_the_matrix():
+    found = positive(5)
+    root = symmetric_root(found)
+    np.testing.assert_allclose(root @ root, found, atol=1e-10)
+    np.testing.assert_allclose(root, np.swapaxes(root, -1, -2), atol=1e-12)
+    np.testing.assert_allclose(symmetric_root(torch.from_numpy(found)).numpy(), root, atol=1e-12)
+
+
+def test_a_shape_turns_what_a_whitened_error_says():
+    covariances, shapes = positive(3), side_shapes(positive(1, seed=1)[0, :12])
+    changed = shaped(covariances, shapes)
+    inverse = np.linalg.inv(changed)
+    error = np.random.default_rng(2).normal(size=(3, 24, 2))
+    plain = whitened(error, covariances)
+    direct = np.einsum('nki,nkij,nkj->nk', error, inverse, error)
+    np.testing.assert_allclose(
+        np.einsum('nki,kij,nkj->nk', plain, np.linalg.inv(shapes), plain), direct, rtol=1e-8
+    )
+    same = shaped(covariances, np.tile(np.eye(2), (24, 1, 1)))
+    np.testing.assert_allclose(same, covariances, atol=1e-10)
+
+
+def test_an_error_is_whitened_by_its_own_covariance():
+    covariances = np.tile(np.diag([4.0, 9.0]), (1, 24, 1, 1))
+    error = np.full((1, 24, 2), 6.0)
+    error[0, 3] = np.nan
+    found = whitened(error, covariances)
+    np.testing.assert_allclose(found[0, 0], [3.0, 2.0])
+    assert np.isnan(found[0, 3]).all()
+
+
+def test_the_direction_of_errors_is_found_mirrored_on_the_right():
+    rng = np.random.default_rng(3)
+    along = np.array([0.6, 0.8])
+    error = 0.3 * rng.standard_normal((400, 24, 2))
+    error += (
+        2
+        * rng.standard_normal((400, 24, 1))
+        * np.where(np.arange(24)[:, None] < 12, along, along * [-1, 1])
+    )
+    shapes, others = direction_shapes(class_residuals(error, people(100, 4)))
+    for shape in side_shapes(shapes)[:12]:
+        values, vectors = np.linalg.eigh(shape)
+        assert abs(vectors[:, 1] @ along) > 0.99
+        assert values[1] > 5 * values[0]
+    np.testing.assert_allclose(np.linalg.det(shapes), 1)
+    np.testing.assert_allclose(side_shapes(shapes)[12:, 0, 1], -shapes[:, 0, 1])
+    assert others.shape == (12, 100, 2, 2)
+
+
+def test_three_patients_say_little_of_a_direction():
+    error = np.random.default_rng(4).standard_normal((30, 24, 2)) * [3.0, 1.0]
+    few, _ = direction_shapes(class_residuals(error, people(3, 10)))
+    many, _ = direction_shapes(class_residuals(error, people(30, 1)))
+    assert (few[:, 0, 0] < many[:, 0, 0]).all()
+    assert (few[:, 0, 0] < 1.5).all()
+
+
+def test_the_shape_without_a_patient_is_that_of_the_others():
+    error = np.random.default_rng(5).standard_normal((12, 24, 2))
+    error[4:6, 7] = np.nan
+    names = people(6, 2)
+    # no error is gross here, so that none is cut by a median that the patient has a part in
+    _, others = direction_shapes(class_residuals(error / 10, names))
+    rest = names != 'p003'
+    alone, _ = direction_shapes(class_residuals(error[rest] / 10, names[rest]))
+    np.testing.assert_allclose(others[:, 3], alone, rtol=0.15, atol=0.1)
+
+
+def test_landmarks_that_err_together_are_found():
+    rng = np.random.default_rng(6)
+    four, two = index_of('left_acetabulum_lower_edge'), index_of('left_y_cartilage_center')
+    error = rng.standard_normal((600, 24, 2))
+    for first, second in ((four, two), (FLIP_INDICES[four], FLIP_INDICES[two])):
+        error[:, second] = 0.8 * error[:, first] + 0.6 * error[:, second]
+    found = error_correlation(error_products(error, people(200, 3)))
+    # four of 1104 pairs: the others' chance draws them down, too
+    assert 0.5 < found[2 * four, 2 * two] < 0.9
+    assert 0.5 < found[2 * four + 1, 2 * two + 1] < 0.9
+    other = found[2 * index_of('left_fovea')]
+    assert np.abs(np.delete(other, 2 * index_of('left_fovea'))).max() < 0.15
+    assert np.linalg.eigvalsh(found).min() > -1e-9
+    np.testing.assert_allclose(np.diag(found), 1)
+
+
+def test_a_correlation_is_the_same_in_the_mirror():
+    rng = np.random.default_rng(7)
+    error = rng.standard_normal((60, 24, 2)) + rng.standard_normal((60, 1, 2))
+    mirrored = error[:, list(FLIP_INDICES)] * [-1, 1]
+    names = people(20, 3)
+    np.testing.assert_allclose(
+        error_correlation(error_products(error, names)),
+        error_correlation(error_products(mirrored, names)),
+        atol=1e-9,
+    )
+
+
+@pytest.mark.parametrize('patients, images', [(4, 30), (12, 10), (40, 3)])
+def test_independent_errors_are_left_nearly_independent(patients, images):
+    error = np.random.default_rng(8).standard_normal((patients * images, 24, 2))
+    found = error_correlation(error_products(error, people(patients, images)))
+    assert np.abs(found - np.eye(48)).max() < 0.12
+
+
+def test_two_patients_say_nothing_of_correlation():
+    error = np.random.default_rng(9).standard_normal((2, 1, 2)) * np.ones((2, 24, 2))
+    found = error_correlation(error_products(np.repeat(error, 9, axis=0), people(2, 9)))
+    assert (found == np.eye(48)).all()
+
+
+def test_gaps_count_nowhere():
+    rng = np.random.default_rng(10)
+    error = rng.standard_normal((40, 24, 2)) + rng.standard_normal((40, 1, 2))
+    error[rng.random((40, 24)) < 0.2] = np.nan
+    error[:, 5] = np.nan
+    found = error_correlation(error_products(error, people(10, 4)))
+    assert np.isfinite(found).all()
+    assert found[2 * 5 + 1, 2 * 8] == 0 or abs(found[2 * 5 + 1, 2 * 8]) < 1
+
+
+def test_larger_errors_of_incomplete_images_are_found():
+    rng = np.random.default_rng(11)
+    partly = rng.random(200) < 0.3
+    error = rng.standard_normal((200, 24, 2)) * np.where(partly, np.sqrt(1.5), 1.0)[:, None, None]
+    names = people(50, 4)
+    assert incompleteness_factor(error, partly, names) == pytest.approx(1.5, abs=0.12)
+    few = incompleteness_factor(error[:8], partly[:8], names[:8])
+    assert abs(np.log(few)) < abs(np.log(1.9))
+    assert incompleteness_factor(error, np.zeros(200, bool), names) == 1
+    assert incompleteness_factor(error, np.ones(200, bool), names) == 1

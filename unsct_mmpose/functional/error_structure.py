@@ -1,0 +1,258 @@
+"""How landmarks err: in which direction each, and which of them together.
+
+Errors are taken in units of what the heatmaps claim: an error is whitened by the symmetric square
+root of its landmark's covariance, which does not turn it. A patient counts once, and what few
+patients say is drawn towards "no direction" and "no correlation". Left and right are mirror images:
+both tell of the same shape, and of the same correlations.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from unsct_mmpose.anatomy import FLIP_INDICES, NUM_CLASSES, NUM_LANDMARKS
+
+from .hierarchical import by_patient
+
+Floats = NDArray[np.float64]
+Array = TypeVar('Array', bound=Any)
+
+SHAPE_PATIENTS = 10.0
+"""Patients at which the direction of the errors counts as much as none."""
+
+INCOMPLETE_PATIENTS = 5.0
+"""Patients with rejected landmarks at which what they say of such images counts half."""
+
+_GROSS = 4.0  # times the median length of a landmark's errors, at which an error is cut
+_SMALLEST = 1e-12
+
+
+def symmetric_root(covariances: Array) -> Array:
+    """Return the symmetric square roots of ``(..., 2, 2)`` positive definite matrices.
+
+    By operations that numpy, torch and an exporter share.
+
+    Example:
+        >>> symmetric_root(np.array([[4.0, 0.0], [0.0, 9.0]])).tolist()
+        [[2.0, 0.0], [0.0, 3.0]]
+    """
+    xx, yy = covariances[..., 0, 0], covariances[..., 1, 1]
+    square = xx * yy - covariances[..., 0, 1] * covariances[..., 1, 0]
+    size = (square * (square > 0) + _SMALLEST**2) ** 0.5
+    turn = (xx + yy + 2 * size) ** 0.5
+    one = covariances * 0 + _unit_like(covariances)
+    return (covariances + size[..., None, None] * one) / turn[..., None, None]
+
+
+def shaped(covariances: Array, shapes: Array) -> Array:
+    """Return ``C^(1/2) W C^(1/2)``: covariances ``C`` that follow the direction of the errors.
+
+    Args:
+        covariances: ``(..., K, 2, 2)``, numpy or torch.
+        shapes: ``(K, 2, 2)`` W, of the same kind; the unit matrix changes nothing.
+    """
+    root = symmetric_root(covariances)
+    return root @ shapes @ root
+
+
+def whitened(errors: ArrayLike, covariances: ArrayLike) -> Floats:
+    """Return errors in units of their covariances' symmetric roots.
+
+    Args:
+        errors: ``(N, K, 2)``; NaN stays NaN.
+        covariances: ``(N, K, 2, 2)``, in the square of the same unit.
+    """
+    root = symmetric_root(np.asarray(covariances, float))
+    known = np.isfinite(errors).all(axis=-1) & np.isfinite(root).all(axis=(-2, -1))
+    safe = np.where(known[..., None, None], root, np.eye(2))
+    found = np.linalg.solve(safe, np.asarray(errors, float)[..., None])[..., 0]
+    return np.where(known[..., None], found, np.nan)
+
+
+def sides_by_class(values: ArrayLike) -> Floats:
+    """Return vectors ``(N, 24, 2)`` as ``(12, N, 2 sides, 2)``, the right side mirrored."""
+    both = np.asarray(values, float).reshape(-1, 2, NUM_CLASSES, 2)
+    return np.moveaxis(both * [[[1.0, 1.0]], [[-1.0, 1.0]]], 2, 0)
+
+
+def class_residuals(whitened_errors: ArrayLike, patients: ArrayLike) -> Floats:
+    """Return ``(12, P, 2 n, 2)`` whitened errors of each class and patient, NaN where none is."""
+    sides = sides_by_class(whitened_errors)
+    gathered = by_patient(np.moveaxis(sides, 0, 1), patients)
+    people, images = gathered.shape[:2]
+    return np.moveaxis(gathered, 2, 0).reshape(NUM_CLASSES, people, 2 * images, 2)
+
+
+def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the shape of each class's errors, and what it is without each patient.
+
+    The second moment of whitened errors, averaged over patients, drawn towards the circle by
+    ``10 / (P + 10)`` and brought to determinant 1: which way errors go, not how far.
+
+    Args:
+        residuals: ``(G, P, n, 2)`` whitened errors, from :func:`class_residuals`.
+
+    Returns:
+        ``(G, 2, 2)`` shapes from all patients and ``(G, P, 2, 2)`` from all others.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> shape, _ = direction_shapes(rng.normal(size=(1, 90, 9, 2)) * [3.0, 1.0])
+        >>> bool(shape[0, 0, 0] > 2), round(float(np.linalg.det(shape[0])), 6)
+        (True, 1.0)
+    """
+    values = _cut(np.asarray(residuals, float))
+    known = ~np.isnan(values[..., 0])
+    clean = np.where(known[..., None], values, 0.0)
+    count = known.sum(axis=-1)
+    each = np.einsum('gpni,gpnj->gpij', clean, clean)
+    each = each / np.maximum(count, 1)[..., None, None]
+    there = (count > 0).astype(float)
+    whole = _drawn(each.sum(axis=1), there.sum(axis=1))
+    others = _drawn(each.sum(axis=1, keepdims=True) - each, there.sum(1, keepdims=True) - there)
+    return whole, others
+
+
+def side_shapes(shapes: ArrayLike) -> Floats:
+    """Return ``(24, 2, 2)`` shapes of all landmarks of ``(12, 2, 2)`` of the left side."""
+    left = np.asarray(shapes, float)
+    return np.concatenate([left, left * [[1.0, -1.0], [-1.0, 1.0]]])
+
+
+def incompleteness_factor(
+    whitened_errors: ArrayLike, incomplete: ArrayLike, patients: ArrayLike
+) -> float:
+    """Return by how much squared errors are larger in images of which landmarks were rejected.
+
+    What hides a landmark makes its neighbours harder to find, too. The mean logarithm of the
+    squared errors, a patient counting once in either kind of image, and the difference drawn
+    towards 0 by ``5 / (P + 5)`` for P patients with such images.
+
+    Args:
+        whitened_errors: ``(N, 24, 2)``, NaN where unknown.
+        incomplete: ``(N,)`` bool, whether any landmark of the image was rejected.
+        patients: ``(N,)``.
+    """
+    squared = (np.asarray(whitened_errors, float) ** 2).sum(axis=-1)
+    some, whose = np.asarray(incomplete, bool), np.asarray(patients)
+    with np.errstate(divide='ignore'):
+        logs = np.log(np.maximum(squared, _SMALLEST)).reshape(-1, 2, NUM_CLASSES)
+    known = ~np.isnan(logs)
+    usual = np.where(known, logs, 0.0).sum(axis=(0, 1)) / np.maximum(known.sum(axis=(0, 1)), 1)
+    above = np.where(known, logs - usual, 0.0).sum(axis=(1, 2))
+    count = known.sum(axis=(1, 2))
+    means = []
+    for kind in (some, ~some):
+        names, index = np.unique(whose[kind & (count > 0)], return_inverse=True)
+        rows = kind & (count > 0)
+        total, number = (np.bincount(index, one[rows], len(names)) for one in (above, count))
+        means.append(total / np.maximum(number, 1))
+    if not (len(means[0]) and len(means[1])):
+        return 1.0
+    weight = len(means[0]) / (len(means[0]) + INCOMPLETE_PATIENTS)
+    return float(np.exp(weight * (means[0].mean() - means[1].mean())))
+
+
+def error_products(whitened_errors: ArrayLike, patients: ArrayLike) -> Floats:
+    """Return each patient's mean products of whitened errors: ``(P, 48, 48)``, NaN where unknown.
+
+    Coordinates are those of the 24 landmarks, x before y; each has the mean square 1 over patients.
+    """
+    values = _cut(sides_by_class(whitened_errors))
+    values = np.moveaxis(values * [[1.0, 1.0], [-1.0, 1.0]], 0, 2)
+    rows = by_patient(values.reshape(len(values), -1), patients)
+    known = ~np.isnan(rows)
+    clean = np.where(known, rows, 0.0)
+    count = np.einsum('pni,pnj->pij', known.astype(float), known.astype(float))
+    mean = np.einsum('pni,pnj->pij', clean, clean) / np.maximum(count, 1)
+    mean = np.where(count > 0, mean, np.nan)
+    with np.errstate(invalid='ignore'):
+        size = _mean_known(np.einsum('pii->pi', mean))
+    scale = np.sqrt(np.where(size > 0, size, 1.0))
+    found: Floats = mean / scale[:, None] / scale
+    return found
+
+
+def error_correlation(products: ArrayLike) -> Floats:
+    """Return the correlation of the landmarks' errors, shrunk by what patients disagree on.
+
+    The mean over patients of their products, made the same for the mirror image, drawn towards "no
+    correlation between landmarks" by the share of their squares that is chance, as J. Schaefer and
+    K. Strimmer do (Stat. Appl. Genet. Mol. Biol. 4, 2005) with patients for observations. A
+    landmark's own two coordinates stay uncorrelated: their covariance is the heatmap's.
+
+    Args:
+        products: ``(P, 48, 48)`` from :func:`error_products`.
+
+    Returns:
+        ``(48, 48)``, positive semidefinite, diagonal 1; the unit matrix with fewer than three
+        patients.
+    """
+    each = np.asarray(products, float)
+    size = 2 * NUM_LANDMARKS
+    unit = np.eye(size)
+    if len(each) < 3:
+        return unit
+    each = (each + _mirrored(each)) / 2
+    known = ~np.isnan(each)
+    count = known.sum(axis=0)
+    mean = _mean_known(each)
+    spread = np.where(known, (each - mean) ** 2, 0.0).sum(axis=0)
+    spread = spread / np.maximum(count - 1, 1) / np.maximum(count, 1)
+    between = np.kron(1 - np.eye(NUM_LANDMARKS), np.ones((2, 2))) > 0
+    usable = between & (count > 2)
+    strength = float((mean[usable] ** 2).sum())
+    chance = float(spread[usable].sum()) / strength if strength > 0 else 1.0
+    drawn = np.where(usable, (1 - min(chance, 1.0)) * mean, 0.0) + unit
+    values, vectors = np.linalg.eigh((drawn + drawn.T) / 2)
+    solid = (vectors * np.maximum(values, 1e-6)) @ vectors.T
+    root = np.sqrt(np.diag(solid))
+    found: Floats = solid / root[:, None] / root
+    return found
+
+
+def _mirrored(products: Floats) -> Floats:
+    """Return what the products are in the mirror image, left and right swapped."""
+    order = (2 * np.asarray(FLIP_INDICES)[:, None] + [0, 1]).ravel()
+    sign = np.tile([-1.0, 1.0], NUM_LANDMARKS)
+    swapped: Floats = products[:, order][:, :, order] * sign[:, None] * sign
+    return swapped
+
+
+def _drawn(total: Floats, patients: Floats) -> Floats:
+    mean = total / np.maximum(patients, 1)[..., None, None]
+    size = np.trace(mean, axis1=-2, axis2=-1)[..., None, None] / 2
+    unit = np.eye(2)
+    known = (size > 0) & (patients > 0)[..., None, None]
+    shape = np.where(known, mean / np.where(size > 0, size, 1.0), unit)
+    weight = (patients / (patients + SHAPE_PATIENTS))[..., None, None]
+    drawn = weight * shape + (1 - weight) * unit
+    scaled: Floats = drawn / np.sqrt(np.linalg.det(drawn))[..., None, None]
+    return scaled
+
+
+def _cut(values: Floats) -> Floats:
+    """Shorten gross errors of each class, ``(G, ..., 2)``."""
+    length = np.hypot(values[..., 0], values[..., 1])
+    rows = length.reshape(len(length), -1)
+    usual = [np.median(row[~np.isnan(row)]) if (~np.isnan(row)).any() else np.inf for row in rows]
+    limit = _GROSS * np.reshape(usual, (-1,) + (1,) * (length.ndim - 1))
+    with np.errstate(divide='ignore', invalid='ignore'):
+        factor = np.where((length > limit) & (limit > 0), limit / length, 1.0)
+    return values * factor[..., None]
+
+
+def _mean_known(values: Floats) -> Floats:
+    known = ~np.isnan(values)
+    total = np.where(known, values, 0.0).sum(axis=0)
+    mean: Floats = total / np.maximum(known.sum(axis=0), 1)
+    return mean
+
+
+def _unit_like(values: Any) -> Any:
+    if isinstance(values, np.ndarray):
+        return np.eye(2)
+    return values.new_tensor([[1.0, 0.0], [0.0, 1.0]])
