@@ -81,7 +81,7 @@ def compare(
         shifted: further tables to judge on, each without the patients that calibrate.
         relations: relations of the tables.
         sizes: numbers of patients to calibrate on; those that would leave nobody are left out.
-        draws: of each number.
+        draws: of each number; where only one patient is left, every one is left out once.
         seed: of the drawing.
         levels: to promise.
         judged_patients: of the others in the pool, at most so many, drawn; None judges on all.
@@ -155,6 +155,12 @@ def first_images(table: EvidenceTable, count: int) -> EvidenceTable:
 def _drawn(
     pool: EvidenceTable, people: np.ndarray, size: int, draws: int, rng: np.random.Generator
 ) -> Iterator[EvidenceTable]:
+    if size == len(people) - 1:
+        for patient in people:
+            base = pool.take(pool.patients != patient)
+            if (base.labelled & ~base.present).any():
+                yield base
+        return
     for _ in range(draws):
         while True:
             base = pool.take(np.isin(pool.patients, rng.choice(people, size, replace=False)))
