@@ -55,6 +55,7 @@ ROOM = dict(regions=0.03, parameters=0.03, worst=0.07)
 """How far coverage may be from the nominal level: regions, mean and worst parameter."""
 
 _HARD = (1, 5, 7, 12)
+_DIGITS = 4
 _OUTPUTS: dict[str, list[int]] = {}
 for _index, _name in enumerate(MEASUREMENT_NAMES):
     _OUTPUTS.setdefault(split_side(_name)[1], []).append(_index)
@@ -138,7 +139,14 @@ def compare(
             }
     whole = fit_calibration(pool, relations, FitOptions())
     figures['offsets'] = {name: vars(one) for name, one in whole.offsets.items()}
-    return figures
+    rounded: dict[str, Any] = _rounded(figures)
+    return rounded
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(one) for key, one in value.items()}
+    return round(float(value), _DIGITS) if isinstance(value, float) else value
 
 
 def first_images(table: EvidenceTable, count: int) -> EvidenceTable:
