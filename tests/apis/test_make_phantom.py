@@ -54,6 +54,14 @@ def test_patients_come_several_times_and_never_cross_splits():
     assert not (set(ids['train']) | set(ids['val'])) & set(ids['test'])
 
 
+def test_every_patient_comes_as_often_as_asked_for():
+    plans = plan_split(PhantomOptions(val=20, images_per_patient=5), 'val')
+    assert [plan.patient for plan in plans] == sorted([0, 1, 2, 3] * 5)
+    assert len({plan.name for plan in plans}) == 20
+    # the file of a data set without the option is what it was before there was one
+    assert 'images_per_patient' not in repr(PhantomOptions())
+
+
 def test_the_plan_follows_from_the_seed_alone():
     assert plan_split(PhantomOptions(), 'val') == plan_split(PhantomOptions(size=256), 'val')
     assert plan_split(PhantomOptions(), 'val') != plan_split(PhantomOptions(seed=4), 'val')
@@ -159,6 +167,7 @@ def test_a_folder_with_foreign_files_is_refused(tmp_path):
         ({'spacing_mm': 0.5}, 'too small'),
         ({'bits': 8}, '12 to 16'),
         ({'seed': -1}, 'seed'),
+        ({'images_per_patient': 0}, 'images_per_patient'),
     ],
 )
 def test_wrong_options_are_refused(options, words):

@@ -9,6 +9,7 @@ from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.apis import promise_study
 from unsct_mmpose.apis.fusion_study import simulated_table
 from unsct_mmpose.apis.study import StudyResult, write_study
+from unsct_mmpose.visualization import figure_promise
 
 FULL = relation_set('core')
 
@@ -73,3 +74,8 @@ def test_the_page_shows_every_study_and_its_figure(tmp_path, figures):
     page = promise_study.write_promise_page(tmp_path).read_text()
     assert '## drawn' in page and 'noisier' in page and '50.0 %, 2.00 mm' in page
     assert (tmp_path / 'promise' / 'promise.png').read_bytes()[:4] == b'\x89PNG'
+
+
+def test_a_figure_of_nothing_is_refused():
+    with pytest.raises(ValueError, match='at least one study'):
+        figure_promise({}, source='simulated')

@@ -55,6 +55,7 @@ ROOM = dict(regions=0.03, parameters=0.03, worst=0.07)
 """How far coverage may be from the nominal level: regions, mean and worst parameter."""
 
 _HARD = (1, 5, 7, 12)
+_DIGITS = 4
 _OUTPUTS: dict[str, list[int]] = {}
 for _index, _name in enumerate(MEASUREMENT_NAMES):
     _OUTPUTS.setdefault(split_side(_name)[1], []).append(_index)
@@ -81,7 +82,7 @@ def compare(
         shifted: further tables to judge on, each without the patients that calibrate.
         relations: relations of the tables.
         sizes: numbers of patients to calibrate on; those that would leave nobody are left out.
-        draws: of each number.
+        draws: of each number; where only one patient is left, every one is left out once.
         seed: of the drawing.
         levels: to promise.
         judged_patients: of the others in the pool, at most so many, drawn; None judges on all.
@@ -138,7 +139,14 @@ def compare(
             }
     whole = fit_calibration(pool, relations, FitOptions())
     figures['offsets'] = {name: vars(one) for name, one in whole.offsets.items()}
-    return figures
+    rounded: dict[str, Any] = _rounded(figures)
+    return rounded
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(one) for key, one in value.items()}
+    return round(float(value), _DIGITS) if isinstance(value, float) else value
 
 
 def first_images(table: EvidenceTable, count: int) -> EvidenceTable:
@@ -155,6 +163,12 @@ def first_images(table: EvidenceTable, count: int) -> EvidenceTable:
 def _drawn(
     pool: EvidenceTable, people: np.ndarray, size: int, draws: int, rng: np.random.Generator
 ) -> Iterator[EvidenceTable]:
+    if size == len(people) - 1:
+        for patient in people:
+            base = pool.take(pool.patients != patient)
+            if (base.labelled & ~base.present).any():
+                yield base
+        return
     for _ in range(draws):
         while True:
             base = pool.take(np.isin(pool.patients, rng.choice(people, size, replace=False)))

@@ -110,7 +110,7 @@ def figure_promise(
             bottom = 1 - (height * (row + 1) - 60) / total
             axes = figure.add_axes((0.055 + 0.32 * column, bottom, 0.28, (height - 110) / total))
             _promises(axes, study, column, colors)
-            axes.set_title(f'{name}: {words}', fontsize=10)
+            axes.set_title(f'{words}\n{name}', fontsize=9)
             axes.set(xlabel='patients that calibrate', ylim=(0.3, 1.01))
             if column == 0:
                 axes.set_ylabel('held for new patients')
@@ -131,7 +131,7 @@ def _promises(axes: Axes, study: Mapping[str, Any], column: int, colors: Any) ->
                       label=f'{100 * level:g} % {words}')  # fmt: skip
             axes.axhline(level, color=color, lw=0.8, alpha=0.5)
     grid = np.linspace(max(patients.min(), 1), patients.max(), 200)
-    axes.plot(grid, grid / (grid + 1), color='#888888', lw=1, ls=':')
+    axes.plot(grid, grid / (grid + 1), color='#888888', lw=1, ls=':', label='most without a model')
     axes.set_xscale('log')
     axes.set_xticks(patients, [f'{one:g}' for one in patients])
     axes.minorticks_off()
