@@ -271,7 +271,7 @@ def test_warnings_of_the_parser_are_counted_and_not_printed(make_dicom, capfd):
     with warnings.catch_warnings():
         warnings.simplefilter('error')
         radiograph = read_radiograph(path)
-    assert radiograph.provenance['warnings'] == 1
+    assert radiograph.provenance['warnings'] >= 1
     assert capfd.readouterr() == ('', '')
 
 

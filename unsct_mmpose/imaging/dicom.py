@@ -242,6 +242,10 @@ def render_dicom(
         provenance['simulated'] = mark
     if notes:
         provenance['notes'] = '; '.join(notes)
+    aspect = numbers(dataset, 'PixelAspectRatio')  # vertical over horizontal (PS3.3, C.7.6.3.1.7)
+    if len(aspect) == 2 and all(0 < one < math.inf for one in aspect) and aspect[0] != aspect[1]:
+        ratio = aspect[1] / aspect[0]
+        provenance['pixel_aspect'] = 1 / ratio if orientation.turn.transpose else ratio
     if white is not None:
         return _render_ready(stored, white, window, provenance), orientation
     inverted = (photometric == 'MONOCHROME1') != _turns_bone_bright(dataset, provenance)

@@ -70,7 +70,8 @@ class Radiograph:
             ``transfer_syntax``, ``photometric``, ``bits_stored``, ``window``, ``simulated`` (the
             element that says so, where one does), ``orientation`` (what was done to bring it to
             the standard display, and why), ``sides`` (why they may be exchanged all the same),
-            ``notes`` (what is odd about the data) and more.
+            ``notes`` (what is odd about the data), ``pixel_aspect`` (width over height of a
+            pixel, where PixelAspectRatio says it) and more.
         placement: where these pixels lie in the file; None where they lie as the file has them.
 
     Raises:
@@ -109,3 +110,10 @@ class Radiograph:
             return None
         x_mm, y_mm = self.spacing_xy_mm
         return x_mm / self.magnification, y_mm / self.magnification
+
+    @property
+    def pixel_aspect(self) -> float:
+        """Width of a pixel over its height; 1.0 unless the file or the caller says otherwise."""
+        if self.spacing_xy_mm is not None:
+            return self.spacing_xy_mm[0] / self.spacing_xy_mm[1]
+        return float(self.provenance.get('pixel_aspect', 1.0))
