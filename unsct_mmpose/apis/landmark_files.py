@@ -130,7 +130,7 @@ def _from_coco(path: Path) -> LandmarkFile:
                 None,
                 case.spacing_xy_mm,
                 None if factor in (None, 1) else float(factor),
-                case.mirrored is True,
+                case.is_mirrored,
             )
         )
     said = file.info.get('simulated')

@@ -17,9 +17,9 @@ from ..imaging import (
     AnnotatedRadiograph,
     RadiographError,
     read_annotations,
-    read_radiograph,
     write_annotations,
 )
+from ..imaging.annotated import read_annotated
 from ..imaging.files import replace_file
 from ..imaging.framing import grey_levels
 
@@ -126,13 +126,7 @@ def _pack(
     case: AnnotatedRadiograph, root: Path, folder: Path, name: str, options: PackOptions
 ) -> AnnotatedRadiograph:
     """Write one image, whole or not at all, and return its record."""
-    radiograph = read_radiograph(root / case.file_name)
-    if radiograph.size_wh != case.size_wh:
-        raise RadiographError(
-            root / case.file_name,
-            f"it has {radiograph.size_wh} pixels, but fields 'width' and 'height' of its record "
-            f'say {case.size_wh}; correct the annotation file',
-        )
+    radiograph, case = read_annotated(root / case.file_name, case)
     size = packed_size(case.size_wh, case.spacing_xy_mm, options)
     grey: NDArray[Any] = grey_levels(radiograph.pixels)
     if size != case.size_wh:

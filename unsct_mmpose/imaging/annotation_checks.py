@@ -18,6 +18,9 @@ from .spacing import magnification_problem, spacing_problem, spacing_question
 
 Record = Mapping[str, Any]
 
+KEPT = 'kept'
+"""Of ``mirrored``: the pixels are mirrored and stay so, as in the test under shift."""
+
 
 def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Parse a COCO json file and check its outer shape.
@@ -112,8 +115,9 @@ def image_problems(image: Record, image_root: Path | None, require_spacing: bool
         if not _is_integer(size) or size <= 0:
             problems.append(f'field {field!r} is {size!r}; give a positive number of pixels')
     problems += scale_problems(image, require_spacing)
-    if not isinstance(image.get('mirrored', False), bool):
-        problems.append(f"field 'mirrored' is {image['mirrored']!r}; give true or false")
+    mirrored = image.get('mirrored')
+    if mirrored not in (None, KEPT) and not isinstance(mirrored, bool):
+        problems.append(f"field 'mirrored' is {mirrored!r}; give true, false or {KEPT!r}")
     subset = image.get('subset')
     if subset is not None and subset not in SUBSETS:
         known = ' or '.join(SUBSETS)
@@ -137,7 +141,7 @@ def landmark_problems(
                     "image; correct it, or set v=0 and name it in 'absent'"
                 )
         problems += contradictions(states, (width, height))
-    exchanged = sides_problem(states, image.get('mirrored') is True) if check_sides else None
+    exchanged = sides_problem(states, image.get('mirrored') in (True, KEPT)) if check_sides else None
     if exchanged is not None:
         problems.append(exchanged)
     if image.get('subset') == 'structured' and infer_subset(states) == 'unstructured':

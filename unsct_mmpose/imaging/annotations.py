@@ -12,6 +12,7 @@ from typing import Any
 from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
 
 from .annotation_checks import (
+    KEPT,
     Record,
     describe,
     image_problems,
@@ -87,8 +88,8 @@ class AnnotatedRadiograph:
         spacing_xy_mm: width and height of a pixel at the detector; None when unknown.
         magnification: size on the detector over size at the bone; 1.0 unless known.
         patient_id: pseudonym of the patient; None when unknown.
-        mirrored: whether left and right are exchanged in the file's pixels; None leaves it to the
-            file.
+        mirrored: whether left and right are exchanged in the file's pixels, which are then turned
+            when they are read; None leaves it to the file, and ``'kept'`` leaves them mirrored.
         extra: further fields of the image record.
     """
 
@@ -100,8 +101,18 @@ class AnnotatedRadiograph:
     spacing_xy_mm: tuple[float, float] | None = None
     magnification: float = 1.0
     patient_id: str | None = None
-    mirrored: bool | None = None
+    mirrored: bool | str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether left and right are known to be exchanged in the file's pixels."""
+        return self.mirrored in (True, KEPT)
+
+    @property
+    def read_mirrored(self) -> bool | None:
+        """What a reader is told of the sides; None leaves it to the file."""
+        return None if self.mirrored is None else self.mirrored is True
 
 
 @dataclass(frozen=True, eq=False)
@@ -244,7 +255,7 @@ def _parse(
             case = _case(image, states)
             cases.append(case)
             unlikely = spacing_doubts(image) + doubts(
-                states, case.spacing_xy_mm, case.magnification, case.mirrored is True
+                states, case.spacing_xy_mm, case.magnification, case.is_mirrored
             )
             problems += [AnnotationProblem(describe(image), words, True) for words in unlikely]
     return cases, problems

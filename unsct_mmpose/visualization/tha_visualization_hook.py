@@ -12,7 +12,7 @@ from mmpose.engine.hooks import PoseVisualizationHook
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.imaging import read_radiograph
+from unsct_mmpose.imaging.annotated import read_display
 
 from .tha_visualizer import THAVisualizer, write_picture
 
@@ -71,13 +71,15 @@ class THAVisualizationHook(PoseVisualizationHook):
         drawer = self._visualizer
         if not isinstance(drawer, THAVisualizer):
             drawer = THAVisualizer(name='radiographs')
-        radiograph = read_radiograph(sample.get('img_path'))
-        if sample.get('raw_ann_info') is None:
-            known = dict(
-                pixel_spacing=radiograph.spacing_xy_mm, magnification=radiograph.magnification
-            )
+        notes = sample.get('raw_ann_info')
+        radiograph, squared = read_display(sample.get('img_path'), notes or {})
+        if notes is None:
+            spacing = radiograph.spacing_xy_mm
+            if spacing is not None:
+                spacing = tuple(np.asarray(spacing) * squared.steps_xy)
+            known = dict(pixel_spacing=spacing, magnification=radiograph.magnification)
             sample = sample.new(metainfo={**sample.metainfo, 'raw_ann_info': known})
-        return drawer.draw(radiograph.pixels, sample)
+        return drawer.draw(squared.pixels, sample)
 
     @master_only
     def _save(self, path: Path, picture: np.ndarray) -> None:
