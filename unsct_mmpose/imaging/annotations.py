@@ -167,17 +167,23 @@ def read_annotations(
 
 def find_problems(
     path: str | os.PathLike[str], *, image_root: str | os.PathLike[str] | None = None
-) -> tuple[list[AnnotatedRadiograph], list[AnnotationProblem]]:
+) -> tuple[list[tuple[Record, AnnotatedRadiograph | None]], list[AnnotationProblem]]:
     """Check a file as :func:`read_annotations` does, and return all that is wrong or unlikely.
 
     Returns:
-        The images without errors, and the problems of the whole file.
+        For each image its record in the file, and what it says where nothing is wrong with it;
+        and the problems of the whole file.
     """
     try:
         document = load_document(path)
     except AnnotationError as error:
         return [], [AnnotationProblem('', words) for words in error.problems]
-    return _parse(document, None if image_root is None else Path(image_root), False)
+    cases, problems = _parse(document, None if image_root is None else Path(image_root), False)
+    sound = {(case.image_id, case.file_name): case for case in cases}
+    return [
+        (image, sound.get((image.get('id'), image.get('file_name'))))  # type: ignore[arg-type]
+        for image in document['images']
+    ], problems
 
 
 def _raise_errors(path: str | os.PathLike[str], problems: Sequence[AnnotationProblem]) -> None:

@@ -236,13 +236,14 @@ def _read_native(
     try:
         options['pixel_vr'] = str(dataset[promised.element].VR)
         decoder = get_decoder(_transfer_syntax(dataset))
-        array, _ = decoder.as_array(content[:expected], index=index, raw=False, **options)
+        whole = content[: expected + expected % 2]  # the last of an odd number may be swapped
+        array, _ = decoder.as_array(whole, index=index, raw=False, **options)
     except Exception as error:
         raise DecodeError(
             f'its header or pixel data ({transfer_syntax_name(dataset)}) are damaged '
             f'({_kind(error)})'
         ) from None
-    return array
+    return array.astype(array.dtype.newbyteorder('='), copy=False)
 
 
 _INTEGER_OPTIONS = ('correct_unused_bits', 'pixel_representation', 'bits_stored')

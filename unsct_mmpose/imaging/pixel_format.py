@@ -201,8 +201,9 @@ def _check(found: PixelFormat) -> None:
 def _check_colour(found: PixelFormat) -> None:
     if found.signed:
         raise DecodeError(f'{named("PixelRepresentation")} is 1, but {found.photometric} is unsigned')
-    if found.allocated not in (8, 16) or (
-        found.photometric != 'RGB' and found.stored != found.allocated
+    if found.allocated == 1 or (
+        found.photometric != 'RGB'
+        and (found.stored != found.allocated or found.allocated == 32)
     ):
         raise DecodeError(
             f'{found.photometric} of {found.stored} bits in {found.allocated} is not supported'

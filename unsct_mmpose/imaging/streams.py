@@ -7,10 +7,15 @@ from dataclasses import dataclass
 
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)
 _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
+_SEQUENTIAL = (0xC0, 0xC1)
 _JPEG_LS = 0xF7
 _HIERARCHICAL = 0xDE
 _START_OF_SCAN = 0xDA
 _END_OF_IMAGE = 0xD9
+_END = b'\xff\xd9'
+_LEAST_BLOCK_BITS = 2
+"""Of a block of 8 x 8 pixels in a sequential stream: one for its mean, one for its end."""
+
 _JP2_SIGNATURE = b'\x00\x00\x00\x0cjP  '
 _J2K_START = b'\xff\x4f\xff\x51'
 
@@ -41,7 +46,7 @@ class StreamHeader:
 
 
 def read_stream_header(stream: bytes) -> StreamHeader:
-    """Read the header of a JPEG, JPEG-LS or JPEG 2000 stream (of the latter also in JP2 boxes).
+    r"""Read the header of a JPEG, JPEG-LS or JPEG 2000 stream (of the latter also in JP2 boxes).
 
     Args:
         stream: one frame, from its first byte.
@@ -50,8 +55,8 @@ def read_stream_header(stream: bytes) -> StreamHeader:
         StreamError: it is none of these, is cut off, or leaves its size open.
 
     Example:
-        >>> frame = bytes.fromhex('ffd8 ffc0 000b 08 0030 0040 01 01 11 00 ffda 0008')
-        >>> read_stream_header(frame)
+        >>> frame = 'ffd8 ffc0 000b 08 0030 0040 01 01 11 00 ffda 0008 01 01 00 003f00'
+        >>> read_stream_header(bytes.fromhex(frame) + bytes(20) + b'\xff\xd9')
         StreamHeader(kind='JPEG', rows=48, columns=64, samples=1, precision=8, signed=None)
     """
     if stream.startswith(_JP2_SIGNATURE):
@@ -137,7 +142,23 @@ def _read_jpeg(stream: bytes) -> StreamHeader:
         position += 2 + max(length, 2)
     if found is None:
         raise StreamError('its JPEG frame header is missing')
+    _check_whole(stream, position, found)
     return found
+
+
+def _check_whole(stream: bytes, scan: int, header: StreamHeader) -> None:
+    """Refuse a stream without its end, or too short for its size: decoders fill it with grey."""
+    end = stream.find(_END, scan)
+    if end < 0:
+        raise StreamError('its JPEG stream is cut off: the mark at its end is missing')
+    if header.kind != 'JPEG':
+        return
+    blocks = -(-header.rows // 8) * -(-header.columns // 8)
+    if 8 * (len(stream) - scan) < _LEAST_BLOCK_BITS * blocks:
+        raise StreamError(
+            f'its JPEG stream of {len(stream)} bytes is too short for {header.columns} x '
+            f'{header.rows} pixels'
+        )
 
 
 def _jpeg_frame(stream: bytes, position: int, marker: int) -> StreamHeader:
@@ -147,9 +168,9 @@ def _jpeg_frame(stream: bytes, position: int, marker: int) -> StreamHeader:
         raise StreamError('its JPEG header is cut off or damaged') from None
     if not rows or not columns:
         raise StreamError('its JPEG frame header leaves the size open')
-    kind = 'JPEG-LS' if marker == _JPEG_LS else 'JPEG'
-    if marker in _LOSSLESS:
-        kind = 'JPEG Lossless'
+    kind = 'JPEG-LS' if marker == _JPEG_LS else 'Progressive JPEG'
+    kind = 'JPEG' if marker in _SEQUENTIAL else kind
+    kind = 'JPEG Lossless' if marker in _LOSSLESS else kind
     return StreamHeader(kind, rows, columns, samples, precision)
 
 
