@@ -141,6 +141,8 @@ def guess_transfer_syntax(dataset: Dataset) -> None:
     """Name the encoding that the parser found, where the file does not name it."""
     if getattr(dataset, 'file_meta', None) is None:
         dataset.file_meta = FileMetaDataset()
+    if 'TransferSyntaxUID' in dataset.file_meta:  # damaged, and perhaps of another kind
+        del dataset.file_meta[0x00020010]
     implicit, little = dataset.original_encoding
     guess: UID = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else guess

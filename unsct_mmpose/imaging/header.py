@@ -54,15 +54,18 @@ def code(dataset: Dataset, keyword: str) -> str | None:
     Text that is not a code is dropped: free text may hold what identifies a patient.
     """
     found = codes(dataset, keyword)[:1]
-    return found[0] if found else None
+    return (found[0] or None) if found else None
 
 
 def codes(dataset: Dataset, keyword: str) -> list[str | None]:
-    """Return the values of an element of codes, in capitals; None for each that is not a code."""
-    result = []
+    """Return the values of an element of codes, in capitals; None for each that is not a code.
+
+    A value that is there and empty is ``''``.
+    """
+    result: list[str | None] = []
     for value in values(dataset, keyword):
         text = str(value).strip().upper()
-        result.append(text if _CODE_STRING.fullmatch(text) else None)
+        result.append(text if not text or _CODE_STRING.fullmatch(text) else None)
     return result
 
 
