@@ -13,7 +13,6 @@ from unsct_mmpose.imaging import (
     NoRadiographError,
     Radiograph,
     RadiographError,
-
     radiograph_from_bytes,
     radiograph_from_dataset,
 )
@@ -291,4 +290,3 @@ def test_an_image_that_lost_its_pixels_is_a_failure():
     with pytest.raises(RadiographError, match='cut off') as caught:
         read(content)
     assert not isinstance(caught.value, NoRadiographError)
-

@@ -213,7 +213,7 @@ def test_a_tiff_whose_pages_run_in_a_circle_is_refused():
 @pytest.mark.parametrize('form', ['PNG', 'JPEG', 'TIFF'])
 def test_a_picture_that_promises_too_much_is_refused_unread(monkeypatch, form):
     monkeypatch.setenv('UNSCT_MAX_PIXELS', '2000')
-    with pytest.raises(RadiographError, match='64 x 40 pixels.*UNSCT_MAX_PIXELS'):
+    with pytest.raises(RadiographError, match=r'64 x 40 pixels.*UNSCT_MAX_PIXELS'):
         radiograph_from_bytes(picture(1, form))
 
 

@@ -5,7 +5,6 @@ import sys
 import time
 from io import BytesIO
 
-
 import numpy as np
 import pytest
 from pydicom import dcmread

@@ -81,7 +81,7 @@ def check_size(
     """
     stored = stored_size_wh(radiograph)
     if stored != tuple(size_wh):
-        raise RadiographError(path, size_problem(stored, tuple(size_wh)))
+        raise RadiographError(path, size_problem(stored, (size_wh[0], size_wh[1])))
 
 
 def stored_size_wh(radiograph: Radiograph) -> tuple[int, int]:

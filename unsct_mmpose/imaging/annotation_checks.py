@@ -125,10 +125,8 @@ def image_problems(image: Record, image_root: Path | None, require_spacing: bool
     return problems
 
 
-def landmark_problems(
-    image: Record, states: LandmarkStates, check_sides: bool = True
-) -> list[str]:
-    """Say where placed landmarks contradict their image, its subset or, if asked to, their sides."""
+def landmark_problems(image: Record, states: LandmarkStates, check_sides: bool = True) -> list[str]:
+    """Say where placed landmarks contradict their image, its subset or, if asked, their sides."""
     problems = []
     width, height = image.get('width'), image.get('height')
     if _is_integer(width) and _is_integer(height):
@@ -141,7 +139,9 @@ def landmark_problems(
                     "image; correct it, or set v=0 and name it in 'absent'"
                 )
         problems += contradictions(states, (width, height))
-    exchanged = sides_problem(states, image.get('mirrored') in (True, KEPT)) if check_sides else None
+    exchanged = (
+        sides_problem(states, image.get('mirrored') in (True, KEPT)) if check_sides else None
+    )
     if exchanged is not None:
         problems.append(exchanged)
     if image.get('subset') == 'structured' and infer_subset(states) == 'unstructured':

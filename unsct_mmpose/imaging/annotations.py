@@ -181,7 +181,7 @@ def find_problems(
     cases, problems = _parse(document, None if image_root is None else Path(image_root), False)
     sound = {(case.image_id, case.file_name): case for case in cases}
     return [
-        (image, sound.get((image.get('id'), image.get('file_name'))))  # type: ignore[arg-type]
+        (image, sound.get((image.get('id'), image.get('file_name'))))
         for image in document['images']
     ], problems
 

@@ -44,7 +44,7 @@ def _answer(call: str, content: bytes, options: dict[str, Any]) -> tuple[dict[st
     except Exception as error:
         return {'error': type(error).__name__, 'words': str(error)}, b''
     array = array if array.flags.c_contiguous else array.copy()
-    return {'dtype': array.dtype.str, 'shape': array.shape}, memoryview(array).cast('B')
+    return {'dtype': array.dtype.str, 'shape': array.shape}, array.data.cast('B')
 
 
 def _address_space() -> int:

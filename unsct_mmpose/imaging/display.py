@@ -8,6 +8,7 @@ million pixels has at most 65536 of them. What a header asks for and nobody can 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -68,7 +69,7 @@ class Levels:
         return image
 
 
-def find_levels(stored: NDArray[np.generic]) -> Levels:
+def find_levels(stored: NDArray[Any]) -> Levels:
     """Return the distinct values of an image ``(H, W)``.
 
     Example:

@@ -136,7 +136,7 @@ def _pairs(states: LandmarkStates, mirrored: bool) -> tuple[list[int], list[int]
         if name.startswith('left') and states.present[k] and states.present[other]:
             pairs.append(k)
             step = states.points[k, 0] - states.points[other, 0]
-            if (step > 0 if mirrored else step < 0):
+            if step > 0 if mirrored else step < 0:
                 exchanged.append(k)
     return pairs, exchanged
 

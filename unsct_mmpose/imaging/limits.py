@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
@@ -44,17 +44,23 @@ def current_limits() -> Limits:
     Raises:
         ValueError: a variable is no positive number; the message names it.
     """
-    found: dict[str, float] = {}
-    for field in fields(Limits):
-        variable = VARIABLES[field.name]
-        text = os.environ.get(variable)
-        if not text:
-            continue
-        kind = type(field.default)
-        try:
-            found[field.name] = kind(text)
-        except ValueError:
-            raise ValueError(f'{variable} must be a number, not {text!r}') from None
-        if not 0 < found[field.name] < float('inf'):
-            raise ValueError(f'{variable} must be above 0, not {text!r}')
-    return Limits(**found)  # type: ignore[arg-type]
+    usual = Limits()
+    return Limits(
+        pixels=int(_setting('pixels', usual.pixels)),
+        seconds=_setting('seconds', usual.seconds),
+        memory_mb=int(_setting('memory_mb', usual.memory_mb)),
+    )
+
+
+def _setting(name: str, usual: float) -> float:
+    variable = VARIABLES[name]
+    text = os.environ.get(variable)
+    if not text:
+        return usual
+    try:
+        value = float(text)
+    except ValueError:
+        raise ValueError(f'{variable} must be a number, not {text!r}') from None
+    if not 0 < value < float('inf'):
+        raise ValueError(f'{variable} must be above 0, not {text!r}')
+    return value

@@ -103,7 +103,7 @@ def _decode_page(content: bytes, page: int, header: PageHeader, name: str) -> ND
 
 
 def _upright(content: bytes, header: PageHeader) -> bytes:
-    """Say in the bytes of a TIFF file that nothing need be turned: some decoders do, some do not."""
+    """Say in the bytes of a TIFF file that nothing need be turned: some decoders would do it."""
     assert header.orientation_at is not None
     order = 'little' if content.startswith(b'II') else 'big'
     changed = bytearray(content)

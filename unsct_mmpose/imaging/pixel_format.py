@@ -115,13 +115,16 @@ def read_pixel_format(dataset: Dataset, limits: Limits) -> PixelFormat:
     rows, columns = _whole(dataset, 'Rows', 1, 65535), _whole(dataset, 'Columns', 1, 65535)
     if rows * columns > limits.pixels:
         raise DecodeError(too_many_pixels(columns, rows, limits))
+    stored, high_bit, signed = _depth(dataset, element)
     found = PixelFormat(
         element=element,
         rows=rows,
         columns=columns,
         samples=_whole(dataset, 'SamplesPerPixel', 1, 4),
         allocated=_whole(dataset, 'BitsAllocated', 1, 64),
-        **_depth(dataset, element),
+        stored=stored,
+        high_bit=high_bit,
+        signed=signed,
         photometric=code(dataset, 'PhotometricInterpretation') or '',
         planar=_whole(dataset, 'PlanarConfiguration', 0, 1, missing=0),
         frames=_whole(dataset, 'NumberOfFrames', 1, 2**31 - 1, missing=1),
@@ -138,21 +141,16 @@ def too_many_pixels(width: int, height: int, limits: Limits) -> str:
     )
 
 
-def _depth(dataset: Dataset, element: str) -> dict[str, int]:
+def _depth(dataset: Dataset, element: str) -> tuple[int, int, bool]:
     if element in _FLOAT_BITS:
         bits = _FLOAT_BITS[element]
-        return dict(stored=bits, high_bit=bits - 1, signed=True)
+        return bits, bits - 1, True
     stored = _whole(dataset, 'BitsStored', 1, 64)
-    return dict(
-        stored=stored,
-        high_bit=_whole(dataset, 'HighBit', 0, 63, missing=stored - 1),
-        signed=bool(_whole(dataset, 'PixelRepresentation', 0, 1)),
-    )
+    high_bit = _whole(dataset, 'HighBit', 0, 63, missing=stored - 1)
+    return stored, high_bit, bool(_whole(dataset, 'PixelRepresentation', 0, 1))
 
 
-def _whole(
-    dataset: Dataset, keyword: str, low: int, high: int, missing: int | None = None
-) -> int:
+def _whole(dataset: Dataset, keyword: str, low: int, high: int, missing: int | None = None) -> int:
     """Return a whole number of the header, or say what is wrong with it."""
     if is_unreadable(dataset, keyword):
         raise DecodeError(f'{named(keyword)} holds {number_text(dataset, keyword)}')
@@ -200,10 +198,11 @@ def _check(found: PixelFormat) -> None:
 
 def _check_colour(found: PixelFormat) -> None:
     if found.signed:
-        raise DecodeError(f'{named("PixelRepresentation")} is 1, but {found.photometric} is unsigned')
+        raise DecodeError(
+            f'{named("PixelRepresentation")} is 1, but {found.photometric} is unsigned'
+        )
     if found.allocated == 1 or (
-        found.photometric != 'RGB'
-        and (found.stored != found.allocated or found.allocated == 32)
+        found.photometric != 'RGB' and (found.stored != found.allocated or found.allocated == 32)
     ):
         raise DecodeError(
             f'{found.photometric} of {found.stored} bits in {found.allocated} is not supported'

@@ -187,8 +187,10 @@ def _patient_orientation(dataset: Dataset) -> Orientation | None:
         return None
     heads = [one[:1] for one in texts]
     shown = '\\'.join(texts)
-    if len(found) != 2 or not all(one in _ACROSS + _ALONG + _THROUGH for one in heads if one) or (
-        '' in heads
+    if (
+        len(found) != 2
+        or not all(one in _ACROSS + _ALONG + _THROUGH for one in heads if one)
+        or ('' in heads)
     ):
         shown = shown if None not in found else 'something else'
         raise DecodeError(

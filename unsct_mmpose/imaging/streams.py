@@ -89,14 +89,14 @@ def rle_segments(frame: bytes) -> list[bytes]:
 
 
 def unpack_bits(segment: bytes, length: int) -> bytes:
-    """Decode one RLE segment to exactly so many bytes; nothing grows beyond them.
+    r"""Decode one RLE segment to exactly so many bytes; nothing grows beyond them.
 
     Raises:
         StreamError: the segment holds fewer, or more than that.
 
     Example:
         >>> unpack_bits(bytes([2, 7, 8, 9, 254, 5]), 6)
-        b'\\x07\\x08\\t\\x05\\x05\\x05'
+        b'\x07\x08\t\x05\x05\x05'
     """
     decoded = bytearray()
     position, end = 0, len(segment)
@@ -207,6 +207,4 @@ def _read_j2k(stream: bytes, start: int) -> StreamHeader:
     if len(set(parts[::3])) > 1 or any(step != 1 for step in (*parts[1::3], *parts[2::3])):
         raise StreamError('its JPEG 2000 components differ in size or depth')
     depth = parts[0]
-    return StreamHeader(
-        'JPEG 2000', rows, columns, samples, (depth & 0x7F) + 1, bool(depth & 0x80)
-    )
+    return StreamHeader('JPEG 2000', rows, columns, samples, (depth & 0x7F) + 1, bool(depth & 0x80))
