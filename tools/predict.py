@@ -113,9 +113,11 @@ def main(argv: list[str] | None = None) -> int:
     from unsct_mmpose.apis.decoding import ReadOptions
     from unsct_mmpose.apis.find_inputs import find_inputs
     from unsct_mmpose.apis.predict import RunOptions, predict_files
+    from unsct_mmpose.imaging.limits import current_limits
     from unsct_mmpose.imaging.spacing import check_magnification, check_spacing
 
     try:
+        current_limits()  # refuses what is no limit before anything is read
         read = ReadOptions(
             None if args.spacing is None else check_spacing(tuple(args.spacing)),
             None if args.magnification is None else check_magnification(args.magnification),

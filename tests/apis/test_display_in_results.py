@@ -20,6 +20,7 @@ from unsct_mmpose.imaging import (
 from unsct_mmpose.imaging.placement import Placement, Turn
 
 SIZE = (86, 80)
+AS_STORED = Turn()
 SIDES = ('left_femoral_head_center', 'right_femoral_head_center')
 
 
@@ -49,7 +50,7 @@ def backend(make_backend):
 def hip(tmp_path):
     """Return a function that writes the radiograph as a file stores it after a turn."""
 
-    def hip(turn=Turn(), spacing=(0.6, 0.6), name='hip.dcm', **header):
+    def hip(turn=AS_STORED, spacing=(0.6, 0.6), name='hip.dcm', **header):
         pixels = np.random.default_rng(0).integers(0, 2000, SIZE[::-1], dtype=np.uint16)
         pixels[42, 62] = 4000  # on the patient's left
         path = tmp_path / 'in' / name

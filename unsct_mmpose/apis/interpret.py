@@ -21,6 +21,7 @@ from unsct_mmpose.functional.clinical import (
 )
 from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL
 from unsct_mmpose.imaging import Radiograph
+from unsct_mmpose.imaging.marker import find_markers
 
 from .prediction import (
     ImageSource,
@@ -260,6 +261,16 @@ def _about_the_display(radiograph: Radiograph) -> Iterator[Warned]:
         yield Warned('turned', f'The image was {said["laid"]}.')
     if said.get('sides'):
         yield Warned('sides', f'Left and right may be exchanged: {said["sides"]}.')
+    for marker in find_markers(radiograph.pixels):
+        if marker.contradicts:
+            how = 'mirrored' if marker.mirrored else 'on the other side'
+            yield Warned(
+                'marker',
+                f'Left and right may be exchanged: what looks like the lead letter '
+                f'{marker.letter} is {how}, at {100 * marker.x:.0f} % of the width and '
+                f'{100 * marker.y:.0f} % of the height. Look at it, and say --mirrored if it is.',
+            )
+            break
     if said.get('resampled'):
         yield Warned(
             'resampled', f'The pixels of the file are not square: resampled {said["resampled"]}.'
