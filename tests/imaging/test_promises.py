@@ -56,7 +56,7 @@ def test_colour_is_luma_in_every_encoding(syntax):
 
 
 @pytest.mark.parametrize('syntax', ['rle', 'jpeg', 'jpegls', 'j2k'])
-@pytest.mark.parametrize('shape', [(96, 32), (16, 16), (64, 48), (33, 96), (32, 95)])
+@pytest.mark.parametrize('shape', [(96, 32), (33, 33), (64, 48), (33, 96), (32, 95)])
 def test_a_stream_of_another_shape_is_refused(syntax, shape):
     if syntax == 'rle' and shape[0] * shape[1] == GREY.size:
         return  # says bytes, not a shape: see the next test
