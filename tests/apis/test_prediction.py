@@ -15,7 +15,7 @@ from unsct_mmpose.apis.prediction import Backend, Prediction, prediction_schema
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.imaging import radiograph_from_array
 
-SPACING = (1.0, 1.0)
+SPACING = (1.0001, 1.0001)  # not 1 x 1, which is questioned
 
 
 def valid(prediction):
