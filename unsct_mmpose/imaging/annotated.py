@@ -10,13 +10,20 @@ from typing import Any
 import numpy as np
 
 from .annotations import KEPT, AnnotatedRadiograph
-from .dicom import read_radiograph
+from .dicom import radiograph_from_bytes, read_radiograph
 from .framing import Squared, square_pixels
+from .landmark_checks import sides_problem
+from .placement import Placement
 from .radiograph import Radiograph, RadiographError
 
 
 def read_annotated(
-    path: str | os.PathLike[str], case: AnnotatedRadiograph
+    path: str | os.PathLike[str],
+    case: AnnotatedRadiograph,
+    *,
+    content: bytes | None = None,
+    spacing_xy_mm: tuple[float, float] | None = None,
+    magnification: float | None = None,
 ) -> tuple[Radiograph, AnnotatedRadiograph]:
     """Read the image of an annotation, and take the annotation along when it is turned.
 
@@ -26,23 +33,52 @@ def read_annotated(
     Args:
         path: the image.
         case: its annotation.
+        content: the whole file, where it has been read already.
+        spacing_xy_mm: width and height of a pixel of the file at the detector, mm; wins over the
+            annotation's.
+        magnification: wins over the file's.
 
     Raises:
-        RadiographError: the image cannot be read, or its size is not that of the annotation.
+        RadiographError: the image cannot be read, its size is not that of the annotation, or its
+            sides are not once it is turned.
     """
-    radiograph = read_radiograph(
-        path, spacing_xy_mm=case.spacing_xy_mm, mirrored=case.read_mirrored
-    )
+    spacing = case.spacing_xy_mm if spacing_xy_mm is None else spacing_xy_mm
+    mirrored = case.read_mirrored
+    if content is None:
+        radiograph = read_radiograph(
+            path, spacing_xy_mm=spacing, magnification=magnification, mirrored=mirrored
+        )
+    else:
+        radiograph = radiograph_from_bytes(
+            content, path, spacing_xy_mm=spacing, magnification=magnification, mirrored=mirrored
+        )
     check_size(path, radiograph, case.size_wh)
-    placement = radiograph.placement
+    laid = lay(case, radiograph.placement)
+    if radiograph.placement is not None and sides_problem(laid.states):
+        raise RadiographError(
+            path,
+            f'it is {radiograph.provenance["orientation"]}, and then every left landmark lies '
+            'where the right one should: say "mirrored": false in its record where the names are '
+            'right as it is stored, or rename them',
+        )
+    return radiograph, laid
+
+
+def lay(case: AnnotatedRadiograph, placement: Placement | None) -> AnnotatedRadiograph:
+    """Return an annotation as its image lies once it is turned.
+
+    Args:
+        case: in pixels of the file.
+        placement: how the image was turned; None when it was not.
+    """
     mirrored = KEPT if case.mirrored == KEPT else None
     if placement is None:
-        return radiograph, replace(case, mirrored=mirrored)
+        return replace(case, mirrored=mirrored)
     present = case.states.present
     points = np.where(present[:, None], placement.from_stored(case.states.points), 0.0)
-    return radiograph, replace(
+    return replace(
         case,
-        size_wh=radiograph.size_wh,
+        size_wh=placement.size_wh,
         states=replace(case.states, points=points),
         spacing_xy_mm=None if case.spacing_xy_mm is None else placement.swap(case.spacing_xy_mm),
         mirrored=mirrored,
