@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from mmcv.transforms import LoadImageFromFile
 from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
@@ -19,7 +20,7 @@ from unsct_mmpose.imaging.annotations import (
     check_patient_splits,
     read_annotations,
 )
-from unsct_mmpose.imaging.peek import size_problems
+from unsct_mmpose.imaging.peek import size_problems, turned_problems
 
 from .pipeline_checks import check_pipeline
 
@@ -150,6 +151,13 @@ class THADataset(BaseCocoStyleDataset):
         problems = []
         if self.check_images:
             problems = size_problems(annotations, self.data_prefix['img'])
+            if any(isinstance(step, LoadImageFromFile) for step in self.pipeline.transforms):
+                problems += [
+                    f'{one}, and nothing but LoadRadiograph takes landmarks along: begin the '
+                    "pipeline with dict(type='LoadRadiograph'), or convert the data set "
+                    '(tools/convert_dicom.py)'
+                    for one in turned_problems(annotations, self.data_prefix['img'])
+                ]
         if problems:
             raise AnnotationError(self.ann_file, problems)
         if annotations.doubts:
