@@ -163,6 +163,7 @@ def convert(args: argparse.Namespace, sources, key: bytes) -> int:
         (len(result.duplicates), 'files hold the same as another one and were left out'),
         (result.notes['no_patient'], 'files name no patient: each counts as a patient of its own'),
         (result.notes['no_spacing'], 'images have no pixel spacing: no mm from them'),
+        (result.notes['sides'], 'images may have left and right exchanged: field sides says why'),
         (result.notes['burned_in'], 'files say that text is burned into their pixels: look there'),
     ):
         if count:

@@ -32,16 +32,31 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
         help='where lengths hold (default: bone where the magnification is known)',
     )
     parser.add_argument(
-        '--magnification', type=float, metavar='M', help='of all images, detector over bone'
+        '--magnification', type=decimal, metavar='M', help='of all images, detector over bone'
+    )
+    parser.add_argument(
+        '--mirrored',
+        action='store_true',
+        help='the landmarks were named on mirrored images: left is right, and right is left',
     )
     parser.add_argument(
         '--spacing',
-        type=float,
+        type=decimal,
         nargs=2,
         metavar=('X', 'Y'),
         help='width and height of a pixel of all images, mm at the detector',
     )
     return parser.parse_args(argv)
+
+
+def decimal(text: str) -> float:
+    """Read a number with a decimal point."""
+    from unsct_mmpose.imaging.spacing import read_number
+
+    try:
+        return read_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -59,6 +74,7 @@ def main(argv: list[str] | None = None) -> int:
             plane=args.plane,
             magnification=args.magnification,
             spacing_xy_mm=spacing,
+            mirrored=args.mirrored,
         )
         if args.out is None:
             sys.stdout.write(render(measured, form))

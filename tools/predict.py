@@ -4,7 +4,8 @@ predict.py CONFIG CHECKPOINT INPUT...   with PyTorch and MMPose
 predict.py MODEL.onnx INPUT...          with ONNX Runtime alone
 
 INPUT is a DICOM file, a picture (PNG, JPEG, TIFF), a folder or a pattern such as 'study/**/*.dcm'.
-Exit status: 0 all is well, 1 some files could not be predicted, 2 none could.
+Exit status: 0 all is well, 1 some files could not be predicted, 2 none could. DICOM files that are
+whole and no images (reports, directories) are counted and change nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -34,13 +36,19 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument(
         '--spacing',
-        type=float,
+        type=decimal,
         nargs=2,
         metavar=('X', 'Y'),
         help='width and height of a pixel of all images, mm at the detector',
     )
     parser.add_argument(
-        '--magnification', type=float, metavar='M', help='of all images, detector over bone'
+        '--magnification', type=decimal, metavar='M', help='of all images, detector over bone'
+    )
+    parser.add_argument(
+        '--mirrored',
+        action=argparse.BooleanOptionalAction,
+        help='left and right are exchanged in the stored pixels of all images, or are not '
+        '(default: the files say)',
     )
     parser.add_argument('--batch-size', type=int, default=8, metavar='N')
     parser.add_argument(
@@ -73,6 +81,16 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def decimal(text: str) -> float:
+    """Read a number with a decimal point."""
+    from unsct_mmpose.imaging.spacing import read_number
+
+    try:
+        return read_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def load_backend(args: argparse.Namespace):
     """Load the model on the runtime that its file asks for."""
     missing = [name for name in args.model if not Path(name).is_file()]
@@ -95,13 +113,16 @@ def main(argv: list[str] | None = None) -> int:
     from unsct_mmpose.apis.decoding import ReadOptions
     from unsct_mmpose.apis.find_inputs import find_inputs
     from unsct_mmpose.apis.predict import RunOptions, predict_files
+    from unsct_mmpose.imaging.limits import current_limits
     from unsct_mmpose.imaging.spacing import check_magnification, check_spacing
 
     try:
+        current_limits()  # refuses what is no limit before anything is read
         read = ReadOptions(
             None if args.spacing is None else check_spacing(tuple(args.spacing)),
             None if args.magnification is None else check_magnification(args.magnification),
             args.keep_identity,
+            args.mirrored,
         )
         options = RunOptions(
             read=read,
@@ -126,6 +147,8 @@ def say(result, out: Path) -> None:
     print(f'{result.predicted} predicted, {result.already_there} there already: {out}')
     if result.duplicates:
         print(f'{len(result.duplicates)} files have the content of another one')
+    for kind, count in Counter(kind for _, kind in result.no_images).items():
+        print(f'{count} of kind {kind}: no image')
     if result.passed_over:
         print(f'{len(result.passed_over)} files are no images (errors.json names them)')
     if result.errors:

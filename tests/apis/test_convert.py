@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,6 +18,7 @@ from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import DATASETS
 from pydicom import dcmread
 
+from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.apis import convert_one as one_module
 from unsct_mmpose.apis import find_model
 from unsct_mmpose.apis.convert import ConvertOptions, RunOptions, convert
@@ -182,7 +184,8 @@ def test_what_a_picture_cannot_hold_is_in_the_json(files, tmp_path):
         assert one.magnification == pytest.approx(1.15)
         assert one.extra['spacing_source'] == 'ImagerPixelSpacing'
         assert one.extra['magnification_source'] == 'EstimatedRadiographicMagnificationFactor'
-        assert one.extra['orientation'] == 'L\\F' and one.extra['laterality'] == 'B'
+        assert one.extra['orientation'] == 'as stored (PatientOrientation L\\F)'
+        assert one.extra['laterality'] == 'B'
         assert 'window of the file: centre 2048' in one.extra['window']
         assert one.extra['simulated'] == 'SyntheticData' and one.extra['bits_stored'] == 12
         assert not one.states.labelled.any()
@@ -210,6 +213,104 @@ def test_annotations_win_over_headers_and_landmarks_stay_to_the_last_bit(annotat
     info = read_annotations(out / 'train.json').info
     assert (info['description'], info['licence']) == ('simulated', 'CC0') and 'contact' not in info
     assert check_conversion(sources, out, KEY, progress=False).problems == ()
+
+
+def marked(folder, directions, mirrored=None, order=None, **options):
+    """Write a data set of one image: the n-th landmark is one pixel, the brighter the larger n."""
+    rows, columns = np.mgrid[5:75:18, 6:90:16]
+    places = np.stack([columns.ravel(), rows.ravel()], axis=1)[:24]
+    places = places[order or np.random.default_rng(1).permutation(24)]
+    pixels = np.random.default_rng(0).integers(0, 900, SIZE[::-1], dtype=np.uint16)
+    pixels[places[:, 1], places[:, 0]] = 1000 + 100 * np.arange(24)
+    path = folder / 'one.dcm'
+    folder.mkdir()
+    fields = dict(spacing_xy_mm=(0.4, 0.5), magnification=1.15, source_detector_mm=1150.0)
+    write_radiograph(path, pixels, **fields, patient_id='x', uid_seed='x')
+    header = dcmread(path)
+    header.PatientOrientation = directions
+    for keyword, value in options.items():
+        setattr(header, keyword, value)
+    if 'PixelAspectRatio' in options:
+        del header.ImagerPixelSpacing
+    header.save_as(path)
+    spacing = None if 'PixelAspectRatio' in options else (0.4, 0.5)
+    states = LandmarkStates(places.astype(float), np.ones(24, bool), np.zeros(24, bool))
+    one = replace(case(1, 'one.dcm', 'p'), states=states, mirrored=mirrored, spacing_xy_mm=spacing,
+                  subset='structured')  # fmt: skip
+    write_annotations(folder / 'labels.json', [one])
+    return folder
+
+
+TURNS = [
+    (['L', 'F'], None, (96, 80)),
+    (['R', 'F'], None, (96, 80)),
+    (['R', 'H'], None, (96, 80)),
+    (['F', 'L'], None, (80, 96)),
+    (['H', 'R'], None, (80, 96)),
+    (['L', 'F'], True, (96, 80)),
+    (['R', 'F'], 'kept', (96, 80)),
+]
+
+
+@pytest.mark.parametrize(('directions', 'mirrored', 'size'), TURNS)
+def test_landmarks_stay_on_their_pixels_when_an_image_is_turned(
+    tmp_path, directions, mirrored, size
+):
+    source, out = marked(tmp_path / 'x', directions, mirrored), tmp_path / 'out'
+    labels = [source / 'labels.json']
+    for _ in range(2):  # the second run takes what the first has left
+        _, sources = run(source, out, annotations=labels, split='none')
+        (one,) = all_cases(out).values()
+        grey = cv2.imread(str(out / 'images' / one.file_name), cv2.IMREAD_GRAYSCALE)
+        assert grey.shape[::-1] == one.size_wh == size
+        x, y = one.states.points.T.astype(int)
+        np.testing.assert_array_equal(grey[y, x], np.sort(grey, axis=None)[-24:])
+        assert one.spacing_xy_mm == ((0.4, 0.5) if size == SIZE else (0.5, 0.4))
+        assert one.mirrored == ('kept' if mirrored == 'kept' else None)
+    assert check_conversion(sources, out, KEY, progress=False).problems == ()
+    content = json.loads((out / 'all.json').read_text())
+    content['annotations'][0]['keypoints'][0] += 1
+    (out / 'all.json').write_text(json.dumps(content))
+    (problem,) = check_conversion(sources, out, KEY, progress=False).problems
+    assert 'landmarks are off by up to 1 px' in problem
+
+
+def test_a_header_that_contradicts_the_names_of_landmarks_costs_its_image_only(tmp_path):
+    left = [name.startswith('left') for name in LANDMARK_NAMES]
+    by_x = iter([n for n in range(24) if n % 6 < 3]), iter([n for n in range(24) if n % 6 >= 3])
+    source = marked(tmp_path / 'x', ['R', 'F'], order=[next(by_x[one]) for one in left])
+    result, _ = run(source, tmp_path / 'out', annotations=[source / 'labels.json'], split='none')
+    ((number, cause),) = result.errors
+    assert number == 1 and 'mirrored left to right (PatientOrientation R\\F), and then' in cause
+    content = json.loads((source / 'labels.json').read_text())
+    content['images'][0]['mirrored'] = False
+    (source / 'labels.json').write_text(json.dumps(content))
+    result, _ = run(source, tmp_path / 'out', annotations=[source / 'labels.json'], split='none')
+    assert not result.errors
+
+
+def test_pictures_without_spacing_have_square_pixels(tmp_path):
+    source, out = (
+        marked(tmp_path / 'x', ['L', 'F'], PixelAspectRatio=[2, 1]),
+        tmp_path / 'out',
+    )
+    _, sources = run(source, out, annotations=[source / 'labels.json'], split='none')
+    (one,) = all_cases(out).values()
+    assert one.size_wh == (96, 160) and one.spacing_xy_mm is None
+    before = read_annotations(source / 'labels.json').cases[0].states.points
+    np.testing.assert_allclose(one.states.points, before * (1, 2) + (0, 0.5))
+    assert check_conversion(sources, out, KEY, progress=False).problems == ()
+
+
+def test_sides_that_are_in_doubt_are_counted_and_noted(files, tmp_path):
+    header = dcmread(files / 'c.dcm')
+    header.ViewPosition, header.PatientOrientation = 'PA', None
+    header.save_as(files / 'c.dcm')
+    assert run(files, tmp_path / 'out')[0].notes['sides'] == 1
+    assert (
+        sum('view PA' in one.extra.get('sides', '') for one in all_cases(tmp_path / 'out').values())
+        == 1
+    )
 
 
 def _points(one):

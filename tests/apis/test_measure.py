@@ -453,3 +453,44 @@ def test_real_bones_have_plausible_values(shared_dir):
     ):  # fmt: skip
         columns = [MEASUREMENT_NAMES.index(f'{side}_{name}') for side in ('left', 'right')]
         assert np.nanmean(table[:, columns]) == pytest.approx(mean, abs=tolerance), name
+
+
+# Sides and spacing that are odd
+
+
+def test_landmarks_of_a_mirrored_image_change_sides(write):
+    one = measure_file(write(record()))
+    other = measure_file(write(record()), mirrored=True)
+    points = {name: (GOLDEN_MM[k] / SPACING + np.array([30, 0]) * (k == 2)).tolist()
+              for k, name in enumerate(LANDMARK_NAMES)}  # fmt: skip
+    odd = write(record(landmarks=points))
+    left = value(measure_file(odd), 'left_sharp_angle_deg')
+    assert left != pytest.approx(value(one, 'left_sharp_angle_deg'))
+    assert value(measure_file(odd, mirrored=True), 'right_sharp_angle_deg') == pytest.approx(left)
+    assert one.images[0].warnings == ()
+    assert 'exchanged, as the caller says' in other.images[0].warnings[0]
+    for form in FORMS:
+        assert 'exchanged, as the caller says' in render(other, form)
+
+
+def test_exchanged_names_are_warned_of(write):
+    swapped = {name: (GOLDEN_MM[(k + 12) % 24] / SPACING).tolist()
+               for k, name in enumerate(LANDMARK_NAMES)}  # fmt: skip
+    found = measure_file(write(record(landmarks=swapped)))
+    assert 'left and right are exchanged' in found.images[0].warnings[0]
+
+
+@pytest.mark.parametrize(
+    'spacing, words', [((1.0, 1.0), 'do not know the spacing'), ((2.0, 0.4), '5 times as wide')]
+)
+def test_an_odd_spacing_is_questioned(write, spacing, words):
+    warned = measure_file(write(record()), spacing_xy_mm=spacing).images[0].warnings
+    assert any(words in one for one in warned)
+
+
+@pytest.mark.parametrize('spacing', [(143, 143), (0.0143, 0.0143)])
+def test_another_unit_is_refused_by_option_and_by_field(write, spacing):
+    with pytest.raises(ValueError, match=r'it would be 0\.143'):
+        measure_file(write(record()), spacing_xy_mm=spacing)
+    with pytest.raises(AnnotationError, match=r'it would be 0\.143'):
+        measure_file(write(record(pixel_spacing=list(spacing))))

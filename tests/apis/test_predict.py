@@ -255,7 +255,7 @@ def test_generators_are_read_a_batch_at_a_time(study, make_backend):
             taken.append(index)
             yield np.zeros((40, 43), np.uint8)
 
-    stream = Inferencer(backend, batch_size=2)(images(), (10.0, 10.0))
+    stream = Inferencer(backend, batch_size=2)(images(), (5.0, 5.0))
     assert taken == []
     assert next(stream).image.file_name == 'array-0' and taken == [0, 1]
     assert len(list(stream)) == 4 and backend.batches == [2, 2, 1]

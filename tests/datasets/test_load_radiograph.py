@@ -83,3 +83,67 @@ def test_the_cache_is_bounded(tiny_set):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(RadiographError, match=r'gone\.dcm'):
         load(dict(img_path=str(tmp_path / 'gone.dcm')))
+
+
+def test_an_image_of_another_size_than_its_annotation_is_refused(tiny_set):
+    path = tiny_set / 'images' / 'train-0.dcm'
+    with pytest.raises(RadiographError, match=r'96 x 80 pixels.*say 48 x 40.*shrunk by 2'):
+        load(dict(img_path=str(path), raw_ann_info=dict(size_wh=(48, 40))))
+    assert load(dict(img_path=str(path), raw_ann_info=dict(size_wh=(96, 80))))['img'].shape[0] == 80
+
+
+def sample(path, spacing=(4.0, 4.0), mirrored=None):
+    """A sample as THADataset makes it: one landmark on the brightest pixel of the file."""
+    x, y, width, height = 60.0, 20.0, 96, 80
+    points, present = np.zeros((24, 2)), np.zeros(24, bool)
+    points[3], present[3] = (x, y), True
+    return dict(
+        img_path=str(path),
+        bbox=np.array([[0, 0, width, height]], np.float32),
+        keypoints=points[None].astype(np.float32),
+        raw_ann_info=dict(points=points, present=present, pixel_spacing=spacing,
+                          file_spacing=spacing, size_wh=(width, height), mirrored=mirrored),
+    )  # fmt: skip
+
+
+def bright(path, orientation, spacing=(4.0, 4.0)):
+    import pydicom
+
+    from unsct_mmpose.imaging import write_radiograph
+
+    pixels = np.random.default_rng(0).integers(0, 2000, (80, 96), dtype=np.uint16)
+    pixels[19:22, 59:62] = 4000
+    write_radiograph(path, pixels, spacing_xy_mm=spacing, magnification=1.1,
+                     source_detector_mm=1100, patient_id='x', uid_seed='x')  # fmt: skip
+    dataset = pydicom.dcmread(path)
+    dataset.PatientOrientation = orientation
+    dataset.WindowCenter, dataset.WindowWidth = 2048, 4096
+    dataset.save_as(path)
+    return path
+
+
+@pytest.mark.parametrize('orientation', [['L', 'F'], ['R', 'F'], ['R', 'H'], ['F', 'L']])
+@pytest.mark.parametrize('spacing', [(4.0, 4.0), (4.0, 2.0)])
+def test_what_is_annotated_goes_along_when_an_image_is_turned(tmp_path, orientation, spacing):
+    path = bright(tmp_path / 'x.dcm', orientation, spacing)
+    before = sample(path, spacing)
+    after = load(dict(before))
+    img = after['img'][..., 0]
+    x, y = after['keypoints'][0, 3]
+    assert img[round(float(y)), round(float(x))] > 200
+    np.testing.assert_allclose(after['raw_ann_info']['points'][3], (x, y), atol=1e-4)
+    assert after['bbox'][0].tolist() == [0, 0, img.shape[1], img.shape[0]]
+    width_mm, height_mm = np.array(after['raw_ann_info']['pixel_spacing'])
+    assert width_mm == pytest.approx(height_mm)
+    wanted = [96 * spacing[0], 80 * spacing[1]]
+    wanted = wanted[::-1] if orientation[0] == 'F' else wanted
+    assert [img.shape[1] * width_mm, img.shape[0] * height_mm] == pytest.approx(wanted)
+    assert before['raw_ann_info']['points'][3].tolist() == [60, 20]  # nothing was changed in place
+
+
+def test_a_record_that_says_mirrored_is_turned_and_one_that_keeps_it_is_not(tmp_path):
+    path = bright(tmp_path / 'x.dcm', ['L', 'F'])
+    turned = load(sample(path, mirrored=True))
+    assert turned['keypoints'][0, 3].tolist() == [35, 20]
+    kept = load(sample(bright(tmp_path / 'y.dcm', ['R', 'F']), mirrored=False))
+    assert kept['keypoints'][0, 3].tolist() == [60, 20]

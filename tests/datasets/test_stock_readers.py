@@ -66,6 +66,14 @@ def test_pillow_opens_it_and_knows_its_size_before_it_decodes(dicom, gray, monke
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(bare(dicom)))), gray)
 
 
+def test_pillow_knows_the_size_of_an_image_that_lies_on_its_side(dicom):
+    header = dcmread(dicom)
+    header.PatientOrientation = ['F', 'L']
+    header.save_as(dicom)
+    image = Image.open(dicom)
+    assert image.size == (80, 96) == np.asarray(image).shape[::-1]
+
+
 @pytest.mark.parametrize('read', [mmcv.imfrombytes, lambda one: Image.open(io.BytesIO(one)).load()])
 def test_a_damaged_file_says_so(dicom, read):
     with pytest.raises(RadiographError, match='cut off'):

@@ -1,10 +1,12 @@
 import json
 
 import numpy as np
+import pydicom
 import pytest
 from mmpose.registry import DATASETS
 
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_NAMES
+from unsct_mmpose.imaging import AnnotationError
 
 
 @pytest.fixture
@@ -67,6 +69,23 @@ def test_an_image_without_any_landmark_stays(build):
     assert len(dataset) == 3
     assert not dataset.get_data_info(0)['raw_ann_info']['present'].any()
     assert dataset.get_data_info(0)['raw_ann_info']['labelled'].all()
+
+
+def test_an_image_that_must_be_turned_needs_the_reader_that_takes_landmarks_along(build, tiny_set):
+    path = tiny_set / 'images' / 'train-1.dcm'
+    header = pydicom.dcmread(path)
+    header.PatientOrientation = ['R', 'F']
+    header.save_as(path)
+    stock = [dict(type='mmpose.LoadImage')]
+    with pytest.raises(AnnotationError, match=r'mirrored left to right.*begin the pipeline'):
+        build(pipeline=stock)
+    build(pipeline=[dict(type='mmpose.LoadRadiograph')])
+    build(split='val', pipeline=stock)
+
+    def edit(content):
+        content['images'][1]['mirrored'] = False
+
+    build(edit, pipeline=stock)
 
 
 def test_a_patient_in_two_splits_is_refused(build):

@@ -3,8 +3,16 @@ import math
 
 import pytest
 from pydicom import Dataset, dcmread
+from pydicom.dataelem import RawDataElement
+from pydicom.tag import Tag
 
-from unsct_mmpose.imaging.spacing import check_spacing, given_spacing, read_spacing
+from unsct_mmpose.imaging.spacing import (
+    check_magnification,
+    check_spacing,
+    given_spacing,
+    read_number,
+    read_spacing,
+)
 
 MM_AT_BONE = (0.16, 0.15)
 FACTOR = 1.2
@@ -107,7 +115,8 @@ def test_a_dummy_gives_way_to_the_imager_and_is_mentioned():
 
 def test_one_millimetre_that_the_imager_confirms_is_no_dummy():
     found = read_spacing(_header(PixelSpacing=[1, 1], ImagerPixelSpacing=[1, 1]))
-    assert (found.spacing_xy_mm, found.source, found.problem) == ((1.0, 1.0), 'PixelSpacing', None)
+    assert (found.spacing_xy_mm, found.source) == ((1.0, 1.0), 'PixelSpacing')
+    assert 'do not know' in found.problem  # questioned all the same
 
 
 @pytest.mark.parametrize(
@@ -210,3 +219,103 @@ def test_every_simulated_radiograph_agrees_with_its_annotation(shared_data):
             assert found.problem is None
             sources.add(found.source.split(',')[0])
     assert sources == {'PixelSpacing', 'ImagerPixelSpacing'}
+
+
+# One range everywhere, and guesses at what was meant
+
+
+@pytest.mark.parametrize(
+    'pair, guess',
+    [
+        ((143, 143), 'in micrometres it would be 0.143 x 0.143 mm'),
+        ((0.0143, 0.0143), 'in centimetres it would be 0.143 x 0.143 mm'),
+        ((0.000143, 0.000143), 'in metres it would be 0.143 x 0.143 mm'),
+        ((0.0056, 0.0056), 'in centimetres'),
+        ((9, 9), 'not a plausible spacing'),
+        ((0.2, 200), 'not a plausible spacing'),
+    ],
+)
+def test_another_unit_is_refused_with_a_guess(pair, guess):
+    with pytest.raises(ValueError, match=guess):
+        check_spacing(pair)
+    with pytest.raises(ValueError, match=guess):
+        given_spacing(pair, None, '')
+    found = read_spacing(_header(PixelSpacing=[pair[1], pair[0]]))
+    assert found.spacing_xy_mm is None and guess in found.problem
+
+
+@pytest.mark.parametrize('value', [0.05, 2.1, 115, 0.87])
+def test_an_impossible_magnification_is_refused(value):
+    with pytest.raises(ValueError, match='not a plausible magnification'):
+        given_spacing((0.2, 0.2), value, '')
+
+
+def test_a_magnification_in_per_cent_or_upside_down_is_guessed():
+    with pytest.raises(ValueError, match=r'percentage it would be 1\.15'):
+        check_magnification(115)
+    with pytest.raises(ValueError, match=r'other way round it would be 1\.149'):
+        check_magnification(0.87)
+
+
+@pytest.mark.parametrize(
+    'pair, words',
+    [((1.0, 1.0), 'do not know the spacing'), ((0.8, 0.2), '4 times as wide as high'),
+     ((0.1, 0.5), '5 times as high as wide')],
+)  # fmt: skip
+def test_odd_spacings_are_questioned_whoever_gives_them(pair, words):
+    assert words in given_spacing(pair, None, '').problem
+    assert words in read_spacing(_header(), pair).problem
+    header = _header(ImagerPixelSpacing=[pair[1], pair[0]])
+    assert words in read_spacing(header).problem
+    assert read_spacing(header).spacing_xy_mm == pair
+
+
+@pytest.mark.parametrize('pair', [(0.143, 0.143), (0.143, 0.15), (0.2, 0.6), (2.0, 2.0)])
+def test_usual_spacings_are_not_questioned(pair):
+    assert given_spacing(pair, None, '').problem is None
+
+
+@pytest.mark.parametrize(
+    'content, words',
+    [
+        (b'0,143\\0,143 ', r'a comma is no decimal point, write 0.143\0.143'),
+        (b'abc\\0.1 ', 'holds something that is no number'),
+        (b'Mueller ', 'holds something that is no number'),
+        (b'0.1\\nan ', 'no number'),
+        (b'0.1 ', 'not two numbers'),
+    ],
+)
+def test_an_unreadable_spacing_is_said_and_nothing_else_is_repeated(content, words):
+    dataset = Dataset()
+    tag = Tag('PixelSpacing')
+    dataset._dict[tag] = RawDataElement(tag, 'DS', len(content), content, 0, False, True)
+    found = read_spacing(dataset)
+    assert found.spacing_xy_mm is None and words in found.problem
+    assert 'Mueller' not in found.problem
+
+
+@pytest.mark.parametrize(
+    'kind',
+    [dict(Modality='CT'), dict(Modality='MR'), dict(Modality='PT'),
+     dict(ImageOrientationPatient=[1, 0, 0, 0, 1, 0]),
+     dict(SOPClassUID='1.2.840.10008.5.1.4.1.1.2'),
+     dict(SOPClassUID='1.2.840.10008.5.1.4.1.1.4.1'),
+     dict(SOPClassUID='1.2.840.10008.5.1.4.1.1.128')],
+    ids=str,
+)  # fmt: skip
+def test_a_slice_is_not_magnified_by_its_tube(kind):
+    tube = dict(DistanceSourceToDetector=949.0, DistanceSourceToPatient=541.0)
+    estimate = dict(EstimatedRadiographicMagnificationFactor=1.5)
+    for more in (tube, estimate):
+        found = read_spacing(_header(PixelSpacing=[0.5, 0.5], **kind, **more))
+        assert found.magnification == 1.0 and 'slice' in found.magnification_source
+        projection = read_spacing(_header(PixelSpacing=[0.5, 0.5], Modality='DX', **more))
+        assert projection.magnification > 1.4
+
+
+def test_what_is_typed_with_a_comma_is_named():
+    assert read_number('0.143') == 0.143
+    with pytest.raises(ValueError, match=r'comma is no decimal point, write 0\.143'):
+        read_number('0,143')
+    with pytest.raises(ValueError, match='no number'):
+        read_number('wide')

@@ -65,7 +65,8 @@ class ConvertResult:
         written: each annotation file that was written, and its images.
         errors: files that could not be converted, by their number from 1, with causes.
         duplicates: numbers of files that hold the same as an earlier one.
-        notes: how many images are ``burned_in``, ``no_patient``, ``no_spacing``.
+        notes: how many images are ``burned_in``, ``no_patient``, ``no_spacing``, or have doubtful
+            ``sides``.
     """
 
     written: Mapping[Path, tuple[AnnotatedRadiograph, ...]]

@@ -22,6 +22,7 @@ from unsct_mmpose.imaging import (
 from unsct_mmpose.imaging.framing import grey_levels
 from unsct_mmpose.imaging.identity import identifying_words
 from unsct_mmpose.imaging.pictures import fine_levels
+from unsct_mmpose.imaging.placement import Placement
 
 from .convert import OWN_FILES, tasks_of
 from .convert_one import (
@@ -38,8 +39,9 @@ from .decoding import KILLED, work_ahead
 
 _OWN_WORDS = (
     'spacing_source', 'spacing_problem', 'magnification_source', 'window', 'simulated',
+    'orientation', 'laid', 'sides', 'processing',
 )  # fmt: skip
-"""Fields whose text this package writes itself: it holds nothing of a header but numbers."""
+"""Fields whose text this package writes itself: of a header it holds numbers and codes only."""
 
 _LEAST_BYTES = 6
 
@@ -54,12 +56,14 @@ class Checked:
         grey_levels: largest and mean difference between the picture, as MMPose's ``LoadImage``
             reads it, and the source as it is displayed.
         words: of the source's header that must not turn up.
+        placement: how the source was turned to be displayed; None when it was not.
     """
 
     file_name: str = ''
     problems: tuple[str, ...] = ()
     grey_levels: tuple[float, float] = (0.0, 0.0)
     words: frozenset[str] = frozenset()
+    placement: Placement | None = None
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,7 @@ def check_conversion(
             found.append(one)
             problems += [f'file {number}: {text}' for text in _identity_problems(case, one.words)]
             if source.case:
-                distance, texts = _landmarks(source.case, case)
+                distance, texts = _landmarks(source.case, case, one.placement)
                 distances.append(distance)
                 problems += [f'file {number}: {text}' for text in texts]
     problems += _whole(out, files, cases, {one.file_name for one in found})
@@ -150,7 +154,7 @@ def check_one(task: Task) -> Checked:
         if record is None:
             return Checked(problems=('it was not converted, or with another key',))
         options = _options(record)
-        _, pixels = render(replace(task, options=options), opened.content)
+        radiograph, pixels = render(replace(task, options=options), opened.content)
         content = (task.out / IMAGES / record['file_name']).read_bytes()
     except RadiographError as error:
         return Checked(problems=(error.cause or 'it cannot be read',))
@@ -161,7 +165,8 @@ def check_one(task: Task) -> Checked:
     lower = content.lower()
     if any(word.encode() in lower for word in words if len(word) >= _LEAST_BYTES):
         problems.append('its picture holds words of the header')
-    return Checked(record['file_name'], tuple(problems), difference, words)
+    name, placement = record['file_name'], radiograph.placement
+    return Checked(name, tuple(problems), difference, words, placement)
 
 
 def _killed(task: Task) -> Checked:
@@ -198,7 +203,9 @@ def _picture_problems(
     return problems, (largest, mean)
 
 
-def _landmarks(before: AnnotatedRadiograph, after: AnnotatedRadiograph) -> tuple[float, list[str]]:
+def _landmarks(
+    before: AnnotatedRadiograph, after: AnnotatedRadiograph, placement: Placement | None
+) -> tuple[float, list[str]]:
     """Return how far landmarks mapped back are off, px of the source, and what else differs."""
     problems = []
     for name in ('present', 'absent'):
@@ -206,14 +213,17 @@ def _landmarks(before: AnnotatedRadiograph, after: AnnotatedRadiograph) -> tuple
             problems.append(f'other landmarks are {name}')
     seen = before.states.present & after.states.present
     back = after.states.points
-    if before.size_wh != after.size_wh:
-        back = (back + 0.5) * (np.asarray(before.size_wh, float) / after.size_wh) - 0.5
+    size = placement.size_wh if placement else before.size_wh
+    if size != after.size_wh:
+        back = (back + 0.5) * (np.asarray(size, float) / after.size_wh) - 0.5
+    if placement:
+        back = placement.to_stored(back)
     distance = np.linalg.norm(back - before.states.points, axis=1)[seen].max(initial=0.0)
     if distance > 1e-6:
         problems.append(f'landmarks are off by up to {distance:.3g} px')
     if before.spacing_xy_mm is not None and after.spacing_xy_mm is not None:
-        extents = [np.multiply(one.size_wh, one.spacing_xy_mm) for one in (before, after)]
-        if not np.allclose(*extents, rtol=1e-9):
+        old, new = (np.multiply(one.size_wh, one.spacing_xy_mm) for one in (before, after))
+        if not np.allclose(placement.swap(new) if placement else new, old, rtol=1e-9):
             problems.append('the pixel spacing is not that of its record')
     return float(distance), problems
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +21,22 @@ from unsct_mmpose.imaging import (
     infer_subset,
     radiograph_from_bytes,
 )
+from unsct_mmpose.imaging.annotated import lay, read_annotated
 from unsct_mmpose.imaging.files import file_sha256, replace_file
+from unsct_mmpose.imaging.framing import square_pixels
 from unsct_mmpose.imaging.identity import patient_key
 from unsct_mmpose.imaging.pictures import PICTURE_SUFFIXES, encode_picture
+from unsct_mmpose.imaging.placement import Placement, Turn
 from unsct_mmpose.imaging.pseudonyms import Pseudonyms
 
 from .convert_sources import Source
 
 IMAGES, RECORDS = 'images', '.records'
 _LATERALITIES = ('L', 'R', 'B', 'U')
-_NOTED = ('orientation', 'photometric', 'bits_stored', 'window', 'simulated')
+_NOTED = (
+    'orientation', 'laid', 'sides', 'processing', 'photometric', 'bits_stored', 'window',
+    'simulated',
+)  # fmt: skip
 _NUM_LANDMARKS = 24
 
 
@@ -94,7 +100,8 @@ class Converted:
         source: the file.
         case: its new record; None when it could not be converted.
         cause: why, in words that name neither file nor patient; empty when it could.
-        notes: what somebody should know: ``'burned_in'``, ``'no_patient'``, ``'no_spacing'``.
+        notes: what somebody should know: ``'burned_in'``, ``'no_patient'``, ``'no_spacing'``,
+            ``'sides'``.
     """
 
     source: Source
@@ -164,26 +171,25 @@ def open_source(task: Task) -> Opened:
 def render(task: Task, content: bytes) -> tuple[Radiograph, NDArray[np.float32]]:
     """Return a source and its pixels as they are written: at its resolution, or averaged.
 
+    Pixels that are not square stay so where their spacing tells a reader; where nothing but
+    PixelAspectRatio does, which no picture holds, they are resampled.
+
     Raises:
         RadiographError: it cannot be read, or is not of the size that its record says.
     """
     source, options = task.source, task.options
-    radiograph = radiograph_from_bytes(
-        content,
-        source.path,
-        spacing_xy_mm=options.spacing_xy_mm,
-        magnification=options.magnification,
-    )
-    if source.case and radiograph.size_wh != source.case.size_wh:
-        raise RadiographError(
-            source.path,
-            f"it has {radiograph.size_wh} pixels, but fields 'width' and 'height' of its record "
-            f'say {source.case.size_wh}; correct the annotation file',
-        )
-    size = packed_size(radiograph.size_wh, _spacing(task, radiograph)[0], options)
-    if size == radiograph.size_wh:
-        return radiograph, radiograph.pixels
-    return radiograph, cv2.resize(radiograph.pixels, size, interpolation=cv2.INTER_AREA)
+    given = dict(spacing_xy_mm=options.spacing_xy_mm, magnification=options.magnification)
+    if source.case:
+        radiograph, _ = read_annotated(source.path, source.case, content=content, **given)
+    else:
+        radiograph = radiograph_from_bytes(content, source.path, **given)
+    pixels = radiograph.pixels
+    if radiograph.spacing_xy_mm is None:
+        pixels = square_pixels(pixels, radiograph.pixel_aspect).pixels
+    size = packed_size(radiograph.size_wh, radiograph.spacing_xy_mm, options)
+    if size != radiograph.size_wh:
+        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
+    return radiograph, pixels
 
 
 def packed_size(
@@ -210,8 +216,10 @@ def new_case(source: Source, record: Mapping[str, Any]) -> AnnotatedRadiograph:
     size = (record['width'], record['height'])
     nothing = np.zeros(_NUM_LANDMARKS, bool)
     states = LandmarkStates(np.zeros((_NUM_LANDMARKS, 2)), nothing, nothing)
+    mirrored = None
     if source.case:
-        states = moved(source.case.states, source.case.size_wh, size)
+        case = lay(source.case, turned(record))
+        states, mirrored = moved(case.states, case.size_wh, size), case.mirrored
     spacing = record['pixel_spacing']
     return AnnotatedRadiograph(
         image_id=0,
@@ -222,8 +230,15 @@ def new_case(source: Source, record: Mapping[str, Any]) -> AnnotatedRadiograph:
         spacing_xy_mm=None if spacing is None else (spacing[0], spacing[1]),
         magnification=record['magnification'],
         patient_id=record['patient_id'],
+        mirrored=mirrored,
         extra=record['extra'],
     )
+
+
+def turned(record: Mapping[str, Any]) -> Placement | None:
+    """Return how a record's source was turned to the standard display; None when it was not."""
+    found = record['turned']
+    return found and Placement(Turn(*found['turn']), (found['size'][0], found['size'][1]))
 
 
 def moved(
@@ -237,12 +252,12 @@ def moved(
     return replace(states, points=points)
 
 
-def _spacing(task: Task, radiograph: Radiograph) -> tuple[tuple[float, float] | None, str]:
-    """Return the pixel spacing and its source: caller, annotation, file."""
+def _spacing_source(task: Task, radiograph: Radiograph) -> str:
+    """Say where the pixel spacing comes from: caller, annotation, file."""
     case = task.source.case
     if task.options.spacing_xy_mm is None and case and case.spacing_xy_mm is not None:
-        return case.spacing_xy_mm, 'annotation'
-    return radiograph.spacing_xy_mm, radiograph.spacing_source
+        return 'annotation'
+    return radiograph.spacing_source
 
 
 def _magnification(task: Task, radiograph: Radiograph) -> tuple[float, str]:
@@ -257,10 +272,10 @@ def _record(
 ) -> dict[str, Any]:
     """Return everything about a picture that does not depend on landmarks."""
     height, width = pixels.shape
-    spacing, spacing_source = _spacing(task, radiograph)
+    spacing, spacing_source = radiograph.spacing_xy_mm, _spacing_source(task, radiograph)
     if spacing is not None:
         before = radiograph.size_wh
-        spacing = (spacing[0] * before[0] / width, spacing[1] * before[1] / height)
+        spacing = (spacing[0] * (before[0] / width), spacing[1] * (before[1] / height))
     magnification, magnification_source = _magnification(task, radiograph)
     facts = radiograph.provenance
     laterality = radiograph.laterality
@@ -274,6 +289,8 @@ def _record(
     }
     notes = ['burned_in'] * (facts.get('BurnedInAnnotation') == 'YES')
     notes += ['no_spacing'] * (spacing is None)
+    notes += ['sides'] * ('sides' in facts)
+    placement = radiograph.placement
     return {
         'file_name': f'{opened.name}{PICTURE_SUFFIXES[task.options.form]}',
         'width': width,
@@ -282,6 +299,11 @@ def _record(
         'magnification': magnification,
         'patient_id': opened.patient,
         'extra': {name: value for name, value in extra.items() if value is not None},
+        'turned': placement
+        and {
+            'turn': list(astuple(placement.turn)),
+            'size': list(placement.size_wh),
+        },
         'notes': notes,
         'how': _how(task),
     }
@@ -294,6 +316,7 @@ def _how(task: Task) -> dict[str, Any]:
         'pixel_spacing': case.spacing_xy_mm,
         'magnification': case.magnification if 'magnification' in task.source.given else None,
         'size': case.size_wh,
+        'mirrored': case.mirrored,
     } if case else {}  # fmt: skip
     found: dict[str, Any] = json.loads(json.dumps({**task.options.to_dict(), 'stated': stated}))
     return found
@@ -312,7 +335,7 @@ def _write(out: Path, record: Mapping[str, Any], picture: bytes) -> None:
 def _earlier(task: Task, opened: Opened) -> dict[str, Any] | None:
     """Return the record of an earlier run, if its picture is still whole and made alike."""
     record = read_record(_record_path(task.out, opened.name))
-    if record is None or record.get('how') != _how(task):
+    if record is None or 'turned' not in record or record.get('how') != _how(task):
         return None
     try:
         same = file_sha256(task.out / IMAGES / record['file_name']) == record['sha256']

@@ -15,7 +15,13 @@ from typing import TypeVar
 
 import cv2
 
-from unsct_mmpose.imaging import Radiograph, RadiographError, patient_identity, read_radiograph
+from unsct_mmpose.imaging import (
+    NoRadiographError,
+    Radiograph,
+    RadiographError,
+    patient_identity,
+    read_radiograph,
+)
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
@@ -31,11 +37,14 @@ class ReadOptions:
         spacing_xy_mm: pixel at the detector of all files; wins over the files'.
         magnification: of all files; wins over the files'.
         keep_identity: whether to read PatientID and PatientName too.
+        mirrored: whether left and right are exchanged in the stored pixels of all files; None
+            leaves it to the files.
     """
 
     spacing_xy_mm: tuple[float, float] | None = None
     magnification: float | None = None
     keep_identity: bool = False
+    mirrored: bool | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,12 +55,14 @@ class ReadFile:
         path: the file.
         radiograph: None when it could not be read.
         cause: why; empty when it could.
+        kind: what it is, where it is whole and no image, such as a report.
         patient: identity, where it was asked for.
     """
 
     path: Path
     radiograph: Radiograph | None = None
     cause: str = ''
+    kind: str = ''
     patient: dict[str, str] = field(default_factory=dict)
 
 
@@ -112,9 +123,14 @@ def read_file(path: Path, options: ReadOptions) -> ReadFile:
     """Read one file; whatever is wrong with it becomes a cause in words."""
     try:
         radiograph = read_radiograph(
-            path, spacing_xy_mm=options.spacing_xy_mm, magnification=options.magnification
+            path,
+            spacing_xy_mm=options.spacing_xy_mm,
+            magnification=options.magnification,
+            mirrored=options.mirrored,
         )
         patient = patient_identity(path) if options.keep_identity else {}
+    except NoRadiographError as error:
+        return ReadFile(path, cause=error.cause, kind=error.kind)
     except RadiographError as error:
         return ReadFile(path, cause=error.cause or str(error))
     except MemoryError:

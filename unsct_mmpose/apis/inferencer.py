@@ -6,7 +6,8 @@ Nothing here needs torch or MMPose.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from typing import Any, overload
@@ -20,6 +21,7 @@ from unsct_mmpose.imaging import (
     radiograph_from_dataset,
     read_radiograph,
 )
+from unsct_mmpose.imaging.framing import Squared, square_pixels
 
 from .interpret import interpret
 from .prediction import Backend, Prediction
@@ -46,12 +48,20 @@ class Inferencer:
 
     @overload
     def __call__(
-        self, inputs: list | tuple, spacing_xy_mm: Spacing | None = None, magnification: Any = None
+        self,
+        inputs: list | tuple,
+        spacing_xy_mm: Spacing | None = None,
+        magnification: Any = None,
+        mirrored: bool | None = None,
     ) -> list[Prediction]: ...
 
     @overload
     def __call__(
-        self, inputs: Source, spacing_xy_mm: Spacing | None = None, magnification: Any = None
+        self,
+        inputs: Source,
+        spacing_xy_mm: Spacing | None = None,
+        magnification: Any = None,
+        mirrored: bool | None = None,
     ) -> Prediction: ...
 
     def __call__(
@@ -59,6 +69,7 @@ class Inferencer:
         inputs: Any,
         spacing_xy_mm: Spacing | None = None,
         magnification: float | None = None,
+        mirrored: bool | None = None,
     ) -> Any:
         """Predict one radiograph or several.
 
@@ -69,6 +80,8 @@ class Inferencer:
             spacing_xy_mm: width and height of a pixel at the detector, mm, of all inputs; wins
                 over the files'. It is not applied to a :class:`Radiograph`, which has its own.
             magnification: size on the detector over size at the bone, of all inputs.
+            mirrored: whether left and right are exchanged in all inputs as they are stored; takes
+                the place of what the files say. Not applied to a :class:`Radiograph`.
 
         Returns:
             A :class:`Prediction` for one input, a list for a list or tuple, and for any other
@@ -78,8 +91,8 @@ class Inferencer:
             RadiographError: an input cannot be read; the message names it and the cause.
         """
         if _is_single(inputs):
-            return next(self.stream([inputs], spacing_xy_mm, magnification))
-        found = self.stream(inputs, spacing_xy_mm, magnification)
+            return next(self.stream([inputs], spacing_xy_mm, magnification, mirrored))
+        found = self.stream(inputs, spacing_xy_mm, magnification, mirrored)
         return list(found) if isinstance(inputs, (list, tuple)) else found
 
     def stream(
@@ -87,12 +100,13 @@ class Inferencer:
         inputs: Iterable[Source],
         spacing_xy_mm: Spacing | None = None,
         magnification: float | None = None,
+        mirrored: bool | None = None,
     ) -> Iterator[Prediction]:
         """Predict inputs as they come, in their order; see :meth:`__call__`."""
         remaining = enumerate(inputs)
         while batch := list(islice(remaining, self.batch_size)):
             named = [
-                (open_source(one, spacing_xy_mm, magnification), source_name(one, index))
+                (open_source(one, spacing_xy_mm, magnification, mirrored), source_name(one, index))
                 for index, one in batch
             ]
             yield from self.predict_radiographs(named)
@@ -100,16 +114,40 @@ class Inferencer:
     def predict_radiographs(self, named: Iterable[tuple[Radiograph, str]]) -> list[Prediction]:
         """Predict one batch of radiographs, each with the name that its prediction carries."""
         batch = list(named)
-        read = self.backend.read([radiograph.pixels for radiograph, _ in batch])
+        squared = [square_pixels(one.pixels, one.pixel_aspect) for one, _ in batch]
+        read = self.backend.read([one.pixels for one in squared])
         identity = self.backend.identity
         return [
-            interpret(radiograph, fields, identity, name)
-            for (radiograph, name), fields in zip(batch, read, strict=True)
+            interpret(_noted(radiograph, seen), _in_original(fields, seen), identity, name)
+            for (radiograph, name), seen, fields in zip(batch, squared, read, strict=True)
         ]
 
 
+def _in_original(fields: Mapping[str, Any], seen: Squared) -> Mapping[str, Any]:
+    """Take what was found in a resampled image back to the pixels of the original."""
+    if not seen:
+        return fields
+    steps = seen.steps_xy
+    return {
+        **fields,
+        'keypoints': seen.to_original(np.asarray(fields['keypoints'])),
+        'keypoint_covariances': np.asarray(fields['keypoint_covariances']) * np.outer(steps, steps),
+    }
+
+
+def _noted(radiograph: Radiograph, seen: Squared) -> Radiograph:
+    if not seen:
+        return radiograph
+    height, width = seen.pixels.shape
+    done = f'to {width} x {height} square pixels for the model'
+    return replace(radiograph, provenance={**radiograph.provenance, 'resampled': done})
+
+
 def open_source(
-    source: Source, spacing_xy_mm: Spacing | None = None, magnification: float | None = None
+    source: Source,
+    spacing_xy_mm: Spacing | None = None,
+    magnification: float | None = None,
+    mirrored: bool | None = None,
 ) -> Radiograph:
     """Return the radiograph of an input.
 
@@ -117,7 +155,8 @@ def open_source(
         RadiographError: it cannot be read or displayed.
         TypeError: it is nothing that can be a radiograph.
     """
-    given = dict(spacing_xy_mm=spacing_xy_mm, magnification=magnification)
+    given: dict[str, Any] = dict(spacing_xy_mm=spacing_xy_mm, magnification=magnification)
+    given['mirrored'] = mirrored
     if isinstance(source, Radiograph):
         return source
     if isinstance(source, (str, os.PathLike)):

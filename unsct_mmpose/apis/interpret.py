@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from unsct_mmpose.functional.hierarchical import promise_words
 from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL
 from unsct_mmpose.imaging import Radiograph
 from unsct_mmpose.imaging.display import ranges_itself
+from unsct_mmpose.imaging.marker import find_markers
 
 from .prediction import (
     ImageSource,
@@ -76,6 +78,7 @@ def interpret(
     warnings = (
         *_about_the_image(state, calibrated),
         *(_about_the_scale(scale) if state != NOTHING_FOUND else ()),
+        *_about_the_display(radiograph),
         *_about_the_file(radiograph.provenance),
         *_about_the_landmarks(kept, state),
         *_about_the_values(values, missing),
@@ -87,6 +90,7 @@ def interpret(
             width,
             height,
             {k: v for k, v in radiograph.provenance.items() if k != 'sha256'},
+            None if radiograph.placement is None else asdict(radiograph.placement.turn),
         ),
         simulated=True if radiograph.provenance.get('simulated') else None,
         scale=scale,
@@ -264,6 +268,39 @@ def _about_the_scale(scale: Scale) -> Iterator[Warned]:
             'The magnification is unknown: lengths in mm hold at the detector and are about 10 to '
             '20 % longer than in the patient. Angles do not depend on it.',
         )
+
+
+def _about_the_display(radiograph: Radiograph) -> Iterator[Warned]:
+    """Say what was done with the pixels, and what may be wrong with their sides."""
+    said = radiograph.provenance
+    if radiograph.placement is not None:
+        yield Warned('turned', f'The image was {said.get("orientation")}.')
+    elif said.get('laid'):
+        yield Warned('turned', f'The image was {said["laid"]}.')
+    if said.get('sides'):
+        yield Warned('sides', f'Left and right may be exchanged: {said["sides"]}.')
+    for marker in find_markers(radiograph.pixels):
+        if marker.contradicts:
+            how = 'mirrored' if marker.mirrored else 'on the other side'
+            yield Warned(
+                'marker',
+                f'Left and right may be exchanged: what looks like the lead letter '
+                f'{marker.letter} is {how}, at {100 * marker.x:.0f} % of the width and '
+                f'{100 * marker.y:.0f} % of the height. Look at it, and say --mirrored if it is.',
+            )
+            break
+    if said.get('resampled'):
+        yield Warned(
+            'resampled', f'The pixels of the file are not square: resampled {said["resampled"]}.'
+        )
+    if said.get('processing'):
+        yield Warned(
+            'processing',
+            f'The image is {said["processing"]}: it lacks the processing of the images that a '
+            'model learns from.',
+        )
+    if said.get('notes'):
+        yield Warned('data', f'The data are odd: {said["notes"]}.')
 
 
 def _about_the_file(provenance: Mapping[str, Any]) -> Iterator[Warned]:

@@ -28,7 +28,9 @@ from numpy.typing import NDArray
 
 from ..anatomy import LANDMARK_NAMES, NUM_LANDMARKS
 from ..imaging import AnnotationError, read_annotations
-from ..imaging.landmark_states import unknown_names
+from ..imaging.annotation_checks import scale_problems
+from ..imaging.landmark_checks import contradictions
+from ..imaging.landmark_states import LandmarkStates, unknown_names
 
 _COCO_FIELDS = ('images', 'annotations', 'categories')
 _RECORD_FIELDS = ('image', 'pixel_spacing', 'magnification', 'simulated', 'landmarks')
@@ -46,6 +48,7 @@ class LandmarkRecord:
         covariances_px: ``(24, 2, 2)`` px^2, NaN where unknown; None when all are unknown.
         spacing_xy_mm: width and height of a pixel at the detector; None when unknown.
         magnification: size on the detector over size at the bone; None when unknown.
+        mirrored: whether left and right are exchanged in the pixels.
     """
 
     image: str
@@ -54,6 +57,12 @@ class LandmarkRecord:
     covariances_px: NDArray[np.float64] | None
     spacing_xy_mm: tuple[float, float] | None
     magnification: float | None
+    mirrored: bool = False
+
+    @property
+    def states(self) -> LandmarkStates:
+        """The landmarks as annotations have them."""
+        return LandmarkStates(self.points_px, self.present, ~self.present)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +118,7 @@ def _load(path: str | os.PathLike[str]) -> Any:
 
 
 def _from_coco(path: Path) -> LandmarkFile:
-    file = read_annotations(path)
+    file = read_annotations(path, check_sides=False)
     records = []
     for case, image in zip(file.cases, file.images, strict=True):
         factor = image.get('magnification')
@@ -121,6 +130,7 @@ def _from_coco(path: Path) -> LandmarkFile:
                 None,
                 case.spacing_xy_mm,
                 None if factor in (None, 1) else float(factor),
+                case.is_mirrored,
             )
         )
     said = file.info.get('simulated')
@@ -153,17 +163,10 @@ def _record(image: str, document: Mapping[str, Any], problems: list[str]) -> Lan
     """Read one plain record; append what is wrong with it."""
     problems += _misspelt(document, _RECORD_FIELDS, 'field')
     spacing = document.get('pixel_spacing')
-    if not (spacing is None or (_is_pair(spacing) and min(spacing) > 0)):
-        problems.append(
-            f"field 'pixel_spacing' is {spacing!r}; give [x, y] in mm at the detector, positive"
-        )
-        spacing = None
     factor = document.get('magnification')
-    if not (factor is None or (_is_number(factor) and factor > 0)):
-        problems.append(
-            f"field 'magnification' is {factor!r}; give a positive number, or leave it out"
-        )
-        factor = None
+    if wrong := scale_problems(document):
+        problems += wrong
+        spacing = factor = None
     if not isinstance(document.get('simulated', False), bool):
         problems.append("field 'simulated' must be true or false")
     points, present = np.zeros((NUM_LANDMARKS, 2)), np.zeros(NUM_LANDMARKS, bool)
@@ -179,6 +182,7 @@ def _record(image: str, document: Mapping[str, Any], problems: list[str]) -> Lan
         if found is not None and not wrong:
             points[index], covariances[index] = found
             present[index] = True
+    problems += contradictions(LandmarkStates(points, present, ~present), None)
     return LandmarkRecord(
         image,
         points,

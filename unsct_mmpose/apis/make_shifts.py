@@ -24,9 +24,10 @@ from ..imaging import (
     RadiographError,
     infer_subset,
     read_annotations,
-    read_radiograph,
     write_annotations,
 )
+from ..imaging.annotated import read_annotated
+from ..imaging.annotations import KEPT
 from ..imaging.files import replace_file
 from ..imaging.framing import grey_levels
 from ..imaging.shifts import SHIFTS, Shifted, apply_shift, describe_shift
@@ -211,7 +212,7 @@ def _shift_one(folder: Path, task: _Task, kinds: Sequence[str], seed: int) -> It
     radiograph = None
     for kind in kinds:
         if not _is_finished(folder, kind, task.name, digest):
-            radiograph = radiograph or _read(task)
+            radiograph, task = (radiograph, task) if radiograph else _read(task)
             shifted = _shift(radiograph, task, kind, seed)
             _write(folder, kind, task.name, shifted, digest)
         yield kind
@@ -227,15 +228,10 @@ def _is_finished(folder: Path, kind: str, name: str, source_sha256: str) -> bool
         return False
 
 
-def _read(task: _Task) -> Radiograph:
-    radiograph = read_radiograph(task.image)
-    if radiograph.size_wh != task.case.size_wh:
-        raise RadiographError(
-            task.image,
-            f"it has {radiograph.size_wh} pixels, but fields 'width' and 'height' of its record "
-            f'say {task.case.size_wh}; correct the annotation file',
-        )
-    return radiograph
+def _read(task: _Task) -> tuple[Radiograph, _Task]:
+    """Read the image; the task that comes back has its landmarks in pixels of what was read."""
+    radiograph, case = read_annotated(task.image, task.case)
+    return radiograph, replace(task, case=case)
 
 
 def _shift(radiograph: Radiograph, task: _Task, kind: str, seed: int) -> Shifted:
@@ -287,6 +283,7 @@ def _case(folder: Path, kind: str, task: _Task) -> AnnotatedRadiograph:
         file_name=f'{kind}/{image.name}',
         size_wh=(int(known['size_wh'][0]), int(known['size_wh'][1])),
         states=states,
+        mirrored=KEPT if kind == 'mirror' else None,
         subset=infer_subset(states),
         extra={
             **kept,

@@ -5,20 +5,21 @@ Three forms of the result:
 - ``table``: for people, one block for each image.
 - ``csv``: one row for each image and measurement with the columns ``image``, ``measurement``,
   ``side`` (empty for both), ``value``, ``unit``, ``standard_error``, ``reason``,
-  ``reference_line``, ``plane``, ``magnification``, ``reference``, ``simulated`` and ``notice``; an
-  unknown number is empty.
+  ``reference_line``, ``plane``, ``magnification``, ``reference``, ``simulated``, ``notice`` and
+  ``warnings``; an unknown number is empty.
 - ``json``: an unknown number is null::
 
     {"notice": "...", "source": "landmarks.json", "simulated": false,
      "images": [{"image": "x.dcm", "plane": "bone", "magnification": 1.15,
-                 "pixel_spacing": [0.143, 0.143], "reference_line": "8L-8R",
+                 "pixel_spacing": [0.143, 0.143], "reference_line": "8L-8R", "warnings": [],
                  "measurements": [{"name": "left_sharp_angle_deg", "side": "left", "unit": "deg",
                                    "value": 38.2, "standard_error": 1.1, "reason": null,
                                    "reference": "above usual range 33 to 38 deg (Sharp)"}]}]}
 
 ``plane`` is where lengths hold: ``'bone'`` (detector mm over the magnification) or ``'detector'``.
 ``magnification`` is the known one, used or not. ``reason`` says why there is no value.
-``reference_line`` carries the pelvic frame. The words of ``reference`` describe populations.
+``reference_line`` carries the pelvic frame. ``warnings`` says what was done with the sides and what
+is odd about spacing and landmarks. The words of ``reference`` describe populations.
 """
 
 from __future__ import annotations
@@ -29,15 +30,17 @@ import json
 import math
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..anatomy import FLIP_INDICES
 from ..anatomy.parameters import parameter_of_output
 from ..functional.clinical import Measurement, Measurements, measure, reference_label, split_side
 from ..imaging import AnnotationError
 from ..imaging.files import replace_file
-from ..imaging.spacing import check_magnification, check_spacing
+from ..imaging.landmark_checks import doubts, sides_problem
+from ..imaging.spacing import check_magnification, check_spacing, spacing_question
 from .landmark_files import LandmarkRecord, read_landmarks
 
 NOTICE = 'Research software: measurements of landmarks, not a diagnosis, not for clinical use.'
@@ -58,6 +61,7 @@ class MeasuredImage:
         plane: where lengths hold, ``'detector'`` or ``'bone'``.
         magnification: size on the detector over size at the bone; None when unknown.
         spacing_xy_mm: width and height of a pixel at the detector.
+        warnings: what was done with the sides, and what is odd, in words.
     """
 
     image: str
@@ -65,6 +69,7 @@ class MeasuredImage:
     plane: str
     magnification: float | None
     spacing_xy_mm: tuple[float, float]
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +93,7 @@ def measure_file(
     plane: str | None = None,
     magnification: float | None = None,
     spacing_xy_mm: tuple[float, float] | None = None,
+    mirrored: bool = False,
 ) -> MeasuredFile:
     """Measure every image of a landmark file.
 
@@ -98,6 +104,8 @@ def measure_file(
             known, and ``'detector'`` for the others.
         magnification: that of all images; it wins over the file's.
         spacing_xy_mm: pixel at the detector of all images; it wins over the file's.
+        mirrored: the landmarks of all images were named as if the image lay as usual, but it was
+            mirrored: left becomes right, and right left.
 
     Raises:
         AnnotationError: the file is wrong, or lacks a spacing or a magnification that is needed;
@@ -117,7 +125,7 @@ def measure_file(
         found = _lacking(own_factor, own_spacing, plane)
         problems += [f'image {record.image!r}: {text}' for text in found]
         if own_spacing is not None and not found:
-            images.append(_measure_record(record, plane, own_factor, own_spacing))
+            images.append(_measure_record(record, plane, own_factor, own_spacing, mirrored))
     if problems:
         raise AnnotationError(path, problems)
     return MeasuredFile(file.path.name, file.simulated, tuple(images))
@@ -181,6 +189,7 @@ def as_json(measured: MeasuredFile) -> str:
                 'magnification': one.magnification,
                 'pixel_spacing': list(one.spacing_xy_mm),
                 'reference_line': one.measurements.reference_line,
+                'warnings': list(one.warnings),
                 'measurements': [_fields(one.measurements[name]) for name in one.measurements],
             }
             for one in measured.images
@@ -193,7 +202,7 @@ def as_csv(measured: MeasuredFile) -> str:
     """Return the result as csv; its columns are described above."""
     columns = ('image', 'measurement', 'side', 'value', 'unit', 'standard_error', 'reason',
                'reference_line', 'plane', 'magnification', 'reference', 'simulated',
-               'notice')  # fmt: skip
+               'notice', 'warnings')  # fmt: skip
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator='\n')
     writer.writeheader()
@@ -205,6 +214,7 @@ def as_csv(measured: MeasuredFile) -> str:
             'magnification': one.magnification,
             'simulated': str(measured.simulated).lower(),
             'notice': NOTICE,
+            'warnings': '; '.join(one.warnings),
         }
         for name in one.measurements:
             fields = _fields(one.measurements[name])
@@ -242,9 +252,15 @@ def _lacking(
 
 
 def _measure_record(
-    record: LandmarkRecord, plane: str | None, factor: float | None, spacing: tuple[float, float]
+    record: LandmarkRecord,
+    plane: str | None,
+    factor: float | None,
+    spacing: tuple[float, float],
+    mirrored: bool,
 ) -> MeasuredImage:
     chosen = plane or ('detector' if factor is None else 'bone')
+    if mirrored:
+        record = exchange_sides(record)
     found = measure(
         record.points_px,
         record.present,
@@ -252,7 +268,26 @@ def _measure_record(
         covariances_px=record.covariances_px,
         magnification=factor if chosen == 'bone' and factor is not None else 1.0,
     )
-    return MeasuredImage(record.image, found, chosen, factor, spacing)
+    warnings = ['left and right were exchanged, as the caller says (mirrored)'] if mirrored else []
+    exchanged = sides_problem(record.states, record.mirrored)
+    question = spacing_question(spacing)
+    warnings += [] if exchanged is None else [exchanged]
+    warnings += [] if question is None else [f'the pixel spacing is odd: {question}']
+    warnings += doubts(record.states, spacing, factor or 1.0, record.mirrored)
+    return MeasuredImage(record.image, found, chosen, factor, spacing, tuple(warnings))
+
+
+def exchange_sides(record: LandmarkRecord) -> LandmarkRecord:
+    """Return the landmarks of an image with left and right renamed into each other."""
+    order = list(FLIP_INDICES)
+    covariances = record.covariances_px
+    return replace(
+        record,
+        points_px=record.points_px[order],
+        present=record.present[order],
+        covariances_px=None if covariances is None else covariances[order],
+        mirrored=not record.mirrored,
+    )
 
 
 def _fields(one: Measurement) -> dict[str, Any]:
@@ -274,6 +309,7 @@ def _number(value: float) -> float | None:
 def _image_lines(one: MeasuredImage) -> list[str]:
     found = one.measurements
     lines = [f'image {one.image}', f'  {_plane_words(one)}; reference line {found.reference_line}']
+    lines += [f'  warning: {text}' for text in one.warnings]
     cells: dict[str, dict[str | None, str]] = {}
     reasons: dict[str, list[str]] = {}
     for name in found:

@@ -14,7 +14,7 @@ from mmengine.dataset import pseudo_collate
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS
 from unsct_mmpose.functional.uncertainty import certainty_map
-from unsct_mmpose.imaging import read_radiograph
+from unsct_mmpose.imaging.annotated import read_display
 from unsct_mmpose.imaging.files import replace_file
 from unsct_mmpose.visualization import figure_convergence, figure_training, figure_uncertainty
 
@@ -70,7 +70,7 @@ def draw_training(config: Path, checkpoints: Sequence[Path], data: Path, row: in
         dataset = build_dataset(settings, 'test', data, judged_file(data))
         maps, meta = _maps(model, dataset, row)
         snapshots[_epoch(checkpoint)] = (maps[:NUM_LANDMARKS], maps[NUM_LANDMARKS:])
-    image = read_radiograph(meta['img_path']).pixels
+    image = _image(meta)
     return _save(out, figure_training(image, snapshots, source=source, box=_box(meta)))
 
 
@@ -110,7 +110,7 @@ def draw_uncertainty(config: Path, checkpoint: Path, data: Path, row: int, sourc
     certainty = certainty_map(heatmaps, fields, table.evidence.points, pairs)[0].numpy()
     pred = sample[0]['pred_instances']
     picture = figure_uncertainty(
-        read_radiograph(meta['img_path']).pixels,
+        _image(meta),
         certainty,
         pred['keypoints'][0],
         pred['keypoints_visible'][0] > 0.5,
@@ -140,6 +140,11 @@ def _maps(model: Any, dataset: Any, row: int) -> tuple[np.ndarray, dict]:
         sample = model.test_step(pseudo_collate([dataset[row]]))[0]
     fields = sample.pred_fields
     return torch.cat([fields.heatmaps, fields.pafs]).cpu().numpy(), sample.metainfo
+
+
+def _image(meta: dict) -> np.ndarray:
+    """Return the display values that the network's points are pixels of."""
+    return read_display(meta['img_path'], meta.get('raw_ann_info') or {})[1].pixels
 
 
 def _box(meta: dict) -> tuple[float, float, float, float]:

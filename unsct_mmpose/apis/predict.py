@@ -58,6 +58,7 @@ class RunResult:
         duplicates: files with the content of another one of the run, which has its results.
         errors: what could not be predicted, with causes.
         passed_over: files of folders that are no images.
+        no_images: DICOM files that are whole and no images, with what they are.
     """
 
     predicted: int
@@ -65,10 +66,14 @@ class RunResult:
     duplicates: tuple[Path, ...]
     errors: tuple[tuple[str, str], ...]
     passed_over: tuple[Path, ...]
+    no_images: tuple[tuple[str, str], ...] = ()
 
     @property
     def exit_status(self) -> int:
-        """0 when all is well, 1 when something failed, 2 when nothing could be predicted."""
+        """0 when all is well, 1 when something failed, 2 when nothing could be predicted.
+
+        A file that is no image is no failure.
+        """
         if not self.predicted and not self.already_there:
             return 2
         return 1 if self.errors else 0
@@ -107,6 +112,7 @@ def predict_one(
     *,
     spacing_xy_mm: tuple[float, float] | None = None,
     magnification: float | None = None,
+    mirrored: bool | None = None,
     name: str | None = None,
 ) -> OneResult:
     """Predict one radiograph and keep everything in memory.
@@ -116,12 +122,14 @@ def predict_one(
         backend: the model.
         spacing_xy_mm: width and height of a pixel at the detector, mm; wins over the file's.
         magnification: size on the detector over size at the bone; wins over the file's.
+        mirrored: whether left and right are exchanged in the stored pixels; None leaves it to the
+            file.
         name: what the prediction calls the image; by default the name of its file.
 
     Raises:
         RadiographError: the source cannot be read; the message says why.
     """
-    radiograph = open_source(source, spacing_xy_mm, magnification)
+    radiograph = open_source(source, spacing_xy_mm, magnification, mirrored)
     named = [(radiograph, name or source_name(source))]
     return OneResult(Inferencer(backend).predict_radiographs(named)[0], radiograph)
 
@@ -158,6 +166,7 @@ class _Run:
         self.names = ResultNames(out)
         self.results: dict[Path, str] = {}
         self.errors: list[tuple[str, str]] = list(inputs.missing)
+        self.no_images: list[tuple[str, str]] = []
         self.duplicates: list[Path] = []
         self.predicted = self.already_there = 0
 
@@ -169,7 +178,10 @@ class _Run:
             self.bar, self.tables = bar, tables
             batch: list[ReadFile] = []
             for read in read_ahead(self._to_read(), options.read, options.jobs):
-                if read.radiograph is None:
+                if read.kind:
+                    self.no_images.append((str(read.path), read.kind))
+                    self.bar.update()
+                elif read.radiograph is None:
                     self._fail(read.path, read.cause)
                 else:
                     batch.append(read)
@@ -178,13 +190,15 @@ class _Run:
                     batch = []
             self._predict(batch)
             tables.finish(self._counts(), self.errors)
-        write_errors(self.out / 'errors.json', self.errors, self.inputs.passed_over)
+        passed_over = self.inputs.passed_over
+        write_errors(self.out / 'errors.json', self.errors, passed_over, self.no_images)
         return RunResult(
             self.predicted,
             self.already_there,
             tuple(self.duplicates),
             tuple(self.errors),
-            self.inputs.passed_over,
+            passed_over,
+            tuple(self.no_images),
         )
 
     def _to_read(self) -> Iterator[Path]:
@@ -224,13 +238,14 @@ class _Run:
         return True
 
     def _same_reading(self, before: Prediction) -> bool:
-        """Tell whether an earlier run was given the same spacing, magnification and identity."""
+        """Tell whether an earlier run was given the same spacing, sides and identity."""
         wanted, scale = self.options.read, before.scale
         given = scale.spacing_xy_mm if scale.source == 'caller' else None
         factor = scale.magnification if scale.magnification_source == 'caller' else None
         return (
             _close(given, wanted.spacing_xy_mm)
             and _close(factor, wanted.magnification)
+            and wanted.mirrored == _given_sides(before)
             and (wanted.keep_identity or before.patient is None)
             and not (wanted.keep_identity and before.patient is None)
         )
@@ -285,9 +300,16 @@ class _Run:
             ('There already', self.already_there),
             ('Same content twice', len(self.duplicates)),
             ('Could not be read', len(self.errors)),
-            ('No images', len(self.inputs.passed_over)),
+            ('No images', len(self.inputs.passed_over) + len(self.no_images)),
         ]
         return [(name, str(number)) for name, number in counts]
+
+
+def _given_sides(before: Prediction) -> bool | None:
+    """Return what an earlier run was told of the sides; None where the file decided."""
+    if not str(before.image.provenance.get('orientation', '')).endswith('(caller)'):
+        return None
+    return before.image.turn is not None
 
 
 def _close(a: Any, b: Any) -> bool:

@@ -161,6 +161,9 @@ class ImageSource:
         width: pixels.
         height: pixels.
         provenance: how the pixels were read.
+        turn: what was done with the file's pixels to bring them to the standard display, in this
+            order: ``transpose``, ``flip_x``, ``flip_y``; None where they lie as the file has them.
+            Landmarks are in pixels of the turned image.
     """
 
     file_name: str
@@ -168,6 +171,7 @@ class ImageSource:
     width: int
     height: int
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    turn: Mapping[str, bool] | None = None
 
 
 @dataclass(frozen=True)

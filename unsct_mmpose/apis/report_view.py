@@ -296,6 +296,7 @@ def _facts(prediction: Prediction) -> list[tuple[str, str]]:
         ('File', image.file_name),
         ('SHA-256', image.sha256),
         ('Size', f'{image.width} x {image.height} pixels'),
+        ('Display', _display_words(image.provenance)),
         ('Pixel', spacing),
         ('Magnification', factor),
         ('Lengths hold at', plane),
@@ -306,6 +307,12 @@ def _facts(prediction: Prediction) -> list[tuple[str, str]]:
         ('Software', f'unsct_mmpose {model.get("unsct_mmpose", "")}'.strip()),
     ]
     return [(name, value) for name, value in facts if value]
+
+
+def _display_words(provenance: Mapping[str, Any]) -> str:
+    """Say how the pixels of the file became what is shown."""
+    names = ('orientation', 'laid', 'processing', 'window')
+    return '; '.join(str(provenance[name]) for name in names if provenance.get(name))
 
 
 def reference_words(line: str | None) -> str:

@@ -201,11 +201,15 @@ class RunTables:
 
 
 def write_errors(
-    path: Path, errors: Iterable[tuple[str, str]], passed_over: Iterable[Path]
+    path: Path,
+    errors: Iterable[tuple[str, str]],
+    passed_over: Iterable[Path],
+    no_images: Iterable[tuple[str, str]] = (),
 ) -> None:
     """Write ``errors.json``: what could not be predicted, with causes, and what was no image."""
     content = {
         'errors': [{'file': name, 'cause': cause} for name, cause in errors],
+        'no_images': [{'file': name, 'kind': kind} for name, kind in no_images],
         'passed_over': [str(one) for one in passed_over],
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import numpy as np
+
 import unsct_mmpose
 from unsct_mmpose.anatomy.parameters import parameter_of_output
 from unsct_mmpose.imaging import (
@@ -13,8 +15,9 @@ from unsct_mmpose.imaging import (
     ReportMeasurement,
     write_structured_report,
 )
+from unsct_mmpose.imaging.placement import Placement, Turn
 
-from .prediction import MeasuredValue, PredictedLandmark, Prediction
+from .prediction import ImageSource, MeasuredValue, PredictedLandmark, Prediction
 
 HIP_SOCKET_LINE = '2L-2R'
 """What the acetabular index is read against where both ends are reported."""
@@ -37,8 +40,7 @@ def report_prediction(prediction: Prediction, source: Path, out: Path) -> str:
         ImportError: highdicom is not installed.
     """
     model = prediction.model
-    width, height = prediction.image.width, prediction.image.height
-    landmarks = [_landmark(one, width, height) for one in prediction.landmarks]
+    landmarks = [_landmark(one, prediction.image) for one in prediction.landmarks]
     reported = {one.name for one in landmarks if one.reported}
     return write_structured_report(
         source,
@@ -63,10 +65,14 @@ def report_prediction(prediction: Prediction, source: Path, out: Path) -> str:
     )
 
 
-def _landmark(one: PredictedLandmark, width: int, height: int) -> ReportLandmark:
-    inside = -0.5 <= one.x <= width - 0.5 and -0.5 <= one.y <= height - 0.5
+def _landmark(one: PredictedLandmark, image: ImageSource) -> ReportLandmark:
+    inside = -0.5 <= one.x <= image.width - 0.5 and -0.5 <= one.y <= image.height - 0.5
     if one.reported and inside:
-        return ReportLandmark(one.name, one.x, one.y, probability=one.presence)
+        x, y = one.x, one.y
+        if image.turn is not None:  # a report refers to the pixels of the file
+            placement = Placement(Turn(**image.turn), (image.width, image.height))
+            x, y = placement.to_stored(np.array([x, y])).tolist()
+        return ReportLandmark(one.name, x, y, probability=one.presence)
     reason = 'outside the image' if one.reported else 'the image does not show it'
     return ReportLandmark(one.name, reported=False, probability=one.presence, reason=reason)
 

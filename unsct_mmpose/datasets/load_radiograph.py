@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,17 +14,48 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 from mmpose.registry import TRANSFORMS
 
-from unsct_mmpose.imaging import read_radiograph
+from unsct_mmpose.imaging import Radiograph
+from unsct_mmpose.imaging.annotated import read_display
 from unsct_mmpose.imaging.display import ranges_itself
-from unsct_mmpose.imaging.framing import grey_levels
+from unsct_mmpose.imaging.framing import Squared, grey_levels
 from unsct_mmpose.imaging.in_memory import display_values, grey_channel
+from unsct_mmpose.imaging.placement import Placement
 
 from .pipeline_checks import check_pipeline
 
 
+@dataclass(frozen=True, eq=False)
+class _Loaded:
+    """An image as the network sees it, and how to take points of its file along.
+
+    Attributes:
+        grey: ``(H, W)`` uint8, turned to the standard display, pixels square.
+        placement: how it was turned; None when it was not.
+        squared: how it was resampled, without its pixels.
+    """
+
+    grey: np.ndarray
+    placement: Placement | None
+    squared: Squared
+
+    def points(self, stored: np.ndarray) -> np.ndarray:
+        """Convert ``(..., 2)`` pixels of the file."""
+        turned = stored if self.placement is None else self.placement.from_stored(stored)
+        return self.squared.from_original(turned)
+
+    def spacing(self, stored: tuple[float, float]) -> tuple[float, float]:
+        """Convert width and height of a pixel of the file."""
+        x, y = stored if self.placement is None else self.placement.swap(stored)
+        steps = self.squared.steps_xy
+        return float(x * steps[0]), float(y * steps[1])
+
+
 @TRANSFORMS.register_module()
 class LoadRadiograph(BaseTransform):
-    """Load a radiograph with bone bright, whatever its file format.
+    """Load a radiograph as a display shows it, whatever its file format.
+
+    Bone is bright, the patient's left on the right, pixels are square. Where that turns or
+    resamples the pixels of the file, keypoints, box and spacing, which are the file's, go along.
 
     A picture of 8 bits is taken as it is. Where nothing says which value is white (an array or a
     PNG or TIFF file of 16 bits or of floats beyond [0, 1]), the range of the picture's own values
@@ -33,6 +67,13 @@ class LoadRadiograph(BaseTransform):
         - img (optional): an array that is there already is used instead: ``(H, W)`` or
           ``(H, W, C)`` of 1 to 4 channels (grey, grey and opacity, BGR, BGR and opacity) of any
           integer or floating type
+        - raw_ann_info (optional): of :class:`THADataset`
+
+    Modified Keys, where the pixels of the file are turned or resampled:
+
+        - keypoints
+        - bbox
+        - raw_ann_info
 
     Added Keys:
 
@@ -47,12 +88,13 @@ class LoadRadiograph(BaseTransform):
     Raises:
         ValueError: landmarks would not stay where they belong in the pipeline of the data set that
             asks (:func:`unsct_mmpose.datasets.pipeline_checks.check_pipeline`).
-        RadiographError: the file or the array cannot be read; the message names it and the cause.
+        RadiographError: the file or the array cannot be read, or the file's size is not that of
+            its annotation; the message names it and the cause.
     """
 
     def __init__(self, cache_mb: float = 0.0) -> None:
         self.cache_mb = cache_mb
-        self._cache: OrderedDict[str, np.ndarray] = OrderedDict()
+        self._cache: OrderedDict[str, _Loaded] = OrderedDict()
         self._cached_bytes = 0
         self._warned = False
         self._checked = False
@@ -66,23 +108,26 @@ class LoadRadiograph(BaseTransform):
             results.setdefault('img_path', None)
             gray = self._take(np.asarray(results['img']), str(results['img_path'] or 'array'))
         else:
-            gray = self._read(str(results['img_path']))
+            loaded = self._read(str(results['img_path']), results.get('raw_ann_info') or {})
+            gray = loaded.grey
+            if loaded.placement is not None or loaded.squared:
+                _take_along(results, loaded)
         results['img'] = cv2.merge([gray, gray, gray])
         results['img_shape'] = gray.shape[:2]
         results['ori_shape'] = gray.shape[:2]
         return results
 
-    def _read(self, path: str) -> np.ndarray:
+    def _read(self, path: str, notes: Mapping[str, Any]) -> _Loaded:
         if path in self._cache:
             return self._cache[path]
-        radiograph = read_radiograph(path)
-        gray = grey_levels(radiograph.pixels)
+        radiograph, squared = read_display(path, notes)
         if radiograph.provenance['format'] != 'DICOM':
             self._warn(path, str(radiograph.provenance['window']))
-        if self._cached_bytes + gray.nbytes <= self.cache_mb * 2**20:
-            self._cache[path] = gray
-            self._cached_bytes += gray.nbytes
-        return gray
+        loaded = _loaded(radiograph, squared)
+        if self._cached_bytes + loaded.grey.nbytes <= self.cache_mb * 2**20:
+            self._cache[path] = loaded
+            self._cached_bytes += loaded.grey.nbytes
+        return loaded
 
     def _take(self, array: np.ndarray, name: str) -> np.ndarray:
         grey, hidden = grey_channel(array, name)
@@ -105,3 +150,30 @@ class LoadRadiograph(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(cache_mb={self.cache_mb})'
+
+
+def _loaded(radiograph: Radiograph, squared: Squared) -> _Loaded:
+    grey = grey_levels(squared.pixels)
+    return _Loaded(grey, radiograph.placement, replace(squared, pixels=grey))
+
+
+def _take_along(results: dict, loaded: _Loaded) -> None:
+    """Convert what a sample holds in pixels of its file; raw_ann_info is copied, not changed."""
+    height, width = loaded.grey.shape
+    if 'keypoints' in results:
+        points = np.asarray(results['keypoints'])
+        results['keypoints'] = loaded.points(points).astype(points.dtype)
+    if 'bbox' in results:
+        box = np.asarray(results['bbox'])
+        corners = loaded.points(box.reshape(-1, 2, 2).astype(float) - 0.5) + 0.5
+        ends = np.concatenate([corners.min(axis=1), corners.max(axis=1)], axis=-1)
+        results['bbox'] = np.clip(ends, 0, [width, height] * 2).astype(box.dtype)
+    notes = results.get('raw_ann_info') or {}
+    if 'points' in notes:
+        present = np.asarray(notes['present'])[:, None]
+        spacing = notes['pixel_spacing']
+        results['raw_ann_info'] = {
+            **notes,
+            'points': np.where(present, loaded.points(notes['points']), 0.0),
+            'pixel_spacing': None if spacing is None else loaded.spacing(spacing),
+        }

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from mmcv.transforms import LoadImageFromFile
+from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
@@ -13,9 +16,11 @@ from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_NAMES, relation_set
 from unsct_mmpose.imaging.annotations import (
     AnnotatedRadiograph,
     AnnotationError,
+    AnnotationFile,
     check_patient_splits,
     read_annotations,
 )
+from unsct_mmpose.imaging.peek import size_problems, turned_problems
 
 from .pipeline_checks import check_pipeline
 
@@ -85,7 +90,9 @@ class THADataset(BaseCocoStyleDataset):
         data_root: folder that ``ann_file`` and ``data_prefix`` start from.
         data_prefix: ``img``: folder that the file names of the images start from.
         require_spacing: refuse a file in which an image has no pixel spacing.
-        check_images: refuse a file that names an image that is not there.
+        check_images: refuse a file that names an image that is not there, or that has another
+            size than its record says (a sample of 256 images by their headers; each image is
+            compared again when it is loaded). ``tools/check.py`` looks at all of them.
         disjoint_from: other annotation files, from ``data_root``, that must not share a patient
             with this one; files that do not exist are passed over.
         **kwargs: see ``BaseCocoStyleDataset``. A ``bbox_file`` and ``data_mode='bottomup'`` are
@@ -134,9 +141,32 @@ class THADataset(BaseCocoStyleDataset):
             self.ann_file, image_root=image_root, require_spacing=self.require_spacing
         )
         self._check_patients()
+        self._check_against_images(annotations)
         source = str(annotations.info.get('description', ''))
         chosen = [one for one in annotations.cases if one.image_id % self.sample_interval == 0]
         return [self._parse_case(case, source) for case in chosen]
+
+    def _check_against_images(self, annotations: AnnotationFile) -> None:
+        """Refuse what contradicts the images; say what is unlikely."""
+        problems = []
+        if self.check_images:
+            problems = size_problems(annotations, self.data_prefix['img'])
+            if any(isinstance(step, LoadImageFromFile) for step in self.pipeline.transforms):
+                problems += [
+                    f'{one}, and nothing but LoadRadiograph takes landmarks along: begin the '
+                    "pipeline with dict(type='LoadRadiograph'), or convert the data set "
+                    '(tools/convert_dicom.py)'
+                    for one in turned_problems(annotations, self.data_prefix['img'])
+                ]
+        if problems:
+            raise AnnotationError(self.ann_file, problems)
+        if annotations.doubts:
+            print_log(
+                f'{self.ann_file}: {len(annotations.doubts)} doubts, such as: '
+                f'{annotations.doubts[0]} (tools/check.py lists all)',
+                'current',
+                logging.WARNING,
+            )
 
     def _check_patients(self) -> None:
         root = Path(self.data_root or '')
@@ -176,5 +206,8 @@ class THADataset(BaseCocoStyleDataset):
                 points=case.states.points,
                 present=present,
                 labelled=labelled,
+                size_wh=case.size_wh,
+                file_spacing=case.spacing_xy_mm,
+                mirrored=case.read_mirrored,
             ),
         )

@@ -23,7 +23,7 @@ from .dicom_sr import (
 )
 from .identity import looks_like_radiograph, patient_identity
 from .in_memory import radiograph_from_array, radiograph_from_dataset
-from .radiograph import Radiograph, RadiographError
+from .radiograph import NoRadiographError, Radiograph, RadiographError
 
 __all__ = [
     'Algorithm',
@@ -31,6 +31,7 @@ __all__ = [
     'AnnotationError',
     'AnnotationFile',
     'LandmarkStates',
+    'NoRadiographError',
     'Radiograph',
     'RadiographError',
     'ReportLandmark',

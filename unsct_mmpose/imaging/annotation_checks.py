@@ -12,9 +12,14 @@ from typing import Any, TypeGuard
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 
+from .landmark_checks import contradictions, sides_problem
 from .landmark_states import SUBSETS, AnnotationError, LandmarkStates, infer_subset, unknown_names
+from .spacing import magnification_problem, spacing_problem, spacing_question
 
 Record = Mapping[str, Any]
+
+KEPT = 'kept'
+"""Of ``mirrored``: the pixels are mirrored and stay so, as in the test under shift."""
 
 
 def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -70,7 +75,8 @@ def keypoint_orders(categories: list[Record]) -> tuple[dict[str, list[int]], lis
         where = f'category {category.get("id")!r}'
         names = category.get('keypoints')
         if not isinstance(names, list):
-            problems.append(f"{where} has no 'keypoints'; list the 24 landmark names")
+            cure = 'list the 24 landmark names, or take the category and its annotations out'
+            problems.append(f"{where} has no 'keypoints'; {cure}")
             continue
         unknown = unknown_names(names)
         missing = [name for name in LANDMARK_NAMES if name not in names]
@@ -108,7 +114,10 @@ def image_problems(image: Record, image_root: Path | None, require_spacing: bool
         size = image.get(field)
         if not _is_integer(size) or size <= 0:
             problems.append(f'field {field!r} is {size!r}; give a positive number of pixels')
-    problems += _spacing_problems(image, require_spacing)
+    problems += scale_problems(image, require_spacing)
+    mirrored = image.get('mirrored')
+    if mirrored not in (None, KEPT) and not isinstance(mirrored, bool):
+        problems.append(f"field 'mirrored' is {mirrored!r}; give true, false or {KEPT!r}")
     subset = image.get('subset')
     if subset is not None and subset not in SUBSETS:
         known = ' or '.join(SUBSETS)
@@ -116,8 +125,8 @@ def image_problems(image: Record, image_root: Path | None, require_spacing: bool
     return problems
 
 
-def landmark_problems(image: Record, states: LandmarkStates) -> list[str]:
-    """Say where placed landmarks lie outside their image, or the subset contradicts them."""
+def landmark_problems(image: Record, states: LandmarkStates, check_sides: bool = True) -> list[str]:
+    """Say where placed landmarks contradict their image, its subset or, if asked, their sides."""
     problems = []
     width, height = image.get('width'), image.get('height')
     if _is_integer(width) and _is_integer(height):
@@ -129,6 +138,12 @@ def landmark_problems(image: Record, states: LandmarkStates) -> list[str]:
                     f'landmark {name!r} at ({x:g}, {y:g}) lies outside its {width} x {height} '
                     "image; correct it, or set v=0 and name it in 'absent'"
                 )
+        problems += contradictions(states, (width, height))
+    exchanged = (
+        sides_problem(states, image.get('mirrored') in (True, KEPT)) if check_sides else None
+    )
+    if exchanged is not None:
+        problems.append(exchanged)
     if image.get('subset') == 'structured' and infer_subset(states) == 'unstructured':
         problems.append("field 'subset' is 'structured' but landmarks are absent; correct one")
     return problems
@@ -151,21 +166,36 @@ def repeated_problems(images: list[Record], annotations: list[Record]) -> list[s
     return problems
 
 
-def _spacing_problems(image: Record, require_spacing: bool) -> list[str]:
+def scale_problems(image: Record, require_spacing: bool = False) -> list[str]:
+    """Say what is wrong with the pixel spacing and the magnification of a record."""
     problems = []
     spacing = image.get('pixel_spacing')
-    cure = 'give "pixel_spacing": [x, y] in mm at the detector'
+    cure = 'give [x, y] in mm at the detector, positive'
     if spacing is None:
         if require_spacing:
             problems.append(f"field 'pixel_spacing' is missing, and mm are asked for; {cure}")
     elif not (isinstance(spacing, list) and len(spacing) == 2 and all(map(_is_length, spacing))):
-        problems.append(f"field 'pixel_spacing' is {spacing!r}; {cure}")
+        texts = spacing if isinstance(spacing, list) else [spacing]
+        comma = any(isinstance(one, str) and ',' in one for one in texts)
+        advice = ', as numbers with a decimal point and no comma' if comma else ''
+        problems.append(f"field 'pixel_spacing' is {spacing!r}; {cure}{advice}")
+    elif found := spacing_problem(spacing):
+        problems.append(f"field 'pixel_spacing' {spacing!r} {found}; {cure}")
     magnification = image.get('magnification')
     if magnification is not None and not _is_length(magnification):
         problems.append(
             f"field 'magnification' is {magnification!r}; give a positive number, or leave it out"
         )
+    elif magnification is not None and (found := magnification_problem(magnification)):
+        problems.append(f"field 'magnification' {magnification!r} {found}")
     return problems
+
+
+def spacing_doubts(image: Record) -> list[str]:
+    """Say what is odd about a spacing that can be."""
+    spacing = image.get('pixel_spacing')
+    question = None if spacing is None else spacing_question(spacing)
+    return [] if question is None else [f"field 'pixel_spacing' {spacing!r}: {question}"]
 
 
 def _is_integer(value: object) -> TypeGuard[int]:

@@ -12,6 +12,7 @@ from typing import Any
 from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
 
 from .annotation_checks import (
+    KEPT,
     Record,
     describe,
     image_problems,
@@ -19,8 +20,10 @@ from .annotation_checks import (
     landmark_problems,
     load_document,
     repeated_problems,
+    spacing_doubts,
 )
 from .files import replace_file
+from .landmark_checks import doubts
 from .landmark_states import AnnotationError, LandmarkStates, infer_subset, landmark_states
 from .splits import check_patient_splits, split_by_patient
 
@@ -28,8 +31,10 @@ __all__ = [
     'AnnotatedRadiograph',
     'AnnotationError',
     'AnnotationFile',
+    'AnnotationProblem',
     'LandmarkStates',
     'check_patient_splits',
+    'find_problems',
     'infer_subset',
     'landmark_states',
     'read_annotations',
@@ -48,7 +53,26 @@ _OWN_FIELDS = (
     'subset',
     'absent',
     'labelled',
+    'mirrored',
 )
+
+
+@dataclass(frozen=True)
+class AnnotationProblem:
+    """Something that is wrong, or unlikely, in an annotation file.
+
+    Attributes:
+        image: the image, by its id and file name; empty for what concerns the whole file.
+        words: what, and what to do.
+        is_doubt: it may be right all the same.
+    """
+
+    image: str
+    words: str
+    is_doubt: bool = False
+
+    def __str__(self) -> str:
+        return f'{self.image}: {self.words}' if self.image else self.words
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +88,8 @@ class AnnotatedRadiograph:
         spacing_xy_mm: width and height of a pixel at the detector; None when unknown.
         magnification: size on the detector over size at the bone; 1.0 unless known.
         patient_id: pseudonym of the patient; None when unknown.
+        mirrored: whether left and right are exchanged in the file's pixels, which are then turned
+            when they are read; None leaves it to the file, and ``'kept'`` leaves them mirrored.
         extra: further fields of the image record.
     """
 
@@ -75,7 +101,18 @@ class AnnotatedRadiograph:
     spacing_xy_mm: tuple[float, float] | None = None
     magnification: float = 1.0
     patient_id: str | None = None
+    mirrored: bool | str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether left and right are known to be exchanged in the file's pixels."""
+        return self.mirrored in (True, KEPT)
+
+    @property
+    def read_mirrored(self) -> bool | None:
+        """What a reader is told of the sides; None leaves it to the file."""
+        return None if self.mirrored is None else self.mirrored is True
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,12 +124,14 @@ class AnnotationFile:
         cases: one for each image, in the order of the file.
         images: the image records as they stand in the file, in the same order.
         info: the file's ``info``.
+        doubts: what is unlikely, in words.
     """
 
     path: Path
     cases: tuple[AnnotatedRadiograph, ...]
     images: tuple[Record, ...]
     info: Mapping[str, Any]
+    doubts: tuple[str, ...] = ()
 
 
 def read_annotations(
@@ -100,6 +139,7 @@ def read_annotations(
     *,
     image_root: str | os.PathLike[str] | None = None,
     require_spacing: bool = False,
+    check_sides: bool = True,
 ) -> AnnotationFile:
     """Read and check a COCO keypoint file of this project.
 
@@ -110,17 +150,46 @@ def read_annotations(
             absent is decided by :func:`landmark_states`.
         image_root: folder that file names start from; every image must then exist there.
         require_spacing: every image must have a pixel spacing.
+        check_sides: left landmarks must lie on the right of the image, or on its left where the
+            image record says ``mirrored``.
 
     Raises:
         AnnotationError: something is wrong; the message lists the problems of the whole file.
     """
     document = load_document(path)
     root = None if image_root is None else Path(image_root)
-    cases, problems = _parse(document, root, require_spacing)
-    if problems:
-        raise AnnotationError(path, problems)
+    cases, problems = _parse(document, root, require_spacing, check_sides)
+    _raise_errors(path, problems)
+    doubts = tuple(str(one) for one in problems)
     images = tuple(document['images'])
-    return AnnotationFile(Path(path), tuple(cases), images, document.get('info') or {})
+    return AnnotationFile(Path(path), tuple(cases), images, document.get('info') or {}, doubts)
+
+
+def find_problems(
+    path: str | os.PathLike[str], *, image_root: str | os.PathLike[str] | None = None
+) -> tuple[list[tuple[Record, AnnotatedRadiograph | None]], list[AnnotationProblem]]:
+    """Check a file as :func:`read_annotations` does, and return all that is wrong or unlikely.
+
+    Returns:
+        For each image its record in the file, and what it says where nothing is wrong with it;
+        and the problems of the whole file.
+    """
+    try:
+        document = load_document(path)
+    except AnnotationError as error:
+        return [], [AnnotationProblem('', words) for words in error.problems]
+    cases, problems = _parse(document, None if image_root is None else Path(image_root), False)
+    sound = {(case.image_id, case.file_name): case for case in cases}
+    return [
+        (image, sound.get((image.get('id'), image.get('file_name'))))
+        for image in document['images']
+    ], problems
+
+
+def _raise_errors(path: str | os.PathLike[str], problems: Sequence[AnnotationProblem]) -> None:
+    errors = [str(one) for one in problems if not one.is_doubt]
+    if errors:
+        raise AnnotationError(path, errors)
 
 
 def write_annotations(
@@ -157,19 +226,22 @@ def write_annotations(
         ],
     }
     _, problems = _parse(document, None, False)
-    if problems:
-        raise AnnotationError(path, problems)
+    _raise_errors(path, problems)
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     replace_file(path, f'{text}\n'.encode())
 
 
 def _parse(
-    document: Mapping[str, Any], image_root: Path | None, require_spacing: bool
-) -> tuple[list[AnnotatedRadiograph], list[str]]:
+    document: Mapping[str, Any],
+    image_root: Path | None,
+    require_spacing: bool,
+    check_sides: bool = True,
+) -> tuple[list[AnnotatedRadiograph], list[AnnotationProblem]]:
     """Turn a document into cases, and collect everything that is wrong with it."""
     images, annotations = document['images'], document['annotations']
-    orders, problems = keypoint_orders(document['categories'])
-    problems += repeated_problems(images, annotations)
+    orders, about_all = keypoint_orders(document['categories'])
+    about_all += repeated_problems(images, annotations)
+    problems = [AnnotationProblem('', words) for words in about_all]
     by_image = {str(record.get('image_id')): record for record in reversed(annotations)}
     cases = []
     known = {str(category.get('id')) for category in document['categories']}
@@ -181,12 +253,17 @@ def _parse(
             found.append(f"field 'category_id' of its annotation is {category!r}: no such category")
         try:
             states = landmark_states(image, _in_order(annotation, orders))
-            found += landmark_problems(image, states)
+            found += landmark_problems(image, states, check_sides)
         except AnnotationError as error:
             found += error.problems
-        problems += [f'{describe(image)}: {text}' for text in found]
+        problems += [AnnotationProblem(describe(image), words) for words in found]
         if not found:
-            cases.append(_case(image, states))
+            case = _case(image, states)
+            cases.append(case)
+            unlikely = spacing_doubts(image) + doubts(
+                states, case.spacing_xy_mm, case.magnification, case.is_mirrored
+            )
+            problems += [AnnotationProblem(describe(image), words, True) for words in unlikely]
     return cases, problems
 
 
@@ -217,6 +294,7 @@ def _case(image: Record, states: LandmarkStates) -> AnnotatedRadiograph:
         spacing_xy_mm=None if spacing is None else (float(spacing[0]), float(spacing[1])),
         magnification=float(image.get('magnification') or 1.0),
         patient_id=None if patient in (None, '') else str(patient),
+        mirrored=image.get('mirrored'),
         subset=image.get('subset') or infer_subset(states),
         extra={name: value for name, value in image.items() if name not in _OWN_FIELDS},
     )
@@ -236,6 +314,7 @@ def _image_record(case: AnnotatedRadiograph) -> dict[str, Any]:
         'patient_id': case.patient_id,
         'subset': case.subset,
         'absent': [name for name, absent in names if absent],
+        **({} if case.mirrored is None else {'mirrored': case.mirrored}),
         **{name: value for name, value in case.extra.items() if name not in _OWN_FIELDS},
     }
 

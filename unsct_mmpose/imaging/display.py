@@ -1,7 +1,8 @@
 """From stored values to what a display shows: modality LUT, VOI and inversion.
 
 Everything happens on the distinct values of an image, not on its pixels: a radiograph of ten
-million pixels has at most 65536 of them.
+million pixels has at most 65536 of them. What a header asks for and nobody can do is refused:
+:class:`DisplayError` names the element.
 """
 
 from __future__ import annotations
@@ -13,16 +14,33 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from .header import code, number, numbers, values
+from .header import (
+    code,
+    comma_advice,
+    has,
+    is_unreadable,
+    item_encoding_is_big,
+    named,
+    number,
+    number_text,
+    numbers,
+    values,
+)
 
 FloatArray = NDArray[np.float64]
 
 _DENSE_RANGE = 2**17
+_STRIP = 256
 _LEAST_INSIDE = 0.02
 _LEAST_CONTRAST = 0.05
 _TAIL = 0.005
 _PLATEAU_WIDTH = 0.005
 _PLATEAU_SHARE = 0.05
+_LARGEST = 1e30
+
+
+class DisplayError(ValueError):
+    """The header asks for a display that cannot be; the message names the element."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,15 +50,26 @@ class Levels:
     Attributes:
         values: ``(V,)`` values, ascending.
         counts: ``(V,)`` how many pixels have each.
-        index: ``(H, W)`` position in ``values`` of each pixel.
+        index: ``(H, W)`` position in ``values`` of each pixel, before ``offset`` is taken off.
+        offset: what to take off.
     """
 
     values: FloatArray
     counts: NDArray[np.int64]
     index: NDArray[np.integer]
+    offset: int = 0
+
+    def apply(self, table: NDArray[np.floating]) -> NDArray[np.float32]:
+        """Return the ``(H, W)`` image whose values a table ``(V,)`` maps, a strip at a time."""
+        mapped = np.asarray(table, dtype=np.float32)
+        image = np.empty(self.index.shape, dtype=np.float32)
+        for start in range(0, len(image), _STRIP):
+            strip = self.index[start : start + _STRIP].astype(np.int64) - self.offset
+            mapped.take(strip, out=image[start : start + _STRIP])
+        return image
 
 
-def find_levels(stored: NDArray[np.generic]) -> Levels:
+def find_levels(stored: NDArray[Any]) -> Levels:
     """Return the distinct values of an image ``(H, W)``.
 
     Example:
@@ -51,10 +80,11 @@ def find_levels(stored: NDArray[np.generic]) -> Levels:
     if stored.dtype.kind in 'iu':
         low, high = int(stored.min()), int(stored.max())
         if high - low < _DENSE_RANGE:
-            wide = np.int32 if stored.dtype.itemsize <= 2 else np.int64
-            index = stored.astype(wide) - low
-            counts = np.bincount(index.ravel(), minlength=high - low + 1)
-            return Levels(np.arange(low, high + 1, dtype=np.float64), counts, index)
+            counts = np.zeros(high - low + 1, dtype=np.int64)
+            for start in range(0, len(stored), _STRIP):
+                strip = stored[start : start + _STRIP].astype(np.int64) - low
+                counts += np.bincount(strip.ravel(), minlength=high - low + 1)
+            return Levels(np.arange(low, high + 1, dtype=np.float64), counts, stored, low)
     distinct, inverse, counts = np.unique(stored, return_inverse=True, return_counts=True)
     return Levels(distinct.astype(np.float64), counts, inverse.reshape(stored.shape))
 
@@ -65,14 +95,32 @@ def apply_modality(stored: FloatArray, dataset: Dataset) -> FloatArray:
     Args:
         stored: ``(V,)`` stored values.
         dataset: the header.
+
+    Raises:
+        DisplayError: a table or a number is malformed, zero or absurd.
     """
     table = _first_item(dataset, 'ModalityLUTSequence')
     if table is not None:
         looked_up, _ = _look_up(stored, table)
         return looked_up
-    slope = number(dataset, 'RescaleSlope')
-    intercept = number(dataset, 'RescaleIntercept')
-    return stored * (slope or 1.0) + (intercept or 0.0)
+    slope = _rescale(dataset, 'RescaleSlope', 1.0)
+    intercept = _rescale(dataset, 'RescaleIntercept', 0.0)
+    if slope == 0:
+        raise DisplayError(f'{named("RescaleSlope")} is 0: all pixels would be alike')
+    if max(abs(slope), abs(intercept)) * max(np.abs(stored).max(), 1.0) > _LARGEST:
+        raise DisplayError(
+            f'{named("RescaleSlope")} {slope:g} and RescaleIntercept {intercept:g} cannot be'
+        )
+    return stored * slope + intercept
+
+
+def _rescale(dataset: Dataset, keyword: str, missing: float) -> float:
+    """Return a number of the rescaling; what is there and unreadable is not taken for missing."""
+    if is_unreadable(dataset, keyword):
+        text = number_text(dataset, keyword)
+        raise DisplayError(f'{named(keyword)} holds {text}{comma_advice(text)}')
+    found = number(dataset, keyword)
+    return missing if found is None else found
 
 
 def apply_voi(
@@ -95,6 +143,9 @@ def apply_voi(
 
     Returns:
         ``(V,)`` display values in [0, 1], and in words where the mapping comes from.
+
+    Raises:
+        DisplayError: a table is malformed.
     """
     if window is not None:
         shown, _ = _apply_window(values_, *window, 'LINEAR')
@@ -138,10 +189,10 @@ def show_by_own_range(
     levels = find_levels(grey)
     counts = levels.counts
     if hidden is not None and not hidden.all():
-        counts = np.bincount(levels.index[~hidden], minlength=len(levels.values))
+        counted = levels.index[~hidden].astype(np.int64) - levels.offset
+        counts = np.bincount(counted, minlength=len(levels.values))
     shown, words = apply_voi(levels.values, counts, Dataset(), window)
-    pixels: NDArray[np.float32] = shown.astype(np.float32)[levels.index]
-    return pixels, words
+    return levels.apply(shown), words
 
 
 def ranges_itself(words: str) -> bool:
@@ -227,22 +278,43 @@ def _apply_window(
 
 
 def _first_item(dataset: Dataset, keyword: str) -> Dataset | None:
+    """Return the lookup table of a sequence; an item without descriptor and data is none."""
     for item in values(dataset, keyword)[:1]:
-        if isinstance(item, Dataset) and 'LUTDescriptor' in item and 'LUTData' in item:
+        if not isinstance(item, Dataset):
+            return None
+        there = [has(item, name) for name in ('LUTDescriptor', 'LUTData')]
+        if all(there):
             return item
+        if any(there):
+            lacking = ('LUTDescriptor', 'LUTData')[there.index(False)]
+            raise DisplayError(f'{named(lacking)} of {named(keyword)} is missing or empty')
     return None
 
 
 def _look_up(values_: FloatArray, item: Dataset) -> tuple[FloatArray, int]:
     """Map values through a lookup table (PS3.3, C.11.1.1.1); also return its bits per entry."""
-    entries, first, bits = (int(value) for value in item.LUTDescriptor)
-    data = item.LUTData
-    if isinstance(data, bytes):
-        width = 1 if bits <= 8 and len(data) <= (entries or 2**16) + 1 else 2
-        order = '>' if item.original_encoding[1] is False else '<'
-        data = np.frombuffer(data[: len(data) // width * width], dtype=f'{order}u{width}')
-    table = np.atleast_1d(np.asarray(data, dtype=np.float64))[: entries or 2**16]
+    descriptor = numbers(item, 'LUTDescriptor')
+    if len(descriptor) != 3 or not np.isfinite(descriptor).all():
+        raise DisplayError(f'{named("LUTDescriptor")} is not three numbers')
+    entries, first, bits = (int(value) for value in descriptor)
+    entries = entries % 2**16 or 2**16  # 65536 is written as 0, and read as signed by some
+    if not 1 <= bits <= 16:
+        raise DisplayError(f'{named("LUTDescriptor")} says {bits} bits; 8 to 16 can be')
+    table = _table(item, entries, bits)
+    if not table.size or not np.isfinite(table).all():
+        raise DisplayError(f'{named("LUTData")} holds no table of numbers')
     if values_.min() < 0 and first >= 2**15:
         first -= 2**16
     positions = np.clip(np.floor(values_) - first, 0, len(table) - 1).astype(np.int64)
     return table[positions], bits
+
+
+def _table(item: Dataset, entries: int, bits: int) -> FloatArray:
+    data = values(item, 'LUTData')
+    if len(data) == 1 and isinstance(data[0], bytes):
+        content = data[0]
+        width = 1 if bits <= 8 and len(content) <= entries + 1 else 2
+        order = '>' if item_encoding_is_big(item) else '<'
+        whole = content[: len(content) // width * width]
+        return np.frombuffer(whole, dtype=f'{order}u{width}')[:entries].astype(np.float64)
+    return np.asarray(numbers(item, 'LUTData')[:entries], dtype=np.float64)

@@ -13,6 +13,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+_SQUARE = 0.01
+_MOST_GROWTH = 4.0
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -82,6 +85,61 @@ def cut_out(image: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
     averaged = average_footprint(image, float(frame.size_wh[0] / frame.input_size_wh[0]))
     warped = cv2.warpAffine(averaged, frame.matrix(), frame.input_size_wh, flags=cv2.INTER_LINEAR)
     return np.asarray(warped, np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Squared:
+    """An image whose pixels are as high as wide.
+
+    Attributes:
+        pixels: ``(H, W)`` the resampled image, or the original where its pixels are square.
+        steps_xy: ``(2,)`` pixels of the original for each of its own.
+    """
+
+    pixels: NDArray[Any]
+    steps_xy: NDArray[np.float64]
+
+    def __bool__(self) -> bool:
+        """Whether anything was resampled."""
+        return bool((self.steps_xy != 1).any())
+
+    def to_original(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Convert ``(..., 2)`` pixels of the resampled image to the original's."""
+        return (np.asarray(points, float) + 0.5) * self.steps_xy - 0.5
+
+    def from_original(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Convert ``(..., 2)`` pixels of the original to those of the resampled image."""
+        return (np.asarray(points, float) + 0.5) / self.steps_xy - 0.5
+
+
+def square_pixels(pixels: NDArray[Any], pixel_aspect: float) -> Squared:
+    """Resample an image whose pixels are not square, so that a pelvis keeps its shape.
+
+    The finer direction keeps its pixels, unless the other one would grow more than fourfold. What
+    differs by at most one per cent counts as square.
+
+    Args:
+        pixels: ``(H, W)`` or ``(H, W, C)``.
+        pixel_aspect: width of a pixel over its height.
+
+    Example:
+        >>> squared = square_pixels(np.zeros((10, 20), np.float32), 2.0)
+        >>> squared.pixels.shape, squared.to_original(np.array([39.5, 9.5])).tolist()
+        ((10, 40), [19.5, 9.5])
+    """
+    if abs(pixel_aspect - 1) <= _SQUARE:
+        return Squared(pixels, np.ones(2))
+    side = max(min(pixel_aspect, 1.0), max(pixel_aspect, 1.0) / _MOST_GROWTH)
+    height, width = pixels.shape[:2]
+    wide, high = max(round(width * pixel_aspect / side), 1), max(round(height / side), 1)
+    resampled = pixels
+    for target in ((wide, height), (wide, high)):
+        shrinks = target[0] * target[1] < resampled.shape[0] * resampled.shape[1]
+        how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        resampled = cv2.resize(resampled, target, interpolation=how)
+    if resampled.dtype == np.float32:
+        resampled = np.clip(resampled, pixels.min(), pixels.max())
+    return Squared(np.asarray(resampled), np.array([width / wide, height / high]))
 
 
 def average_footprint(image: NDArray[Any], shrink: float) -> NDArray[Any]:

@@ -1,4 +1,8 @@
-"""Reading header values that may be missing, empty or nonsense."""
+"""Reading header values that may be missing, empty or nonsense: the one guarded door to a header.
+
+pydicom converts a value when it is asked for, and then raises whatever the damage brings about.
+Nothing outside this module asks a data set itself.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,13 @@ import re
 from typing import Any
 
 from pydicom import Dataset, Sequence
+from pydicom.datadict import tag_for_keyword
 from pydicom.multival import MultiValue
+from pydicom.uid import UID
 
-_DIRECTION = re.compile(r'[APRLHF]{1,3}')
 _CODE_STRING = re.compile(r'[A-Z0-9_ ]{1,16}')
+_NUMBER_TEXT = re.compile(r'[-+0-9.,eE\\ ]{1,64}')
+_UID_TEXT = re.compile(r'[0-9.]{1,64}')
 
 
 def values(dataset: Dataset, keyword: str) -> list[Any]:
@@ -30,7 +37,7 @@ def numbers(dataset: Dataset, keyword: str) -> list[float]:
     for value in values(dataset, keyword):
         try:
             result.append(float(value))
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, OverflowError):
             result.append(math.nan)
     return result
 
@@ -46,23 +53,94 @@ def code(dataset: Dataset, keyword: str) -> str | None:
 
     Text that is not a code is dropped: free text may hold what identifies a patient.
     """
-    for value in values(dataset, keyword)[:1]:
+    found = codes(dataset, keyword)[:1]
+    return (found[0] or None) if found else None
+
+
+def codes(dataset: Dataset, keyword: str) -> list[str | None]:
+    """Return the values of an element of codes, in capitals; None for each that is not a code.
+
+    A value that is there and empty is ``''``.
+    """
+    result: list[str | None] = []
+    for value in values(dataset, keyword):
         text = str(value).strip().upper()
-        if _CODE_STRING.fullmatch(text):
-            return text
+        result.append(text if not text or _CODE_STRING.fullmatch(text) else None)
+    return result
+
+
+def uid(dataset: Dataset, keyword: str) -> UID | None:
+    """Return a UID, or None when it is missing or none."""
+    for value in values(dataset, keyword)[:1]:
+        text = str(value).strip(' \0')
+        if _UID_TEXT.fullmatch(text):
+            return UID(text)
     return None
 
 
-def patient_orientation(dataset: Dataset) -> str | None:
-    r"""Return where rows and columns run, as in PS3.3, C.7.6.1.1.1; None when it is not said.
+def has(dataset: Dataset, keyword: str) -> bool:
+    """Tell whether an element is there and not empty, readable or not."""
+    raw = _raw(dataset, keyword)
+    return raw is not None and raw not in ('', b'', [])
+
+
+def is_unreadable(dataset: Dataset, keyword: str) -> bool:
+    """Tell whether an element of numbers is there and holds something that is no number."""
+    if not has(dataset, keyword) or _is_blank(_raw(dataset, keyword)):
+        return False
+    found = numbers(dataset, keyword)
+    return not found or not all(map(math.isfinite, found))
+
+
+def named(keyword: str) -> str:
+    """Return an element's keyword and tag, for messages.
 
     Example:
-        >>> header = Dataset()
-        >>> header.PatientOrientation = ['L', 'F']
-        >>> patient_orientation(header)
-        'L\\F'
+        >>> named('Rows')
+        'Rows (0028,0010)'
     """
-    found = [str(value).strip().upper() for value in values(dataset, 'PatientOrientation')]
-    if len(found) != 2 or not all(_DIRECTION.fullmatch(one) for one in found):
+    tag = tag_for_keyword(keyword) or 0
+    return f'{keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X})'
+
+
+def number_text(dataset: Dataset, keyword: str) -> str:
+    """Return what stands in an element of numbers, where it can be nothing but a number.
+
+    Anything else may identify a patient, and becomes ``'something that is no number'``.
+    """
+    raw = _raw(dataset, keyword)
+    if isinstance(raw, bytes):
+        raw = raw.decode('latin-1')
+    elif isinstance(raw, (list, tuple, MultiValue)):
+        raw = '\\'.join(str(one) for one in raw)
+    text = str(raw).strip(' \0')
+    return text if _NUMBER_TEXT.fullmatch(text) else 'something that is no number'
+
+
+def comma_advice(text: str) -> str:
+    r"""Return what to write where a comma stands for a decimal point; empty where none does.
+
+    Example:
+        >>> comma_advice('0,143\\0,143')
+        ': a comma is no decimal point, write 0.143\\0.143'
+    """
+    return f': a comma is no decimal point, write {text.replace(",", ".")}' if ',' in text else ''
+
+
+def item_encoding_is_big(dataset: Dataset) -> bool:
+    """Tell whether a data set was read from big-endian bytes."""
+    encoding = getattr(dataset, 'original_encoding', (None, None))
+    return encoding[1] is False
+
+
+def _is_blank(raw: Any) -> bool:
+    return isinstance(raw, (str, bytes)) and not raw.strip()
+
+
+def _raw(dataset: Dataset, keyword: str) -> Any:
+    """Return an element's value before pydicom converts it, or what it was converted to."""
+    try:
+        element = dataset.get_item(keyword)
+        return None if element is None else element.value
+    except Exception:  # an element that not even this can reach is not there
         return None
-    return '\\'.join(found)

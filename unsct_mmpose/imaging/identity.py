@@ -12,6 +12,7 @@ from pydicom import Dataset
 from .decode import DecodeError, parse_dicom
 from .header import code, number, values
 from .pictures import picture_format
+from .placement import read_orientation
 from .radiograph import RadiographError
 
 _WORDS = ('simulat', 'synthetic')
@@ -187,10 +188,19 @@ def holds_dicom(content: bytes) -> bool:
 
 
 def dicom_size_wh(content: bytes) -> tuple[int, int] | None:
-    """Return width and height of a DICOM image in memory by its header; None where it has none."""
+    """Return width and height of a DICOM image in memory, as it is displayed, by its header.
+
+    None where the header has none. An image that cannot be displayed has the size of its file.
+    """
     try:
         dataset = parse_dicom(content)
     except DecodeError:
         return None
-    size = tuple(int(number(dataset, keyword) or 0) for keyword in ('Columns', 'Rows'))
-    return (size[0], size[1]) if all(size) else None
+    width, height = (int(number(dataset, keyword) or 0) for keyword in ('Columns', 'Rows'))
+    if not width or not height:
+        return None
+    try:
+        lies = read_orientation(dataset).turn.transpose
+    except DecodeError:
+        lies = False
+    return (height, width) if lies else (width, height)

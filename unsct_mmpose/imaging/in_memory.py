@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
-from pydicom.uid import UID
 
-from .decode import DecodeError, guess_transfer_syntax
+from .decode import DecodeError, NoImageError, guess_transfer_syntax
 from .dicom import Provenance, assemble, render_dicom
 from .display import show_by_own_range
-from .header import code
+from .header import code, uid, values
 from .pictures import split_channels
-from .radiograph import Radiograph, RadiographError
+from .placement import given_orientation
+from .radiograph import NoRadiographError, Radiograph, RadiographError
 from .spacing import given_spacing, read_spacing
 
 
@@ -25,6 +25,7 @@ def radiograph_from_array(
     *,
     spacing_xy_mm: tuple[float, float] | None = None,
     magnification: float | None = None,
+    mirrored: bool | None = None,
     name: str = 'array',
 ) -> Radiograph:
     """Take a picture with bone bright out of an array.
@@ -37,6 +38,7 @@ def radiograph_from_array(
             ``provenance['window']`` says so.
         spacing_xy_mm: width and height of a pixel at the detector, mm; None when unknown.
         magnification: size on the detector over size at the bone; None when unknown.
+        mirrored: whether left and right are exchanged in the array; they are then put right.
         name: what messages call it.
 
     Raises:
@@ -56,7 +58,7 @@ def radiograph_from_array(
         'warnings': 0,
     }
     spacing = given_spacing(spacing_xy_mm, magnification, 'an array has no pixel spacing')
-    return assemble(shown, spacing, None, provenance)
+    return assemble(name, shown, spacing, None, provenance, given_orientation(mirrored))
 
 
 def grey_channel(
@@ -118,6 +120,7 @@ def radiograph_from_dataset(
     magnification: float | None = None,
     window: tuple[float, float] | None = None,
     frame: int | None = None,
+    mirrored: bool | None = None,
     name: str = 'dataset',
 ) -> Radiograph:
     """Display a parsed DICOM file, as :func:`read_radiograph` does with one on disk.
@@ -125,29 +128,35 @@ def radiograph_from_dataset(
     Args:
         dataset: from ``pydicom.dcmread``, with its pixel data; it is not changed except that a
             missing transfer syntax is filled in.
-        spacing_xy_mm: see :func:`read_radiograph`, as the next three.
+        spacing_xy_mm: see :func:`read_radiograph`, as the next four.
         magnification: see there.
         window: see there.
         frame: see there.
+        mirrored: see there.
         name: what messages call it.
 
     Raises:
         RadiographError: it cannot be displayed; the message says why.
         ValueError: spacing or magnification is not positive and finite.
     """
-    stored = dataset.get('PixelData') or b''
-    digest = hashlib.sha256(bytes(stored)).hexdigest()
-    provenance: Provenance = {'sha256': digest, 'sha256_of': 'pixel data'}
+    found = values(dataset, 'PixelData')[:1]
+    stored = found[0] if found and isinstance(found[0], bytes) else b''
+    provenance: Provenance = {
+        'sha256': hashlib.sha256(stored).hexdigest(),
+        'sha256_of': 'pixel data',
+    }
     meta = getattr(dataset, 'file_meta', None)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         try:
-            if not isinstance(getattr(meta, 'TransferSyntaxUID', None), UID):
+            if meta is None or uid(meta, 'TransferSyntaxUID') is None:
                 guess_transfer_syntax(dataset)
-            pixels = render_dicom(dataset, window, frame, provenance)
+            pixels, orientation = render_dicom(dataset, window, frame, provenance, mirrored)
+        except NoImageError as error:
+            raise NoRadiographError(name, str(error), error.kind) from None
         except DecodeError as error:
             raise RadiographError(name, str(error)) from None
         spacing = read_spacing(dataset, spacing_xy_mm, magnification)
         laterality = code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
     provenance['warnings'] = len(caught)
-    return assemble(pixels, spacing, laterality, provenance)
+    return assemble(name, pixels, spacing, laterality, provenance, orientation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,19 +9,30 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .decode import DecodeError
 from .framing import grey_levels
+from .isolation import DecoderError, DecoderRefusal, decode_here, decode_isolated
+from .limits import current_limits
+from .picture_header import PageHeader, picture_format, read_pages
+from .pixel_format import DecodeError, too_many_pixels
+from .placement import Turn
 
-_SIGNATURES = {
-    'PNG': (b'\x89PNG\r\n\x1a\n',),
-    'JPEG': (b'\xff\xd8\xff',),
-    'TIFF': (b'II*\x00', b'MM\x00*'),
-}
+__all__ = [
+    'PICTURE_SUFFIXES',
+    'Picture',
+    'decode_picture',
+    'encode_picture',
+    'fine_levels',
+    'picture_format',
+    'split_channels',
+]
+
 PICTURE_SUFFIXES = {'png': '.png', 'png16': '.png', 'jpeg': '.jpg'}
 """Forms that :func:`encode_picture` writes, and what their files are called."""
 
 _GREY_WEIGHTS_BGR = (114, 587, 299)
-_TIFF_PHOTOMETRIC = 262
+_ORDINARY_PIXELS = 2**24
+_ORDINARY_PACKING = 200
+"""Pixels for each byte of the file; a blank picture has more, and so has a bomb."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,22 +40,16 @@ class Picture:
     """A decoded picture.
 
     Attributes:
-        grey: ``(H, W)`` values as they are stored.
+        grey: ``(H, W)`` values, as they are to be laid on a display.
         transparent: ``(H, W)`` where nothing is to be seen; None when the picture is opaque.
         inverted: the lowest value is white.
+        turn: what the file's orientation (EXIF, TIFF) asked for, and was done.
     """
 
     grey: NDArray[Any]
     transparent: NDArray[np.bool_] | None
     inverted: bool
-
-
-def picture_format(content: bytes) -> str | None:
-    """Return ``'PNG'``, ``'JPEG'`` or ``'TIFF'`` by the first bytes of a file, or None."""
-    for name, signatures in _SIGNATURES.items():
-        if content.startswith(signatures):
-            return name
-    return None
+    turn: Turn
 
 
 def encode_picture(pixels: NDArray[np.floating], form: str, quality: int = 95) -> bytes:
@@ -95,26 +99,33 @@ def fine_levels(pixels: NDArray[np.floating]) -> NDArray[np.uint16]:
 
 
 def decode_picture(content: bytes, frame: int | None = None) -> Picture:
-    """Decode a picture as it is stored (an EXIF orientation is not applied).
+    """Decode a picture and lay it as its EXIF or TIFF orientation says.
 
     Args:
         content: the whole file.
         frame: page of a TIFF file, from 0; required when it holds several.
 
     Raises:
-        DecodeError: it is damaged, cut off, or holds several pages and no choice.
+        DecodeError: it is damaged, cut off, too large, or holds several pages and no choice.
     """
     name = picture_format(content)
     if name is None or _is_cut_off(content, name):
         raise DecodeError(f'the {name} file is cut off')
-    try:
-        done, pages = cv2.imdecodemulti(
-            np.frombuffer(content, dtype=np.uint8), cv2.IMREAD_UNCHANGED
-        )
-    except cv2.error:
-        done, pages = False, ()
-    if not done or not len(pages) or pages[0] is None or not pages[0].size:
-        raise DecodeError(f'the {name} file is damaged or cut off')
+    pages = read_pages(content)
+    page = _choose_page(pages, frame)
+    raw = _decode_page(content, page, pages[page], name)
+    grey, transparent = split_channels(raw)
+    if not np.isfinite(grey).all():
+        raise DecodeError('it holds pixel values that are not finite')
+    # OpenCV inverts a TIFF whose lowest value is white if it has 8 bits, and else does not.
+    inverted = name == 'TIFF' and grey.dtype != np.uint8 and pages[page].min_is_white
+    turn = Turn.of_exif(pages[page].orientation)
+    return Picture(
+        turn.apply(grey), None if transparent is None else turn.apply(transparent), inverted, turn
+    )
+
+
+def _choose_page(pages: list[PageHeader], frame: int | None) -> int:
     if len(pages) > 1 and frame is None:
         raise DecodeError(
             f'it holds {len(pages)} pages and a radiograph is one; '
@@ -122,12 +133,42 @@ def decode_picture(content: bytes, frame: int | None = None) -> Picture:
         )
     if not 0 <= (frame or 0) < len(pages):
         raise DecodeError(f'there is no frame {frame}: the file holds {len(pages)}, from 0')
-    grey, transparent = split_channels(np.asarray(pages[frame or 0]))
-    if not np.isfinite(grey).all():
-        raise DecodeError('it holds pixel values that are not finite')
-    # OpenCV inverts a TIFF whose lowest value is white if it has 8 bits, and else does not.
-    inverted = name == 'TIFF' and grey.dtype != np.uint8 and _is_min_white(content)
-    return Picture(grey, transparent, inverted)
+    return frame or 0
+
+
+def _decode_page(content: bytes, page: int, header: PageHeader, name: str) -> NDArray[Any]:
+    """Decode a page as it is stored, in the worker where it promises much."""
+    limits = current_limits()
+    pixels = header.width * header.height
+    if pixels > limits.pixels:
+        raise DecodeError(too_many_pixels(header.width, header.height, limits))
+    if header.orientation_at is not None:
+        content = _upright(content, header)
+    try:
+        if pixels > min(_ORDINARY_PIXELS, _ORDINARY_PACKING * len(content)):
+            raw = decode_isolated('page', content, dict(page=page), limits, pixels)
+        else:
+            raw = decode_here('page', content, dict(page=page))
+    except DecoderRefusal:
+        raise DecodeError(f'the {name} file is damaged or cut off') from None
+    except DecoderError as error:
+        raise DecodeError(f'the {name} file is refused: {error}') from None
+    if raw.shape[:2] != (header.height, header.width):
+        raise DecodeError(
+            f'the {name} file is damaged: it decodes to {raw.shape[1]} x {raw.shape[0]} pixels, '
+            f'not {header.width} x {header.height}'
+        )
+    return raw
+
+
+def _upright(content: bytes, header: PageHeader) -> bytes:
+    """Say in the bytes of a TIFF file that nothing need be turned: some decoders would do it."""
+    assert header.orientation_at is not None
+    order = 'little' if content.startswith(b'II') else 'big'
+    changed = bytearray(content)
+    place = header.orientation_at
+    changed[place : place + 2] = (1).to_bytes(2, order)  # type: ignore[arg-type]
+    return bytes(changed)
 
 
 def _is_cut_off(content: bytes, name: str) -> bool:
@@ -135,18 +176,6 @@ def _is_cut_off(content: bytes, name: str) -> bool:
     if name == 'PNG':
         return b'IEND' not in content[-64:]
     return name == 'JPEG' and b'\xff\xd9' not in content[-4096:]
-
-
-def _is_min_white(content: bytes) -> bool:
-    """Read PhotometricInterpretation of the first page: 0 means that the lowest value is white."""
-    order = '<' if content.startswith(b'II') else '>'
-    (start,) = struct.unpack_from(f'{order}I', content, 4)
-    (entries,) = struct.unpack_from(f'{order}H', content, start)
-    for index in range(entries):
-        tag, _, _, value = struct.unpack_from(f'{order}HHIH', content, start + 2 + 12 * index)
-        if tag == _TIFF_PHOTOMETRIC:
-            return bool(value == 0)
-    return False
 
 
 def split_channels(page: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:

@@ -9,7 +9,7 @@ import numpy as np
 from mmengine.visualization import Visualizer
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.imaging import read_radiograph
+from unsct_mmpose.imaging.annotated import read_display
 from unsct_mmpose.imaging.files import DistinctNames
 
 from .tha_visualizer import THAVisualizer
@@ -41,13 +41,15 @@ class SamplePictures:
         drawer = self.visualizer
         if not isinstance(drawer, THAVisualizer):
             drawer = THAVisualizer(name='radiographs')
-        radiograph = read_radiograph(sample.get('img_path'))
-        if sample.get('raw_ann_info') is None:
-            known = dict(
-                pixel_spacing=radiograph.spacing_xy_mm, magnification=radiograph.magnification
-            )
+        notes = sample.get('raw_ann_info')
+        radiograph, squared = read_display(sample.get('img_path'), notes or {})
+        if notes is None:
+            spacing = radiograph.spacing_xy_mm
+            if spacing is not None:
+                spacing = tuple(np.asarray(spacing) * squared.steps_xy)
+            known = dict(pixel_spacing=spacing, magnification=radiograph.magnification)
             sample = sample.new(metainfo={**sample.metainfo, 'raw_ann_info': known})
-        return drawer.draw(radiograph.pixels, sample)
+        return drawer.draw(squared.pixels, sample)
 
     def name(self, sample: PoseDataSample, runner: Any) -> str:
         """Return a name for a tested image's files that no other tested image has.

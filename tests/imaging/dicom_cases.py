@@ -1,0 +1,183 @@
+"""DICOM files of every encoding, with known pixels; what tests and torture share."""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from pydicom import Dataset, dcmwrite
+from pydicom.dataset import FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    UID,
+    DeflatedExplicitVRLittleEndian,
+    ExplicitVRBigEndian,
+    ExplicitVRLittleEndian,
+    ImplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGBaseline8Bit,
+    JPEGLSLossless,
+    RLELossless,
+    SecondaryCaptureImageStorage,
+    generate_uid,
+)
+
+SYNTAXES: dict[str, UID] = {
+    'implicit': ImplicitVRLittleEndian,
+    'explicit': ExplicitVRLittleEndian,
+    'big': ExplicitVRBigEndian,
+    'deflated': DeflatedExplicitVRLittleEndian,
+    'rle': RLELossless,
+    'jpeg': JPEGBaseline8Bit,
+    'jpegls': JPEGLSLossless,
+    'j2k': JPEG2000Lossless,
+}
+COMPRESSED = ('rle', 'jpeg', 'jpegls', 'j2k')
+LOSSLESS_STREAMS = ('jpegls', 'j2k')
+
+
+def encode(stored: np.ndarray, syntax: str) -> bytes:
+    """Encode ``(H, W)`` or ``(H, W, 3)`` values as one stream, all bits of their type."""
+    if syntax == 'rle':
+        return rle_frame(stored)
+    if syntax == 'jpeg':
+        import cv2
+
+        done, content = cv2.imencode('.jpg', stored, [cv2.IMWRITE_JPEG_QUALITY, 100])
+        assert done
+        return content.tobytes()
+    if syntax == 'jpegls':
+        import jpeg_ls
+
+        unsigned = stored.view(f'u{stored.dtype.itemsize}')
+        return bytes(jpeg_ls.encode_array(np.ascontiguousarray(unsigned)))
+    from openjpeg.utils import encode_array
+
+    bits = stored.dtype.itemsize * 8
+    space = 1 if stored.ndim == 3 else 2
+    return bytes(encode_array(stored, bits_stored=bits, photometric_interpretation=space))
+
+
+def rle_frame(stored: np.ndarray, surplus: int = 0, missing: int = 0) -> bytes:
+    """Encode an RLE frame; some segments may hold too much or too little."""
+    planes = stored[..., None] if stored.ndim == 2 else stored
+    segments = []
+    for sample in range(planes.shape[-1]):
+        plane = np.ascontiguousarray(planes[..., sample])
+        width = plane.dtype.itemsize
+        values = plane.view(np.uint8).reshape(-1, width)
+        for byte in range(width - 1, -1, -1):
+            data = values[:, byte].tobytes() + bytes(surplus)
+            segments.append(_pack_bits(data[: len(data) - missing]))
+    offsets, position = [], 64
+    for segment in segments:
+        offsets.append(position)
+        position += len(segment)
+    header = struct.pack('<16I', len(segments), *offsets, *[0] * (15 - len(offsets)))
+    return header + b''.join(segments)
+
+
+def _pack_bits(data: bytes) -> bytes:
+    packed = bytearray()
+    for start in range(0, len(data), 128):
+        piece = data[start : start + 128]
+        packed += bytes([len(piece) - 1]) + piece
+    return bytes(packed + b'\x80' * (len(packed) % 2))
+
+
+def make(
+    stored: np.ndarray,
+    syntax: str = 'explicit',
+    *,
+    bits: int | None = None,
+    stream: bytes | None = None,
+    pixel_data: bytes | None = None,
+    **header: Any,
+) -> bytes:
+    """Return a DICOM file.
+
+    Args:
+        stored: ``(H, W)`` or ``(H, W, 3)`` values as they are stored.
+        syntax: a key of :data:`SYNTAXES`.
+        bits: BitsStored; by default all of their type.
+        stream: of a compressed file, in the place of that of ``stored``.
+        pixel_data: content of PixelData as it stands, in the place of anything else.
+        **header: further elements; None takes one out.
+    """
+    dataset = Dataset()
+    dataset.SOPClassUID = SecondaryCaptureImageStorage
+    dataset.SOPInstanceUID = generate_uid(entropy_srcs=['case'])
+    dataset.SamplesPerPixel = 1 if stored.ndim == 2 else 3
+    dataset.PhotometricInterpretation = 'MONOCHROME2' if stored.ndim == 2 else 'RGB'
+    if stored.ndim == 3:
+        dataset.PlanarConfiguration = 0
+    dataset.Rows, dataset.Columns = stored.shape[:2]
+    dataset.BitsAllocated = stored.dtype.itemsize * 8
+    dataset.BitsStored = bits or dataset.BitsAllocated
+    dataset.HighBit = dataset.BitsStored - 1
+    dataset.PixelRepresentation = int(stored.dtype.kind == 'i')
+    uid = SYNTAXES[syntax]
+    if pixel_data is None and syntax in COMPRESSED:
+        pixel_data = encapsulate([encode(stored, syntax) if stream is None else stream])
+    elif pixel_data is None:
+        order = '>' if syntax == 'big' else '<'
+        pixel_data = stored.astype(stored.dtype.newbyteorder(order)).tobytes()
+    dataset.PixelData = pixel_data + b'\0' * (len(pixel_data) % 2)
+    for keyword, value in header.items():
+        if value is None:
+            dataset.pop(keyword, None)
+        else:
+            setattr(dataset, keyword, value)
+    if 'PixelData' in dataset:
+        wide = stored.dtype.itemsize > 1 and syntax not in COMPRESSED
+        dataset['PixelData'].VR = 'OW' if wide else 'OB'
+        dataset['PixelData'].is_undefined_length = syntax in COMPRESSED
+    return write(dataset, uid)
+
+
+def write(dataset: Dataset, uid: UID) -> bytes:
+    """Return the bytes of a file with the transfer syntax."""
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = uid
+    dataset.file_meta.MediaStorageSOPClassUID = dataset.get('SOPClassUID')
+    dataset.file_meta.MediaStorageSOPInstanceUID = dataset.get('SOPInstanceUID')
+    buffer = BytesIO()
+    dcmwrite(buffer, dataset, enforce_file_format=True)
+    return buffer.getvalue()
+
+
+def deflated_zeros(content: bytes, length: int) -> bytes:
+    """Replace what follows the meta information of a deflated file by so many zeros."""
+    start = content.index(b'1.2.840.10008.1.2.1.99')
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = bytes(2**20)
+    packed = b''.join(deflater.compress(block) for _ in range(length // len(block)))
+    end = 144 + struct.unpack_from('<I', content, 140)[0]
+    assert start < end
+    return content[:end] + packed + deflater.flush()
+
+
+def patch_sof(stream: bytes, **changes: int) -> bytes:
+    """Change fields of the frame header of a JPEG or JPEG-LS stream."""
+    marker = next(m for m in (b'\xff\xc0', b'\xff\xc1', b'\xff\xf7') if m in stream)
+    place = stream.index(marker) + 4
+    patched = bytearray(stream)
+    for name, value in changes.items():
+        offset, form = dict(precision=(0, '>B'), rows=(1, '>H'), columns=(3, '>H'),
+                            samples=(5, '>B'))[name]  # fmt: skip
+        struct.pack_into(form, patched, place + offset, value)
+    return bytes(patched)
+
+
+def patch_siz(stream: bytes, **changes: int) -> bytes:
+    """Change fields of the SIZ segment of a JPEG 2000 codestream."""
+    place = stream.index(b'\xff\x4f\xff\x51')
+    patched = bytearray(stream)
+    for name, value in changes.items():
+        offset, form = dict(columns=(8, '>I'), rows=(12, '>I'), samples=(40, '>H'),
+                            depth=(42, '>B'))[name]  # fmt: skip
+        struct.pack_into(form, patched, place + offset, value)
+    return bytes(patched)

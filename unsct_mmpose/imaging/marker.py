@@ -1,0 +1,165 @@
+"""The lead letter on a radiograph: R or L, and whether it is mirrored.
+
+Small bright shapes that stand alone at the sides are compared with the two letters in the fonts of
+OpenCV, and with their mirror images. It speaks seldom and is there to warn: what was measured, and
+what it does not find, is in ``docs/explanation/sides.md``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+LETTERS = ('R', 'L')
+
+_HEIGHT_PX = 600
+_BOX = 24
+_FONTS = (
+    cv2.FONT_HERSHEY_SIMPLEX,
+    cv2.FONT_HERSHEY_DUPLEX,
+    cv2.FONT_HERSHEY_COMPLEX,
+    cv2.FONT_HERSHEY_TRIPLEX,
+)
+_LEAST_MATCH = 0.80
+_LEAST_LEAD = 0.12
+_RING = 5
+_MIDDLE = (0.3, 0.7)
+_LEAST_STEP = 0.06
+_TURNS_DEG = (-12, -6, 0, 6, 12)
+
+
+@dataclass(frozen=True)
+class Marker:
+    """A letter that was found.
+
+    Attributes:
+        letter: ``'R'`` or ``'L'``.
+        mirrored: whether it is seen in a mirror.
+        x: its centre, as a share of the width.
+        y: its centre, as a share of the height.
+        match: correlation with the best template.
+    """
+
+    letter: str
+    mirrored: bool
+    x: float
+    y: float
+    match: float
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether it says that the image does not lie on the standard display.
+
+        The patient's right is on the left of the display, and the letter reads as usual.
+        """
+        return self.mirrored or (self.letter == 'R') == (self.x > 0.5)
+
+
+def find_markers(pixels: NDArray[np.floating]) -> list[Marker]:
+    """Find the letters R and L on a radiograph ``(H, W)``, display values in [0, 1].
+
+    Only upright letters of 1 to 6 % of the image's height that stand apart from everything else
+    are found.
+    """
+    height, width = pixels.shape
+    scale = _HEIGHT_PX / height
+    size = (max(round(width * scale), 1), _HEIGHT_PX)
+    small = cv2.resize(np.asarray(pixels, np.float32), size, interpolation=cv2.INTER_AREA)
+    kernel = np.ones((31, 31), np.uint8)  # a rectangle is quick
+    raised = cv2.morphologyEx(small, cv2.MORPH_TOPHAT, kernel)
+    found: dict[tuple[int, int], Marker] = {}
+    for level in (0.06, 0.12, 0.25, 0.5):
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(
+            (raised > level).astype(np.uint8)
+        )
+        for index in range(1, count):
+            x, y, w, h, area = stats[index]
+            if not (6 <= h <= 36 and 0.35 * h <= w <= 1.3 * h and area >= 0.15 * w * h):
+                continue
+            shape = labels[y : y + h, x : x + w] == index
+            if not _stands_alone(small, shape, x, y):
+                continue
+            marker = _read(shape, (x + w / 2) / size[0], (y + h / 2) / size[1])
+            place = (round(x / 10), round(y / 10))
+            if marker is not None and (place not in found or marker.match > found[place].match):
+                found[place] = marker
+    return sorted(found.values(), key=lambda one: -one.match)
+
+
+def _stands_alone(image: NDArray[np.float32], shape: NDArray[np.bool_], x: int, y: int) -> bool:
+    """Tell lead, evenly bright with an edge all around, from the edges of bones."""
+    height, width = shape.shape
+    top, left = y - _RING, x - _RING
+    bottom, right = y + height + _RING, x + width + _RING
+    if min(top, left) < 0 or bottom > image.shape[0] or right > image.shape[1]:
+        return False
+    if _MIDDLE[0] < (x + width / 2) / image.shape[1] < _MIDDLE[1]:
+        return False
+    mask = np.zeros((height + 2 * _RING, width + 2 * _RING), np.uint8)
+    mask[_RING:-_RING, _RING:-_RING] = shape
+    near = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=2)
+    values = image[top:bottom, left:right]
+    core, around = values[mask > 0], values[near == 0]
+    step = float(np.median(core) - np.median(around))
+    return bool(
+        step > _LEAST_STEP
+        and np.percentile(around, 98) < np.median(around) + 0.35 * step
+        and np.percentile(core, 15) > np.median(core) - 0.5 * step
+    )
+
+
+def _read(shape: NDArray[np.bool_], x: float, y: float) -> Marker | None:
+    """Return the letter that a shape is; None where it is none, or may be two."""
+    patch = _normalised(shape.astype(np.float32))
+    scores = {
+        key: float(max((patch * one).sum() for one in templates))
+        for key, templates in _templates().items()
+    }
+    (best, match), (_, second) = sorted(scores.items(), key=lambda item: -item[1])[:2]
+    if match < _LEAST_MATCH or match - second < _LEAST_LEAD:
+        return None
+    return Marker(best[0], best[1], x, y, match)
+
+
+@cache
+def _templates() -> dict[tuple[str, bool], list[NDArray[np.float32]]]:
+    """Return the normalised templates of each letter, as it is and mirrored."""
+    result: dict[tuple[str, bool], list[NDArray[np.float32]]] = {}
+    for letter in LETTERS:
+        drawn = [
+            _letter(letter, font, thickness, turn)
+            for font in _FONTS
+            for thickness in (6, 12, 18)
+            for turn in _TURNS_DEG
+        ]
+        result[letter, False] = [_normalised(one) for one in drawn]
+        result[letter, True] = [_normalised(one[:, ::-1]) for one in drawn]
+    return result
+
+
+def _letter(letter: str, font: int, thickness: int, turn_deg: float) -> NDArray[np.float32]:
+    drawn = np.zeros((240, 240), np.uint8)
+    cv2.putText(drawn, letter, (70, 170), font, 4.5, 255, thickness, cv2.LINE_AA)
+    canvas = drawn.astype(np.float32) / 255
+    turn = cv2.getRotationMatrix2D((120, 120), turn_deg, 1.0)
+    canvas = cv2.warpAffine(canvas, turn, (240, 240))
+    ys, xs = np.nonzero(canvas > 0.5)
+    return canvas[ys.min() : ys.max() + 1, xs.min() : xs.max() + 1]
+
+
+def _normalised(shape: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a shape in the middle of a box, its proportions kept, mean 0 and norm 1."""
+    height, width = shape.shape
+    scale = _BOX / max(height, width)
+    size = (max(round(width * scale), 1), max(round(height * scale), 1))
+    fitted = cv2.resize(np.ascontiguousarray(shape), size, interpolation=cv2.INTER_AREA)
+    box = np.zeros((_BOX, _BOX), np.float32)
+    top, left = (_BOX - size[1]) // 2, (_BOX - size[0]) // 2
+    box[top : top + size[1], left : left + size[0]] = fitted
+    box = cv2.GaussianBlur(box, (0, 0), 1.0)
+    box -= box.mean()
+    return np.asarray(box / max(float(np.linalg.norm(box)), 1e-6), np.float32)
