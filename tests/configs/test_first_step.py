@@ -25,7 +25,7 @@ LARGE = [path for path in PATHS if path.parent.name != 'demo']
 SAME = ('loss_', 'no_paf', 'unsct_hrnet_cover', 'srf_long', 'srf_none_long', 'mmpose_weights')
 LARGE = [path for path in LARGE if not path.stem.startswith(SAME)]
 SIDES = {'cpu': 192, 'gpu': 128}
-WHOLE = ('unsct_hrnet_tha', 'unsct_hrnet_paper')  # of one size: once is enough
+WHOLE = ('unsct_hrnet_tha', 'unsct_hrnet_paper', 'unsct-u_net_two_cores')  # of one size: once
 CASES = [('cpu', path) for path in PATHS if path.stem not in WHOLE] + [
     ('gpu', path) for path in LARGE
 ]
