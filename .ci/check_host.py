@@ -28,6 +28,9 @@ RECORD = ROOT / 'docs' / 'results' / 'check_host.json'
 PAGE = ROOT / 'docs' / 'how-to' / 'mmpose.md'
 START, END = '<!-- table of check_host.json -->', '<!-- end of table -->'
 
+MMCV = {'': '2.2.0', '1.1.0': '2.1.0'}
+"""The newest MMCV that a version of MMPose takes."""
+
 # The demo's model as a project of a user's own would have it, so small that a run takes seconds.
 TINY = """
 _base_ = {base!r}
@@ -161,7 +164,7 @@ STEPS = (
       for mode in ('original', 'transformed')
       for phase, count in (('train', 4), ('val', 2), ('test', 2))),
     Step('browse_dataset', 'one name in two folders', f'{BROWSE} --mode original --phase test'
-         ' --max-item-per-dataset 9 --output-dir browse/twins ' + TWINS, {'browse/twins/*.png': 2},
+         ' --output-dir browse/twins ' + TWINS, {'browse/twins/*.png': 2},
          quick=True),
     Step('get_flops', '--input-shape', '{tool} get_flops tiny.py --input-shape 64 64',
          says='Params: 2.'),
@@ -594,7 +597,8 @@ def main() -> int:
             python = Path(sys.executable) if here else stock
             if not here:
                 pip = [str(python), '-m', 'pip', '--quiet', '--disable-pip-version-check']
-                call([*pip, 'install', '--no-deps', *args.pip_args, f'mmpose=={wanted}'])
+                mmcv = f'mmcv-lite=={MMCV.get(wanted, MMCV[""])}'
+                call([*pip, 'install', '--no-deps', *args.pip_args, f'mmpose=={wanted}', mmcv])
             folder = place / f'empty_{wanted}'
             folder.mkdir()
             host = Host(python, folder, here)
