@@ -500,8 +500,13 @@ def merge(hosts: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def renew(record: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Put the results of some steps that were run again into a record of the whole list."""
-    rows = {(row['tool'], row['options']): row for row in record['rows']}
+    """Put the results of steps or hosts that were run again into a record.
+
+    What is no longer in the list leaves it.
+    """
+    listed = {(step.tool, step.options) for step in STEPS} | {(one, '') for one in NOT_APPLICABLE}
+    before = {(row['tool'], row['options']): row for row in record['rows']}
+    rows = {key: row for key, row in before.items() if key in listed}
     for row in new['rows']:
         one = rows.setdefault((row['tool'], row['options']), dict(row, results={}))
         one['results'].update(row['results'])
@@ -569,7 +574,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--pip-args', type=shlex.split, default=[], help='in one string')
     parser.add_argument(
         '--record', nargs='?', type=Path, const=RECORD,
-        help='write the json; with --only, renew those rows of it (default: %(const)s)',
+        help='put the results into the json (default: %(const)s)',
     )  # fmt: skip
     parser.add_argument('--keep', action='store_true', help='keep the folders')
     parser.add_argument('--page', action='store_true', help='write the page from the json')
@@ -619,7 +624,7 @@ def main() -> int:
         rows=merge(results),
     )
     print(f'\n{table(record)}')
-    if args.record and args.only and args.record.is_file():
+    if args.record and args.record.is_file():
         record = renew(json.loads(args.record.read_text('utf-8')), record)
     if args.record:
         args.record.write_text(json.dumps(record, indent=1) + '\n', 'utf-8')

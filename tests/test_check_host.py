@@ -60,11 +60,15 @@ def test_a_table_says_why(check_host):
     assert '| browse | no use |' in check_host.table(no_one)
 
 
-def test_steps_that_are_run_again_renew_their_rows(check_host):
+def test_what_is_run_again_renews_its_results_and_keeps_the_others(check_host):
+    step = check_host.STEPS[0]
     old = record(dict(status='failed', why='x'), dict(status='passed'))
+    old['rows'] = [old['rows'][0], dict(old['rows'][0], tool=step.tool, options=step.options)]
     new = record(dict(status='passed'), versions=('1.1.0',))
+    new['rows'][0].update(tool=step.tool, options=step.options)
     renewed = check_host.renew(old, new)
-    assert renewed['rows'][0]['results'] == {v: dict(status='passed') for v in ('1.1.0', '1.3.2')}
+    (row,) = renewed['rows']  # no step is called as the first one
+    assert row['results'] == {version: dict(status='passed') for version in ('1.1.0', '1.3.2')}
     assert list(renewed['hosts']) == ['1.1.0', '1.3.2']
 
 
