@@ -354,6 +354,9 @@ class Host:
         lacks = script and not Path(script[0]).is_file()
         if '--badcase' in command and '--badcase' not in Path(script[0]).read_text():
             return dict(status='n/a', why='this MMPose has no --badcase')
+        if '--amp' in command and "'AmpOptimWrapper')" not in Path(script[0]).read_text():
+            why = 'refused to every config that names a type of wrapper; ours need no --amp'
+            return dict(status='n/a', why=why)
         if lacks:
             return dict(status='n/a', why='this MMPose has no such script')
         if command[0] == str(self.python) and command[1].endswith('.py'):
