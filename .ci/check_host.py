@@ -28,6 +28,9 @@ RECORD = ROOT / 'docs' / 'results' / 'check_host.json'
 PAGE = ROOT / 'docs' / 'how-to' / 'mmpose.md'
 START, END = '<!-- table of check_host.json -->', '<!-- end of table -->'
 
+MMCV = {'': '2.2.0', '1.1.0': '2.1.0'}
+"""The newest MMCV that a version of MMPose takes."""
+
 # The demo's model as a project of a user's own would have it, so small that a run takes seconds.
 TINY = """
 _base_ = {base!r}
@@ -161,7 +164,7 @@ STEPS = (
       for mode in ('original', 'transformed')
       for phase, count in (('train', 4), ('val', 2), ('test', 2))),
     Step('browse_dataset', 'one name in two folders', f'{BROWSE} --mode original --phase test'
-         ' --max-item-per-dataset 9 --output-dir browse/twins ' + TWINS, {'browse/twins/*.png': 2},
+         ' --output-dir browse/twins ' + TWINS, {'browse/twins/*.png': 2},
          quick=True),
     Step('get_flops', '--input-shape', '{tool} get_flops tiny.py --input-shape 64 64',
          says='Params: 2.'),
@@ -351,6 +354,9 @@ class Host:
         lacks = script and not Path(script[0]).is_file()
         if '--badcase' in command and '--badcase' not in Path(script[0]).read_text():
             return dict(status='n/a', why='this MMPose has no --badcase')
+        if '--amp' in command and "'AmpOptimWrapper')" not in Path(script[0]).read_text():
+            why = 'refused to every config that names a type of wrapper; ours need no --amp'
+            return dict(status='n/a', why=why)
         if lacks:
             return dict(status='n/a', why='this MMPose has no such script')
         if command[0] == str(self.python) and command[1].endswith('.py'):
@@ -497,8 +503,13 @@ def merge(hosts: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
 
 
 def renew(record: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
-    """Put the results of some steps that were run again into a record of the whole list."""
-    rows = {(row['tool'], row['options']): row for row in record['rows']}
+    """Put the results of steps or hosts that were run again into a record.
+
+    What is no longer in the list leaves it.
+    """
+    listed = {(step.tool, step.options) for step in STEPS} | {(one, '') for one in NOT_APPLICABLE}
+    before = {(row['tool'], row['options']): row for row in record['rows']}
+    rows = {key: row for key, row in before.items() if key in listed}
     for row in new['rows']:
         one = rows.setdefault((row['tool'], row['options']), dict(row, results={}))
         one['results'].update(row['results'])
@@ -566,7 +577,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument('--pip-args', type=shlex.split, default=[], help='in one string')
     parser.add_argument(
         '--record', nargs='?', type=Path, const=RECORD,
-        help='write the json; with --only, renew those rows of it (default: %(const)s)',
+        help='put the results into the json (default: %(const)s)',
     )  # fmt: skip
     parser.add_argument('--keep', action='store_true', help='keep the folders')
     parser.add_argument('--page', action='store_true', help='write the page from the json')
@@ -594,7 +605,8 @@ def main() -> int:
             python = Path(sys.executable) if here else stock
             if not here:
                 pip = [str(python), '-m', 'pip', '--quiet', '--disable-pip-version-check']
-                call([*pip, 'install', '--no-deps', *args.pip_args, f'mmpose=={wanted}'])
+                mmcv = f'mmcv-lite=={MMCV.get(wanted, MMCV[""])}'
+                call([*pip, 'install', '--no-deps', *args.pip_args, f'mmpose=={wanted}', mmcv])
             folder = place / f'empty_{wanted}'
             folder.mkdir()
             host = Host(python, folder, here)
@@ -615,7 +627,7 @@ def main() -> int:
         rows=merge(results),
     )
     print(f'\n{table(record)}')
-    if args.record and args.only and args.record.is_file():
+    if args.record and args.record.is_file():
         record = renew(json.loads(args.record.read_text('utf-8')), record)
     if args.record:
         args.record.write_text(json.dumps(record, indent=1) + '\n', 'utf-8')

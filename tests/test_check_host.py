@@ -60,36 +60,45 @@ def test_a_table_says_why(check_host):
     assert '| browse | no use |' in check_host.table(no_one)
 
 
-def test_steps_that_are_run_again_renew_their_rows(check_host):
+def test_what_is_run_again_renews_its_results_and_keeps_the_others(check_host):
+    step = check_host.STEPS[0]
     old = record(dict(status='failed', why='x'), dict(status='passed'))
+    old['rows'] = [old['rows'][0], dict(old['rows'][0], tool=step.tool, options=step.options)]
     new = record(dict(status='passed'), versions=('1.1.0',))
+    new['rows'][0].update(tool=step.tool, options=step.options)
     renewed = check_host.renew(old, new)
-    assert renewed['rows'][0]['results'] == {v: dict(status='passed') for v in ('1.1.0', '1.3.2')}
+    (row,) = renewed['rows']  # no step is called as the first one
+    assert row['results'] == {version: dict(status='passed') for version in ('1.1.0', '1.3.2')}
     assert list(renewed['hosts']) == ['1.1.0', '1.3.2']
 
 
-@pytest.fixture
-def do(check_host, tmp_path):
-    """Do a step in an empty folder, without any MMPose."""
+@pytest.fixture(scope='module')
+def do(check_host, tmp_path_factory):
+    """Do a step in a folder without any MMPose; one interpreter forks for all of them."""
     host = object.__new__(check_host.Host)
-    host.python, host.place, host.forks = Path(sys.executable), tmp_path, None
+    host.python, host.forks = Path(sys.executable), None
+    host.place = tmp_path_factory.mktemp('host')
     host.environment = dict(os.environ)
-    host.stock = host.ours = tmp_path / 'nowhere'
+    host.stock = host.ours = host.place / 'nowhere'
     host.entry = {}
-    yield lambda command, seconds=60, **kwargs: host.do(
-        check_host.Step('t', 'o', command, **kwargs), seconds
-    )
+
+    def do(command, seconds=60, files=(), wants=None, **kwargs):
+        for name, content in dict(files).items():
+            (host.place / name).write_text(content)
+        return host.do(check_host.Step('t', 'o', command, wants or {}, **kwargs), seconds)
+
+    yield do
     host.close()
 
 
-def test_a_step_that_fails_or_lasts_too_long_is_told(do, tmp_path):
+def test_a_step_that_fails_or_lasts_too_long_is_told(do):
     assert do('{python} -c "print(5)"', says='5') == dict(status='passed')
     assert do('{python} -c "print(5)"', says='6')['why'] == "it does not say '6'"
     assert do('{python} -c "raise ValueError(7)"')['why'] == 'ValueError: 7'
-    assert do('{python} -c "1"', files={'*.png': 2})['why'] == '0 of 2 files *.png'
+    assert do('{python} -c "1"', wants={'*.png': 2})['why'] == '0 of 2 files *.png'
     assert do('{python} -c "1"', gone=('*.pth',)) == dict(status='passed')
-    (tmp_path / 'a.pth').touch()
-    assert do('{python} -c "1"', gone=('*.pth',))['why'] == '*.pth is there'
+    there = do('{python} -c "1"', files={'a.pth': ''}, gone=('*.pth',))
+    assert there['why'] == '*.pth is there'
     assert 'took longer' in do('{python} -c "import time; time.sleep(30)"', 0.5)['why']
     assert do('{python} {stock}/tools/train.py')['status'] == 'n/a'
 
@@ -102,10 +111,10 @@ def test_a_step_that_fails_or_lasts_too_long_is_told(do, tmp_path):
     ('import time; time.sleep(30)', 'took longer than 2 s'),
     ('import sys; assert not {"mmpose", "mmcv", "mmengine"} & set(sys.modules)', None),
 ])  # fmt: skip
-def test_a_script_runs_in_a_fork_as_by_itself(do, tmp_path, program, why):
-    (tmp_path / 'a.py').write_text(program)
+def test_a_script_runs_in_a_fork_as_by_itself(do, program, why):
     says = "['x', '--y'] __main__" if 'argv' in program else ''
-    result = do('{python} a.py x --y', 2 if 'sleep' in program else 60, says=says)
+    limit = 2 if 'sleep' in program else 60
+    result = do('{python} a.py x --y', limit, files={'a.py': program}, says=says)
     assert result == (dict(status='failed', why=why) if why else dict(status='passed'))
 
 

@@ -241,6 +241,31 @@ def test_an_mmpose_without_tools_is_an_error_in_words(on_host):
     assert 'another project' not in printed
 
 
+# Targets of MMPose 1.1
+
+
+@pytest.mark.parametrize('direction', ['horizontal', 'vertical', 'diagonal'])
+@pytest.mark.parametrize('weights', [False, True])
+def test_an_older_mirror_treats_weights_as_the_installed_one_does(direction, weights):
+    from mmpose.structures.keypoint import flip_keypoints
+
+    def old(keypoints, keypoints_visible, **how):
+        assert keypoints.shape[:-1] == keypoints_visible.shape  # what MMPose 1.1 insists on
+        return flip_keypoints(keypoints, keypoints_visible, **how)
+
+    rng = np.random.default_rng(0)
+    points = rng.uniform(0, 9, (1, 4, 2))
+    visible = rng.integers(0, 2, (1, 4, 2) if weights else (1, 4)).astype(float)
+    how = dict(image_size=(10, 8), flip_indices=[2, 3, 0, 1], direction=direction)
+    found = compat._flip_weights_too(old)(points.copy(), visible, **how)
+    for ours, theirs in zip(found, flip_keypoints(points.copy(), visible, **how), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+
+
+def test_a_newer_mmpose_needs_no_targets():
+    assert compat._repair_targets() is None
+
+
 # Several processes
 
 TORCH = """

@@ -18,6 +18,7 @@ checkpoints     torch >= 2.6 refuses mmengine's own log history        narrow al
 drawing         numpy >= 2.4 refuses ``int(array([radius]))``          scalar radius
 processes       without CUDA every launcher's process asks for a GPU   no GPU is asked for
 model wrapper   without CUDA the wrapper is given a GPU's number       the number is left out
+targets         MMPose 1.1 packs no targets but those that it knows    what MMPose 1.2 does
 ==============  =====================================================  ==========================
 
 A stand-in module carries ``__unsct_stand_in__ = True``.
@@ -623,6 +624,79 @@ def _repair_model_wrapper() -> Repair | None:
     return Repair('model wrapper', fault, 'a model on the CPU is wrapped without device_ids')
 
 
+# Targets of MMPose 1.1
+
+
+def _repair_targets() -> Repair | None:
+    from mmpose.codecs.base import BaseKeypointCodec
+
+    if hasattr(BaseKeypointCodec, 'field_mapping_table'):
+        return None
+    from mmpose.datasets.transforms import common_transforms as common
+    from mmpose.datasets.transforms.formatting import PackPoseInputs
+    from mmpose.datasets.transforms.topdown_transforms import TopdownAffine
+
+    tables = ('field_mapping_table', 'label_mapping_table', 'instance_mapping_table')
+    for name in tables:
+        setattr(BaseKeypointCodec, name, {})
+
+    common.flip_keypoints = _flip_weights_too(common.flip_keypoints)
+    generate, pack = common.GenerateTarget.transform, PackPoseInputs.transform
+    affine = TopdownAffine.transform
+
+    @functools.wraps(generate)
+    def transform_targets(self: Any, results: dict) -> dict | None:
+        visible = results['keypoints_visible']
+        if visible.ndim == 3:
+            results['keypoints_visible_weights'] = visible[..., 1]
+            results['keypoints_visible'] = visible[..., 0]
+        found = generate(self, results)
+        encoders = self.encoder if isinstance(self.encoder, list) else [self.encoder]
+        for name in tables:
+            table = {key: value for one in encoders for key, value in getattr(one, name).items()}
+            if table:
+                found[name] = table
+        return found
+
+    @functools.wraps(pack)
+    def transform_packed(self: Any, results: dict) -> dict:
+        for name in tables:
+            setattr(self, name, results.get(name, getattr(type(self), name)))
+        return pack(self, results)
+
+    @functools.wraps(affine)
+    def transform_affine(self: Any, results: dict) -> dict:
+        found = affine(self, results)
+        found['input_center'], found['input_scale'] = (
+            found['bbox_center'][0],
+            found['bbox_scale'][0],
+        )
+        return found
+
+    common.GenerateTarget.transform = transform_targets
+    PackPoseInputs.transform = transform_packed
+    TopdownAffine.transform = transform_affine
+    fault = 'targets and points that are not labelled are unknown to MMPose 1.1'
+    return Repair('targets', fault, 'a codec names the targets that are packed, as in MMPose 1.2')
+
+
+def _flip_weights_too(flip: Callable[..., Any]) -> Callable[..., Any]:
+    """Mirror weights beside the visibility, ``(..., K, 2)``, as MMPose 1.2 does."""
+
+    @functools.wraps(flip)
+    def flip_keypoints(
+        keypoints: Any, keypoints_visible: Any, *, flip_indices: Any, direction: str, **kwargs: Any
+    ) -> tuple[Any, Any]:
+        visible = keypoints_visible
+        how = dict(kwargs, flip_indices=flip_indices, direction=direction)
+        if visible is None or visible.ndim != keypoints.ndim:
+            return flip(keypoints, visible, **how)
+        points, _ = flip(keypoints, visible[..., 0], **how)
+        return points, visible if direction == 'diagonal' else visible[..., list(flip_indices), :]
+
+    return flip_keypoints
+
+
 # In this order: what mmengine needs, then mmcv, then what mmdet and mmpose import.
 _REPAIRS: dict[str, Callable[[], Repair | None]] = {
     'pkg_resources': _repair_pkg_resources,
@@ -635,4 +709,5 @@ _REPAIRS: dict[str, Callable[[], Repair | None]] = {
     'drawing': _repair_drawing,
     'processes': _repair_processes,
     'model wrapper': _repair_model_wrapper,
+    'targets': _repair_targets,
 }

@@ -116,8 +116,9 @@ def test_a_sample_is_written_whole_and_else_goes_to_the_backends(build, image, s
 def test_the_name_of_a_dicom_file_becomes_that_of_a_picture(
     build, image, sample, tmp_path, draw_pred
 ):
-    if not draw_pred:  # what browse_dataset shows: no prediction at all
-        sample.gt_instances = InstanceData(keypoints=sample.pred_instances.keypoints)
+    if not draw_pred:  # what browse_dataset shows: no prediction, and visibility with weights
+        points = sample.pred_instances.keypoints
+        sample.gt_instances = InstanceData(keypoints=points, keypoints_visible=np.ones((1, 24, 2)))
         del sample.pred_instances
     drawer = build(panels=['landmarks'])
     for _ in range(2):  # of two folders

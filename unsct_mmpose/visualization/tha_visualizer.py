@@ -126,7 +126,7 @@ class THAVisualizer(PoseLocalVisualizer):
             gray = to_gray(image)
             plain = image if image.dtype == np.uint8 and image.ndim == 3 else cv2.merge([gray] * 3)
             return super().add_datasample(
-                name, plain, data_sample, draw_gt=draw_gt, draw_pred=draw_pred,
+                name, plain, _without_weights(data_sample), draw_gt=draw_gt, draw_pred=draw_pred,
                 draw_heatmap=draw_heatmap, show=show, wait_time=wait_time, out_file=out_file,
                 step=step, **kwargs,
             )  # fmt: skip
@@ -173,6 +173,17 @@ class THAVisualizer(PoseLocalVisualizer):
             width = (self.width_px - GAP_PX * (len(names) - 1)) // max(len(names), 1)
             rows.append([_panel(name, gray, what, width) for name in names])
         return arrange(rows)
+
+
+def _without_weights(sample: PoseDataSample) -> PoseDataSample:
+    """Drop the weights beside the visibility of true points: MMPose cannot draw them."""
+    truth = sample.get('gt_instances')
+    if truth is None or np.ndim(truth.get('keypoints_visible')) != 3:
+        return sample
+    sample = sample.new()
+    sample.gt_instances = truth.new()
+    sample.gt_instances.keypoints_visible = truth.keypoints_visible[..., 0]
+    return sample
 
 
 def _has(what: Drawable, name: str) -> bool:
