@@ -1,5 +1,5 @@
-# UNSCT-U-Net for a laptop: 256 x 256, a quarter of an hour on two float32 cores. Of one size,
-# whatever UNSCT_BUDGET says.
+# UNSCT-U-Net for a laptop: 256 x 256, a quarter of an hour on two float32 cores. It is of one
+# size: no budget changes it.
 _base_ = '../_base_/budget/cpu.py'
 
 codec = dict(

@@ -162,7 +162,8 @@ def test_a_folder_with_foreign_files_is_refused(tmp_path):
     'options, words',
     [
         ({'train': -1}, 'negative'),
-        ({'size': 8}, 'at least 32'),
+        ({'size': 0}, 'at least 1 pixel'),
+        ({'size': 64}, 'choose 86 or more'),
         ({'spacing_mm': 0.0}, 'positive'),
         ({'spacing_mm': 0.5}, 'too small'),
         ({'bits': 8}, '12 to 16'),
@@ -176,7 +177,7 @@ def test_wrong_options_are_refused(options, words):
 
 
 def test_empty_splits_make_no_files(tmp_path):
-    paths = make_phantom(tmp_path / 'd', PhantomOptions(train=1, val=0, test=0, size=64), jobs=1,
+    paths = make_phantom(tmp_path / 'd', PhantomOptions(train=1, val=0, test=0, size=96), jobs=1,
                          progress=False)  # fmt: skip
     assert list(paths) == ['train']
     assert not (tmp_path / 'd' / 'val.json').exists()
@@ -191,10 +192,10 @@ def run_tool(*args):
 def test_the_tool_explains_itself_and_runs_from_a_checkout(tmp_path):
     assert '--contact-sheet' in run_tool('--help').stdout
     out = run_tool('--out', str(tmp_path / 'd'), '--train', '1', '--val', '0', '--test', '0',
-                   '--size', '64', '--jobs', '1')  # fmt: skip
+                   '--size', '96', '--jobs', '1')  # fmt: skip
     assert out.returncode == 0, out.stderr
     assert (tmp_path / 'd' / 'train.json').exists()
-    again = run_tool('--out', str(tmp_path / 'd'), '--train', '2', '--size', '64')
+    again = run_tool('--out', str(tmp_path / 'd'), '--train', '2', '--size', '96')
     assert again.returncode == 1 and 'other options' in again.stderr
     assert 'Traceback' not in again.stderr
 

@@ -21,7 +21,9 @@ from tqdm import tqdm
 from ..anatomy import LANDMARK_NAMES
 from ..imaging import AnnotatedRadiograph, LandmarkStates, write_annotations, write_radiograph
 from ..imaging.files import replace_file
+from ..imaging.spacing import PLAUSIBLE_SPACING_MM
 from ..phantom import PhantomRadiograph, make_case, sample_patient
+from ..phantom.generate import FIELD_MM
 
 SPLITS = ('train', 'val', 'test')
 UNSTRUCTURED_SHARE = {'train': 32 / 257, 'val': 18 / 53, 'test': 18 / 53}
@@ -83,12 +85,17 @@ class PhantomOptions:
             )
         if min(self.train, self.val, self.test) < 0:
             raise ValueError('numbers of images must not be negative')
-        if self.size < 32:
-            raise ValueError(f'size must be at least 32 pixels, not {self.size}')
+        if self.size < 1:
+            raise ValueError(f'size must be at least 1 pixel, not {self.size}')
         if self.seed < 0:
             raise ValueError(f'seed must not be negative, not {self.seed}')
         if self.spacing_mm is not None and not self.spacing_mm > 0:
             raise ValueError(f'spacing must be positive, not {self.spacing_mm}')
+        if self.spacing_mm is None and FIELD_MM / self.size > PLAUSIBLE_SPACING_MM[1]:
+            raise ValueError(
+                f'size {self.size} makes pixels of {FIELD_MM / self.size:.3g} mm, which no reader '
+                f'takes for a radiograph: choose {FIELD_MM / PLAUSIBLE_SPACING_MM[1]:.0f} or more'
+            )
         if self.spacing_mm is not None and self.spacing_mm * self.size < LEAST_FIELD_MM:
             raise ValueError(
                 f'{self.size} pixels of {self.spacing_mm} mm are too small a field: all landmarks '
