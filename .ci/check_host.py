@@ -234,7 +234,7 @@ class Host:
     """One installation of MMPose, with a folder to work in."""
 
     def __init__(self, python: Path, place: Path, here: bool) -> None:
-        self.python, self.place, self.forks = python, place, None
+        self.python, self.place, self.here, self.forks = python, place, here, None
         self.environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
         self.environment |= dict(
             MPLBACKEND='Agg', OMP_NUM_THREADS='1', UNSCT_DATA='phantom', PYTHONUNBUFFERED='1',
@@ -350,15 +350,8 @@ class Host:
             ranks=f'{self.python} -m torch.distributed.run --standalone --nproc_per_node 2',
         )  # fmt: skip
         command = shlex.split(step.command.format(**words))
-        script = [one for one in command if one.startswith(str(self.stock))]
-        lacks = script and not Path(script[0]).is_file()
-        if '--badcase' in command and '--badcase' not in Path(script[0]).read_text():
-            return dict(status='n/a', why='this MMPose has no --badcase')
-        if '--amp' in command and "'AmpOptimWrapper')" not in Path(script[0]).read_text():
-            why = 'refused to every config that names a type of wrapper; ours need no --amp'
+        if (why := self.why_not(command)) is not None:
             return dict(status='n/a', why=why)
-        if lacks:
-            return dict(status='n/a', why='this MMPose has no such script')
         if command[0] == str(self.python) and command[1].endswith('.py'):
             done = self.run_script(command[1], command[2:], seconds)
         else:
@@ -374,10 +367,30 @@ class Host:
         why += [f'{pattern} is there' for pattern in step.gone if any(self.place.glob(pattern))]
         if step.says not in done.stdout:
             why.append(f'it does not say {step.says!r}')
+        if self.here and "pip install 'unsct-mmpose[tools]'" in done.stdout:
+            return dict(status='n/a', why='needs the extra [tools], as it says')
         if why:
             (self.place / 'failed.txt').open('a').write(f'{command}\n{done.stdout}\n\n')
             return dict(status='failed', why='; '.join(why))
         return dict(status='passed')
+
+    def why_not(self, command: list[str]) -> str | None:
+        """Say what in MMPose itself keeps it from running a command; None when nothing does."""
+        script = next((Path(one) for one in command if one.startswith(str(self.stock))), None)
+        if script is None:
+            return None
+        if not script.is_file():
+            return 'this MMPose has no such script'
+        text = script.read_text()
+        if '--badcase' in command and '--badcase' not in text:
+            return 'this MMPose has no --badcase'
+        if '--amp' in command and "'AmpOptimWrapper')" not in text:
+            return 'this MMPose refuses it to all configs that name a wrapper; ours can do without'
+        if script.name.startswith('dist_'):
+            started = script.with_name(f'{script.stem.removeprefix("dist_")}.py').read_text()
+            if '--local-rank' not in started:
+                return "this MMPose does not know PyTorch 2's --local-rank; torchrun starts it"
+        return None
 
     def scripts(self) -> set[str]:
         """Return the names of all scripts of this MMPose that users start."""

@@ -76,7 +76,7 @@ def test_what_is_run_again_renews_its_results_and_keeps_the_others(check_host):
 def do(check_host, tmp_path_factory):
     """Do a step in a folder without any MMPose; one interpreter forks for all of them."""
     host = object.__new__(check_host.Host)
-    host.python, host.forks = Path(sys.executable), None
+    host.python, host.forks, host.here = Path(sys.executable), None, False
     host.place = tmp_path_factory.mktemp('host')
     host.environment = dict(os.environ)
     host.stock = host.ours = host.place / 'nowhere'

@@ -143,7 +143,8 @@ class THADataset(BaseCocoStyleDataset):
         self._check_patients()
         self._check_against_images(annotations)
         source = str(annotations.info.get('description', ''))
-        chosen = [one for one in annotations.cases if one.image_id % self.sample_interval == 0]
+        interval = getattr(self, 'sample_interval', 1)  # MMPose 1.1 has none
+        chosen = [one for one in annotations.cases if one.image_id % interval == 0]
         return [self._parse_case(case, source) for case in chosen]
 
     def _check_against_images(self, annotations: AnnotationFile) -> None:
