@@ -27,7 +27,7 @@ help:
 	@echo 'make test        set up, run the tests                                       (5 min)'
 	@echo 'make test-browser  the served page in a real Chromium, where there is one  (2 min)'
 	@echo 'make setup       create $(VENV) with pinned requirements                     (2 min)'
-	@echo 'make check       ruff, mypy on the pure rooms, import-linter                 (1 min)'
+	@echo 'make check       ruff, mypy below the adapters, import-linter                (1 min)'
 	@echo 'make format      rewrite the sources as make check wants them'
 	@echo 'make benchmark   cost of a training step against the plain MMPose model'
 	@echo 'make check-host  the wheel in a stock MMPose: every stock tool and option   (15 min)'

@@ -49,7 +49,10 @@ setup(
     license='Apache-2.0',
     license_files=['LICENSE'],
     packages=find_packages(include=['unsct_mmpose', 'unsct_mmpose.*']),
-    package_data={'unsct_mmpose.apis': ['schema/*.json', 'templates/*']},
+    package_data={
+        'unsct_mmpose.report': ['schema/*.json', 'templates/*'],
+        'unsct_mmpose.serve': ['templates/*'],
+    },
     python_requires='>=3.10',
     # Only what an MMPose installation lacks: torch, mmcv, mmengine and mmpose are the host's own.
     install_requires=['pycocotools>=2.0.6', 'pydicom>=3.0', 'scipy', 'six', 'tqdm'],

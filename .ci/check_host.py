@@ -77,7 +77,7 @@ import json, sys
 sys.argv = ['-']
 {first}
 from unsct_mmpose.anatomy import LANDMARK_NAMES
-from unsct_mmpose.imaging import read_annotations
+from unsct_mmpose.annotations import read_annotations
 content = json.load(open('studio_coco.json'))
 content['categories'][0]['keypoints'] = list(LANDMARK_NAMES)
 for image in content['images']:
@@ -320,7 +320,7 @@ class Host:
         (self.place / 'tiny.py').write_text(tiny)
         (self.place / 'float32.py').write_text(f"{tiny}optim_wrapper = dict(type='OptimWrapper')\n")
         # What imports mmpose by itself: a program of a user's own, where unsct_mmpose comes first.
-        first = 'import unsct_mmpose'
+        first = 'import unsct_mmpose.register'
         (self.place / 'api.py').write_text(API.format(first=first))
         (self.place / 'converted.py').write_text(CONVERTED.format(first=first))
         _write_twins(self.place)

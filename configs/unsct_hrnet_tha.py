@@ -4,7 +4,7 @@
 # "not the paper" what we added or do otherwise: docs/explanation/paper.md has the reasons, and
 # paper/unsct_hrnet_paper.py none of it. The layered twin is hrnet/unsct-hrnet.py.
 default_scope = 'mmpose'
-custom_imports = dict(imports=['unsct_mmpose'], allow_failed_imports=False)
+custom_imports = dict(imports=['unsct_mmpose.register'], allow_failed_imports=False)
 _cuda = __import__('torch').cuda.is_available()
 
 # Table 1: twelve landmarks a side, the patient's left ones first, in every file and tensor. This is

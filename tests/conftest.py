@@ -6,16 +6,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import unsct_mmpose.register  # noqa: F401  tests of adapters build them by name
+
 import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES
-from unsct_mmpose.imaging import write_radiograph
-from unsct_mmpose.imaging.annotations import (
-    AnnotatedRadiograph,
-    LandmarkStates,
-    write_annotations,
-)
+from unsct_mmpose.annotations.coco import AnnotatedRadiograph, LandmarkStates, write_annotations
+from unsct_mmpose.dicom import write_radiograph
+
+pytest_plugins = ['tests.dicom_files', 'tests.fake_backend', 'tests.golden_hips']
 
 ROOT = Path(__file__).resolve().parents[1]
 

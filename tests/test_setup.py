@@ -49,8 +49,8 @@ def test_the_wheel_ships_every_config_and_tool_where_openmmlab_looks_for_them(wh
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
     for name in ('model-index.yml', *index['Import']):
         assert f'unsct_mmpose/.mim/{name}' in shipped
-    for folder in ('schema', 'templates'):
-        for path in (ROOT / 'unsct_mmpose/apis' / folder).iterdir():
+    for pattern in ('*/schema/*', '*/templates/*'):
+        for path in (ROOT / 'unsct_mmpose').glob(pattern):
             assert path.relative_to(ROOT).as_posix() in shipped
     assert {name.split('/')[0].split('-')[0] for name in shipped} == {'unsct_mmpose'}
 
@@ -59,7 +59,7 @@ def test_the_wheel_finds_its_models_and_weights_by_name(wheel, tmp_path, run_pyt
     site = tmp_path / 'site'
     zipfile.ZipFile(wheel).extractall(site)
     script = (
-        'from unsct_mmpose.apis import find_model\n'
+        'from unsct_mmpose.engine import find_model\n'
         "found = find_model('unsct-hrnet-tha')\n"
         'print(found.checked_weights(), found.config, found.config.is_file())'
     )

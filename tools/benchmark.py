@@ -80,8 +80,8 @@ def parse_args() -> argparse.Namespace:
 def benchmark_step(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
-    from unsct_mmpose.apis import benchmark, results
-    from unsct_mmpose.apis.device import resolve_device
+    from unsct_mmpose.engine.device import resolve_device
+    from unsct_mmpose.research import benchmark, results
 
     device = resolve_device(args.device)
     config = Config.fromfile(args.config)
@@ -116,8 +116,8 @@ def benchmark_gradients(args: argparse.Namespace) -> dict:
 
     from mmengine.config import Config
 
-    from unsct_mmpose.apis import gradients, results
-    from unsct_mmpose.apis.device import resolve_device
+    from unsct_mmpose.engine.device import resolve_device
+    from unsct_mmpose.research import gradients, results
 
     logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
     device = resolve_device(args.device)
@@ -145,8 +145,8 @@ def benchmark_gradients(args: argparse.Namespace) -> dict:
 def benchmark_decode(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
-    from unsct_mmpose.apis import benchmark, results
-    from unsct_mmpose.apis.device import resolve_device
+    from unsct_mmpose.engine.device import resolve_device
+    from unsct_mmpose.research import benchmark, results
 
     device = resolve_device(args.device)
     cost = benchmark.decode_cost(
@@ -172,7 +172,8 @@ def benchmark_decode(args: argparse.Namespace) -> dict:
 
 
 def benchmark_predict(args: argparse.Namespace) -> dict:
-    from unsct_mmpose.apis import benchmark_predict, export_onnx, results
+    from unsct_mmpose.export import export_onnx
+    from unsct_mmpose.research import benchmark_predict, results
 
     files = sorted(path for path in args.folder.iterdir() if path.is_file())
     with tempfile.TemporaryDirectory() as folder:
@@ -206,7 +207,7 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
 
 
 def benchmark_exports(args: argparse.Namespace) -> dict:
-    from unsct_mmpose.apis import onnx_study, results
+    from unsct_mmpose.research import onnx_study, results
 
     models = onnx_study.compare_exports(
         args.config, args.checkpoint, args.files, data=args.data, ann_file=args.ann_file
@@ -220,7 +221,7 @@ def benchmark_exports(args: argparse.Namespace) -> dict:
 
 
 def write_onnx_page(args: argparse.Namespace) -> dict:
-    from unsct_mmpose.apis import onnx_study
+    from unsct_mmpose.research import onnx_study
 
     return dict(page=str(onnx_study.write_page(args.folder)))
 

@@ -68,7 +68,7 @@ def main() -> int:
 
 def run(args: argparse.Namespace) -> int:
     """Calibrate as the command line says."""
-    from unsct_mmpose.apis.calibrate import (
+    from unsct_mmpose.calibrate.fit import (
         CalibrationRequest,
         baseline_table,
         calibrate,
@@ -76,7 +76,7 @@ def run(args: argparse.Namespace) -> int:
         promise_lines,
         too_few_patients,
     )
-    from unsct_mmpose.functional.calibration_fit import FitOptions
+    from unsct_mmpose.maps.calibration_fit import FitOptions
 
     fit = FitOptions(rule=args.rule, recall=args.recall, alpha=args.alpha, level=args.level)
     request = CalibrationRequest(

@@ -7,13 +7,10 @@ Exit status: 0 no errors, 1 errors, 2 nothing could be checked.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# Checking needs no MMPose: import quickly.
-os.environ.setdefault('UNSCT_PURE', '1')
 if find_spec('unsct_mmpose') is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -43,8 +40,8 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the tool; return its exit status."""
     args = parse_args(argv)
-    from unsct_mmpose.apis.check import check_data
-    from unsct_mmpose.imaging.files import replace_file
+    from unsct_mmpose.annotations.check import check_data
+    from unsct_mmpose.files import replace_file
 
     try:
         found = check_data(args.data, args.images, decode=not args.no_decode, jobs=args.jobs)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# Images need no MMPose: import quickly.
-os.environ.setdefault('UNSCT_PURE', '1')
 if find_spec('unsct_mmpose') is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -100,9 +97,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the tool; return its exit status."""
     args = parse_args(argv)
-    from unsct_mmpose.apis.convert_sources import find_sources
-    from unsct_mmpose.imaging import AnnotationError
-    from unsct_mmpose.imaging.pseudonyms import read_key
+    from unsct_mmpose.annotations import AnnotationError
+    from unsct_mmpose.annotations.convert_sources import find_sources
+    from unsct_mmpose.dicom.pseudonyms import read_key
 
     key_file = args.key or args.out.with_name(f'{args.out.resolve().name}.key')
     try:
@@ -134,7 +131,7 @@ def main(argv: list[str] | None = None) -> int:
 
 def convert(args: argparse.Namespace, sources, key: bytes) -> int:
     """Convert, and say what came of it."""
-    from unsct_mmpose.apis.convert import ConvertOptions, RunOptions, convert
+    from unsct_mmpose.annotations.convert import ConvertOptions, RunOptions, convert
 
     picture = ConvertOptions(
         form=args.format,
@@ -173,7 +170,7 @@ def convert(args: argparse.Namespace, sources, key: bytes) -> int:
 
 def check(args: argparse.Namespace, sources, key: bytes) -> int:
     """Hold the results against the sources, and say what was found."""
-    from unsct_mmpose.apis.convert_check import check_conversion
+    from unsct_mmpose.annotations.convert_check import check_conversion
 
     result = check_conversion(sources, args.out, key, jobs=args.jobs, progress=not args.quiet)
     tell = _teller(args, sources)

@@ -41,7 +41,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
-    from unsct_mmpose.apis import experiment
+    from unsct_mmpose.research import experiment
 
     tools = ROOT / 'tools'
     experiment.run_tool(

@@ -26,7 +26,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
-    from unsct_mmpose.apis.export_onnx import ExportRequest, export_onnx
+    from unsct_mmpose.export.export_onnx import ExportRequest, export_onnx
 
     figures = export_onnx(ExportRequest(**vars(args)))
     print(json.dumps(figures, indent=1))

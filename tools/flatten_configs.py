@@ -32,7 +32,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the tool; return its exit status."""
     args = parse_args(argv)
-    from unsct_mmpose.apis.flatten_config import write_flat_configs
+    from unsct_mmpose.research.flatten_config import write_flat_configs
 
     sources = [ROOT / 'configs' / name for name in args.configs]
     paths = {source: args.out / source.name for source in sources}

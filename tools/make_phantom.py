@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# Simulation needs no MMPose: import quickly.
-os.environ.setdefault('UNSCT_PURE', '1')
 if find_spec('unsct_mmpose') is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -49,7 +46,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the tool; return its exit status."""
-    from unsct_mmpose.apis.make_phantom import PhantomOptions, contact_sheet, make_phantom
+    from unsct_mmpose.phantom.make_phantom import PhantomOptions, contact_sheet, make_phantom
 
     args = parse_args(argv)
     try:

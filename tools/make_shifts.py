@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# Images need no MMPose: import quickly.
-os.environ.setdefault('UNSCT_PURE', '1')
 if find_spec('unsct_mmpose') is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 
 def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
     """Read the command line."""
-    from unsct_mmpose.imaging.shifts import SHIFTS, describe_shift
+    from unsct_mmpose.phantom.shifts import SHIFTS, describe_shift
 
     lines = [f'  {kind:10} {describe_shift(kind)}' for kind in SHIFTS]
     parser = argparse.ArgumentParser(
@@ -46,7 +43,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the tool; return its exit status."""
     args = parse_args(argv)
-    from unsct_mmpose.apis.make_shifts import make_shifts
+    from unsct_mmpose.phantom.make_shifts import make_shifts
 
     try:
         for kind, path in make_shifts(

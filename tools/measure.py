@@ -8,8 +8,6 @@ import sys
 from importlib.util import find_spec
 from pathlib import Path
 
-# Measuring needs no MMPose: import quickly.
-os.environ.setdefault('UNSCT_PURE', '1')
 if find_spec('unsct_mmpose') is None:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -51,7 +49,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def decimal(text: str) -> float:
     """Read a number with a decimal point."""
-    from unsct_mmpose.imaging.spacing import read_number
+    from unsct_mmpose.dicom.spacing import read_number
 
     try:
         return read_number(text)
@@ -62,7 +60,7 @@ def decimal(text: str) -> float:
 def main(argv: list[str] | None = None) -> int:
     """Run the tool; return its exit status."""
     args = parse_args(argv)
-    from unsct_mmpose.apis.measure import form_of, measure_file, render, write_measurements
+    from unsct_mmpose.report.measure import form_of, measure_file, render, write_measurements
 
     spacing = None if args.spacing is None else tuple(args.spacing)
     try:

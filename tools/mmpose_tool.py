@@ -36,7 +36,7 @@ def main() -> int:
         for name, path in host_tools().items():
             print(f'{name:32} {path.parent.name}')
         return 0
-    import unsct_mmpose  # noqa: F401  the host is repaired before its script is started
+    import unsct_mmpose.register  # noqa: F401  the host is repaired before its script is started
 
     sys.argv = [args.name, *args.arguments]
     run_host_tool(args.name.removesuffix('.py'))

@@ -22,7 +22,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the tool; return its exit status."""
     args = parse_args(argv)
-    from unsct_mmpose.apis.model_index import write_model_index
+    from unsct_mmpose.research.model_index import write_model_index
 
     try:
         written = write_model_index(args.root)

@@ -56,8 +56,8 @@ def parse_args() -> argparse.Namespace:
 
 def print_plan(args: argparse.Namespace) -> None:
     """Print each run and whether its result is there, and what that was not judged by."""
-    from unsct_mmpose.apis.paper_plan import plan
-    from unsct_mmpose.apis.paper_run import read_paper_result
+    from unsct_mmpose.research.paper_plan import plan
+    from unsct_mmpose.research.paper_run import read_paper_result
 
     for run in plan(args.budget, args.data, args.only, args.seeds):
         path = run.result_file(args.results)
@@ -70,8 +70,8 @@ def run_plan(args: argparse.Namespace) -> int:
     """Do the runs that have no result; return how many failed."""
     from tqdm import tqdm
 
-    from unsct_mmpose.apis.paper_plan import plan
-    from unsct_mmpose.apis.paper_run import run_one
+    from unsct_mmpose.research.paper_plan import plan
+    from unsct_mmpose.research.paper_run import run_one
 
     first, step = args.lane
     waiting = plan(args.budget, args.data, args.only, args.seeds)[first::step]
@@ -91,8 +91,8 @@ def run_plan(args: argparse.Namespace) -> int:
 
 def judge_plan(args: argparse.Namespace) -> int:
     """Complete the results that there are; return how many could not be."""
-    from unsct_mmpose.apis.paper_plan import plan
-    from unsct_mmpose.apis.paper_run import judge_again
+    from unsct_mmpose.research.paper_plan import plan
+    from unsct_mmpose.research.paper_run import judge_again
 
     failed = 0
     for run in plan(args.budget, args.data, args.only, args.seeds):
@@ -110,7 +110,7 @@ def draw_figures(args: argparse.Namespace) -> None:
     """Draw the figures whose material was named."""
     import os
 
-    from unsct_mmpose.apis import paper_figures
+    from unsct_mmpose.research import paper_figures
 
     os.environ['UNSCT_BUDGET'] = args.budget
     if args.convergence:
@@ -141,11 +141,11 @@ def main() -> int:
         elif args.command == 'figures':
             draw_figures(args)
         else:
-            from unsct_mmpose.apis.paper_page import write_paper_page
+            from unsct_mmpose.research.paper_page import write_paper_page
 
             print(write_paper_page(args.results))
             if args.results.resolve() == ROOT / 'docs' / 'results' / 'paper':
-                from unsct_mmpose.apis.model_index import write_model_index
+                from unsct_mmpose.research.model_index import write_model_index
 
                 print(*write_model_index(ROOT), sep='\n')
     except (ValueError, OSError) as error:

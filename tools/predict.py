@@ -11,7 +11,6 @@ whole and no images (reports, directories) are counted and change nothing.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -83,7 +82,7 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 
 def decimal(text: str) -> float:
     """Read a number with a decimal point."""
-    from unsct_mmpose.imaging.spacing import read_number
+    from unsct_mmpose.dicom.spacing import read_number
 
     try:
         return read_number(text)
@@ -97,10 +96,10 @@ def load_backend(args: argparse.Namespace):
     if missing:
         raise OSError(f'{missing[0]}: there is no such file')
     if args.onnx:
-        from unsct_mmpose.apis.onnx_model import OnnxModel
+        from unsct_mmpose.inference.onnx_model import OnnxModel
 
         return OnnxModel(args.model[0])
-    from unsct_mmpose.apis.inference import TorchBackend
+    from unsct_mmpose.inference.torch_model import TorchBackend
 
     return TorchBackend(*args.model, args.device)
 
@@ -108,13 +107,11 @@ def load_backend(args: argparse.Namespace):
 def main(argv: list[str] | None = None) -> int:
     """Run the tool; return its exit status."""
     args = parse_args(argv)
-    if args.onnx:
-        os.environ['UNSCT_PURE'] = '1'
-    from unsct_mmpose.apis.decoding import ReadOptions
-    from unsct_mmpose.apis.find_inputs import find_inputs
-    from unsct_mmpose.apis.predict import RunOptions, predict_files
-    from unsct_mmpose.imaging.limits import current_limits
-    from unsct_mmpose.imaging.spacing import check_magnification, check_spacing
+    from unsct_mmpose.dicom.find_inputs import find_inputs
+    from unsct_mmpose.dicom.limits import current_limits
+    from unsct_mmpose.dicom.read_ahead import ReadOptions
+    from unsct_mmpose.dicom.spacing import check_magnification, check_spacing
+    from unsct_mmpose.inference.predict import RunOptions, predict_files
 
     try:
         current_limits()  # refuses what is no limit before anything is read

@@ -14,8 +14,8 @@ def main() -> int:
     parser.add_argument('--trained-on', required=True, help='what, in words')
     parser.add_argument('--licence', default='Apache-2.0')
     args = parser.parse_args()
-    from unsct_mmpose.apis.publish import publish
-    from unsct_mmpose.imaging.files import file_sha256
+    from unsct_mmpose.export.publish import publish
+    from unsct_mmpose.files import file_sha256
 
     notice = dict(
         trained_on=args.trained_on,

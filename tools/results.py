@@ -34,34 +34,34 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     if args.command == 'page':
-        from unsct_mmpose.apis.full_size_page import write_full_size_page
-        from unsct_mmpose.apis.fusion_study import write_fusion_page
-        from unsct_mmpose.apis.results import write_page
-        from unsct_mmpose.apis.study_page import write_study_page
+        from unsct_mmpose.research.full_size_page import write_full_size_page
+        from unsct_mmpose.research.fusion_study import write_fusion_page
+        from unsct_mmpose.research.results import write_page
+        from unsct_mmpose.research.study_page import write_study_page
 
         print(write_study_page(args.folder))
         if (args.folder / 'fusion').is_dir():
             print(write_fusion_page(args.folder))
         if (args.folder / 'promise').is_dir():
-            from unsct_mmpose.apis.promise_study import write_promise_page
+            from unsct_mmpose.research.promise_study import write_promise_page
 
             print(write_promise_page(args.folder))
         if (args.folder / 'full_size').is_dir():
             print(write_full_size_page(args.folder))
         print(write_page(args.folder))  # the last: it names the other pages
         if args.folder.resolve() == ROOT / 'docs' / 'results':
-            from unsct_mmpose.apis.model_index import write_model_index
+            from unsct_mmpose.research.model_index import write_model_index
 
             print(*write_model_index(ROOT), sep='\n')
         return 0
     if args.command == 'relations':
-        from unsct_mmpose.apis.relations_page import write_relations_page
+        from unsct_mmpose.research.relations_page import write_relations_page
 
         print(*write_relations_page(args.folder), sep='\n')
         return 0
     if args.command == 'read-log':
         return read_training(args)
-    from unsct_mmpose.apis.experiment import check_result
+    from unsct_mmpose.research.experiment import check_result
 
     problems = check_result(args.result)
     print('\n'.join(problems) or 'all numbers as expected')
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def read_training(args: argparse.Namespace) -> int:
-    from unsct_mmpose.apis.training_log import read_log, write_run
+    from unsct_mmpose.research.training_log import read_log, write_run
 
     try:
         run = read_log(

@@ -25,7 +25,7 @@ def parse_args() -> argparse.Namespace:
 
 def main() -> int:
     args = parse_args()
-    from unsct_mmpose.apis.experiment import Experiment, print_summary, run_experiment
+    from unsct_mmpose.research.experiment import Experiment, print_summary, run_experiment
     from unsct_mmpose.tool_words import errors_in_words
 
     name = args.name or args.config.stem

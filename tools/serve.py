@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import socket
 import sys
 from pathlib import Path
@@ -49,11 +48,9 @@ def parse_args(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     """Run the tool until it is stopped; return its exit status."""
     args = parse_args(argv)
-    if args.onnx:
-        os.environ['UNSCT_PURE'] = '1'
     from predict import load_backend
 
-    from unsct_mmpose.apis.serve import ServeOptions, create_app, is_loopback
+    from unsct_mmpose.serve.app import ServeOptions, create_app, is_loopback
 
     local = is_loopback(args.host)
     logging.basicConfig(format='%(asctime)s %(message)s', datefmt='%H:%M:%S')

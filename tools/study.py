@@ -118,8 +118,8 @@ def _add_grown(command: argparse.ArgumentParser) -> None:
 
 def run_promise(args: argparse.Namespace) -> None:
     from unsct_mmpose.anatomy import relation_set
-    from unsct_mmpose.apis import promise_study, study
-    from unsct_mmpose.apis.evidence import concatenate, load_table
+    from unsct_mmpose.calibrate.evidence_table import concatenate, load_table
+    from unsct_mmpose.research import promise_study, study
 
     full, core = relation_set('full'), relation_set('core')
 
@@ -139,8 +139,8 @@ def run_promise(args: argparse.Namespace) -> None:
 
 
 def run_grown(args: argparse.Namespace) -> None:
-    from unsct_mmpose.apis import grown_study
-    from unsct_mmpose.apis.evidence import build_dataset, load_model
+    from unsct_mmpose.calibrate.evidence_table import build_dataset, load_model
+    from unsct_mmpose.research import grown_study
 
     model, config = load_model(args.config, args.checkpoint, args.device)
     model.head.decoder.use_all_relations()
@@ -153,8 +153,8 @@ def run_grown(args: argparse.Namespace) -> None:
 
 def run_fusion(args: argparse.Namespace) -> None:
     from unsct_mmpose.anatomy import relation_set
-    from unsct_mmpose.apis import fusion_study, study
-    from unsct_mmpose.apis.evidence import concatenate, load_table
+    from unsct_mmpose.calibrate.evidence_table import concatenate, load_table
+    from unsct_mmpose.research import fusion_study, study
 
     full, core = relation_set('full'), relation_set('core')
 
@@ -178,7 +178,7 @@ def run_fusion(args: argparse.Namespace) -> None:
 def run_collect(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from unsct_mmpose.apis.evidence import (
+    from unsct_mmpose.calibrate.evidence_table import (
         build_dataset,
         collect_evidence,
         load_model,
@@ -201,10 +201,10 @@ def run_collect(args: argparse.Namespace) -> None:
 
 def run_judgement(args: argparse.Namespace) -> None:
     from unsct_mmpose.anatomy import relation_set
-    from unsct_mmpose.apis import study
-    from unsct_mmpose.apis.evidence import load_table
-    from unsct_mmpose.functional.assessment import DecisionOptions
-    from unsct_mmpose.functional.calibration_fit import FitOptions
+    from unsct_mmpose.calibrate.evidence_table import load_table
+    from unsct_mmpose.maps.assessment import DecisionOptions
+    from unsct_mmpose.maps.calibration_fit import FitOptions
+    from unsct_mmpose.research import study
 
     relations = relation_set(args.relations)
     table = load_table(args.table)
@@ -225,7 +225,7 @@ def run_judgement(args: argparse.Namespace) -> None:
 
 
 def record(args: argparse.Namespace, kind: str, calibrated_on: str, figures: dict) -> None:
-    from unsct_mmpose.apis import results, study
+    from unsct_mmpose.research import results, study
 
     result = study.StudyResult(
         name=args.name,

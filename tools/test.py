@@ -6,7 +6,8 @@ from pathlib import Path
 # A checkout works without being installed, and wins over an installed copy.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-import unsct_mmpose  # noqa: F401  the host is repaired before its script is started
+import unsct_mmpose.register  # noqa: F401  the host is repaired before its script is started
+
 from unsct_mmpose.compat import run_host_tool
 from unsct_mmpose.tool_words import errors_in_words
 

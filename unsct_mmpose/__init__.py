@@ -1,33 +1,32 @@
 """UNSCT-HRNet for MMPose: hip landmarks that know what an image does not show.
 
-Importing the package repairs the host (see :mod:`unsct_mmpose.compat`) and registers every
-adapter: ``custom_imports = dict(imports=['unsct_mmpose'])`` in a config is all that MMPose needs.
-Where MMPose is not installed, or with ``UNSCT_PURE=1`` in the environment, nothing is registered
-and only the pure rooms (the first five) can be used: quick to import, without OpenMMLab.
+Importing the package needs neither OpenMMLab nor torch. :mod:`unsct_mmpose.register` repairs the
+host and registers every adapter: ``custom_imports = dict(imports=['unsct_mmpose.register'])`` in a
+config is all that MMPose needs. Configs that name ``unsct_mmpose`` alone work too: where MMEngine
+is loaded already, importing the package registers.
 
-The rooms, each named by the question that it answers or by the MMPose kind that it serves:
+The packages, each importing those below it only:
 
-- ``anatomy``: what things are; landmarks, relations, clinical parameters
-- ``functional``: the mathematics; heatmaps, fields, losses, errors
-- ``nn``: torch modules; coordinates, polarized attention, spatial relationship fusion
-- ``imaging``: files in, arrays with units out; DICOM, annotations, noise
-- ``phantom``: simulated radiographs with known landmarks
+- ``research``: experiments, studies, benchmarks and the pages of their results
+- ``serve``: a small web server
+- ``export``: ONNX graphs, quantization, small checkpoints
+- ``inference``: from files to predictions, with PyTorch or ONNX
+- ``calibrate``: the table of evidence, the fit, and where it is stored
+- ``report``: predictions as records, and their writers
 - ``codecs``, ``models``, ``datasets``, ``engine``, ``evaluation``, ``visualization``: adapters
-- ``apis``: what the tools call
+- ``phantom``: simulated radiographs with known landmarks; shifts, occluders, noise
+- ``annotations``: landmark files, their checks, splits and conversion
+- ``drawing``: pictures and figures, ``dicom``: radiographs in files, ``maps``: heatmaps, fields,
+  losses and uncertainty in torch, ``nn``: torch modules
+- ``functional``: the mathematics in numpy and scipy
+- ``anatomy``: landmarks, relations, clinical parameters
 """
 
+import importlib
 import importlib.util
-import os
+import sys
 
 __version__ = '0.1.0'
 
-
-def _register_adapters() -> None:
-    from . import compat
-
-    compat.repair_host()
-    from . import codecs, datasets, engine, evaluation, models, visualization  # noqa: F401
-
-
-if importlib.util.find_spec('mmpose') is not None and os.environ.get('UNSCT_PURE') != '1':
-    _register_adapters()
+if 'mmengine' in sys.modules and importlib.util.find_spec('mmpose') is not None:
+    importlib.import_module(f'{__name__}.register')

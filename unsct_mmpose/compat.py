@@ -2,8 +2,7 @@
 
 Each repair looks for its fault first and acts only when it is there, so that a real package
 always wins. :func:`repair_host` must run before ``mmpose.models`` is imported: it is the first
-thing that ``import unsct_mmpose`` does, and ``custom_imports = dict(imports=['unsct_mmpose'])``
-in a config is enough.
+thing that :mod:`unsct_mmpose.register` does.
 
 ==============  =====================================================  ==========================
 Repair          Fault                                                  Remedy

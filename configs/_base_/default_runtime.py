@@ -1,5 +1,5 @@
 default_scope = 'mmpose'
-custom_imports = dict(imports=['unsct_mmpose'], allow_failed_imports=False)
+custom_imports = dict(imports=['unsct_mmpose.register'], allow_failed_imports=False)
 
 default_hooks = dict(
     timer=dict(type='IterTimerHook'),

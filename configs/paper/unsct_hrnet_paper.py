@@ -4,7 +4,7 @@
 # the landmarks; docs/explanation/paper.md has a row for each thing in which that one deviates.
 # All is in this file: copy it to where you work.
 default_scope = 'mmpose'
-custom_imports = dict(imports=['unsct_mmpose'], allow_failed_imports=False)
+custom_imports = dict(imports=['unsct_mmpose.register'], allow_failed_imports=False)
 
 # Sizes are ours: the paper gives neither the input's nor the heatmaps'.
 input_size = (512, 512)

@@ -7,15 +7,15 @@ import torch
 from mmpose.registry import KEYPOINT_CODECS
 
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES, relation_set
-from unsct_mmpose.functional.assessment import EVIDENCES, DecisionOptions
-from unsct_mmpose.functional.bare import PAPER_THRESHOLD
-from unsct_mmpose.functional.calibration import RULES, Calibration
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
-from unsct_mmpose.functional.evidence import ReadingOptions
-from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
-from unsct_mmpose.functional.heatmap import flip_heatmaps
-from unsct_mmpose.functional.paf import flip_paf
-from unsct_mmpose.functional.uncertainty import alignment_entropy
+from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
+from unsct_mmpose.maps.bare import PAPER_THRESHOLD
+from unsct_mmpose.maps.calibration import RULES, Calibration
+from unsct_mmpose.maps.evidence import ReadingOptions
+from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
+from unsct_mmpose.maps.heatmap import flip_heatmaps
+from unsct_mmpose.maps.paf import flip_paf
+from unsct_mmpose.maps.uncertainty import alignment_entropy
 
 SIZE = dict(input_size=(128, 96), heatmap_size=(32, 24))
 

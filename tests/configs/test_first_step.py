@@ -11,8 +11,8 @@ from mmengine.optim import build_optim_wrapper
 from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
-from unsct_mmpose.apis.benchmark import training_batch
-from unsct_mmpose.apis.gradients import silent_losses, term_gradients
+from unsct_mmpose.research.benchmark import training_batch
+from unsct_mmpose.research.gradients import silent_losses, term_gradients
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 ASIDE = ('_base_', 'flat')

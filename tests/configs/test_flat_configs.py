@@ -12,8 +12,8 @@ from mmengine.registry import init_default_scope
 from mmpose.datasets.datasets.utils import parse_pose_metainfo
 from mmpose.registry import MODELS
 
-from unsct_mmpose.apis.flatten_config import content_of
 from unsct_mmpose.datasets import THADataset
+from unsct_mmpose.research.flatten_config import content_of
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 ENTRY = CONFIGS / 'unsct_hrnet_tha.py'

@@ -8,7 +8,7 @@ from unittest.mock import patch
 import pytest
 from mmengine.config import Config
 
-from unsct_mmpose.apis.flatten_config import content_of
+from unsct_mmpose.research.flatten_config import content_of
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / 'docs/explanation/paper.md'

@@ -7,8 +7,8 @@ import pytest
 import torch
 from mmpose.registry import KEYPOINT_CODECS
 
-from unsct_mmpose.apis.inference import UNSCTInferencer
-from unsct_mmpose.functional.calibration import Calibration
+from unsct_mmpose.inference.torch_model import UNSCTInferencer
+from unsct_mmpose.maps.calibration import Calibration
 
 pytestmark = pytest.mark.cuda
 

@@ -16,7 +16,7 @@ from mmengine.structures import InstanceData
 from mmpose.models import TopdownPoseEstimator
 from mmpose.registry import DATASETS, KEYPOINT_CODECS
 
-from unsct_mmpose.imaging import AnnotatedRadiograph, LandmarkStates, write_annotations
+from unsct_mmpose.annotations import AnnotatedRadiograph, LandmarkStates, write_annotations
 
 SIZE = (128, 96)
 SPACING = 0.5

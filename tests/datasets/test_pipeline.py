@@ -7,8 +7,8 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
 from unsct_mmpose.anatomy import FLIP_INDICES
-from unsct_mmpose.functional.grid import cells_to_pixels
-from unsct_mmpose.imaging.framing import cut_out, frame_whole_image
+from unsct_mmpose.functional.crop import cut_out, frame_whole_image
+from unsct_mmpose.maps.grid import cells_to_pixels
 
 CODEC = dict(type='HeatmapPAF', input_size=(256, 256), heatmap_size=(64, 64), sigma=1.5)
 AUGMENTED = [

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from mmpose.registry import TRANSFORMS
 
-from unsct_mmpose.imaging.framing import footprint_px
+from unsct_mmpose.functional.crop import footprint_px
 
 
 def warp(img, size, kind='RadiographAffine', keypoints=None):

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 from pydicom import dcmread
 
 from unsct_mmpose.datasets import read_dicom_everywhere
-from unsct_mmpose.imaging import RadiographError
+from unsct_mmpose.dicom import RadiographError
 
 
 @pytest.fixture

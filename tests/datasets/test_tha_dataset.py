@@ -6,7 +6,7 @@ import pytest
 from mmpose.registry import DATASETS
 
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_NAMES
-from unsct_mmpose.imaging import AnnotationError
+from unsct_mmpose.annotations import AnnotationError
 
 
 @pytest.fixture

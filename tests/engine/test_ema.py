@@ -6,8 +6,8 @@ import pytest
 import torch
 from mmengine.runner import Runner
 
-from unsct_mmpose.apis.calibrate import CalibrationRequest, calibrate
-from unsct_mmpose.functional.calibration import CALIBRATION_KEY
+from unsct_mmpose.calibrate.fit import CalibrationRequest, calibrate
+from unsct_mmpose.maps.calibration import CALIBRATION_KEY
 
 HOOKS = [
     dict(type='SyncBuffersHook'),

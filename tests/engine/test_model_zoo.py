@@ -12,11 +12,10 @@ from mmengine.runner import CheckpointLoader, load_checkpoint
 from mmpose.apis import MMPoseInferencer, init_model
 from mmpose.apis.inferencers import get_model_aliases
 
-from unsct_mmpose.apis import find_model
-from unsct_mmpose.engine import model_zoo
+from unsct_mmpose.dicom import read_radiograph
+from unsct_mmpose.engine import find_model, model_zoo
 from unsct_mmpose.engine.model_zoo import list_models, register_names
-from unsct_mmpose.imaging import read_radiograph
-from unsct_mmpose.imaging.framing import grey_levels
+from unsct_mmpose.functional.crop import grey_levels
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = 'unsct-hrnet-tha'

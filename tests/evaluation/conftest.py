@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from mmpose.registry import METRICS
 
-from unsct_mmpose.functional.assessment import EVIDENCES
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
+from unsct_mmpose.maps.assessment import EVIDENCES
 
 # the golden case of a right hip, mm from the middle of the pelvis; the left one mirrors it
 RIGHT = [

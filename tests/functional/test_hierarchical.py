@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from unsct_mmpose.functional.calibration import conformal_quantile
 from unsct_mmpose.functional.hierarchical import (
     MANY_PATIENTS,
     allowed_level,
@@ -21,6 +20,7 @@ from unsct_mmpose.functional.hierarchical import (
     random_effects_radius,
     systematic_offset,
 )
+from unsct_mmpose.maps.calibration import conformal_quantile
 
 IMAGES = 12
 LEVELS = (0.5, 0.8, 0.9, 0.95)

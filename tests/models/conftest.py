@@ -6,9 +6,9 @@ from mmpose.registry import KEYPOINT_CODECS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES
-from unsct_mmpose.functional.assessment import EVIDENCES
-from unsct_mmpose.functional.calibration import RULES, Calibration
-from unsct_mmpose.functional.fusion import Fusion, MonotoneLogistic
+from unsct_mmpose.maps.assessment import EVIDENCES
+from unsct_mmpose.maps.calibration import RULES, Calibration
+from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import torch
 from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
-from unsct_mmpose.functional.bare import bare_threshold
-from unsct_mmpose.functional.calibration import pack_calibration
+from unsct_mmpose.maps.bare import bare_threshold
+from unsct_mmpose.maps.calibration import pack_calibration
 
 
 @pytest.fixture

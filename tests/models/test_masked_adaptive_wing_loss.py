@@ -2,7 +2,7 @@ import pytest
 import torch
 from mmpose.registry import MODELS
 
-from unsct_mmpose.functional.adaptive_wing import masked_adaptive_wing
+from unsct_mmpose.maps.adaptive_wing import masked_adaptive_wing
 
 
 def test_the_registered_loss_is_the_function_times_its_weight():

@@ -9,9 +9,9 @@ from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
 from unsct_mmpose.anatomy import relation_set
-from unsct_mmpose.functional.calibration import pack_calibration
-from unsct_mmpose.functional.heatmap import flip_heatmaps
-from unsct_mmpose.functional.paf import flip_paf
+from unsct_mmpose.maps.calibration import pack_calibration
+from unsct_mmpose.maps.heatmap import flip_heatmaps
+from unsct_mmpose.maps.paf import flip_paf
 from unsct_mmpose.models.uncertainty_mixin import field_channels
 
 LOW = dict(type='HeatmapPAF', input_size=(64, 64), heatmap_size=(16, 16), sigma=1.0)

@@ -138,9 +138,9 @@ def test_a_name_that_is_none_gets_the_nearest_one(tool):
 
 
 def test_the_launcher_lists_runs_and_needs_a_name(tmp_path, run_python):
-    listed = run_python(TOOL, '--list', cwd=tmp_path, UNSCT_PURE='1').stdout.split()
+    listed = run_python(TOOL, '--list', cwd=tmp_path).stdout.split()
     assert {'train', 'browse_dataset', 'inferencer_demo', 'labelstudio2coco'} <= set(listed)
-    done = run_python(TOOL, cwd=tmp_path, check=False, UNSCT_PURE='1')
+    done = run_python(TOOL, cwd=tmp_path, check=False)
     assert done.returncode == 2 and '--list' in done.stderr
     done = run_python(TOOL, 'print_config', '--help', cwd=tmp_path)
     assert 'Print the whole config' in done.stdout

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from unsct_mmpose.imaging import write_radiograph
+from unsct_mmpose.dicom import write_radiograph
 
 STUB = """
 import sys, types
-sys.path[:0] = [{root!r}, {root!r} + '/tests/apis', {root!r} + '/tools']
-from conftest import FakeBackend
-model = types.ModuleType('unsct_mmpose.apis.onnx_model')
+sys.path[:0] = [{root!r}, {root!r} + '/tools']
+from tests.fake_backend import FakeBackend
+model = types.ModuleType('unsct_mmpose.inference.onnx_model')
 model.OnnxModel = lambda path: FakeBackend()
-sys.modules['unsct_mmpose.apis.onnx_model'] = model
+sys.modules['unsct_mmpose.inference.onnx_model'] = model
 import predict
 status = predict.main(sys.argv[1:])
 found = [name for name in sys.modules if name.split('.')[0] in ('torch', 'mmpose', 'mmengine')]
@@ -27,8 +27,7 @@ def tool(tmp_path, request, run_python):
 
     def tool(*arguments):
         words = ('model.onnx', *arguments, '--out', 'out', '--quiet', '--jobs', '0')
-        # the stub imports the package before the tool can say that it wants no frameworks
-        return run_python('-c', code, *words, cwd=tmp_path, check=False, UNSCT_PURE='1')
+        return run_python('-c', code, *words, cwd=tmp_path, check=False)
 
     return tool
 

@@ -5,7 +5,7 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.anatomy import relation_set
-from unsct_mmpose.functional.grid import pixels_to_cells
+from unsct_mmpose.maps.grid import pixels_to_cells
 from unsct_mmpose.visualization.drawable import is_pelvis, maps_box, unpack
 
 META = dict(input_center=np.array([120.0, 90.0]), input_scale=np.array([300.0, 300.0]),

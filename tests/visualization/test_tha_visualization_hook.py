@@ -6,9 +6,9 @@ from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS, VISUALIZERS
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.imaging import write_radiograph
-from unsct_mmpose.visualization import measurements
-from unsct_mmpose.visualization.overlay import LEFT_RGB, TRUTH_RGB
+from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.drawing import measurements
+from unsct_mmpose.drawing.overlay import LEFT_RGB, TRUTH_RGB
 
 
 class Runner:

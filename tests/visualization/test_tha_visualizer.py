@@ -6,7 +6,7 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.visualization.overlay import SUPPRESSED_RGB, TRUTH_RGB
+from unsct_mmpose.drawing.overlay import SUPPRESSED_RGB, TRUTH_RGB
 from unsct_mmpose.visualization.tha_visualizer import PANELS
 
 

@@ -104,3 +104,14 @@ def side_index(side: str, number: int) -> int:
     if not 1 <= number <= NUM_CLASSES:
         raise ValueError(f'landmark numbers run from 1 to {NUM_CLASSES}, not {number!r}')
     return SIDES.index(side) * NUM_CLASSES + number - 1
+
+
+def plain_name(name: str) -> str:
+    """Return a name or a sentence of names without underscores and units.
+
+    Example:
+        >>> plain_name('left_center_edge_angle_deg'), plain_name('right_fovea is absent')
+        ('left center edge angle', 'right fovea is absent')
+    """
+    words = name.removesuffix('_deg').removesuffix('_mm')
+    return words.replace('_', ' ')

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from unsct_mmpose.functional.assessment import DecisionOptions, decides
-from unsct_mmpose.functional.bare import PAPER_THRESHOLD, bare_threshold
-from unsct_mmpose.functional.calibration import Calibration
+from unsct_mmpose.maps.assessment import DecisionOptions, decides
+from unsct_mmpose.maps.bare import PAPER_THRESHOLD, bare_threshold
+from unsct_mmpose.maps.calibration import Calibration
 
 MODES: Mapping[str, Mapping[str, str]] = {
     'default': dict(

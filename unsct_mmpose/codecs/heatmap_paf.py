@@ -14,18 +14,18 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS, RelationSet, relation_set
-from unsct_mmpose.functional.assessment import Assessment, DecisionOptions, applicable, assess
-from unsct_mmpose.functional.calibration import Calibration
-from unsct_mmpose.functional.evidence import (
+from unsct_mmpose.maps.assessment import Assessment, DecisionOptions, applicable, assess
+from unsct_mmpose.maps.calibration import Calibration
+from unsct_mmpose.maps.evidence import (
     Evidence,
     ReadingOptions,
     read_evidence,
     refuse_unreadable_fields,
 )
-from unsct_mmpose.functional.grid import cells_to_pixels
-from unsct_mmpose.functional.heatmap import draw_heatmaps
-from unsct_mmpose.functional.paf import draw_paf
-from unsct_mmpose.functional.regions import (
+from unsct_mmpose.maps.grid import cells_to_pixels
+from unsct_mmpose.maps.heatmap import draw_heatmaps
+from unsct_mmpose.maps.paf import draw_paf
+from unsct_mmpose.maps.regions import (
     calibrated_covariances,
     covariances_to_px,
     error_correlations,
@@ -84,7 +84,7 @@ class HeatmapPAF(BaseKeypointCodec):
         rule: threshold rule of the calibration; ``None`` takes the one that was chosen there.
         threshold: largest uncertainty that is reported, whatever a calibration says; ``inf``
             reports every landmark. ``None`` takes the calibration's, or, without one, a fixed
-            limit (:func:`unsct_mmpose.functional.bare.bare_threshold`).
+            limit (:func:`unsct_mmpose.maps.bare.bare_threshold`).
         candidates: places of each landmark that compete by their fields; 1 takes the peak.
         coupling: weight of the fields in that competition.
         samples: samples on a segment.
@@ -106,7 +106,7 @@ class HeatmapPAF(BaseKeypointCodec):
         - keypoint_cells (np.ndarray): ``(1, K, 2)`` cells
         - keypoint_shown (np.ndarray): ``(1, K)`` bool, present and on the grid
 
-    ``calibration``, of :class:`unsct_mmpose.functional.calibration.Calibration`, comes with the
+    ``calibration``, of :class:`unsct_mmpose.maps.calibration.Calibration`, comes with the
     checkpoint (``tools/calibrate.py``). Without one, and without a threshold, a fixed limit decides
     in test and inference (:meth:`notice` says so), and while the head trains (``learning``) every
     landmark is reported, so that validation compares epochs by all landmarks.

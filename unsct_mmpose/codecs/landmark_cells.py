@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS
-from unsct_mmpose.functional.grid import inside_grid, pixels_to_cells
+from unsct_mmpose.maps.grid import inside_grid, pixels_to_cells
 
 
 class LandmarkCells(NamedTuple):

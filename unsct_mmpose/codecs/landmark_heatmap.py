@@ -10,8 +10,8 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from unsct_mmpose.functional.grid import cells_to_pixels
-from unsct_mmpose.functional.heatmap import decode_heatmaps, draw_heatmaps
+from unsct_mmpose.maps.grid import cells_to_pixels
+from unsct_mmpose.maps.heatmap import decode_heatmaps, draw_heatmaps
 
 from .landmark_cells import estimator_stretch, landmark_cells
 

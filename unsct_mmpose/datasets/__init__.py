@@ -1,5 +1,7 @@
 """Data sets and transforms of MMPose, and what reads DICOM in its own."""
 
+import unsct_mmpose.register  # noqa: F401
+
 from .carry_landmarks import CarryLandmarks
 from .load_radiograph import LoadRadiograph
 from .radiograph_affine import RadiographAffine

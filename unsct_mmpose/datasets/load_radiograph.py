@@ -14,12 +14,12 @@ from mmcv.transforms import BaseTransform
 from mmengine.logging import print_log
 from mmpose.registry import TRANSFORMS
 
-from unsct_mmpose.imaging import Radiograph
-from unsct_mmpose.imaging.annotated import read_display
-from unsct_mmpose.imaging.display import ranges_itself
-from unsct_mmpose.imaging.framing import Squared, grey_levels
-from unsct_mmpose.imaging.in_memory import display_values, grey_channel
-from unsct_mmpose.imaging.placement import Placement
+from unsct_mmpose.annotations.annotated import read_display
+from unsct_mmpose.dicom import Radiograph
+from unsct_mmpose.dicom.display import ranges_itself
+from unsct_mmpose.dicom.in_memory import display_values, grey_channel
+from unsct_mmpose.dicom.placement import Placement
+from unsct_mmpose.functional.crop import Squared, grey_levels
 
 from .pipeline_checks import check_pipeline
 

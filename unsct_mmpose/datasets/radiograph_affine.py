@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
 
-from unsct_mmpose.imaging.framing import average_footprint
+from unsct_mmpose.functional.crop import average_footprint
 
 
 @TRANSFORMS.register_module()
@@ -14,7 +14,7 @@ class RadiographAffine(TopdownAffine):
 
     A clinical radiograph has up to ten times the pixels of the network's input along each side,
     so they are averaged over the footprint of an input pixel first
-    (:func:`unsct_mmpose.imaging.framing.average_footprint`). The geometry is that of
+    (:func:`unsct_mmpose.functional.crop.average_footprint`). The geometry is that of
     ``TopdownAffine``.
 
     Required Keys, Modified Keys, Added Keys: see ``TopdownAffine``.

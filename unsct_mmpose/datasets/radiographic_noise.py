@@ -7,8 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from unsct_mmpose.imaging.framing import grey_levels
-from unsct_mmpose.imaging.noise import NoiseRanges, vary_radiograph
+from unsct_mmpose.functional.crop import grey_levels
+from unsct_mmpose.phantom.noise import NoiseRanges, vary_radiograph
 
 
 @TRANSFORMS.register_module()

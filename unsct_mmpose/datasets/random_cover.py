@@ -7,8 +7,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from unsct_mmpose.imaging.cover import cover_part
-from unsct_mmpose.imaging.framing import grey_levels
+from unsct_mmpose.functional.crop import grey_levels
+from unsct_mmpose.phantom.cover import cover_part
 
 
 @TRANSFORMS.register_module()

@@ -22,9 +22,9 @@ import numpy as np
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 from PIL import Image, ImageFile
 
-from unsct_mmpose.imaging import looks_like_radiograph, radiograph_from_bytes
-from unsct_mmpose.imaging.framing import grey_levels
-from unsct_mmpose.imaging.identity import dicom_size_wh, holds_dicom, looks_like_dicom
+from unsct_mmpose.dicom import looks_like_radiograph, radiograph_from_bytes
+from unsct_mmpose.dicom.identity import dicom_size_wh, holds_dicom, looks_like_dicom
+from unsct_mmpose.functional.crop import grey_levels
 
 _MARK = 'reads_radiographs'
 _GREY = ('grayscale', 'grayscale_ignore_orientation', cv2.IMREAD_GRAYSCALE)

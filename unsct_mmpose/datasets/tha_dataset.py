@@ -13,14 +13,14 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_NAMES, relation_set
-from unsct_mmpose.imaging.annotations import (
+from unsct_mmpose.annotations.coco import (
     AnnotatedRadiograph,
     AnnotationError,
     AnnotationFile,
     check_patient_splits,
     read_annotations,
 )
-from unsct_mmpose.imaging.peek import size_problems, turned_problems
+from unsct_mmpose.annotations.image_checks import size_problems, turned_problems
 
 from .pipeline_checks import check_pipeline
 
@@ -79,7 +79,7 @@ class THADataset(BaseCocoStyleDataset):
     may hold ``pixel_spacing`` [x, y] in mm at the detector, ``magnification``, ``patient_id``,
     ``subset`` (structured or unstructured) and ``absent`` (names of landmarks that it does not
     show). What decides between present, absent and unlabelled landmarks is
-    :func:`unsct_mmpose.imaging.annotations.landmark_states`. An image without any landmark stays
+    :func:`unsct_mmpose.annotations.coco.landmark_states`. An image without any landmark stays
     in the data set: a network must see what silence looks like.
 
     For training, ``keypoints_visible`` is ``(1, K, 2)``: presence, and whether anybody looked.

@@ -13,7 +13,7 @@ from typing import Any
 from mmengine.runner import checkpoint
 from torch import nn
 
-from unsct_mmpose.functional.calibration import CALIBRATION_KEY
+from unsct_mmpose.maps.calibration import CALIBRATION_KEY
 
 _SHOWN = 3
 

@@ -16,7 +16,8 @@ import mmengine
 from mmengine.fileio import join_path
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 
-from unsct_mmpose.imaging.files import DistinctNames, picture_path, write_picture
+from unsct_mmpose.drawing.picture_files import picture_path, write_picture
+from unsct_mmpose.files import DistinctNames
 
 
 def write_distinct_files() -> None:

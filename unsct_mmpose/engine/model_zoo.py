@@ -20,7 +20,7 @@ from mmengine.config import Config
 from mmengine.infer import BaseInferencer
 from mmengine.runner import CheckpointLoader
 
-from unsct_mmpose.imaging.files import file_sha256
+from unsct_mmpose.files import file_sha256
 
 INDEX = 'model-index.yml'
 SCHEME = 'unsct://'

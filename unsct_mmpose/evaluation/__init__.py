@@ -1,5 +1,7 @@
 """Metrics of MMPose."""
 
+import unsct_mmpose.register  # noqa: F401
+
 from .tha_clinical_metric import THAClinicalMetric
 from .tha_landmark_metric import THALandmarkMetric
 from .tha_loss_metric import THALossMetric

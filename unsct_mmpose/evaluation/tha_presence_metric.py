@@ -9,9 +9,9 @@ import numpy as np
 from mmpose.registry import METRICS
 
 from unsct_mmpose.functional import errors, presence
-from unsct_mmpose.functional.assessment import EVIDENCES
 from unsct_mmpose.functional.bootstrap import share_by_patient
-from unsct_mmpose.functional.regions import covariances_to_px
+from unsct_mmpose.maps.assessment import EVIDENCES
+from unsct_mmpose.maps.regions import covariances_to_px
 
 from .samples import SampleMetric, Table
 

@@ -8,7 +8,7 @@ import numpy as np
 from mmpose.registry import METRICS
 
 from unsct_mmpose.functional import errors
-from unsct_mmpose.functional.assessment import EVIDENCES
+from unsct_mmpose.maps.assessment import EVIDENCES
 
 from .samples import SampleMetric, Table
 

@@ -1,1 +1,1 @@
-"""The mathematics: numpy, scipy and torch, without OpenMMLab and without files."""
+"""The mathematics in numpy and scipy: geometry, clinical parameters, errors, intervals."""

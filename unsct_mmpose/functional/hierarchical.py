@@ -159,7 +159,7 @@ def hierarchical_quantile(scores: ArrayLike, level: float) -> Floats:
     the distribution in which each of P patients has the mass ``1 / (P + 1)``, spread evenly over
     its scores, and infinity the rest. No model; patients must be exchangeable, and so must the
     scores of each. With one score each it is the split conformal quantile,
-    :func:`unsct_mmpose.functional.calibration.conformal_quantile`.
+    :func:`unsct_mmpose.maps.calibration.conformal_quantile`.
 
     Args:
         scores: ``(..., P, n)``; NaN counts nowhere.

@@ -1,5 +1,7 @@
 """Models of MMPose: backbones, necks, heads and losses."""
 
+import unsct_mmpose.register  # noqa: F401
+
 from .heatmap_paf_head import HeatmapPAFHead
 from .higher_heatmap_head import HigherHeatmapHead
 from .higher_heatmap_paf_head import HigherHeatmapPAFHead

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from unsct_mmpose.functional.adaptive_wing import masked_adaptive_wing
+from unsct_mmpose.maps.adaptive_wing import masked_adaptive_wing
 
 
 @MODELS.register_module()

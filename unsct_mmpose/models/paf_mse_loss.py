@@ -5,7 +5,7 @@ from __future__ import annotations
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from unsct_mmpose.functional.paf import paf_mse
+from unsct_mmpose.maps.paf import paf_mse
 
 
 @MODELS.register_module()

@@ -23,14 +23,11 @@ from mmpose.utils.typing import (
 from torch import Tensor
 
 from unsct_mmpose.anatomy import FLIP_INDICES, NUM_LANDMARKS, relation_set
-from unsct_mmpose.functional.calibration import (
-    CALIBRATION_KEY,
-    unpack_calibration,
-)
-from unsct_mmpose.functional.grid import coarsen_heatmaps
-from unsct_mmpose.functional.heatmap import flip_heatmaps
-from unsct_mmpose.functional.paf import flip_paf
-from unsct_mmpose.functional.regions import covariances_to_px
+from unsct_mmpose.maps.calibration import CALIBRATION_KEY, unpack_calibration
+from unsct_mmpose.maps.grid import coarsen_heatmaps
+from unsct_mmpose.maps.heatmap import flip_heatmaps
+from unsct_mmpose.maps.paf import flip_paf
+from unsct_mmpose.maps.regions import covariances_to_px
 
 
 class Targets(NamedTuple):

@@ -7,6 +7,7 @@ with sex through the head diameter.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -71,7 +72,7 @@ class Dimensions:
         right: the patient's right side.
     """
 
-    sex: str
+    sex: Literal['F', 'M']
     between_heads_mm: float
     ischium_gap_mm: float
     ischium_drop_mm: float
@@ -116,7 +117,7 @@ def sample_dimensions(rng: np.random.Generator) -> Dimensions:
         >>> 150 < person.between_heads_mm < 196
         True
     """
-    sex = 'F' if rng.random() < 0.5 else 'M'
+    sex: Literal['F', 'M'] = 'F' if rng.random() < 0.5 else 'M'
     male = sex == 'M'
     radius = _normal(rng, 48.9 if male else 44.1, 2.4 if male else 2.8) / 2.0
     size = radius / 23.4

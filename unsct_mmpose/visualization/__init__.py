@@ -1,29 +1,9 @@
-"""Pictures: what was found in radiographs, what the network saw, and the figures of the paper."""
+"""The visualizer of MMPose and its hooks."""
 
-from .figures import figure_convergence, figure_promise, figure_training, figure_uncertainty
-from .grids import heatmap_grid, paf_grid
-from .measurements import measurement_panel
-from .overlay import draw_landmarks
-from .panels import certainty_panel, heatmap_panel, paf_panel
-from .relations import figure_relations
+import unsct_mmpose.register  # noqa: F401
+
 from .tha_bad_case_hook import THABadCaseHook
 from .tha_visualization_hook import THAVisualizationHook
 from .tha_visualizer import THAVisualizer
 
-__all__ = [
-    'THABadCaseHook',
-    'THAVisualizationHook',
-    'THAVisualizer',
-    'certainty_panel',
-    'draw_landmarks',
-    'figure_convergence',
-    'figure_promise',
-    'figure_relations',
-    'figure_training',
-    'figure_uncertainty',
-    'heatmap_grid',
-    'heatmap_panel',
-    'measurement_panel',
-    'paf_grid',
-    'paf_panel',
-]
+__all__ = ['THABadCaseHook', 'THAVisualizationHook', 'THAVisualizer']

@@ -10,9 +10,8 @@ import torch
 from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS, RELATION_SETS
-from unsct_mmpose.functional.assessment import IMAGE_WORDS
-
-from .canvas import Box
+from unsct_mmpose.drawing.canvas import Box
+from unsct_mmpose.maps.assessment import IMAGE_WORDS
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,8 +9,8 @@ import numpy as np
 from mmengine.visualization import Visualizer
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.imaging.annotated import read_display
-from unsct_mmpose.imaging.files import DistinctNames
+from unsct_mmpose.annotations.annotated import read_display
+from unsct_mmpose.files import DistinctNames
 
 from .tha_visualizer import THAVisualizer
 

@@ -14,7 +14,8 @@ from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS, METRICS
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.imaging.files import replace_file, write_picture
+from unsct_mmpose.drawing.picture_files import write_picture
+from unsct_mmpose.files import replace_file
 
 from .sample_pictures import SamplePictures, folder_of
 

@@ -10,7 +10,7 @@ from mmpose.engine.hooks import PoseVisualizationHook
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.imaging.files import write_picture
+from unsct_mmpose.drawing.picture_files import write_picture
 
 from .sample_pictures import SamplePictures, folder_of
 

@@ -17,16 +17,16 @@ from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
-from unsct_mmpose.functional.uncertainty import certainty_map
-from unsct_mmpose.imaging.files import picture_path, write_picture
+from unsct_mmpose.drawing.canvas import to_gray, whole
+from unsct_mmpose.drawing.grids import heatmap_grid, paf_grid
+from unsct_mmpose.drawing.measurements import measurement_panel
+from unsct_mmpose.drawing.overlay import draw_landmarks
+from unsct_mmpose.drawing.panels import certainty_panel, heatmap_panel, paf_panel
+from unsct_mmpose.drawing.picture_files import picture_path, write_picture
+from unsct_mmpose.drawing.sheet import GAP_PX, arrange
+from unsct_mmpose.maps.uncertainty import certainty_map
 
-from .canvas import to_gray, whole
 from .drawable import Drawable, is_pelvis, unpack
-from .grids import heatmap_grid, paf_grid
-from .measurements import measurement_panel
-from .overlay import draw_landmarks
-from .panels import certainty_panel, heatmap_panel, paf_panel
-from .sheet import GAP_PX, arrange
 
 PANELS = (
     ('landmarks', 'measurements'),

@@ -1,0 +1,32 @@
+import numpy as np
+
+from unsct_mmpose.drawing.strokes import caption_strip, draw_disc, draw_loop
+
+
+def test_a_disc_lies_where_it_should_to_a_fraction_of_a_pixel():
+    canvas = np.zeros((40, 40, 3), np.uint8)
+    draw_disc(canvas, np.array([20.25, 10.5]), 5, (255, 255, 255))
+    weight = canvas[..., 0].astype(float)
+    rows, columns = np.mgrid[:40, :40]
+    center = [(weight * one).sum() / weight.sum() for one in (columns, rows)]
+    np.testing.assert_allclose(center, [20.25, 10.5], atol=0.15)
+
+
+def test_a_loop_is_closed():
+    canvas = np.zeros((20, 20, 3), np.uint8)
+    draw_loop(canvas, np.array([[2.0, 2.0], [16.0, 2.0], [16.0, 16.0], [2.0, 16.0]]), (9, 9, 9))
+    assert canvas[9, 2].any()
+
+
+def test_long_words_are_cut_before_the_edge():
+    for width in (5, 60, 300):
+        strip = caption_strip(width, 'a caption that is far too long for its picture ' * 5)
+        assert strip.shape == (34, width, 3)
+        assert not strip[:, -6:].any()
+
+
+def test_a_bar_shows_its_colours():
+    colors = np.array([[10, 20, 30], [40, 50, 60]], np.uint8)
+    strip = caption_strip(100, 'x', colors, 'y')
+    for color in colors:
+        assert (strip == color).all(axis=-1).any()

@@ -1,0 +1,329 @@
+import hashlib
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
+from mmengine.registry import init_default_scope
+from mmpose.apis import init_model
+from mmpose.registry import MODELS
+
+from unsct_mmpose.anatomy import LANDMARK_CLASSES, LANDMARK_NAMES
+from unsct_mmpose.calibrate.evidence_table import build_dataset
+from unsct_mmpose.calibrate.fit import weights_hash
+from unsct_mmpose.dicom import read_radiograph
+from unsct_mmpose.export import export_onnx as export
+from unsct_mmpose.export.export_onnx import ExportRequest, export_onnx, trace
+from unsct_mmpose.export.onnx_graph import OUTPUTS, LandmarkGraph
+from unsct_mmpose.export.quantize_onnx import quantize
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
+from unsct_mmpose.inference.model_identity import calibration_identity
+from unsct_mmpose.inference.onnx_model import OnnxModel, open_session
+from unsct_mmpose.maps.calibration import CALIBRATION_KEY, pack_calibration
+from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
+from unsct_mmpose.research.benchmark import any_calibration
+
+onnx = pytest.importorskip('onnx')
+pytest.importorskip('onnxruntime')
+
+CONFIG = """
+_base_ = '{base}'
+codec = dict(input_size=(64, 64), heatmap_size=(16, 16))
+model = dict(
+    backbone=dict(extra=dict(
+        stage1=dict(num_blocks=(1,), num_channels=(8,)),
+        stage2=dict(num_blocks=(1, 1), num_channels=(4, 8)),
+        stage3=dict(num_modules=1, num_blocks=(1, 1, 1), num_channels=(4, 8, 16)),
+        stage4=dict(num_modules=1, num_blocks=(1, 1, 1, 1), num_channels=(4, 8, 16, 32)))),
+    neck=dict(in_channels=(4, 8, 16, 32), out_channels=8),
+    head=dict(in_channels=8, decoder=dict(input_size=(64, 64), heatmap_size=(16, 16), {options})),
+    test_cfg=dict(flip_test={flip}))
+val_pipeline = [
+    dict(type='LoadRadiograph'),
+    dict(type='GetBBoxCenterScale', padding={padding}),
+    dict(type='RadiographAffine', input_size=(64, 64)),
+    dict(type='PackPoseInputs'),
+]
+test_dataloader = dict(dataset=dict(
+    data_root=r'{root}', ann_file='val.json', data_prefix=dict(img=''), pipeline=val_pipeline))
+"""
+
+
+@pytest.fixture(scope='module')
+def make(tmp_path_factory, request):
+    """Write a config and random weights; return the paths of both and of the exported model."""
+    base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
+
+    def build(root='', flip=True, padding=1.0, calibrated=True, options=''):
+        folder = tmp_path_factory.mktemp('model')
+        config, checkpoint = folder / 'config.py', folder / 'model.pth'
+        text = dict(base=base.as_posix(), root=root, flip=flip, padding=padding, options=options)
+        config.write_text(CONFIG.format(**text))
+        init_default_scope('mmpose')
+        torch.manual_seed(0)
+        model = MODELS.build(Config.fromfile(config).model)
+        for layer in model.modules():  # statistics and maps of a network that has learnt something
+            if isinstance(layer, torch.nn.BatchNorm2d):
+                layer.running_mean.uniform_(-0.3, 0.3)
+                layer.running_var.uniform_(0.5, 1.5)
+        torch.nn.init.normal_(model.head.final_layer.weight, std=0.4)
+        state = model.state_dict()
+        if calibrated:
+            relations = model.head.decoder.evidence_relations
+            model_of = MonotoneLogistic(0.0, (1.0, 1.0), (0.0, 0.5), (1.0, 0.2), (1, 1))
+            calibration = replace(
+                any_calibration(len(relations), relations.name),
+                fusion=Fusion(('standout', 'supported'), model_of, (1.0,) * len(relations)),
+                region_scales={one.name: 1.0 + one.number for one in LANDMARK_CLASSES},
+                incomplete_factor=1.5,
+                region_shapes={one.name: (1.25, 0.5, 1.0) for one in LANDMARK_CLASSES},
+            )
+            state[f'head.{CALIBRATION_KEY}'] = pack_calibration(calibration)
+        torch.save(dict(state_dict=state, meta=dict()), checkpoint)
+        return config, checkpoint, folder / 'model.onnx'
+
+    return build
+
+
+@pytest.fixture(scope='module')
+def exported(make):
+    config, checkpoint, out = make()
+    export_onnx(ExportRequest(config, checkpoint, out))
+    return LandmarkGraph(init_model(str(config), str(checkpoint), device='cpu')).eval(), out
+
+
+def assert_same(module, session, inputs):
+    with torch.no_grad():
+        expected = dict(zip(OUTPUTS, module(inputs), strict=True))
+    found = dict(zip(OUTPUTS, session.run(list(OUTPUTS), {'image': inputs.numpy()}), strict=True))
+    for name, values in expected.items():
+        assert found[name].shape == values.shape, name
+        if values.dtype in (torch.bool, torch.int64):
+            np.testing.assert_array_equal(found[name], values, err_msg=name)
+        else:
+            np.testing.assert_allclose(found[name], values, atol=2e-3, rtol=1e-3, err_msg=name)
+    return found
+
+
+def random_images(count, height, width):
+    return torch.rand(count, 1, height, width, generator=torch.Generator().manual_seed(1)) * 255
+
+
+class FromMaps(torch.nn.Module):
+    """The part of the graph that comes after the network."""
+
+    def __init__(self, graph):
+        super().__init__()
+        self.graph = graph
+
+    def forward(self, maps):
+        return self.graph.judge(maps)
+
+
+@pytest.fixture(scope='module')
+def reading(exported):
+    module = FromMaps(exported[0])
+    return module, open_session(trace(module, torch.rand(2, 92, 16, 16)), 1)
+
+
+@pytest.mark.parametrize('shape', [(1, 64, 64), (3, 64, 64), (2, 96, 64), (1, 32, 160)])
+def test_the_graph_says_what_pytorch_says_at_any_batch_and_size(exported, shape):
+    graph, out = exported
+    assert_same(graph, open_session(out.read_bytes(), 1), random_images(*shape))
+
+
+@pytest.mark.parametrize('shape', [(1, 16, 16), (4, 8, 24), (2, 64, 40)])
+def test_noise_is_judged_alike_at_any_size(reading, shape):
+    count, height, width = shape
+    generator = torch.Generator().manual_seed(height)
+    found = assert_same(*reading, torch.rand(count, 92, height, width, generator=generator))
+    assert found['finite'].all()
+
+
+@pytest.mark.parametrize('value', [0.0, 0.5, 1.0, -1.0])
+def test_constant_maps_are_judged_alike_and_finite(reading, value):
+    found = assert_same(*reading, torch.full((2, 92, 16, 16), value))
+    assert all(np.isfinite(one).all() for one in found.values())
+
+
+def test_absent_landmarks_are_rejected_alike(reading, exported):
+    codec = exported[0].codec
+    points = np.random.default_rng(0).uniform(6, 57, (1, 24, 2))
+    stack = []
+    for absent in ([], [4, 17], list(range(1, 24)), list(range(24))):
+        visible = np.ones((1, 24))
+        visible[0, absent] = 0
+        encoded = codec.encode(points, visible)
+        pafs = encoded['pafs'][codec.speaking_channels]
+        stack.append(np.concatenate([encoded['heatmaps'], pafs]))
+    found = assert_same(*reading, torch.from_numpy(np.stack(stack)))
+    assert found['keypoints_visible'].sum(axis=1).tolist() == [24, 22, 0, 0]
+    assert found['image_state'].tolist() == [0, 0, 2, 2]
+    np.testing.assert_allclose(found['keypoints'][0], points[0], atol=0.25)
+
+
+@pytest.mark.parametrize('channel', [3, 40])
+@pytest.mark.parametrize('value', [np.nan, np.inf])
+def test_maps_that_cannot_be_read_are_marked(reading, channel, value):
+    maps = torch.rand(3, 92, 16, 16)
+    maps[1, channel, 2, 5] = value
+    found = reading[1].run(['finite'], {'image': maps.numpy()})[0]
+    assert found.tolist() == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(flip=False, options="candidates=3, evidence='paf', rule='equal_cost'"),
+        dict(calibrated=False, options="refinement='integral', aggregation='paper'"),
+        dict(calibrated=False, options="mode='paper', relation_weights=[1.0, 2.0] * 26"),
+        dict(options="evidence='peak', threshold=0.3, refinement='quadratic', samples=7"),
+    ],
+    ids=['fields', 'uncalibrated', 'paper', 'peak'],
+)
+def test_the_graph_follows_the_options_of_the_config(make, options):
+    config, checkpoint, out = make(**options)
+    figures = export_onnx(ExportRequest(config, checkpoint, out))
+    graph = LandmarkGraph(init_model(str(config), str(checkpoint), device='cpu')).eval()
+    found = assert_same(graph, open_session(out.read_bytes(), 1), random_images(2, 64, 96))
+    assert figures['flip_test'] == options.get('flip', True)
+    assert figures['calibrated'] == options.get('calibrated', True)
+    if not figures['calibrated']:
+        kept = found['keypoint_uncertainties'] <= graph.decision.threshold
+        np.testing.assert_array_equal(found['keypoints_visible'], kept)
+        assert np.isnan(found['keypoint_presence']).all()
+        assert not OnnxModel(out).identity['calibrated']
+
+
+def test_files_are_read_as_mmpose_reads_them(make, tiny_set):
+    config, checkpoint, out = make(root=tiny_set.as_posix(), padding=1.2)
+    export_onnx(ExportRequest(config, checkpoint, out))
+    model = init_model(str(config), str(checkpoint), device='cpu')
+    dataset = build_dataset(model.cfg, 'test', None, None)
+    items = [dataset[row] for row in range(len(dataset))]
+    images = [read_radiograph(one['data_samples'].img_path).pixels for one in items]
+    onnx_model = OnnxModel(out, threads=1, batch_size=2)
+    inputs, _ = onnx_model.prepare(images)
+    for row, item in enumerate(items):
+        np.testing.assert_array_equal(inputs[row], item['inputs'][:1])
+    with torch.no_grad():
+        expected = model.test_step(pseudo_collate(items))
+    for one, sample in zip(onnx_model.read(images), expected, strict=True):
+        fields = sample.pred_instances
+        assert set(one) == set(fields.keys()) - {'bboxes', 'bbox_scores'}
+        for name, values in one.items():
+            wanted = np.asarray(fields[name])[0]
+            assert np.shape(values) == wanted.shape, name
+            np.testing.assert_allclose(values, wanted, atol=1e-2, rtol=1e-3, err_msg=name)
+
+
+def test_the_file_says_what_it_is(exported):
+    graph, out = exported
+    model = OnnxModel(out)
+    calibration = graph.codec.calibration
+    stored = {one.key: json.loads(one.value) for one in onnx.load(str(out)).metadata_props}
+    assert stored == model.metadata
+    assert stored['landmark_names'] == list(LANDMARK_NAMES)
+    assert stored['measurement_names'] == list(MEASUREMENT_NAMES)
+    assert stored['calibration'] == json.loads(json.dumps(calibration.to_dict()))
+    assert stored['relation_pairs'] == [list(pair) for pair in graph.codec.evidence_relations.pairs]
+    assert 'not a medical device' in stored['notice']
+    assert model.identity['sha256'] == hashlib.sha256(out.read_bytes()).hexdigest()
+    assert model.identity['weights_sha256'] == weights_hash(graph.model.state_dict())
+    assert model.identity['calibrated']
+
+
+def test_the_identity_is_that_of_the_pytorch_backend(exported):
+    graph, out = exported
+    calibration = graph.codec.calibration
+    identity = OnnxModel(out).identity
+    wanted = calibration_identity(calibration.to_dict())
+    assert json.loads(json.dumps(wanted)) == {name: identity[name] for name in wanted}
+    assert identity['interval_level'] == calibration.interval_level
+    assert identity['name'] == out.name
+    assert identity['backend'] == 'onnx'
+
+
+PURE = """
+import sys
+import numpy as np
+from unsct_mmpose.inference.onnx_model import OnnxModel
+import unsct_mmpose.functional.clinical, unsct_mmpose.dicom, unsct_mmpose.anatomy
+found = OnnxModel(sys.argv[1]).read([np.linspace(0, 1, 6000, dtype=np.float32).reshape(60, 100)])
+assert found[0]['keypoints'].shape == (24, 2)
+heavy = {'torch', 'torchvision', 'mmcv', 'mmengine', 'mmdet', 'mmpose', 'onnx'} & set(sys.modules)
+assert not heavy, heavy
+"""
+
+
+def test_reading_loads_neither_torch_nor_openmmlab(exported, run_python):
+    run_python('-c', PURE, exported[1])
+
+
+@pytest.mark.parametrize('how', ['static', 'dynamic'])
+def test_eight_bits_make_a_smaller_file_that_says_nearly_the_same(exported, how):
+    plain, images = exported[1].read_bytes(), random_images(4, 64, 64).numpy()
+    small = quantize(plain, how, iter(images[:, None]))
+    kinds = {node.op_type for node in onnx.load_from_string(small).graph.node}
+    assert kinds & {'DequantizeLinear', 'ConvInteger'}
+    expected, found = (
+        open_session(one, 1).run(['keypoint_scores'], {'image': images}) for one in (plain, small)
+    )
+    difference = np.abs(expected[0] - found[0]).max()
+    assert 0 < difference < 0.2 * np.ptp(expected[0])
+
+
+def test_a_static_quantization_without_images_is_refused(exported):
+    content = exported[1].read_bytes()
+    with pytest.raises(ValueError, match='needs images'):
+        quantize(content, 'static')
+    with pytest.raises(ValueError, match="quantization 'other' is unknown"):
+        quantize(content, 'other')
+
+
+def test_images_that_are_no_radiographs_are_refused_with_their_number(exported):
+    model = OnnxModel(exported[1])
+    good = np.zeros((50, 40), np.float32)
+    for bad, message in (
+        (np.zeros((50, 40), np.uint8), 'image 1 is uint8'),
+        (np.zeros((50, 40, 3), np.float32), r'image 1 is float32 of shape \(50, 40, 3\)'),
+        (good + 2, 'image 1 has values from 2 to 2'),
+        (good * np.nan, 'image 1 has values from nan'),
+    ):
+        with pytest.raises(ValueError, match=message):
+            model.read([good, bad])
+    assert model.read([]) == []
+
+
+def test_another_file_is_refused_with_the_cure(exported, tmp_path):
+    other = tmp_path / 'other.onnx'
+    other.write_bytes(b'no graph')
+    with pytest.raises(ValueError, match=r'other\.onnx: onnxruntime cannot run it'):
+        OnnxModel(other)
+    proto = onnx.load(str(exported[1]))
+    del proto.metadata_props[:]
+    onnx.save(proto, str(other))
+    with pytest.raises(ValueError, match='format None is not 1; export the checkpoint with tools'):
+        OnnxModel(other)
+
+
+def test_a_pipeline_that_cannot_be_repeated_is_refused(make):
+    config, checkpoint, out = make()
+    config.write_text(
+        config.read_text().replace("dict(type='LoadRadiograph')", "dict(type='LoadImage')")
+    )
+    with pytest.raises(ValueError, match=r"test_dataloader.dataset.pipeline is \['LoadImage'"):
+        export_onnx(ExportRequest(config, checkpoint, out))
+    assert not out.exists()
+
+
+def test_a_graph_that_disagrees_is_not_written(make, exported, monkeypatch):
+    config, checkpoint, out = make()
+    monkeypatch.setattr(export, 'trace', lambda *_: exported[1].read_bytes())
+    monkeypatch.setattr(export, 'score_difference', lambda *_: 0.5)
+    with pytest.raises(RuntimeError, match='not written'):
+        export_onnx(ExportRequest(config, checkpoint, out))
+    assert not list(out.parent.glob('*.onnx'))

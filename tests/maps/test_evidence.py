@@ -1,0 +1,318 @@
+"""What one forward pass says, read from drawn maps and from maps that no network should give."""
+
+from dataclasses import fields, replace
+
+import numpy as np
+import pytest
+import torch
+
+from unsct_mmpose.anatomy import FLIP_INDICES, relation_set
+from unsct_mmpose.maps.evidence import Evidence, ReadingOptions, read_evidence
+from unsct_mmpose.maps.heatmap import draw_heatmaps, flip_heatmaps
+from unsct_mmpose.maps.moments import local_moments
+from unsct_mmpose.maps.paf import draw_paf, flip_paf, segment_alignment
+from unsct_mmpose.maps.uncertainty import landmark_alignment
+
+FULL = relation_set('full')
+SIZE_HW = (40, 48)
+OPTIONS = ReadingOptions(sigma=1.5)
+# The golden case of domain.md, the right side in mm from the middle.
+RIGHT = [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0),
+         (-124, -7), (-57, 18), (-47, 65), (-110, 22), (-122, 70), (-115, 150)]  # fmt: skip
+
+
+def pelvis(count=1, seed=0):
+    """Return ``(B, 24, 2)`` landmarks, cells."""
+    right = torch.tensor(RIGHT, dtype=torch.float32)
+    whole = torch.cat([right * torch.tensor([-1.0, 1.0]), right]) / 7
+    generator = torch.Generator().manual_seed(seed)
+    jitter = torch.randn(count, 24, 2, generator=generator) * 0.3
+    return whole + torch.tensor([23.5, 9.0]) + jitter
+
+
+def draw(points, absent=(), size_hw=SIZE_HW, sigma=1.5):
+    present = torch.ones(points.shape[:2], dtype=torch.bool)
+    present[:, list(absent)] = False
+    maps = draw_heatmaps(points, present, size_hw, sigma)
+    return maps, draw_paf(points, present, FULL.pairs, size_hw)
+
+
+def read(maps, pafs, **options):
+    return read_evidence(maps, pafs, FULL.pairs, replace(OPTIONS, **options))
+
+
+def everything(evidence):
+    return {one.name: getattr(evidence, one.name) for one in fields(Evidence)}
+
+
+# A pelvis as the network should see it
+
+
+def test_a_drawn_pelvis_is_read_back_and_supported_by_all():
+    points = pelvis(3)
+    found = read(*draw(points))
+    assert (found.points - points).norm(dim=-1).max() < 0.05
+    assert found.peak.min() > 0.85
+    assert found.relation_alignment.shape == (3, 52)
+    assert found.relation_alignment.min() > 0.9
+    assert found.alignment.min() > 0.95 and found.peeled.min() > 0.9
+    assert found.spread.min() > 0.7 and found.spread.max() < 1.05
+    assert found.rival.max() < 0.1
+    assert found.support.max() <= 52
+
+
+def test_each_field_has_the_documented_shape():
+    found = everything(read(*draw(pelvis(2))))
+    each = {name: tuple(value.shape[1:]) for name, value in found.items()}
+    flat = dict.fromkeys(('peak', 'rival', 'spread', 'alignment', 'peeled', 'support'), (24,))
+    assert each == dict(points=(24, 2), covariances=(24, 2, 2), relation_alignment=(52,), **flat)
+    assert all(value.dtype == torch.float32 for value in found.values())
+
+
+def test_an_absent_landmark_is_silent_and_leaves_its_neighbours_alone():
+    found = read(*draw(pelvis(), absent=[5, 20]))
+    others = [one for one in range(24) if one not in (5, 20)]
+    near = [a + b - 5 for a, b in FULL.pairs if 5 in (a, b)]
+    assert found.peak[0, [5, 20]].max() == 0
+    assert found.peeled[0, [5, 20]].max() < 0.1
+    assert found.peeled[0, others].min() > 0.9
+    assert found.alignment[0, near].max() < 0.92
+    assert found.peeled[0, near].mean() > found.alignment[0, near].mean() + 0.1
+
+
+def test_evidence_is_what_its_parts_say():
+    maps, pafs = draw(pelvis(2), absent=[3, 4, 17])
+    pafs = pafs + 0.3 * torch.randn(pafs.shape, generator=torch.Generator().manual_seed(0))
+    maps = 1.1 * maps
+    found = read(maps, pafs, samples=9)
+    aligned = segment_alignment(pafs, found.points, FULL.pairs, 9)
+    torch.testing.assert_close(found.relation_alignment, aligned)
+    paper = landmark_alignment(aligned, FULL.pairs, 24, aggregation='paper')
+    peel = landmark_alignment(aligned, FULL.pairs, 24, fallback=found.peak.clamp(0, 1))
+    torch.testing.assert_close(found.alignment, paper.alignment)
+    torch.testing.assert_close(found.peeled, peel.alignment)
+    torch.testing.assert_close(found.support, peel.support)
+    top = maps.flatten(2).max(dim=-1)
+    torch.testing.assert_close(found.peak, top.values)
+    cells = torch.stack([top.indices % 48, top.indices // 48], dim=-1).float()
+    present = [one for one in range(24) if one not in (3, 4, 17)]
+    covariances = local_moments(maps, cells, 1.5).covariance[:, present]
+    torch.testing.assert_close(found.covariances[:, present], covariances)
+    area = torch.linalg.det(covariances) ** 0.25 / 1.5
+    torch.testing.assert_close(found.spread[:, present], area)
+
+
+def test_a_wider_blob_has_a_wider_spread():
+    points = pelvis()
+    narrow, wide = (read(*draw(points, sigma=sigma)).spread for sigma in (1.0, 2.0))
+    assert (wide > 1.4 * narrow).all()
+
+
+@pytest.mark.parametrize('refinement', ['dark', 'quadratic', 'integral', 'none'])
+def test_the_refinement_is_the_one_that_was_asked_for(refinement):
+    points = pelvis(2)
+    found = read(*draw(points), refinement=refinement).points
+    error = (found - points).norm(dim=-1).mean()
+    if refinement == 'none':
+        assert torch.equal(found, found.round())
+        assert 0.2 < error < 0.6
+    else:
+        assert error < 0.05
+        assert (found != found.round()).any()
+
+
+@pytest.mark.parametrize('sigma', [1.5, 3.0])
+def test_the_mean_is_taken_over_as_wide_a_window_as_the_gaussians_need(sigma):
+    points = pelvis(4) * 2 + 12
+    maps, pafs = draw(points, size_hw=(100, 120), sigma=sigma)
+    found = read(maps, pafs, sigma=sigma, refinement='integral')
+    assert (found.points - points).norm(dim=-1).mean() < 0.04
+
+
+# Several peaks
+
+
+def with_decoy(height=0.6):
+    """Return maps on which landmark 9 has a brighter peak far from home."""
+    points = pelvis()
+    maps, pafs = draw(points)
+    decoy = draw_heatmaps(torch.tensor([[[44.0, 35.0]]]), torch.ones(1, 1) > 0, SIZE_HW, 1.5)
+    maps[0, 9] = torch.maximum(height * maps[0, 9], decoy[0, 0])
+    return maps, pafs, points
+
+
+def test_the_rival_is_the_share_of_the_best_other_place():
+    points = torch.tensor([[[8.0, 8.0]] * 24])
+    maps, pafs = draw(points)
+    maps[0, 1, 30, 40] = 0.5
+    maps[0, 2, 8, 10] = 0.9  # within three sigma: part of the same peak
+    found = read(maps, pafs)
+    assert found.rival[0, :3].tolist() == pytest.approx([0, 1 / 3, 0], abs=5e-3)
+
+
+def test_candidates_let_the_fields_overrule_a_brighter_peak():
+    maps, pafs, points = with_decoy()
+    plain, joint = read(maps, pafs), read(maps, pafs, candidates=3)
+    assert plain.points[0, 9].round().tolist() == [44, 35]
+    assert plain.rival[0, 9].item() == pytest.approx(0.37, abs=0.02)
+    assert (joint.points - points).norm(dim=-1).max() < 0.05
+    assert joint.rival[0, 9].item() == pytest.approx(0.63, abs=0.02)
+    assert joint.peak[0, 9].item() == pytest.approx(0.6 * plain.peak[0, 9].item(), abs=0.07)
+    assert joint.alignment[0, 9] > plain.alignment[0, 9] + 0.5
+
+
+def test_without_coupling_candidates_change_nothing():
+    maps, pafs, _ = with_decoy()
+    plain, loose = read(maps, pafs), read(maps, pafs, candidates=3, coupling=0.0)
+    torch.testing.assert_close(loose.points, plain.points)
+    torch.testing.assert_close(loose.peak, plain.peak)
+
+
+# A network that errs
+
+
+def test_reversed_fields_read_minus_one():
+    maps, pafs = draw(pelvis(2))
+    found = read(maps, -pafs)
+    assert found.relation_alignment.max() < -0.9
+    assert found.alignment.max() < -0.9
+
+
+def test_swapped_sides_are_seen_by_the_fields_alone():
+    maps, pafs = draw(pelvis(2))
+    found = read(maps[:, list(FLIP_INDICES)], pafs)
+    assert found.peak.min() > 0.85
+    assert found.alignment.max() < 0.3
+    assert found.relation_alignment[:, list(FULL.is_cross)].max() < -0.9
+
+
+def test_an_image_turned_upside_down_contradicts_its_fields():
+    maps, pafs = draw(pelvis(2))
+    found = read(maps.flip(2), pafs)
+    assert found.alignment.median() < 0.3
+
+
+@pytest.mark.parametrize('value', [0.0, 0.4, -0.2, 1e3])
+def test_constant_maps_put_all_landmarks_in_one_place_and_support_none(value):
+    _, pafs = draw(pelvis(2))
+    found = read(torch.full((2, 24, *SIZE_HW), value), pafs)
+    assert (found.points == found.points[:, :1]).all()
+    assert not found.relation_alignment.any()
+    assert not found.alignment.any()
+    assert all(torch.isfinite(one).all() for one in everything(found).values())
+    assert torch.linalg.eigvalsh(found.covariances).min() > 0
+    peak = min(max(value, 0), 1)
+    assert found.peeled.amax(dim=1).tolist() == pytest.approx([peak] * 2)
+    assert (found.peeled == 0).sum(dim=1).min() >= (12 if peak else 24)
+
+
+def test_landmarks_in_one_place_support_no_one():
+    points = torch.full((1, 24, 2), 20.0)
+    maps, _ = draw(points)
+    found = read(maps, torch.ones(1, 104, *SIZE_HW))
+    assert not found.alignment.any()
+
+
+def test_noise_gives_finite_evidence():
+    generator = torch.Generator().manual_seed(0)
+    maps = torch.randn(2, 128, *SIZE_HW, generator=generator)
+    for candidates in (1, 3):
+        found = everything(read(maps[:, :24], maps[:, 24:], candidates=candidates))
+        assert all(torch.isfinite(one).all() for one in found.values())
+        assert found['alignment'].abs().max() < 0.7
+        assert found['rival'].min() >= 0 and found['rival'].max() <= 1
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf')])
+def test_a_heatmap_that_cannot_be_read_is_named(value):
+    maps, pafs = draw(pelvis(3))
+    maps[2, 7, 30, 11] = value
+    with pytest.raises(ValueError, match='heatmap 7 of image 2'):
+        read(maps, pafs)
+
+
+@pytest.mark.parametrize('value', [float('nan'), float('inf'), float('-inf')])
+def test_a_field_that_cannot_be_read_is_named(value):
+    maps, pafs = draw(pelvis(3))
+    pafs[1, 63, 30, 11] = value
+    pafs[2, 5] = value
+    with pytest.raises(ValueError, match='field channel 63 of image 1 holds NaN or infinity'):
+        read(maps, pafs)
+
+
+def test_fields_that_are_only_large_are_read():
+    maps, pafs = draw(pelvis())
+    found = read(maps, 1e36 * pafs.abs())
+    assert torch.isfinite(found.points).all()
+    assert found.relation_alignment.abs().max() > 1e35
+
+
+# Housekeeping
+
+
+@pytest.mark.parametrize('candidates', [1, 3])
+def test_a_batch_reads_like_its_images(candidates):
+    maps, pafs = draw(pelvis(4), absent=[2])
+    noise = torch.Generator().manual_seed(0)
+    maps = maps + 0.1 * torch.rand(maps.shape, generator=noise)
+    whole = everything(read(maps, pafs, candidates=candidates))
+    for row in range(4):
+        one = slice(row, row + 1)
+        alone = everything(read(maps[one], pafs[one], candidates=candidates))
+        for name, value in whole.items():
+            torch.testing.assert_close(value[one], alone[name])
+
+
+def test_mirroring_image_and_labels_mirrors_the_evidence():
+
+    maps, pafs = draw(pelvis(2), absent=[2, 9])
+    found = read(maps, pafs)
+    mirrored = read(
+        flip_heatmaps(maps, FLIP_INDICES), flip_paf(pafs, FULL.flip_indices, FULL.is_cross)
+    )
+    order = list(FLIP_INDICES)
+    present = [one for one in range(24) if one not in (14, 21)]
+    for name in ('peak', 'alignment', 'peeled', 'spread'):
+        torch.testing.assert_close(
+            getattr(mirrored, name)[:, present], getattr(found, name)[:, order][:, present],
+            atol=1e-4, rtol=1e-4,
+        )  # fmt: skip
+    there = mirrored.points[:, present] * torch.tensor([-1.0, 1.0]) + torch.tensor([47.0, 0.0])
+    torch.testing.assert_close(there, found.points[:, order][:, present], atol=1e-3, rtol=0)
+
+
+def test_half_precision_and_gradients_do_not_matter():
+    maps, pafs = draw(pelvis())
+    plain = everything(read(maps, pafs))
+    graph = everything(read(maps.requires_grad_(), pafs.requires_grad_()))
+    half = everything(read(maps.half(), pafs.half()))
+    for name, value in plain.items():
+        assert torch.equal(graph[name], value) and not graph[name].requires_grad
+        assert half[name].dtype == torch.float32
+        if name != 'support':  # the order of peeling may change among nearly equal ones
+            torch.testing.assert_close(half[name], value, atol=0.05, rtol=0.05)
+
+
+def test_a_copy_on_the_cpu_holds_the_same():
+    found = read(*draw(pelvis()))
+    for name, value in everything(found.cpu()).items():
+        assert value.device.type == 'cpu'
+        assert torch.equal(value, getattr(found, name))
+
+
+def test_reading_leaves_the_maps_alone():
+    maps, pafs = draw(pelvis())
+    copies = maps.clone(), pafs.clone()
+    read(maps, pafs, candidates=3)
+    assert torch.equal(maps, copies[0]) and torch.equal(pafs, copies[1])
+
+
+def test_fewer_relations_may_be_read():
+    core = relation_set('core')
+    points = pelvis()
+    present = torch.ones(1, 24, dtype=torch.bool)
+    maps = draw_heatmaps(points, present, SIZE_HW, 1.5)
+    pafs = draw_paf(points, present, core.pairs, SIZE_HW)
+    found = read_evidence(maps, pafs, np.asarray(core.pairs), OPTIONS)
+    assert found.relation_alignment.shape == (1, 34)
+    assert found.alignment.min() > 0.9

@@ -1,0 +1,336 @@
+"""Annotation files: COCO keypoint json with units, patients and absent landmarks."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
+from unsct_mmpose.files import replace_file
+
+from .landmark_checks import doubts
+from .landmark_states import AnnotationError, LandmarkStates, infer_subset, landmark_states
+from .record_checks import (
+    KEPT,
+    Record,
+    describe,
+    image_problems,
+    keypoint_orders,
+    landmark_problems,
+    load_document,
+    repeated_problems,
+    spacing_doubts,
+)
+from .splits import check_patient_splits, split_by_patient
+
+__all__ = [
+    'AnnotatedRadiograph',
+    'AnnotationError',
+    'AnnotationFile',
+    'AnnotationProblem',
+    'LandmarkStates',
+    'check_patient_splits',
+    'find_problems',
+    'infer_subset',
+    'landmark_states',
+    'read_annotations',
+    'split_by_patient',
+    'write_annotations',
+]
+
+_OWN_FIELDS = (
+    'id',
+    'file_name',
+    'width',
+    'height',
+    'pixel_spacing',
+    'magnification',
+    'patient_id',
+    'subset',
+    'absent',
+    'labelled',
+    'mirrored',
+)
+
+
+@dataclass(frozen=True)
+class AnnotationProblem:
+    """Something that is wrong, or unlikely, in an annotation file.
+
+    Attributes:
+        image: the image, by its id and file name; empty for what concerns the whole file.
+        words: what, and what to do.
+        is_doubt: it may be right all the same.
+    """
+
+    image: str
+    words: str
+    is_doubt: bool = False
+
+    def __str__(self) -> str:
+        return f'{self.image}: {self.words}' if self.image else self.words
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotatedRadiograph:
+    """One image of an annotation file and its landmarks.
+
+    Attributes:
+        image_id: number of the image.
+        file_name: its path below the image folder.
+        size_wh: width and height, pixels.
+        states: present, absent and unlabelled landmarks.
+        subset: ``'structured'`` or ``'unstructured'``; see :func:`infer_subset`.
+        spacing_xy_mm: width and height of a pixel at the detector; None when unknown.
+        magnification: size on the detector over size at the bone; 1.0 unless known.
+        patient_id: pseudonym of the patient; None when unknown.
+        mirrored: whether left and right are exchanged in the file's pixels, which are then turned
+            when they are read; None leaves it to the file, and ``'kept'`` leaves them mirrored.
+        extra: further fields of the image record.
+    """
+
+    image_id: int
+    file_name: str
+    size_wh: tuple[int, int]
+    states: LandmarkStates
+    subset: str
+    spacing_xy_mm: tuple[float, float] | None = None
+    magnification: float = 1.0
+    patient_id: str | None = None
+    mirrored: bool | str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_mirrored(self) -> bool:
+        """Whether left and right are known to be exchanged in the file's pixels."""
+        return self.mirrored in (True, KEPT)
+
+    @property
+    def read_mirrored(self) -> bool | None:
+        """What a reader is told of the sides; None leaves it to the file."""
+        return None if self.mirrored is None else self.mirrored is True
+
+
+@dataclass(frozen=True, eq=False)
+class AnnotationFile:
+    """A whole annotation file.
+
+    Attributes:
+        path: where it was read.
+        cases: one for each image, in the order of the file.
+        images: the image records as they stand in the file, in the same order.
+        info: the file's ``info``.
+        doubts: what is unlikely, in words.
+    """
+
+    path: Path
+    cases: tuple[AnnotatedRadiograph, ...]
+    images: tuple[Record, ...]
+    info: Mapping[str, Any]
+    doubts: tuple[str, ...] = ()
+
+
+def read_annotations(
+    path: str | os.PathLike[str],
+    *,
+    image_root: str | os.PathLike[str] | None = None,
+    require_spacing: bool = False,
+    check_sides: bool = True,
+) -> AnnotationFile:
+    """Read and check a COCO keypoint file of this project.
+
+    An image without an annotation is one without placed landmarks.
+
+    Args:
+        path: the json file. Its format is described in ``docs/reference``; which landmarks are
+            absent is decided by :func:`landmark_states`.
+        image_root: folder that file names start from; every image must then exist there.
+        require_spacing: every image must have a pixel spacing.
+        check_sides: left landmarks must lie on the right of the image, or on its left where the
+            image record says ``mirrored``.
+
+    Raises:
+        AnnotationError: something is wrong; the message lists the problems of the whole file.
+    """
+    document = load_document(path)
+    root = None if image_root is None else Path(image_root)
+    cases, problems = _parse(document, root, require_spacing, check_sides)
+    _raise_errors(path, problems)
+    doubts = tuple(str(one) for one in problems)
+    images = tuple(document['images'])
+    return AnnotationFile(Path(path), tuple(cases), images, document.get('info') or {}, doubts)
+
+
+def find_problems(
+    path: str | os.PathLike[str], *, image_root: str | os.PathLike[str] | None = None
+) -> tuple[list[tuple[Record, AnnotatedRadiograph | None]], list[AnnotationProblem]]:
+    """Check a file as :func:`read_annotations` does, and return all that is wrong or unlikely.
+
+    Returns:
+        For each image its record in the file, and what it says where nothing is wrong with it;
+        and the problems of the whole file.
+    """
+    try:
+        document = load_document(path)
+    except AnnotationError as error:
+        return [], [AnnotationProblem('', words) for words in error.problems]
+    cases, problems = _parse(document, None if image_root is None else Path(image_root), False)
+    sound = {(case.image_id, case.file_name): case for case in cases}
+    return [
+        (image, sound.get((image.get('id'), image.get('file_name'))))
+        for image in document['images']
+    ], problems
+
+
+def _raise_errors(path: str | os.PathLike[str], problems: Sequence[AnnotationProblem]) -> None:
+    errors = [str(one) for one in problems if not one.is_doubt]
+    if errors:
+        raise AnnotationError(path, errors)
+
+
+def write_annotations(
+    path: str | os.PathLike[str],
+    cases: Sequence[AnnotatedRadiograph],
+    *,
+    info: Mapping[str, Any] | None = None,
+) -> None:
+    """Write a COCO keypoint file that :func:`read_annotations` reads back unchanged.
+
+    The same cases give the same bytes; the file appears whole or not at all.
+
+    Args:
+        path: the file to write; its folder must exist.
+        cases: the images with their landmarks.
+        info: the file's ``info``, such as its description and licence.
+
+    Raises:
+        AnnotationError: the cases are wrong, as :func:`read_annotations` would say.
+        OSError: the file cannot be written.
+    """
+    document = {
+        'info': dict(info or {}),
+        'images': [_image_record(case) for case in cases],
+        'annotations': [_annotation_record(case, number) for number, case in enumerate(cases, 1)],
+        'categories': [
+            {
+                'id': 1,
+                'name': 'pelvis',
+                'supercategory': 'person',
+                'keypoints': list(LANDMARK_NAMES),
+                'skeleton': [],
+            }
+        ],
+    }
+    _, problems = _parse(document, None, False)
+    _raise_errors(path, problems)
+    text = json.dumps(document, ensure_ascii=False, allow_nan=False)
+    replace_file(path, f'{text}\n'.encode())
+
+
+def _parse(
+    document: Mapping[str, Any],
+    image_root: Path | None,
+    require_spacing: bool,
+    check_sides: bool = True,
+) -> tuple[list[AnnotatedRadiograph], list[AnnotationProblem]]:
+    """Turn a document into cases, and collect everything that is wrong with it."""
+    images, annotations = document['images'], document['annotations']
+    orders, about_all = keypoint_orders(document['categories'])
+    about_all += repeated_problems(images, annotations)
+    problems = [AnnotationProblem('', words) for words in about_all]
+    by_image = {str(record.get('image_id')): record for record in reversed(annotations)}
+    cases = []
+    known = {str(category.get('id')) for category in document['categories']}
+    for image in images:
+        found = image_problems(image, image_root, require_spacing)
+        annotation = by_image.get(str(image.get('id')), {})
+        category = annotation.get('category_id')
+        if category is not None and str(category) not in known:
+            found.append(f"field 'category_id' of its annotation is {category!r}: no such category")
+        try:
+            states = landmark_states(image, _in_order(annotation, orders))
+            found += landmark_problems(image, states, check_sides)
+        except AnnotationError as error:
+            found += error.problems
+        problems += [AnnotationProblem(describe(image), words) for words in found]
+        if not found:
+            case = _case(image, states)
+            cases.append(case)
+            unlikely = spacing_doubts(image) + doubts(
+                states, case.spacing_xy_mm, case.magnification, case.is_mirrored
+            )
+            problems += [AnnotationProblem(describe(image), words, True) for words in unlikely]
+    return cases, problems
+
+
+def _in_order(annotation: Record, orders: Mapping[str, list[int]]) -> Record:
+    """Return an annotation whose keypoints stand in the order of ``LANDMARK_NAMES``."""
+    keypoints = annotation.get('keypoints')
+    if not annotation or not isinstance(keypoints, list) or len(keypoints) != 3 * NUM_LANDMARKS:
+        return annotation
+    category = annotation.get('category_id')
+    if category is None and len(orders) == 1:
+        (order,) = orders.values()
+    elif str(category) in orders:
+        order = orders[str(category)]
+    else:
+        return annotation
+    moved = [value for index in order for value in keypoints[3 * index : 3 * index + 3]]
+    return {**annotation, 'keypoints': moved}
+
+
+def _case(image: Record, states: LandmarkStates) -> AnnotatedRadiograph:
+    spacing = image.get('pixel_spacing')
+    patient = image.get('patient_id')
+    return AnnotatedRadiograph(
+        image_id=image['id'],
+        file_name=image['file_name'],
+        size_wh=(image['width'], image['height']),
+        states=states,
+        spacing_xy_mm=None if spacing is None else (float(spacing[0]), float(spacing[1])),
+        magnification=float(image.get('magnification') or 1.0),
+        patient_id=None if patient in (None, '') else str(patient),
+        mirrored=image.get('mirrored'),
+        subset=image.get('subset') or infer_subset(states),
+        extra={name: value for name, value in image.items() if name not in _OWN_FIELDS},
+    )
+
+
+def _image_record(case: AnnotatedRadiograph) -> dict[str, Any]:
+    width, height = case.size_wh
+    spacing = None if case.spacing_xy_mm is None else [float(mm) for mm in case.spacing_xy_mm]
+    names = zip(LANDMARK_NAMES, case.states.absent, strict=True)
+    return {
+        'id': int(case.image_id),
+        'file_name': case.file_name,
+        'width': int(width),
+        'height': int(height),
+        'pixel_spacing': spacing,
+        'magnification': float(case.magnification),
+        'patient_id': case.patient_id,
+        'subset': case.subset,
+        'absent': [name for name, absent in names if absent],
+        **({} if case.mirrored is None else {'mirrored': case.mirrored}),
+        **{name: value for name, value in case.extra.items() if name not in _OWN_FIELDS},
+    }
+
+
+def _annotation_record(case: AnnotatedRadiograph, number: int) -> dict[str, Any]:
+    width, height = case.size_wh
+    keypoints: list[float] = []
+    for (x, y), present in zip(case.states.points, case.states.present, strict=True):
+        keypoints += [float(x), float(y), 2] if present else [0, 0, 0]
+    return {
+        'id': number,
+        'image_id': int(case.image_id),
+        'category_id': 1,
+        'keypoints': keypoints,
+        'num_keypoints': int(case.states.present.sum()),
+        'bbox': [0, 0, int(width), int(height)],
+        'area': int(width) * int(height),
+        'iscrowd': 0,
+    }

@@ -1,0 +1,208 @@
+"""Checks of an annotation file, record by record; each problem says what to do about it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from unsct_mmpose.anatomy import LANDMARK_NAMES
+from unsct_mmpose.dicom.spacing import magnification_problem, spacing_problem, spacing_question
+
+from .landmark_checks import contradictions, sides_problem
+from .landmark_states import SUBSETS, AnnotationError, LandmarkStates, infer_subset, unknown_names
+
+Record = Mapping[str, Any]
+
+KEPT = 'kept'
+"""Of ``mirrored``: the pixels are mirrored and stay so, as in the test under shift."""
+
+
+def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Parse a COCO json file and check its outer shape.
+
+    Raises:
+        AnnotationError: there is no such file, it is no JSON, or has no list of images.
+    """
+    try:
+        document = json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        raise AnnotationError(path, [f'the file cannot be read ({error.strerror})']) from None
+    except UnicodeDecodeError:
+        raise AnnotationError(path, ['the file is not UTF-8 text']) from None
+    except json.JSONDecodeError as error:
+        where = f'line {error.lineno}, column {error.colno}'
+        raise AnnotationError(path, [f'invalid JSON at {where}: {error.msg}']) from None
+    problems = shape_problems(document)
+    if problems:
+        raise AnnotationError(path, problems)
+    return dict(document)
+
+
+def shape_problems(document: object) -> list[str]:
+    """Say what is wrong with the outer shape of a COCO document."""
+    if not isinstance(document, Mapping):
+        return ['the file must hold a JSON object with images, annotations and categories']
+    problems = []
+    for field in ('images', 'annotations', 'categories'):
+        records = document.get(field)
+        if not isinstance(records, list):
+            problems.append(f'field {field!r} is missing or no list; add it, even if empty')
+        elif not all(isinstance(record, Mapping) for record in records):
+            problems.append(f'field {field!r} must hold JSON objects only')
+    return problems
+
+
+def keypoint_orders(categories: list[Record]) -> tuple[dict[str, list[int]], list[str]]:
+    """Return for each category where in its keypoints each landmark stands.
+
+    A category that names the same landmarks in another order is reordered by name.
+
+    Args:
+        categories: COCO categories.
+
+    Returns:
+        ``{category id: positions}`` with 24 positions in the order of ``LANDMARK_NAMES``, and the
+        problems.
+    """
+    orders: dict[str, list[int]] = {}
+    problems: list[str] = []
+    for category in categories:
+        where = f'category {category.get("id")!r}'
+        names = category.get('keypoints')
+        if not isinstance(names, list):
+            cure = 'list the 24 landmark names, or take the category and its annotations out'
+            problems.append(f"{where} has no 'keypoints'; {cure}")
+            continue
+        unknown = unknown_names(names)
+        missing = [name for name in LANDMARK_NAMES if name not in names]
+        repeated = [name for name, count in Counter(map(str, names)).items() if count > 1]
+        problems += [f"{where}, field 'keypoints': {text}" for text in unknown]
+        if missing:
+            problems.append(f"{where}, field 'keypoints': add {', '.join(missing)}")
+        if repeated:
+            problems.append(f"{where}, field 'keypoints': {', '.join(repeated)} more than once")
+        if not (unknown or missing or repeated):
+            orders[str(category.get('id'))] = [names.index(name) for name in LANDMARK_NAMES]
+    if not categories:
+        problems.append("field 'categories' is empty; add one category with the 24 landmark names")
+    return orders, problems
+
+
+def describe(image: Record) -> str:
+    """Name an image in a message."""
+    return f'image {image.get("id")!r} ({image.get("file_name")})'
+
+
+def image_problems(image: Record, image_root: Path | None, require_spacing: bool) -> list[str]:
+    """Say what is wrong with an image record, its landmarks apart."""
+    problems = []
+    if not _is_integer(image.get('id')):
+        problems.append("field 'id' must be an integer")
+    file_name = image.get('file_name')
+    if not isinstance(file_name, str) or not file_name:
+        problems.append("field 'file_name' is missing")
+    elif image_root is not None and not (image_root / file_name).is_file():
+        problems.append(
+            f"field 'file_name': no such file in {image_root}; correct the name or the folder"
+        )
+    for field in ('width', 'height'):
+        size = image.get(field)
+        if not _is_integer(size) or size <= 0:
+            problems.append(f'field {field!r} is {size!r}; give a positive number of pixels')
+    problems += scale_problems(image, require_spacing)
+    mirrored = image.get('mirrored')
+    if mirrored not in (None, KEPT) and not isinstance(mirrored, bool):
+        problems.append(f"field 'mirrored' is {mirrored!r}; give true, false or {KEPT!r}")
+    subset = image.get('subset')
+    if subset is not None and subset not in SUBSETS:
+        known = ' or '.join(SUBSETS)
+        problems.append(f"field 'subset' is {subset!r}; use {known}, or leave it out")
+    return problems
+
+
+def landmark_problems(image: Record, states: LandmarkStates, check_sides: bool = True) -> list[str]:
+    """Say where placed landmarks contradict their image, its subset or, if asked, their sides."""
+    problems = []
+    width, height = image.get('width'), image.get('height')
+    if _is_integer(width) and _is_integer(height):
+        for name, present, (x, y) in zip(
+            LANDMARK_NAMES, states.present, states.points, strict=True
+        ):
+            if present and not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
+                problems.append(
+                    f'landmark {name!r} at ({x:g}, {y:g}) lies outside its {width} x {height} '
+                    "image; correct it, or set v=0 and name it in 'absent'"
+                )
+        problems += contradictions(states, (width, height))
+    exchanged = (
+        sides_problem(states, image.get('mirrored') in (True, KEPT)) if check_sides else None
+    )
+    if exchanged is not None:
+        problems.append(exchanged)
+    if image.get('subset') == 'structured' and infer_subset(states) == 'unstructured':
+        problems.append("field 'subset' is 'structured' but landmarks are absent; correct one")
+    return problems
+
+
+def repeated_problems(images: list[Record], annotations: list[Record]) -> list[str]:
+    """Say which ids and file names occur twice and which annotations have no image."""
+    problems = []
+    for field in ('id', 'file_name'):
+        counts = Counter(str(image.get(field)) for image in images)
+        for value, count in counts.items():
+            if count > 1:
+                problems.append(f'{count} images have {field} {value}; each must be unique')
+    known = {str(image.get('id')) for image in images}
+    for image_id, count in Counter(str(record.get('image_id')) for record in annotations).items():
+        if image_id not in known:
+            problems.append(f'an annotation names image_id {image_id}, which is not in images')
+        elif count > 1:
+            problems.append(f'image {image_id} has {count} annotations; a radiograph has one')
+    return problems
+
+
+def scale_problems(image: Record, require_spacing: bool = False) -> list[str]:
+    """Say what is wrong with the pixel spacing and the magnification of a record."""
+    problems = []
+    spacing = image.get('pixel_spacing')
+    cure = 'give [x, y] in mm at the detector, positive'
+    if spacing is None:
+        if require_spacing:
+            problems.append(f"field 'pixel_spacing' is missing, and mm are asked for; {cure}")
+    elif not (isinstance(spacing, list) and len(spacing) == 2 and all(map(_is_length, spacing))):
+        texts = spacing if isinstance(spacing, list) else [spacing]
+        comma = any(isinstance(one, str) and ',' in one for one in texts)
+        advice = ', as numbers with a decimal point and no comma' if comma else ''
+        problems.append(f"field 'pixel_spacing' is {spacing!r}; {cure}{advice}")
+    elif found := spacing_problem(spacing):
+        problems.append(f"field 'pixel_spacing' {spacing!r} {found}; {cure}")
+    magnification = image.get('magnification')
+    if magnification is not None and not _is_length(magnification):
+        problems.append(
+            f"field 'magnification' is {magnification!r}; give a positive number, or leave it out"
+        )
+    elif magnification is not None and (found := magnification_problem(magnification)):
+        problems.append(f"field 'magnification' {magnification!r} {found}")
+    return problems
+
+
+def spacing_doubts(image: Record) -> list[str]:
+    """Say what is odd about a spacing that can be."""
+    spacing = image.get('pixel_spacing')
+    question = None if spacing is None else spacing_question(spacing)
+    return [] if question is None else [f"field 'pixel_spacing' {spacing!r}: {question}"]
+
+
+def _is_integer(value: object) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_length(value: object) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value) and value > 0

@@ -1,0 +1,156 @@
+"""Working on radiographs ahead, in processes of their own: reading them, converting them."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field
+from functools import partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TypeVar
+
+import cv2
+
+from .identity import patient_identity
+from .radiograph import NoRadiographError, Radiograph, RadiographError
+from .read import read_radiograph
+
+Item = TypeVar('Item')
+Result = TypeVar('Result')
+
+KILLED = 'decoding it ends the process: its pixel data are damaged'
+
+
+@dataclass(frozen=True)
+class ReadOptions:
+    """How files are read.
+
+    Attributes:
+        spacing_xy_mm: pixel at the detector of all files; wins over the files'.
+        magnification: of all files; wins over the files'.
+        keep_identity: whether to read PatientID and PatientName too.
+        mirrored: whether left and right are exchanged in the stored pixels of all files; None
+            leaves it to the files.
+    """
+
+    spacing_xy_mm: tuple[float, float] | None = None
+    magnification: float | None = None
+    keep_identity: bool = False
+    mirrored: bool | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class ReadFile:
+    """A file that was read, or the cause why not.
+
+    Attributes:
+        path: the file.
+        radiograph: None when it could not be read.
+        cause: why; empty when it could.
+        kind: what it is, where it is whole and no image, such as a report.
+        patient: identity, where it was asked for.
+    """
+
+    path: Path
+    radiograph: Radiograph | None = None
+    cause: str = ''
+    kind: str = ''
+    patient: dict[str, str] = field(default_factory=dict)
+
+
+def read_ahead(paths: Iterable[Path], options: ReadOptions, jobs: int) -> Iterator[ReadFile]:
+    """Read files in their order; at most ``jobs + 2`` radiographs wait for the model.
+
+    A decoder that ends its whole process costs its own file only: what was under way with it is
+    read again, one file a process.
+
+    Args:
+        paths: the files, taken from the iterable as they are needed.
+        options: how to read them.
+        jobs: processes; 0 reads in this one.
+    """
+    return work_ahead(paths, partial(read_file, options=options), _read_killed, jobs)
+
+
+def work_ahead(
+    items: Iterable[Item],
+    work: Callable[[Item], Result],
+    killed: Callable[[Item], Result],
+    jobs: int,
+) -> Iterator[Result]:
+    """Do something with items in their order; at most ``jobs + 2`` results wait to be taken.
+
+    Args:
+        items: taken from the iterable as they are needed.
+        work: what to do with each; a function that can be pickled, which needs no MMPose.
+        killed: the result of an item whose work has ended its whole process, twice.
+        jobs: processes; 0 works in this one.
+    """
+    if jobs < 1:
+        yield from map(work, items)
+        return
+    remaining = iter(items)
+    waiting: deque[tuple[Item, Future[Result]]] = deque()
+    pool = _pool(jobs)
+    try:
+        while True:
+            while len(waiting) < jobs + 2 and (item := next(remaining, None)) is not None:
+                waiting.append((item, pool.submit(work, item)))
+            if not waiting:
+                return
+            item, future = waiting.popleft()
+            try:
+                yield future.result()
+            except BrokenProcessPool:
+                pool.shutdown(wait=False, cancel_futures=True)
+                for other in [item, *(one for one, _ in waiting)]:
+                    yield _alone(work, killed, other)
+                waiting.clear()
+                pool = _pool(jobs)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def read_file(path: Path, options: ReadOptions) -> ReadFile:
+    """Read one file; whatever is wrong with it becomes a cause in words."""
+    try:
+        radiograph = read_radiograph(
+            path,
+            spacing_xy_mm=options.spacing_xy_mm,
+            magnification=options.magnification,
+            mirrored=options.mirrored,
+        )
+        patient = patient_identity(path) if options.keep_identity else {}
+    except NoRadiographError as error:
+        return ReadFile(path, cause=error.cause, kind=error.kind)
+    except RadiographError as error:
+        return ReadFile(path, cause=error.cause or str(error))
+    except MemoryError:
+        return ReadFile(path, cause='there is not enough memory to decode it')
+    except Exception as error:  # one odd file must not end the run
+        return ReadFile(path, cause=f'it cannot be read ({type(error).__name__})')
+    return ReadFile(path, radiograph, patient=patient)
+
+
+def _read_killed(path: Path) -> ReadFile:
+    return ReadFile(path, cause=KILLED)
+
+
+def _alone(work: Callable[[Item], Result], killed: Callable[[Item], Result], item: Item) -> Result:
+    with _pool(1) as pool:
+        try:
+            return pool.submit(work, item).result()
+        except BrokenProcessPool:
+            return killed(item)
+
+
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    # a fresh interpreter: a fork of a process that runs torch may hang
+    return ProcessPoolExecutor(jobs, mp_context=get_context('spawn'), initializer=_prepare)
+
+
+def _prepare() -> None:
+    cv2.setNumThreads(1)

@@ -1,0 +1,237 @@
+"""Reading a structured report that ``write_structured_report`` wrote."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydicom import Dataset
+from pydicom.sr.coding import Code
+
+from unsct_mmpose.anatomy import LANDMARK_NAMES, index_of, side_index
+from unsct_mmpose.dicom.decode import DecodeError, parse_dicom
+from unsct_mmpose.dicom.radiograph import RadiographError
+
+from . import codes as sr_codes
+from .records import Algorithm, ReportLandmark, ReportMeasurement
+
+_OUTPUTS = {one.value: output for output, one in sr_codes.MEASUREMENTS.items()}
+_NUMBERS = {one.value: number for number, one in sr_codes.LANDMARKS.items()}
+_PLANES = {one.value: plane for plane, one in sr_codes.PLANES.items()}
+_PIXEL_CENTRE = 0.5
+
+
+@dataclass(frozen=True)
+class StructuredReport:
+    """What a structured report says.
+
+    Attributes:
+        landmarks: in the order of ``LANDMARK_NAMES``.
+        measurements: left, right, both.
+        algorithm: what found the landmarks.
+        lengths_at: where mm hold: ``'bone'``, ``'detector'``, or None without lengths.
+        magnification: size on the detector over size at the bone; None when not said.
+        interval_level: share of values that the intervals are meant to hold; None without any.
+        simulated: it says that the image shows no person.
+        verified: a person has verified it.
+        statements: sentences at its top.
+        study_uid: the study of report and image.
+        image_uid: SOP Instance UID of the image.
+    """
+
+    landmarks: tuple[ReportLandmark, ...]
+    measurements: tuple[ReportMeasurement, ...]
+    algorithm: Algorithm
+    lengths_at: str | None
+    magnification: float | None
+    interval_level: float | None
+    simulated: bool
+    verified: bool
+    statements: tuple[str, ...]
+    study_uid: str
+    image_uid: str
+
+
+def read_structured_report(path: str | os.PathLike[str]) -> StructuredReport:
+    """Read landmarks and measurements from a structured report of this package.
+
+    Args:
+        path: what :func:`write_structured_report` wrote.
+
+    Returns:
+        What it says; places are in our pixels again, with 0 at the centre of the first pixel.
+
+    Raises:
+        RadiographError: it is no such report, or it is damaged.
+    """
+    try:
+        report = parse_dicom(Path(path).read_bytes())
+    except OSError as error:
+        raise RadiographError(path, f'it cannot be read ({error.strerror})') from None
+    except DecodeError as error:
+        raise RadiographError(path, str(error)) from None
+    schemes = [
+        one.CodingSchemeDesignator for one in report.get('CodingSchemeIdentificationSequence', ())
+    ]
+    if report.get('Modality') != 'SR' or sr_codes.SCHEME not in schemes:
+        raise RadiographError(
+            path, f'it is no structured report of unsct_mmpose (no scheme {sr_codes.SCHEME})'
+        )
+    try:
+        return _read(report)
+    except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError) as error:
+        kind = type(error).__name__
+        raise RadiographError(path, f'its content is damaged ({kind})') from None
+
+
+def _read(report: Dataset) -> StructuredReport:
+    (root,) = _children(report, sr_codes.IMAGING_MEASUREMENTS)
+    groups = list(_children(root, sr_codes.MEASUREMENT_GROUP))
+    landmarks: list[ReportLandmark] = []
+    measurements: list[ReportMeasurement] = []
+    numbers: list[Dataset] = []
+    for group in groups:
+        (site,) = _children(group, sr_codes.FINDING_SITE)
+        side = sr_codes.side_of(_coded(site, sr_codes.SITE_LATERALITY).CodeValue)
+        landmarks += _read_landmarks(group, side)
+        for item in group.ContentSequence:
+            output = _OUTPUTS.get(_name(item)[0]) if _is_own(item) else None
+            if output is not None:
+                measurements.append(_read_measurement(item, side, output))
+                numbers.append(item)
+    statements = tuple(one.TextValue for one in _children(report, sr_codes.COMMENT))
+    planes = {
+        _PLANES[_coded(one, sr_codes.LENGTH_PLANE).CodeValue]
+        for one in numbers
+        if _has(one, sr_codes.LENGTH_PLANE)
+    }
+    level = _first(numbers, sr_codes.INTERVAL_LEVEL)
+    evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    return StructuredReport(
+        landmarks=tuple(sorted(landmarks, key=lambda one: index_of(one.name))),
+        measurements=tuple(measurements),
+        algorithm=_read_algorithm(groups[0]),
+        lengths_at=next(iter(planes), None),
+        magnification=_first(numbers, sr_codes.MAGNIFICATION),
+        interval_level=None if level is None else level / 100,
+        simulated=report.get('SyntheticData') == 'YES',
+        verified=report.VerificationFlag == 'VERIFIED',
+        statements=statements,
+        study_uid=str(report.StudyInstanceUID),
+        image_uid=str(evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID),
+    )
+
+
+def _read_landmarks(group: Dataset, side: str | None) -> Iterator[ReportLandmark]:
+    """Yield the landmark that the group is about, or those that it says are not reported."""
+    for region in _children(group, sr_codes.IMAGE_REGION):
+        x, y = (float(value) - _PIXEL_CENTRE for value in region.GraphicData)
+        number = _NUMBERS[_coded(group, sr_codes.FINDING).CodeValue]
+        name = LANDMARK_NAMES[side_index(str(side), number)]
+        yield ReportLandmark(name, x, y, probability=_number(group, sr_codes.PRESENCE))
+    for item in group.ContentSequence:
+        number_of_item = _NUMBERS.get(_name(item)[0]) if _is_own(item) else None
+        if number_of_item is not None:
+            yield ReportLandmark(
+                LANDMARK_NAMES[side_index(str(side), number_of_item)],
+                reported=False,
+                probability=_number(item, sr_codes.PRESENCE),
+                reason=_text(item, sr_codes.COMMENT) or '',
+            )
+
+
+def _read_measurement(item: Dataset, side: str | None, output: str) -> ReportMeasurement:
+    name = output if side is None else f'{side}_{output}'
+    unit = output.rsplit('_', 1)[1]
+    if item.ValueType == 'CODE':
+        reason = _text(item, sr_codes.COMMENT)
+        return ReportMeasurement(name, side, math.nan, unit, reason=reason)
+    unit = item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue
+    value = _value(item)
+    above = _number(item, sr_codes.UPPER_RANGE)
+    below = _number(item, sr_codes.LOWER_RANGE)
+    error = _number(item, sr_codes.STANDARD_ERROR)
+    method = _has(item, sr_codes.MEASUREMENT_METHOD)
+    return ReportMeasurement(
+        name,
+        side,
+        value,
+        unit,
+        low=math.nan if below is None else value - below,
+        high=math.nan if above is None else value + above,
+        standard_error=math.nan if error is None else error,
+        reference_line=sr_codes.reference_line_of(
+            _coded(item, sr_codes.MEASUREMENT_METHOD).CodeValue
+        )
+        if method
+        else None,
+    )
+
+
+def _read_algorithm(group: Dataset) -> Algorithm:
+    lines = [one.TextValue for one in _children(group, sr_codes.ALGORITHM_PARAMETERS)]
+    hashes = dict.fromkeys(('model hash', 'calibration hash'), '')
+    rest = []
+    for line in lines:
+        key, _, value = line.partition(': ')
+        if key in hashes and not hashes[key]:
+            hashes[key] = value
+        else:
+            rest.append(line)
+    return Algorithm(
+        name=_text(group, sr_codes.ALGORITHM_NAME) or '',
+        version=_text(group, sr_codes.ALGORITHM_VERSION) or '',
+        model_hash=hashes['model hash'],
+        calibration_hash=hashes['calibration hash'],
+        parameters=tuple(rest),
+    )
+
+
+def _name(item: Dataset) -> tuple[str, str]:
+    concept = item.ConceptNameCodeSequence[0]
+    return concept.CodeValue, concept.CodingSchemeDesignator
+
+
+def _is_own(item: Dataset) -> bool:
+    return 'ConceptNameCodeSequence' in item and _name(item)[1] == sr_codes.SCHEME
+
+
+def _children(parent: Dataset, name: Code) -> Iterator[Dataset]:
+    for item in parent.get('ContentSequence', ()):
+        if 'ConceptNameCodeSequence' in item and _name(item) == (
+            name.value,
+            name.scheme_designator,
+        ):
+            yield item
+
+
+def _has(parent: Dataset, name: Code) -> bool:
+    return next(_children(parent, name), None) is not None
+
+
+def _coded(parent: Dataset, name: Code) -> Dataset:
+    code: Dataset = next(_children(parent, name)).ConceptCodeSequence[0]
+    return code
+
+
+def _text(parent: Dataset, name: Code) -> str | None:
+    found = next(_children(parent, name), None)
+    return None if found is None else str(found.TextValue)
+
+
+def _value(item: Dataset) -> float:
+    measured = item.MeasuredValueSequence[0]
+    return float(measured.get('FloatingPointValue', measured.NumericValue))
+
+
+def _number(parent: Dataset, name: Code) -> float | None:
+    found = next(_children(parent, name), None)
+    return None if found is None else _value(found)
+
+
+def _first(items: list[Dataset], name: Code) -> float | None:
+    found = (_number(item, name) for item in items)
+    return next((one for one in found if one is not None), None)

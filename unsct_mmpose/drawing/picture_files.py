@@ -1,0 +1,45 @@
+"""Pictures as files, whole or not at all."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from unsct_mmpose.files import replace_file
+
+_PICTURES = ('.png', '.jpg', '.jpeg', '.tif', '.tiff', '.bmp', '.webp')
+
+
+def picture_path(path: Path) -> Path:
+    """Return a path that a picture can be written to: ``.png`` follows what is no picture's suffix.
+
+    Example:
+        >>> picture_path(Path('hip.dcm')).name, picture_path(Path('hip.jpg')).name
+        ('hip.dcm.png', 'hip.jpg')
+    """
+    return path if path.suffix.lower() in _PICTURES else path.with_name(f'{path.name}.png')
+
+
+def write_picture(path: Path, picture: NDArray[np.uint8]) -> Path:
+    """Write an RGB picture, whole or not at all, in the format of the file's suffix.
+
+    Args:
+        path: the file, see :func:`picture_path`; its folder is made if it is not there.
+        picture: ``(H, W, 3)`` RGB.
+
+    Returns:
+        The file that was written.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    path = picture_path(path)
+    done, content = cv2.imencode(path.suffix, np.ascontiguousarray(picture[..., ::-1]))
+    if not done:
+        raise OSError(f'{path}: the picture could not be encoded')
+    path.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(path, content.tobytes())
+    return path

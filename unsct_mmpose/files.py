@@ -1,0 +1,144 @@
+"""Writing a file whole or not at all, json of results, and names for what is made of files."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import numbers
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TextIO
+
+
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """Return the sha256 of a file, read a piece at a time.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    digest = hashlib.sha256()
+    with Path(path).open('rb') as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
+    """Write a file through a temporary file in the same folder.
+
+    Whoever reads ``path`` meanwhile sees the old file or the new one, never half of one.
+
+    Args:
+        path: the file to write; its folder must exist.
+        content: everything that it is to hold.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written to; ``path`` is as it was.
+    """
+    target = Path(path)
+    temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
+    try:
+        temporary.write_bytes(content)
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_text(path: str | os.PathLike[str]) -> Iterator[TextIO]:
+    """Open a text file to be written piece by piece; it appears when all pieces are there.
+
+    Args:
+        path: the file to write; its folder must exist. It stays as it was if writing fails.
+
+    Yields:
+        A file to write UTF-8 text to.
+
+    Raises:
+        OSError: the folder does not exist or cannot be written to.
+    """
+    target = Path(path)
+    temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
+    try:
+        with temporary.open('w', encoding='utf-8', newline='') as file:
+            yield file
+        os.replace(temporary, target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a result as json, whole or not at all; NaN becomes null.
+
+    Args:
+        path: the file; its folder is made if it is not there.
+        content: what :func:`jsonable` takes.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = json.dumps(jsonable(content), indent=1, allow_nan=False)
+    replace_file(path, (text + '\n').encode())
+
+
+def jsonable(value: Any) -> Any:
+    """Return plain values, with null for NaN and infinity, which json does not know.
+
+    Example:
+        >>> jsonable({'a': (1.5, math.nan)})
+        {'a': [1.5, None]}
+    """
+    if isinstance(value, Mapping):
+        return {key: jsonable(one) for key, one in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [jsonable(one) for one in value]
+    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+class DistinctNames:
+    """Gives the results of every file a name that no other file's have, whatever its folder.
+
+    It is the stem of the file; where that is taken, the names of its folders stand before it, as
+    many as it takes. Who comes first has the short name: two processes agree when they are given
+    the same files in the same order.
+
+    Args:
+        paths: files that are to be named in this order.
+
+    Example:
+        >>> names = DistinctNames(['a/hip.dcm', 'b/hip.dcm'])
+        >>> names.name('b/hip.dcm'), names.name('a/hip.dcm'), names.name('b/hip.png')
+        ('b_hip', 'hip', 'b_hip_png')
+    """
+
+    def __init__(self, paths: Iterable[str | os.PathLike[str]] = ()) -> None:
+        self._names: dict[str, str] = {}
+        self._taken: set[str] = set()
+        for path in paths:
+            self.name(path)
+
+    def name(self, path: str | os.PathLike[str]) -> str:
+        """Return the name for a file, the same one whenever it is asked for."""
+        key = os.path.normpath(path)
+        if key not in self._names:
+            self._names[key] = next(
+                name for name in _candidates(Path(key)) if name.lower() not in self._taken
+            )
+            self._taken.add(self._names[key].lower())
+        return self._names[key]
+
+
+def _candidates(path: Path) -> Iterator[str]:
+    """Yield names for a file, from the shortest one on, without end."""
+    stem, folders = path.stem or 'image', [one for one in path.parts[:-1] if one != path.anchor]
+    longer = ['_'.join([*folders[-count:], stem]) for count in range(1, len(folders) + 1)]
+    yield from (stem, *longer)
+    longest = '_'.join(filter(None, [longer[-1] if longer else stem, path.suffix[1:]]))
+    yield longest
+    number = 2
+    while True:
+        yield f'{longest}_{number}'
+        number += 1

@@ -1,0 +1,194 @@
+"""``Inferencer``: radiographs in whatever form, predictions out, on whatever backend.
+
+Nothing here needs torch or MMPose.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unsct_mmpose.dicom import (
+    Radiograph,
+    radiograph_from_array,
+    radiograph_from_dataset,
+    read_radiograph,
+)
+from unsct_mmpose.functional.crop import Squared, square_pixels
+from unsct_mmpose.report.prediction import Backend, Prediction
+
+from .interpret import interpret
+
+Source = Any
+"""A path, a :class:`Radiograph`, an array ``(H, W)`` or a ``pydicom.Dataset``."""
+
+Spacing = tuple[float, float]
+
+
+class Inferencer:
+    """Find the landmarks of radiographs with a backend.
+
+    Args:
+        backend: the model.
+        batch_size: radiographs that the model reads at a time.
+    """
+
+    def __init__(self, backend: Backend, *, batch_size: int = 8) -> None:
+        if batch_size < 1:
+            raise ValueError(f'batch_size must be at least 1, not {batch_size}')
+        self.backend = backend
+        self.batch_size = batch_size
+
+    @overload
+    def __call__(
+        self,
+        inputs: list | tuple,
+        spacing_xy_mm: Spacing | None = None,
+        magnification: Any = None,
+        mirrored: bool | None = None,
+    ) -> list[Prediction]: ...
+
+    @overload
+    def __call__(
+        self,
+        inputs: Source,
+        spacing_xy_mm: Spacing | None = None,
+        magnification: Any = None,
+        mirrored: bool | None = None,
+    ) -> Prediction: ...
+
+    def __call__(
+        self,
+        inputs: Any,
+        spacing_xy_mm: Spacing | None = None,
+        magnification: float | None = None,
+        mirrored: bool | None = None,
+    ) -> Any:
+        """Predict one radiograph or several.
+
+        Args:
+            inputs: path of a DICOM file or picture, array ``(H, W)`` with bone bright (see
+                :func:`unsct_mmpose.dicom.radiograph_from_array`), ``pydicom.Dataset`` or
+                :class:`Radiograph`; or a list, a tuple or any other iterable of these.
+            spacing_xy_mm: width and height of a pixel at the detector, mm, of all inputs; wins
+                over the files'. It is not applied to a :class:`Radiograph`, which has its own.
+            magnification: size on the detector over size at the bone, of all inputs.
+            mirrored: whether left and right are exchanged in all inputs as they are stored; takes
+                the place of what the files say. Not applied to a :class:`Radiograph`.
+
+        Returns:
+            A :class:`Prediction` for one input, a list for a list or tuple, and for any other
+            iterable an iterator that reads a batch at a time, so that memory stays flat.
+
+        Raises:
+            RadiographError: an input cannot be read; the message names it and the cause.
+        """
+        if _is_single(inputs):
+            return next(self.stream([inputs], spacing_xy_mm, magnification, mirrored))
+        found = self.stream(inputs, spacing_xy_mm, magnification, mirrored)
+        return list(found) if isinstance(inputs, (list, tuple)) else found
+
+    def stream(
+        self,
+        inputs: Iterable[Source],
+        spacing_xy_mm: Spacing | None = None,
+        magnification: float | None = None,
+        mirrored: bool | None = None,
+    ) -> Iterator[Prediction]:
+        """Predict inputs as they come, in their order; see :meth:`__call__`."""
+        remaining = enumerate(inputs)
+        while batch := list(islice(remaining, self.batch_size)):
+            named = [
+                (open_source(one, spacing_xy_mm, magnification, mirrored), source_name(one, index))
+                for index, one in batch
+            ]
+            yield from self.predict_radiographs(named)
+
+    def predict_radiographs(self, named: Iterable[tuple[Radiograph, str]]) -> list[Prediction]:
+        """Predict one batch of radiographs, each with the name that its prediction carries."""
+        batch = list(named)
+        squared = [square_pixels(one.pixels, one.pixel_aspect) for one, _ in batch]
+        read = self.backend.read([one.pixels for one in squared])
+        identity = self.backend.identity
+        return [
+            interpret(_noted(radiograph, seen), _in_original(fields, seen), identity, name)
+            for (radiograph, name), seen, fields in zip(batch, squared, read, strict=True)
+        ]
+
+
+def _in_original(fields: Mapping[str, Any], seen: Squared) -> Mapping[str, Any]:
+    """Take what was found in a resampled image back to the pixels of the original."""
+    if not seen:
+        return fields
+    steps = seen.steps_xy
+    return {
+        **fields,
+        'keypoints': seen.to_original(np.asarray(fields['keypoints'])),
+        'keypoint_covariances': np.asarray(fields['keypoint_covariances']) * np.outer(steps, steps),
+    }
+
+
+def _noted(radiograph: Radiograph, seen: Squared) -> Radiograph:
+    if not seen:
+        return radiograph
+    height, width = seen.pixels.shape
+    done = f'to {width} x {height} square pixels for the model'
+    return replace(radiograph, provenance={**radiograph.provenance, 'resampled': done})
+
+
+def open_source(
+    source: Source,
+    spacing_xy_mm: Spacing | None = None,
+    magnification: float | None = None,
+    mirrored: bool | None = None,
+) -> Radiograph:
+    """Return the radiograph of an input.
+
+    Raises:
+        RadiographError: it cannot be read or displayed.
+        TypeError: it is nothing that can be a radiograph.
+    """
+    given: dict[str, Any] = dict(spacing_xy_mm=spacing_xy_mm, magnification=magnification)
+    given['mirrored'] = mirrored
+    if isinstance(source, Radiograph):
+        return source
+    if isinstance(source, (str, os.PathLike)):
+        return read_radiograph(source, **given)
+    if isinstance(source, np.ndarray):
+        return radiograph_from_array(source, **given)
+    if _is_dataset(source):
+        return radiograph_from_dataset(source, **given)
+    raise TypeError(
+        f'{type(source).__name__} is no radiograph: give a path, an array, a pydicom Dataset or a '
+        'Radiograph'
+    )
+
+
+def source_name(source: Source, index: int = 0) -> str:
+    """Return what a prediction calls an input: the name of its file, or its number.
+
+    Example:
+        >>> source_name('a/b.dcm'), source_name(np.zeros((2, 2)), 3)
+        ('b.dcm', 'array-3')
+    """
+    if isinstance(source, (str, os.PathLike)):
+        return Path(source).name
+    kinds = ((np.ndarray, 'array'), (Radiograph, 'radiograph'))
+    kind = next((word for cls, word in kinds if isinstance(source, cls)), 'dataset')
+    return f'{kind}-{index}'
+
+
+def _is_single(inputs: Source | NDArray[Any]) -> bool:
+    return isinstance(inputs, (str, os.PathLike, np.ndarray, Radiograph)) or _is_dataset(inputs)
+
+
+def _is_dataset(source: Source) -> bool:
+    # duck typing: only the dicom package knows pydicom
+    return hasattr(source, 'PixelData') or hasattr(source, 'file_meta')

@@ -1,0 +1,204 @@
+"""Exported models: onnxruntime, numpy and OpenCV, no torch, no OpenMMLab."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from unsct_mmpose.functional.crop import Frame, cut_out, frame_whole_image, grey_levels
+
+from .model_identity import calibration_identity
+
+FORMAT = 1
+"""Version of the metadata and of the outputs."""
+
+_NEEDED = (
+    'landmark_names',
+    'calibration',
+    'preprocessing',
+    'measurement_names',
+    'interval_scales',
+    'weights_sha256',
+)
+
+_IDENTITY = (
+    'weights_sha256', 'landmark_names', 'measurement_names', 'config', 'flip_test', 'quantize',
+    'unsct_mmpose', 'notice',
+)  # fmt: skip
+
+
+class OnnxModel:
+    """A model that ``tools/export_onnx.py`` wrote.
+
+    Args:
+        path: the ONNX file.
+        threads: processor cores to use; None takes all.
+        batch_size: images in one run of the graph.
+
+    Attributes:
+        identity: what answered, as :class:`~unsct_mmpose.report.prediction.Backend` has it, and
+            ``sha256`` of the file, ``landmark_names``, ``measurement_names``, ``quantize``,
+            ``notice`` and ``calibrated``.
+        metadata: everything that the file says about itself.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is not such a model; the message says what it lacks.
+    """
+
+    def __init__(
+        self, path: str | os.PathLike[str], *, threads: int | None = None, batch_size: int = 1
+    ) -> None:
+        content = Path(path).read_bytes()
+        self._session = open_session(content, threads, os.fspath(path))
+        self.metadata = read_metadata(self._session, os.fspath(path))
+        self.batch_size = batch_size
+        calibration = self.metadata['calibration']
+        self.identity: dict[str, Any] = dict(
+            {name: self.metadata.get(name) for name in _IDENTITY},
+            backend='onnx',
+            name=Path(path).name,
+            sha256=hashlib.sha256(content).hexdigest(),
+            input_size=self.metadata['preprocessing']['input_size_wh'],
+            calibrated=calibration is not None,
+            **calibration_identity(calibration),
+        )
+
+    def read(self, images: Sequence[NDArray[np.floating]]) -> list[dict[str, Any]]:
+        """Find the landmarks of radiographs and decide which of them each one shows.
+
+        Args:
+            images: ``(H, W)`` arrays in [0, 1], bone bright, of any size, as
+                :func:`unsct_mmpose.dicom.read_radiograph` gives them.
+
+        Returns:
+            For each image the fields of :meth:`unsct_mmpose.codecs.HeatmapPAF.read`, without
+            their leading 1 and in image pixels: keypoints ``(24, 2)``, keypoint_scores,
+            keypoint_uncertainties, keypoints_visible, keypoint_presence, keypoint_support
+            ``(24,)``, keypoint_covariances ``(24, 2, 2)``, keypoint_evidences and
+            keypoint_decisions ``(24, 3)``, interval_scales and interval_offsets ``(M,)``,
+            error_correlation ``(48, 48)``, image_state, calibrated.
+
+        Raises:
+            ValueError: an image is no such array, or the network gives NaN for it; the message
+                says which.
+        """
+        found: list[dict[str, Any]] = []
+        for start in range(0, len(images), self.batch_size):
+            batch = images[start : start + self.batch_size]
+            inputs, frames = self.prepare(batch, start)
+            names = [one.name for one in self._session.get_outputs()]
+            columns = dict(zip(names, self._session.run(names, {'image': inputs}), strict=True))
+            _refuse_diverged(columns.pop('finite'), start)
+            for row, frame in enumerate(frames):
+                found.append(self._in_image({k: v[row] for k, v in columns.items()}, frame))
+        return found
+
+    def prepare(
+        self, images: Sequence[NDArray[np.floating]], start: int = 0
+    ) -> tuple[NDArray[np.float32], list[Frame]]:
+        """Return the ``(N, 1, h, w)`` input of the graph, and which part of each image it is.
+
+        Args:
+            images: ``(H, W)`` arrays in [0, 1].
+            start: number of the first one, for messages.
+        """
+        width, height = self.metadata['preprocessing']['input_size_wh']
+        padding = self.metadata['preprocessing']['padding']
+        inputs = np.empty((len(images), 1, height, width), np.float32)
+        frames = []
+        for row, image in enumerate(images):
+            _refuse_unreadable(image, start + row)
+            frame = frame_whole_image(image.shape[::-1], (width, height), padding)
+            inputs[row, 0] = cut_out(grey_levels(image), frame)
+            frames.append(frame)
+        return inputs, frames
+
+    def _in_image(self, row: dict[str, NDArray[Any]], frame: Frame) -> dict[str, Any]:
+        pixel = frame.pixel_xy
+        row['keypoints'] = frame.to_image(row['keypoints'])
+        row['keypoint_covariances'] = row['keypoint_covariances'] * np.outer(pixel, pixel)
+        scales = self.metadata['interval_scales']  # json has null for infinity
+        row['interval_scales'] = np.array([np.inf if one is None else one for one in scales])
+        offsets, correlation = map(self.metadata.get, ('interval_offsets', 'error_correlation'))
+        row['interval_offsets'] = np.zeros(len(scales)) if offsets is None else np.array(offsets)
+        row['error_correlation'] = np.eye(48) if correlation is None else np.array(correlation)
+        row['calibrated'] = np.bool_(self.metadata['calibration'] is not None)
+        return row
+
+
+def open_session(content: bytes, threads: int | None = None, path: str = 'the graph') -> Any:
+    """Return an onnxruntime session on the processor.
+
+    Args:
+        content: a serialised ONNX graph.
+        threads: processor cores to use; None takes all.
+        path: where it is from, for messages.
+
+    Raises:
+        ValueError: onnxruntime cannot run it.
+    """
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+    except Exception as error:  # onnxruntime has an exception of its own for each cause
+        reason = str(error).splitlines()[0][:200]
+        raise ValueError(f'{path}: onnxruntime cannot run it ({reason})') from None
+
+
+def read_metadata(session: Any, path: str) -> dict[str, Any]:
+    """Return what a model says about itself.
+
+    Raises:
+        ValueError: it was not written by ``tools/export_onnx.py``, or by another version of it.
+    """
+    cure = 'export the checkpoint with tools/export_onnx.py'
+    stored = session.get_modelmeta().custom_metadata_map
+    found = {name: _json(text) for name, text in stored.items()}
+    if found.get('format') != FORMAT:
+        raise ValueError(f'{path}: metadata format {found.get("format")!r} is not {FORMAT}; {cure}')
+    missing = [name for name in _NEEDED if name not in found]
+    if missing:
+        raise ValueError(f'{path}: metadata lacks {", ".join(missing)}; {cure}')
+    return found
+
+
+def _json(text: str) -> Any:
+    """Return what a json text says; None for the metadata of other tools, which is no json."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return None
+
+
+def _refuse_unreadable(image: NDArray[Any], number: int) -> None:
+    shape = np.shape(image)
+    if len(shape) != 2 or 0 in shape or not np.issubdtype(image.dtype, np.floating):
+        kind = getattr(image, 'dtype', type(image).__name__)
+        raise ValueError(
+            f'image {number} is {kind} of shape {shape}: give (H, W) floats in [0, 1], such as '
+            'read_radiograph(path).pixels'
+        )
+    low, high = float(image.min()), float(image.max())
+    if not (low >= -1e-6 and high <= 1 + 1e-6):  # NaN too
+        raise ValueError(f'image {number} has values from {low:g} to {high:g}: scale it to [0, 1]')
+
+
+def _refuse_diverged(finite: NDArray[np.bool_], start: int) -> None:
+    if not finite.all():
+        raise ValueError(
+            f'the maps of image {start + int(np.argmin(finite))} hold NaN or infinity: the network '
+            'has diverged; export another checkpoint'
+        )

@@ -1,0 +1,324 @@
+"""Predict files: json, picture, table and report of each, without torch or MMPose of its own.
+
+The backend may be PyTorch's or ONNX's; :func:`predict_one` gives everything in memory, and
+:func:`predict_files` writes it for a run of files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from unsct_mmpose.dicom import Radiograph
+from unsct_mmpose.dicom.find_inputs import FoundInputs
+from unsct_mmpose.dicom.read_ahead import ReadFile, ReadOptions, read_ahead, read_file
+from unsct_mmpose.files import file_sha256, replace_file
+from unsct_mmpose.report.picture import draw_prediction, encode_png
+from unsct_mmpose.report.prediction import Backend, Prediction
+from unsct_mmpose.report.run_files import (
+    ResultNames,
+    RunTables,
+    read_result,
+    same_model,
+    write_errors,
+)
+
+from .inferencer import Inferencer, Source, open_source, source_name
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a run predicts.
+
+    Attributes:
+        read: how files are read.
+        batch_size: radiographs that the model reads at a time.
+        jobs: processes that decode ahead of the model; 0 decodes in this one.
+        overwrite: predict again what is there already.
+        report: whether to write reports.
+        structured_report: whether to write a DICOM structured report for each DICOM file.
+        progress: show a bar.
+    """
+
+    read: ReadOptions = field(default_factory=ReadOptions)
+    batch_size: int = 8
+    jobs: int = 1
+    overwrite: bool = False
+    report: bool = True
+    structured_report: bool = False
+    progress: bool = True
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """What a run did.
+
+    Attributes:
+        predicted: files that were predicted.
+        already_there: files whose results were there from the same model.
+        duplicates: files with the content of another one of the run, which has its results.
+        errors: what could not be predicted, with causes.
+        passed_over: files of folders that are no images.
+        no_images: DICOM files that are whole and no images, with what they are.
+    """
+
+    predicted: int
+    already_there: int
+    duplicates: tuple[Path, ...]
+    errors: tuple[tuple[str, str], ...]
+    passed_over: tuple[Path, ...]
+    no_images: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def exit_status(self) -> int:
+        """0 when all is well, 1 when something failed, 2 when nothing could be predicted.
+
+        A file that is no image is no failure.
+        """
+        if not self.predicted and not self.already_there:
+            return 2
+        return 1 if self.errors else 0
+
+
+@dataclass(frozen=True, eq=False)
+class OneResult:
+    """Everything about one radiograph, in memory.
+
+    Attributes:
+        prediction: the values.
+        radiograph: the image.
+    """
+
+    prediction: Prediction
+    radiograph: Radiograph
+
+    def overlay(self, long_side_px: int = 1200) -> np.ndarray:
+        """Return the picture with the landmarks, ``(H, W, 3)`` RGB."""
+        return draw_prediction(self.prediction, self.radiograph, long_side_px)
+
+    def overlay_png(self, long_side_px: int = 1200) -> bytes:
+        """Return the same as a PNG file."""
+        return encode_png(self.overlay(long_side_px))
+
+    def html(self) -> str:
+        """Return the report, a self-contained page."""
+        from unsct_mmpose.report.html import render_report
+
+        return render_report([(self.prediction, self.radiograph)], self.prediction.image.file_name)
+
+
+def predict_one(
+    source: Source,
+    backend: Backend,
+    *,
+    spacing_xy_mm: tuple[float, float] | None = None,
+    magnification: float | None = None,
+    mirrored: bool | None = None,
+    name: str | None = None,
+) -> OneResult:
+    """Predict one radiograph and keep everything in memory.
+
+    Args:
+        source: path, array, ``pydicom.Dataset`` or :class:`Radiograph`.
+        backend: the model.
+        spacing_xy_mm: width and height of a pixel at the detector, mm; wins over the file's.
+        magnification: size on the detector over size at the bone; wins over the file's.
+        mirrored: whether left and right are exchanged in the stored pixels; None leaves it to the
+            file.
+        name: what the prediction calls the image; by default the name of its file.
+
+    Raises:
+        RadiographError: the source cannot be read; the message says why.
+    """
+    radiograph = open_source(source, spacing_xy_mm, magnification, mirrored)
+    named = [(radiograph, name or source_name(source))]
+    return OneResult(Inferencer(backend).predict_radiographs(named)[0], radiograph)
+
+
+def predict_files(
+    backend: Backend, inputs: FoundInputs, out: Path, options: RunOptions | None = None
+) -> RunResult:
+    """Predict files into a folder: ``NAME.json``, ``NAME.png`` and the tables of the run.
+
+    A file that cannot be read does not end the run. What is there already from the same model and
+    the same content is not predicted again. Memory does not grow with the number of files.
+
+    Args:
+        backend: the model.
+        inputs: the files, from :func:`unsct_mmpose.dicom.find_inputs.find_inputs`.
+        out: folder for the results; made if it is not there.
+        options: how.
+
+    Raises:
+        OSError: the folder cannot be written to.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    return _Run(backend, inputs, out, options or RunOptions()).run()
+
+
+class _Run:
+    """One run: its files, and what has become of them."""
+
+    def __init__(
+        self, backend: Backend, inputs: FoundInputs, out: Path, options: RunOptions
+    ) -> None:
+        self.inferencer = Inferencer(backend, batch_size=options.batch_size)
+        self.inputs, self.out, self.options = inputs, out, options
+        self.names = ResultNames(out)
+        self.results: dict[Path, str] = {}
+        self.errors: list[tuple[str, str]] = list(inputs.missing)
+        self.no_images: list[tuple[str, str]] = []
+        self.duplicates: list[Path] = []
+        self.predicted = self.already_there = 0
+
+    def run(self) -> RunResult:
+        paths, options = self.inputs.paths, self.options
+        tables = RunTables(self.out, len(paths), report=options.report)
+        bar = tqdm(total=len(paths), desc='radiographs', unit='', disable=not options.progress)
+        with bar, tables:
+            self.bar, self.tables = bar, tables
+            batch: list[ReadFile] = []
+            for read in read_ahead(self._to_read(), options.read, options.jobs):
+                if read.kind:
+                    self.no_images.append((str(read.path), read.kind))
+                    self.bar.update()
+                elif read.radiograph is None:
+                    self._fail(read.path, read.cause)
+                else:
+                    batch.append(read)
+                if len(batch) == options.batch_size:
+                    self._predict(batch)
+                    batch = []
+            self._predict(batch)
+            tables.finish(self._counts(), self.errors)
+        passed_over = self.inputs.passed_over
+        write_errors(self.out / 'errors.json', self.errors, passed_over, self.no_images)
+        return RunResult(
+            self.predicted,
+            self.already_there,
+            tuple(self.duplicates),
+            tuple(self.errors),
+            passed_over,
+            tuple(self.no_images),
+        )
+
+    def _to_read(self) -> Iterator[Path]:
+        """Name the results of each file; pass on those that are not there yet."""
+        for path in self.inputs.paths:
+            try:
+                sha256 = file_sha256(path)
+            except OSError:
+                yield path  # the reader says why
+                continue
+            name, duplicate = self.names.name(path, sha256)
+            if duplicate:
+                self.duplicates.append(path)
+                self.bar.update()
+            elif not self._is_there(path, name):
+                self.results[path] = name
+                yield path
+
+    def _is_there(self, path: Path, name: str) -> bool:
+        """Take over what an earlier run has written, where it is complete and of this model."""
+        before = read_result(self.out / f'{name}.json')
+        options = self.options
+        if options.overwrite or before is None or not (self.out / f'{name}.png').is_file():
+            return False
+        if not same_model(before, self.inferencer.backend.identity):
+            return False
+        if not self._same_reading(before):
+            return False
+        radiograph = None
+        if options.report and self.tables.whole:
+            radiograph = read_file(path, options.read).radiograph
+        elif options.report and not (self.out / f'{name}.html').is_file():
+            return False
+        self.tables.add(before, name, radiograph)
+        self.already_there += 1
+        self.bar.update()
+        return True
+
+    def _same_reading(self, before: Prediction) -> bool:
+        """Tell whether an earlier run was given the same spacing, sides and identity."""
+        wanted, scale = self.options.read, before.scale
+        given = scale.spacing_xy_mm if scale.source == 'caller' else None
+        factor = scale.magnification if scale.magnification_source == 'caller' else None
+        return (
+            _close(given, wanted.spacing_xy_mm)
+            and _close(factor, wanted.magnification)
+            and wanted.mirrored == _given_sides(before)
+            and (wanted.keep_identity or before.patient is None)
+            and not (wanted.keep_identity and before.patient is None)
+        )
+
+    def _predict(self, batch: Sequence[ReadFile]) -> None:
+        """Predict a batch; where that fails, its files one by one."""
+        if not batch:
+            return
+        try:
+            found = self.inferencer.predict_radiographs(
+                [(one.radiograph, one.path.name) for one in batch if one.radiograph is not None]
+            )
+        except Exception as error:
+            if len(batch) > 1:
+                for one in batch:
+                    self._predict([one])
+            else:
+                self._fail(batch[0].path, f'the model failed: {error or type(error).__name__}')
+            return
+        for one, prediction in zip(batch, found, strict=True):
+            self._write(one, prediction.with_patient(one.patient))
+
+    def _write(self, read: ReadFile, prediction: Prediction) -> None:
+        assert read.radiograph is not None
+        name = self.results.pop(read.path)
+        picture = draw_prediction(prediction, read.radiograph)
+        replace_file(self.out / f'{name}.png', encode_png(picture))
+        of_dicom = prediction.image.provenance.get('format') == 'DICOM'
+        if self.options.structured_report and of_dicom:
+            self._write_structured_report(read.path, name, prediction)
+        self.tables.add(prediction, name, read.radiograph)
+        # last: a run that is cut off before this does it again
+        replace_file(self.out / f'{name}.json', prediction.to_json().encode())
+        self.predicted += 1
+        self.bar.update()
+
+    def _write_structured_report(self, path: Path, name: str, prediction: Prediction) -> None:
+        from unsct_mmpose.report.structured_report import report_prediction
+
+        try:
+            report_prediction(prediction, path, self.out / f'{name}.sr.dcm')
+        except (ValueError, ImportError) as error:
+            self.errors.append((str(path), f'no structured report: {error}'))
+
+    def _fail(self, path: Path, cause: str) -> None:
+        self.errors.append((str(path), cause))
+        self.bar.update()
+
+    def _counts(self) -> list[tuple[str, str]]:
+        counts: list[tuple[str, Any]] = [
+            ('Predicted', self.predicted),
+            ('There already', self.already_there),
+            ('Same content twice', len(self.duplicates)),
+            ('Could not be read', len(self.errors)),
+            ('No images', len(self.inputs.passed_over) + len(self.no_images)),
+        ]
+        return [(name, str(number)) for name, number in counts]
+
+
+def _given_sides(before: Prediction) -> bool | None:
+    """Return what an earlier run was told of the sides; None where the file decided."""
+    if not str(before.image.provenance.get('orientation', '')).endswith('(caller)'):
+        return None
+    return before.image.turn is not None
+
+
+def _close(a: Any, b: Any) -> bool:
+    if a is None or b is None:
+        return a is b
+    return bool(np.allclose(a, b, rtol=1e-5))

@@ -1,0 +1,1 @@
+"""The mathematics of maps, in torch: heatmaps, fields, losses, evidence, uncertainty, fusion."""

@@ -1,0 +1,314 @@
+"""From evidence to decisions: what is reported, how surely, and whether the image is usual."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, TYPICAL, UNUSUAL
+
+from .bare import standing
+from .calibration import RULES, Calibration
+from .evidence import Evidence
+from .fusion import normalised_alignment, upper_quartile
+from .paf import Relations
+from .uncertainty import AGGREGATIONS, ENTROPY_MODES, alignment_entropy, landmark_alignment
+
+__all__ = [
+    'EVIDENCES',
+    'IMAGE_WORDS',
+    'NOTHING_FOUND',
+    'QUORUM_SHARE',
+    'TYPICAL',
+    'UNUSUAL',
+    'Assessment',
+    'DecisionOptions',
+    'applicable',
+    'assess',
+    'decides',
+    'image_agreement',
+    'image_state',
+    'uncertainty_of',
+    'weigh_relations',
+]
+
+EVIDENCES = ('peak', 'paf', 'fused')
+"""What can decide: the heatmap's peak alone, the fields alone (the paper's), or both together."""
+
+QUORUM_SHARE = 0.4
+"""An image whose best quarter of relations falls below this share of the calibration's least
+shows no pelvis: nothing in it is reported."""
+
+
+@dataclass(frozen=True)
+class DecisionOptions:
+    """How evidence becomes a decision; each ambiguity of the paper is one of these.
+
+    Attributes:
+        evidence: one of :data:`EVIDENCES`.
+        entropy: mode of eq. (1), for ``'paf'``.
+        aggregation: how a landmark's relations are gathered, for ``'paf'``.
+        rule: threshold rule of the calibration; None takes the calibration's own.
+        threshold: largest uncertainty that is kept, whatever a calibration says; None takes the
+            calibration's.
+        weights: ``(L,)`` weight of each relation in a landmark's sum, for ``'paf'``; None: equal.
+        stated: largest uncertainty that is kept where there is no calibration for these options;
+            None keeps everything without any, and refuses one for other options.
+    """
+
+    evidence: str = 'fused'
+    entropy: str = 'mirror'
+    aggregation: str = 'peel'
+    rule: str | None = None
+    threshold: float | None = None
+    weights: tuple[float, ...] | None = None
+    stated: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, choices in (
+            ('evidence', self.evidence, EVIDENCES),
+            ('entropy', self.entropy, ENTROPY_MODES),
+            ('aggregation', self.aggregation, AGGREGATIONS),
+            ('rule', self.rule, (None, *RULES)),
+        ):
+            if value not in choices:
+                raise ValueError(f'unknown {name} {value!r}; choose from {choices}')
+        if self.weights is not None:
+            self._check_weights(self.weights)
+
+    def _check_weights(self, weights: Sequence[float]) -> None:
+        if self.evidence != 'paf':
+            raise ValueError(
+                f"weights of the relations belong to evidence 'paf', not {self.evidence!r}: leave "
+                'one of the two out'
+            )
+        if not all(0 < one < math.inf for one in weights):
+            raise ValueError(f'weights of the relations must be positive, got {list(weights)}')
+
+
+@dataclass(frozen=True)
+class Assessment:
+    """Decisions about B images with K landmarks.
+
+    Attributes:
+        uncertainties: ``(B, K)`` of the evidence that decides; larger is less sure.
+        kept: ``(B, K)`` bool, reported.
+        presence: ``(B, K)`` calibrated P(present); NaN without a calibration.
+        evidence_uncertainties: ``(B, K, 3)`` of each of :data:`EVIDENCES`.
+        decisions: ``(B, K, 3)`` bool, what each of them would keep.
+        image_state: ``(B,)`` one of :data:`TYPICAL`, :data:`UNUSUAL`, :data:`NOTHING_FOUND`;
+            typical without a calibration, which cannot tell.
+    """
+
+    uncertainties: Tensor
+    kept: Tensor
+    presence: Tensor
+    evidence_uncertainties: Tensor
+    decisions: Tensor
+    image_state: Tensor
+
+
+def assess(
+    evidence: Evidence,
+    relations: Relations,
+    options: DecisionOptions,
+    calibration: Calibration | None = None,
+) -> Assessment:
+    """Decide which landmarks to report.
+
+    Args:
+        evidence: of B images.
+        relations: ``(L, 2)`` landmarks that each relation joins.
+        options: how to decide.
+        calibration: thresholds and probabilities. Without one everything is kept unless the
+            options hold a threshold, and no probability is given.
+
+    Raises:
+        ValueError: the calibration belongs to other options or another number of relations, and
+            the options hold no threshold; or the weights to another number of relations.
+    """
+    calibration = applicable(calibration, options, evidence.relation_alignment.shape[1])
+    evidence = weigh_relations(evidence, relations, options)
+    presence = torch.full_like(evidence.peak, torch.nan)
+    if calibration is not None:
+        presence = torch.sigmoid(calibration.fusion.log_odds(evidence, relations))
+    uncertainties = torch.stack(
+        [
+            uncertainty_of(name, evidence, presence, options.entropy, options.aggregation)
+            for name in EVIDENCES
+        ],
+        dim=-1,
+    )
+    limits = [_limit(name, options, calibration) for name in EVIDENCES]
+    decisions = uncertainties <= uncertainties.new_tensor(limits)
+    which = EVIDENCES.index(options.evidence)
+    state = image_state(evidence, calibration)
+    kept = decisions[..., which]
+    if options.evidence == 'fused':
+        kept = kept & (state < NOTHING_FOUND)[:, None]
+        columns = list(decisions.unbind(dim=-1))
+        columns[which] = kept
+        decisions = torch.stack(columns, dim=-1)
+    return Assessment(
+        uncertainties=uncertainties[..., which],
+        kept=kept,
+        presence=presence,
+        evidence_uncertainties=uncertainties,
+        decisions=decisions,
+        image_state=state,
+    )
+
+
+def uncertainty_of(
+    name: str, evidence: Evidence, presence: Tensor, entropy: str, aggregation: str
+) -> Tensor:
+    """Return the uncertainty that one evidence gives.
+
+    Args:
+        name: ``'peak'``: one minus the heatmap's peak; ``'paf'``: the entropy of the alignment;
+            ``'fused'``: P(absent), or one minus the landmark's
+            :func:`unsct_mmpose.maps.bare.standing` where there is no calibration.
+        evidence: of B images.
+        presence: ``(B, K)`` P(present), NaN where unknown.
+        entropy: mode of eq. (1).
+        aggregation: ``'peel'`` or ``'paper'``.
+
+    Returns:
+        ``(B, K)``.
+    """
+    of_peak = 1 - evidence.peak
+    if name == 'peak':
+        return of_peak
+    if name == 'paf':
+        aligned = evidence.peeled if aggregation == 'peel' else evidence.alignment
+        return alignment_entropy(aligned, entropy)
+    return torch.where(torch.isnan(presence), 1 - standing(evidence), 1 - presence)
+
+
+def weigh_relations(evidence: Evidence, relations: Relations, options: DecisionOptions) -> Evidence:
+    """Return evidence whose alignments are sums with the options' weights of the relations.
+
+    Args:
+        evidence: of B images, with sums of equal weights.
+        relations: ``(L, 2)`` landmarks that each relation joins.
+        options: whose weights to take.
+
+    Raises:
+        ValueError: there are more or fewer weights than relations.
+    """
+    if options.weights is None:
+        return evidence
+    aligned = evidence.relation_alignment
+    if len(options.weights) != aligned.shape[1]:
+        raise ValueError(
+            f'{len(options.weights)} weights for {aligned.shape[1]} relations: give one for each, '
+            'in the order of docs/explanation/relations.md'
+        )
+    count = evidence.peak.shape[1]
+    weights = aligned.new_tensor(options.weights)
+    peeled = landmark_alignment(
+        aligned, relations, count, weights=weights, fallback=evidence.peak.clamp(0, 1)
+    )
+    mean = landmark_alignment(aligned, relations, count, aggregation='paper', weights=weights)
+    return replace(
+        evidence, alignment=mean.alignment, peeled=peeled.alignment, support=peeled.support
+    )
+
+
+def image_agreement(
+    evidence: Evidence, calibration_reference: tuple[float, ...]
+) -> tuple[Tensor, Tensor]:
+    """Return ``(B,)`` mean and upper quartile of an image's normalised alignments.
+
+    The mean tells whether the parts of a pelvis stand to each other as they should; the upper
+    quartile whether at least one side of one does.
+    """
+    aligned = normalised_alignment(evidence, calibration_reference)
+    return aligned.mean(dim=1), upper_quartile(aligned)[:, 0]
+
+
+def image_state(evidence: Evidence, calibration: Calibration | None) -> Tensor:
+    """Return ``(B,)`` int64: usual, out of range or without a pelvis."""
+    state = torch.zeros_like(evidence.peak[:, 0], dtype=torch.long)
+    if calibration is None:
+        return state
+    mean, quarter = image_agreement(evidence, calibration.fusion.reference)
+    state = state.masked_fill(mean < calibration.typical_agreement, UNUSUAL)
+    return state.masked_fill(quarter < QUORUM_SHARE * calibration.typical_quorum, NOTHING_FOUND)
+
+
+def applicable(
+    calibration: Calibration | None, options: DecisionOptions, number: int
+) -> Calibration | None:
+    """Return a calibration if it was fitted for these options, or at least does not disturb them.
+
+    One for another number of relations is left out altogether where the options hold a threshold;
+    of one for another entropy, aggregation or weights only the threshold of ``'paf'`` is void.
+
+    Args:
+        calibration: the stored one, if any.
+        options: how to decide.
+        number: L, relations that speak.
+
+    Raises:
+        ValueError: the options hold no threshold, and this calibration has none for them.
+    """
+    if calibration is None:
+        return None
+    helpless = options.threshold is None and options.stated is None
+    fitted = len(calibration.fusion.reference)
+    if fitted != number:
+        if helpless:
+            raise ValueError(
+                f'the stored calibration is for {fitted} relations and the model has {number}: '
+                f'{_CURES}'
+            )
+        return None
+    if helpless and not decides(calibration, options):
+        raise ValueError(
+            f'the stored calibration is for {_settings(calibration)}, not for '
+            f'{_settings(options)}: {_CURES}'
+        )
+    return calibration
+
+
+_CURES = (
+    'give HeatmapPAF a threshold, which decides instead, or fit a calibration for these settings '
+    '(tools/calibrate.py CONFIG CHECKPOINT, with the same --cfg-options)'
+)
+
+
+def _settings(of: Calibration | DecisionOptions) -> str:
+    weights = 'equal' if of.weights is None else 'chosen'
+    return f'entropy {of.entropy!r}, aggregation {of.aggregation!r} and {weights} weights'
+
+
+def decides(calibration: Calibration, options: DecisionOptions) -> bool:
+    """Return whether a calibration has a threshold for the evidence that decides.
+
+    Args:
+        calibration: for the same number of relations.
+        options: how to decide.
+    """
+    return options.evidence != 'paf' or _fits(calibration, options)
+
+
+def _fits(calibration: Calibration, options: DecisionOptions) -> bool:
+    """Return whether the calibration's threshold of ``'paf'`` is for these options."""
+    return all(
+        getattr(calibration, name) == getattr(options, name)
+        for name in ('entropy', 'aggregation', 'weights')
+    )
+
+
+def _limit(name: str, options: DecisionOptions, calibration: Calibration | None) -> float:
+    decides = name == options.evidence
+    if options.threshold is not None and decides:
+        return options.threshold
+    if calibration is None or (name == 'paf' and not _fits(calibration, options)):
+        return options.stated if options.stated is not None and decides else math.inf
+    return calibration.threshold(name, options.rule)

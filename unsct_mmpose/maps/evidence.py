@@ -1,0 +1,146 @@
+"""What the network's maps say about each landmark: where it is, how wide, how well supported.
+
+Everything here is read from the maps of one forward pass, without any calibration.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import torch
+from torch import Tensor
+
+from .candidates import Candidates, choose_candidates, find_candidates
+from .heatmap import refine_peaks, refuse_unreadable
+from .moments import local_moments
+from .paf import Relations, segment_alignment
+from .uncertainty import landmark_alignment
+
+
+@dataclass(frozen=True)
+class ReadingOptions:
+    """How maps are read; the same settings for training-time checks, test, export.
+
+    Attributes:
+        sigma: standard deviation of the training Gaussians, cells.
+        refinement: sub-pixel method, see :func:`unsct_mmpose.maps.heatmap.refine_peaks`.
+        candidates: M places for each landmark that compete; 1 takes the strongest peak.
+        coupling: weight of the fields in that competition.
+        samples: samples on a segment.
+    """
+
+    sigma: float = 2.0
+    refinement: str = 'dark'
+    candidates: int = 1
+    coupling: float = 1.0
+    samples: int = 16
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the maps of B images say about K landmarks.
+
+    Attributes:
+        points: ``(B, K, 2)`` landmarks, cells, sub-pixel.
+        covariances: ``(B, K, 2, 2)`` second moments of the heatmap around them, cells squared.
+        peak: ``(B, K)`` heatmap value of the chosen cell.
+        rival: ``(B, K)`` highest value elsewhere over the sum of both, 0 to 1/2 (above it when
+            the stronger one was not chosen).
+        spread: ``(B, K)`` root of the area of the covariance, ``det^(1/4)``, over sigma.
+        alignment: ``(B, K)`` mean alignment of the landmark's relations (eq. 3, `paper`).
+        peeled: ``(B, K)`` its alignment by peeling, the peak where nothing supports it.
+        support: ``(B, K)`` relations left when peeling reaches it.
+        relation_alignment: ``(B, L)`` alignment of each relation.
+    """
+
+    points: Tensor
+    covariances: Tensor
+    peak: Tensor
+    rival: Tensor
+    spread: Tensor
+    alignment: Tensor
+    peeled: Tensor
+    support: Tensor
+    relation_alignment: Tensor
+
+    def cpu(self) -> Evidence:
+        """Return the same on the CPU."""
+        return Evidence(**{one.name: getattr(self, one.name).cpu() for one in fields(self)})
+
+
+def read_evidence(
+    heatmaps: Tensor,
+    pafs: Tensor,
+    relations: Relations,
+    options: ReadingOptions,
+) -> Evidence:
+    """Find landmarks in a batch of maps and gather what speaks for each.
+
+    Args:
+        heatmaps: ``(B, K, H, W)``.
+        pafs: ``(B, 2 L, H, W)``.
+        relations: ``(L, 2)`` tail and head of each relation.
+        options: how to read.
+
+    Raises:
+        ValueError: a map holds NaN or infinity; the message names it.
+    """
+    heatmaps, pafs = heatmaps.detach().float(), pafs.detach().float()
+    refuse_unreadable_fields(pafs)
+    places = find_candidates(heatmaps, max(options.candidates, 2), 3 * options.sigma)
+    refuse_unreadable(places.values[..., 0])
+    choice = torch.zeros_like(places.values[..., 0], dtype=torch.long)
+    if options.candidates > 1:
+        choice = choose_candidates(
+            places, pafs, relations, coupling=options.coupling, samples=options.samples
+        )
+    cells = places.points.gather(2, choice[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
+    peak = places.values.gather(2, choice[..., None])[..., 0]
+    width = (options.sigma,) if options.refinement == 'integral' else ()
+    points = refine_peaks(heatmaps, cells, options.refinement, *width)
+    covariances = local_moments(heatmaps, cells, options.sigma).covariance
+    aligned = segment_alignment(pafs, points, relations, options.samples)
+    count = heatmaps.shape[1]
+    peeled = landmark_alignment(aligned, relations, count, fallback=peak.clamp(0, 1))
+    return Evidence(
+        points=points,
+        covariances=covariances,
+        peak=peak,
+        rival=_rival(places, choice, peak),
+        spread=_area(covariances).clamp(min=1e-12) ** 0.25 / options.sigma,
+        alignment=landmark_alignment(aligned, relations, count, aggregation='paper').alignment,
+        peeled=peeled.alignment,
+        support=peeled.support,
+        relation_alignment=aligned,
+    )
+
+
+def refuse_unreadable_fields(pafs: Tensor) -> None:
+    """Refuse fields that hold NaN or infinity.
+
+    Args:
+        pafs: ``(B, 2 L, H, W)``.
+
+    Raises:
+        ValueError: a value is not finite; the message names the image and the channel.
+    """
+    if not torch.isfinite(pafs.sum()):
+        bad = (~torch.isfinite(pafs)).flatten(2).any(-1).nonzero()
+        if len(bad):  # else only the sum is too large
+            image, channel = bad[0].tolist()
+            raise ValueError(
+                f'field channel {channel} of image {image} holds NaN or infinity: the network has '
+                'diverged, or was given an image with such values'
+            )
+
+
+def _area(covariances: Tensor) -> Tensor:
+    """Return the ``(B, K)`` determinants of ``(B, K, 2, 2)`` symmetric matrices."""
+    return covariances[..., 0, 0] * covariances[..., 1, 1] - covariances[..., 0, 1].square()
+
+
+def _rival(places: Candidates, choice: Tensor, peak: Tensor) -> Tensor:
+    """Return the share of the best place that was not chosen."""
+    number = torch.arange(places.values.shape[-1], device=choice.device)
+    others = places.values.masked_fill(number == choice[..., None], 0.0).amax(dim=-1).clamp(min=0)
+    return others / (others + peak.clamp(min=0)).clamp(min=1e-6)

@@ -1,0 +1,430 @@
+"""Write a data set of simulated radiographs: DICOM files and COCO keypoint annotations."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import multiprocessing
+import os
+import signal
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from unsct_mmpose.anatomy import LANDMARK_NAMES
+from unsct_mmpose.annotations import AnnotatedRadiograph, LandmarkStates, write_annotations
+from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.spacing import PLAUSIBLE_SPACING_MM
+from unsct_mmpose.files import replace_file
+
+from .generate import FIELD_MM, PhantomRadiograph, make_case, sample_patient
+
+SPLITS = ('train', 'val', 'test')
+UNSTRUCTURED_SHARE = {'train': 32 / 257, 'val': 18 / 53, 'test': 18 / 53}
+"""Share of images with absent landmarks, as in the paper's data; test is like val."""
+
+FORMAT_VERSION = 1
+"""Changes whenever the same seed gives other images."""
+
+LEAST_FIELD_MM = 400.0
+"""Side of the smallest detector that shows all landmarks of the largest person."""
+
+MANIFEST = 'phantom.json'
+_RECORDS = '.records'
+_PATIENT_KEY = 10
+
+_README = """# Simulated AP pelvic radiographs
+
+Every image here is computed from a parametric 3-D phantom (unsct_mmpose, tools/make_phantom.py):
+**no patient, no clinical image, no claim about clinical accuracy.**
+
+- `images/*.dcm`: DX for presentation; `ImagerPixelSpacing` and the magnification of the plane of
+  the head centres always, `PixelSpacing` in some.
+- `train.json`, `val.json`, `test.json`: COCO keypoints, all left 1..12, then all right 1..12 (the
+  patient's left). `pixel_spacing` [x, y] is in mm at the detector: lengths at the bone are pixels
+  times spacing over `magnification`. A landmark that the image does not show is 0, 0, 0 and named
+  in `absent`; why, stands in `absent_reason`. No patient is in two splits.
+- `phantom.json`: the parameters. The same parameters give the same files.
+"""
+
+
+@dataclass(frozen=True)
+class PhantomOptions:
+    """What decides the content of a data set.
+
+    Attributes:
+        train: images for training.
+        val: images for validation.
+        test: images for testing.
+        seed: decides everything random.
+        size: rows and columns, pixels.
+        spacing_mm: detector pixel; None makes the side 430 mm.
+        bits: stored bits, 12 to 16.
+        images_per_patient: of every patient; None draws 1 to 3.
+    """
+
+    train: int = 257
+    val: int = 53
+    test: int = 53
+    seed: int = 0
+    size: int = 512
+    spacing_mm: float | None = None
+    bits: int = 12
+    images_per_patient: int | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.images_per_patient is not None and self.images_per_patient < 1:
+            raise ValueError(
+                f'images_per_patient must be at least 1, not {self.images_per_patient}'
+            )
+        if min(self.train, self.val, self.test) < 0:
+            raise ValueError('numbers of images must not be negative')
+        if self.size < 1:
+            raise ValueError(f'size must be at least 1 pixel, not {self.size}')
+        if self.seed < 0:
+            raise ValueError(f'seed must not be negative, not {self.seed}')
+        if self.spacing_mm is not None and not self.spacing_mm > 0:
+            raise ValueError(f'spacing must be positive, not {self.spacing_mm}')
+        if self.spacing_mm is None and FIELD_MM / self.size > PLAUSIBLE_SPACING_MM[1]:
+            raise ValueError(
+                f'size {self.size} makes pixels of {FIELD_MM / self.size:.3g} mm, which no reader '
+                f'takes for a radiograph: choose {FIELD_MM / PLAUSIBLE_SPACING_MM[1]:.0f} or more'
+            )
+        if self.spacing_mm is not None and self.spacing_mm * self.size < LEAST_FIELD_MM:
+            raise ValueError(
+                f'{self.size} pixels of {self.spacing_mm} mm are too small a field: all landmarks '
+                f'need {LEAST_FIELD_MM:.0f} mm; use more or larger pixels'
+            )
+        if not 12 <= self.bits <= 16:
+            raise ValueError(f'bits must be 12 to 16, not {self.bits}')
+
+    def count(self, split: str) -> int:
+        """Return the number of images of a split."""
+        return int(getattr(self, split))
+
+
+@dataclass(frozen=True)
+class CasePlan:
+    """Which image to make.
+
+    Attributes:
+        split: ``'train'``, ``'val'`` or ``'test'``.
+        index: number within the split, from 0.
+        patient: number of the patient within the split.
+        subset: ``'structured'`` or ``'unstructured'``.
+    """
+
+    split: str
+    index: int
+    patient: int
+    subset: str
+
+    @property
+    def name(self) -> str:
+        """File name without suffix."""
+        return f'{self.split}_{self.index:04d}'
+
+    @property
+    def patient_id(self) -> str:
+        """Pseudonym that contains the split, so that patients cannot cross."""
+        return f'phantom-{self.split}-{self.patient:04d}'
+
+
+def plan_split(options: PhantomOptions, split: str) -> list[CasePlan]:
+    """Distribute images over patients and subsets.
+
+    Args:
+        options: of the data set.
+        split: one of ``SPLITS``.
+
+    Returns:
+        One plan per image; neighbouring images may show the same patient.
+
+    Example:
+        >>> plans = plan_split(PhantomOptions(), 'train')
+        >>> len(plans), sum(p.subset == 'unstructured' for p in plans)
+        (257, 32)
+    """
+    count = options.count(split)
+    key = SPLITS.index(split)
+    rng = np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(20 + key,)))
+    patients: list[int] = []
+    while len(patients) < count:
+        number = patients[-1] + 1 if patients else 0
+        drawn = int(rng.choice([1, 2, 3], p=[0.65, 0.25, 0.10]))
+        patients += [number] * (options.images_per_patient or drawn)
+    hidden = round(count * UNSTRUCTURED_SHARE[split])
+    chosen = set(rng.choice(count, hidden, replace=False).tolist()) if hidden else set()
+    return [
+        CasePlan(split, index, patients[index], _subset(index in chosen)) for index in range(count)
+    ]
+
+
+def _subset(hidden: bool) -> str:
+    return 'unstructured' if hidden else 'structured'
+
+
+def make_phantom(
+    out: str | os.PathLike[str],
+    options: PhantomOptions | None = None,
+    *,
+    jobs: int | None = None,
+    progress: bool = True,
+) -> dict[str, Path]:
+    """Write the whole data set; finished files of an interrupted run are kept.
+
+    Args:
+        out: folder; created when missing.
+        options: what to make.
+        jobs: processes; None is one for each CPU. The files do not depend on it.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Split to its annotation file, for the splits that have images.
+
+    Raises:
+        ValueError: the folder holds a data set with other options, or foreign files.
+    """
+    options = PhantomOptions() if options is None else options
+    folder = Path(out)
+    _claim(folder, options)
+    for sub in ('images', _RECORDS):
+        (folder / sub).mkdir(exist_ok=True)
+    plans = [plan for split in SPLITS for plan in plan_split(options, split)]
+    todo = [plan for plan in plans if not _is_finished(folder, plan)]
+    bar = tqdm(total=len(plans), initial=len(plans) - len(todo), unit='image', disable=not progress)
+    with bar, _mapper(jobs, len(todo)) as run:
+        for _ in run([(str(folder), options, plan) for plan in todo]):
+            bar.update()
+    paths = {}
+    for split in SPLITS:
+        own = [plan for plan in plans if plan.split == split]
+        if own:
+            paths[split] = folder / f'{split}.json'
+            write_annotations(paths[split], _cases(folder, own), info=_info(options, split))
+    replace_file(folder / 'README.md', _README.encode())
+    return paths
+
+
+@contextmanager
+def _mapper(jobs: int | None, tasks: int) -> Iterator[Any]:
+    """Yield a function that makes cases, in this process or in several, in any order."""
+    workers = min(jobs or os.cpu_count() or 1, max(tasks, 1))
+    if workers <= 1:
+        threads = cv2.getNumThreads()
+        cv2.setNumThreads(1)
+        try:
+            yield lambda items: map(_make_one, items)
+        finally:
+            cv2.setNumThreads(threads)
+        return
+    # A fork does not import anything again; where there is none, workers start afresh.
+    methods = multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context('fork' if 'fork' in methods else None)
+    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
+    try:
+        yield lambda items: pool.map(_make_one, items)
+    except BaseException:
+        pool.shutdown(wait=True, cancel_futures=True)
+        raise
+    pool.shutdown()
+
+
+def _start_worker() -> None:
+    cv2.setNumThreads(1)
+    # The parent decides what an interrupt means: begun images are finished, the rest is dropped.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _claim(folder: Path, options: PhantomOptions) -> None:
+    """Write the manifest, or check that the one there has the same options."""
+    manifest = {'simulated': True, 'format_version': FORMAT_VERSION, **asdict(options)}
+    path = folder / MANIFEST
+    if path.exists():
+        try:
+            found = json.loads(path.read_text(encoding='utf-8'))
+        except ValueError as error:
+            raise ValueError(f'{path} is no manifest of a phantom data set') from error
+        other = [
+            f'{key} is {found.get(key)!r} there, {value!r} here'
+            for key, value in manifest.items()
+            if found.get(key) != value
+        ]
+        if other:
+            raise ValueError(
+                f'{folder} holds a phantom data set with other options ({"; ".join(other)}); '
+                'choose another folder or remove this one'
+            )
+        for sub in (folder, folder / 'images', folder / _RECORDS):
+            for left in sub.glob('.*.tmp'):  # of a run that was killed while it wrote
+                left.unlink()
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f'{folder} is not empty and holds no {MANIFEST}; choose another folder')
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(path, (json.dumps(manifest, indent=2) + '\n').encode())
+
+
+def _paths(folder: Path, plan: CasePlan) -> tuple[Path, Path]:
+    return folder / 'images' / f'{plan.name}.dcm', folder / _RECORDS / f'{plan.name}.json'
+
+
+def _is_finished(folder: Path, plan: CasePlan) -> bool:
+    image, record = _paths(folder, plan)
+    try:
+        known = json.loads(record.read_text(encoding='utf-8'))
+        return bool(hashlib.sha256(image.read_bytes()).hexdigest() == known['sha256'])
+    except (OSError, ValueError, KeyError):
+        return False
+
+
+def _make_one(task: tuple[str, PhantomOptions, CasePlan]) -> None:
+    """Make one image and then its record, each whole or not at all."""
+    folder, options, plan = Path(task[0]), task[1], task[2]
+    split = SPLITS.index(plan.split)
+    person = sample_patient(
+        np.random.SeedSequence(options.seed, spawn_key=(_PATIENT_KEY + split, plan.patient)),
+        plan.patient_id,
+    )
+    seed = np.random.SeedSequence(options.seed, spawn_key=(split, plan.index))
+    case = make_case(
+        seed,
+        size_hw=(options.size, options.size),
+        spacing_mm=options.spacing_mm,
+        subset=plan.subset,
+        patient=person,
+        bits=options.bits,
+    )
+    image, record = _paths(folder, plan)
+    header = _header(seed)
+    write_radiograph(
+        image,
+        case.pixels,
+        spacing_xy_mm=case.spacing_xy_mm,
+        magnification=case.magnification,
+        source_detector_mm=case.source_detector_mm,
+        patient_id=plan.patient_id,
+        patient_sex=person.dimensions.sex,
+        uid_seed=f'phantom {FORMAT_VERSION} {options} {plan.name}{_repeated(options)}',
+        bits_stored=case.bits_stored,
+        description='simulated from a parametric phantom by unsct_mmpose',
+        **header,
+    )
+    content = _record(case, header)
+    content['sha256'] = hashlib.sha256(image.read_bytes()).hexdigest()
+    replace_file(record, json.dumps(content).encode())
+
+
+def _repeated(options: PhantomOptions) -> str:
+    return '' if options.images_per_patient is None else f' x{options.images_per_patient}'
+
+
+def _header(seed: np.random.SeedSequence) -> dict[str, Any]:
+    """Draw how the file stores the image, as real files differ."""
+    rng = np.random.default_rng(
+        np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 90))
+    )
+    return {
+        'photometric': 'MONOCHROME1' if rng.random() < 0.15 else 'MONOCHROME2',
+        'pixel_spacing': (None, None, 'detector', 'patient')[int(rng.integers(4))],
+    }
+
+
+def _record(case: PhantomRadiograph, header: dict[str, Any]) -> dict[str, Any]:
+    return {
+        'points': np.round(case.landmarks_px, 3).tolist(),
+        'present': case.present.tolist(),
+        'size_wh': [case.pixels.shape[1], case.pixels.shape[0]],
+        'subset': case.subset,
+        'spacing_xy_mm': list(case.spacing_xy_mm),
+        'magnification': case.magnification,
+        'extra': {
+            'source_detector_mm': round(case.source_detector_mm, 3),
+            'cause': case.cause,
+            'absent_reason': case.absent_reason,
+            'pose': case.pose,
+            'pathologies': list(case.pathologies),
+            'photometric': header['photometric'],
+            'dicom_pixel_spacing': header['pixel_spacing'],
+            'simulated': True,
+        },
+    }
+
+
+def _cases(folder: Path, plans: Sequence[CasePlan]) -> list[AnnotatedRadiograph]:
+    cases = []
+    for number, plan in enumerate(plans, 1):
+        record = json.loads(_paths(folder, plan)[1].read_text(encoding='utf-8'))
+        present = np.asarray(record['present'], dtype=bool)
+        points = np.where(present[:, None], np.asarray(record['points']), 0.0)
+        cases.append(
+            AnnotatedRadiograph(
+                image_id=number,
+                file_name=f'{plan.name}.dcm',
+                size_wh=tuple(record['size_wh']),
+                states=LandmarkStates(points, present, ~present),
+                subset=record['subset'],
+                spacing_xy_mm=tuple(record['spacing_xy_mm']),
+                magnification=record['magnification'],
+                patient_id=plan.patient_id,
+                extra=record['extra'],
+            )
+        )
+    return cases
+
+
+def _info(options: PhantomOptions, split: str) -> dict[str, Any]:
+    return {
+        'description': f'Simulated AP pelvic radiographs of a parametric phantom, {split}',
+        'simulated': True,
+        'format_version': FORMAT_VERSION,
+        'seed': options.seed,
+        'licence': 'Apache-2.0',
+        'coordinate': 'pixel centres at integers; keypoints: all left 1..12, then all right 1..12',
+    }
+
+
+def contact_sheet(
+    path: str | os.PathLike[str], *, seed: int = 0, columns: int = 5, tile: int = 320
+) -> None:
+    """Draw a picture of example images: a row without, a row with landmarks, of either subset.
+
+    Args:
+        path: PNG file to write.
+        seed: of the examples.
+        columns: examples of each subset.
+        tile: side of an example, pixels.
+    """
+    rows = []
+    for subset in ('structured', 'unstructured'):
+        first = seed + (0 if subset == 'structured' else columns)
+        cases = [make_case(first + number, subset=subset) for number in range(columns)]
+        rows.append(np.hstack([_tile(case, tile, False) for case in cases]))
+        rows.append(np.hstack([_tile(case, tile, True) for case in cases]))
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if not cv2.imwrite(os.fspath(path), np.vstack(rows)):
+        raise OSError(f'cannot write {path}')
+
+
+def _tile(case: PhantomRadiograph, side: int, marked: bool) -> np.ndarray[Any, Any]:
+    grey = case.pixels.astype(np.float32) * (255.0 / (2**case.bits_stored - 1))
+    image = cv2.cvtColor(np.rint(grey).astype(np.uint8), cv2.COLOR_GRAY2BGR)
+    scale = side / max(image.shape[:2])
+    image = cv2.resize(image, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    if marked:
+        for index, (point, present) in enumerate(zip(case.landmarks_px, case.present, strict=True)):
+            if present:
+                x, y = np.rint((point + 0.5) * scale - 0.5).astype(int).tolist()
+                colour = (0, 220, 255) if index < len(LANDMARK_NAMES) // 2 else (255, 220, 0)
+                cv2.circle(image, (x, y), 2, colour, -1, cv2.LINE_AA)
+                text = str(index % 12 + 1)
+                cv2.putText(image, text, (x + 3, y - 2), cv2.FONT_HERSHEY_SIMPLEX, 0.32, colour, 1,
+                            cv2.LINE_AA)  # fmt: skip
+    return image

@@ -1,0 +1,1 @@
+"""What is said about a radiograph: predictions as records, and their writers."""

@@ -1,0 +1,183 @@
+"""An experiment: train a config on a data set, calibrate, test, and record what came out."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mmengine.config import Config
+
+from unsct_mmpose.datasets.data_settings import inner_settings
+
+from .results import (
+    RunResult,
+    check_expected,
+    describe_machine,
+    installed_versions,
+    markdown_table,
+    read_result,
+    write_result,
+)
+
+CALIBRATION_FILE = 'val.json'
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What to train on what.
+
+    Attributes:
+        config: config to train.
+        data: folder of the data set, with ``train.json``, ``val.json`` and the tested file.
+        work_dir: folder of checkpoints, overlays and results.
+        describe: what the figures are from; must say so when images are simulated.
+        name: short name of the run.
+        test_file: annotation file that is tested, in ``data``.
+        seed: seed of the training.
+        options: further ``key=value`` pairs of ``--cfg-options``.
+    """
+
+    config: Path
+    data: Path
+    work_dir: Path
+    describe: str
+    name: str
+    test_file: str = 'test.json'
+    seed: int = 0
+    options: Sequence[str] = ()
+
+    def cfg_options(self) -> list[str]:
+        """Return the ``key=value`` pairs that training and test both get."""
+        config = Config.fromfile(self.config)
+        sets = {split: self._inner_name(config, split) for split in ('train', 'val', 'test')}
+        roots = [f'{name}.data_root={self.data}' for name in sets.values()]
+        test_file = f'{sets["test"]}.ann_file={self.test_file}'
+        return [*roots, test_file, f'randomness.seed={self.seed}', *self.options]
+
+    def _inner_name(self, config: Config, split: str) -> str:
+        outer = f'{split}_dataloader'
+        names = [name for name, _ in inner_settings(config[outer].dataset, f'{outer}.dataset')]
+        if len(names) > 1:
+            raise ValueError(
+                f'{self.config}: its {outer} combines {len(names)} data sets ({", ".join(names)}), '
+                'and one folder cannot stand for all; train and test it with tools/train.py and '
+                'tools/test.py'
+            )
+        return names[0]
+
+
+def run_experiment(experiment: Experiment, tools: Path) -> RunResult:
+    """Train, calibrate, test and record; an interrupted run goes on.
+
+    Training and test are MMPose's own scripts. The best checkpoint on the validation split is
+    calibrated there and tested; where the validation split itself is tested, nothing is
+    calibrated, and a fixed limit decides what is reported. Overlays lie in ``work_dir/overlays``,
+    the record in ``work_dir/results.json``.
+
+    Args:
+        experiment: what to train on what.
+        tools: folder with ``train.py`` and ``test.py``.
+
+    Raises:
+        RuntimeError: a stage failed; the message names its command.
+    """
+    work_dir, config = experiment.work_dir, str(experiment.config)
+    train = [str(tools / 'train.py'), config, '--work-dir', str(work_dir), '--resume',
+             '--cfg-options', *experiment.cfg_options()]  # fmt: skip
+    seconds = {'train': run_tool(train)}
+    checkpoint, metrics = best_checkpoint(work_dir), work_dir / 'metrics.json'
+    commands = [train]
+    if experiment.test_file != CALIBRATION_FILE:
+        calibrate = [str(tools / 'calibrate.py'), config, str(checkpoint),
+                     '--data', str(experiment.data), '--ann-file', CALIBRATION_FILE]  # fmt: skip
+        seconds['calibrate'] = run_tool(calibrate)
+        commands.append(calibrate)
+    test = [str(tools / 'test.py'), config, str(checkpoint), '--work-dir', str(work_dir / 'test'),
+            '--out', str(metrics), '--show-dir', str((work_dir / 'overlays').resolve()),
+            '--cfg-options', *experiment.cfg_options()]  # fmt: skip
+    seconds['test'] = run_tool(test)
+    commands.append(test)
+    result = RunResult(
+        name=experiment.name,
+        config=config,
+        data=experiment.describe,
+        seed=experiment.seed,
+        commands=[spell(command) for command in commands],
+        metrics=json.loads(metrics.read_text()),
+        seconds={name: round(value, 1) for name, value in seconds.items()},
+        machine=describe_machine(),
+        versions=installed_versions(),
+    )
+    write_result(work_dir / 'results.json', result)
+    return result
+
+
+def check_result(path: Path) -> list[str]:
+    """Hold a result file against the ``expected`` block of its config.
+
+    Args:
+        path: result file; its config is found from the working directory.
+
+    Returns:
+        What differs, one sentence each; empty when all agree.
+    """
+    result = read_result(path)
+    expected = Config.fromfile(result.config).get('expected', {})
+    return check_expected(expected.get('metrics', {}), result.metrics)
+
+
+def best_checkpoint(work_dir: Path) -> Path:
+    """Return the checkpoint that ``save_best`` kept, else the last one.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint in the folder.
+    """
+    best = sorted(work_dir.glob('best_*.pth'), key=lambda path: path.stat().st_mtime)
+    if best:
+        return best[-1]
+    pointer = work_dir / 'last_checkpoint'
+    if pointer.is_file():
+        return Path(pointer.read_text().strip())
+    raise FileNotFoundError(f'{work_dir}: no checkpoint; train first (tools/train.py)')
+
+
+def print_summary(result: RunResult, work_dir: Path) -> None:
+    """Print the table of a run and where its files lie."""
+    minutes = sum(result.seconds.values()) / 60
+    print(f'\n{result.data}; mm on the detector; {result.machine}; {minutes:.1f} min\n')
+    print(markdown_table([result]))
+    print(f'\nresults:  {work_dir / "results.json"}\noverlays: {work_dir / "overlays"}')
+
+
+def spell(command: Sequence[str]) -> str:
+    """Return a Python command as a user types it, its paths relative to the working directory.
+
+    Args:
+        command: script and arguments.
+
+    Example:
+        >>> spell([str(Path.cwd() / 'tools' / 'train.py'), '--amp'])
+        'python tools/train.py --amp'
+    """
+    here = f'{Path.cwd()}/'
+    return shlex.join(['python', *(word.removeprefix(here) for word in command)])
+
+
+def run_tool(command: Sequence[str]) -> float:
+    """Run a Python tool, let it print, and return its wall time in seconds.
+
+    Raises:
+        RuntimeError: the tool failed; the message names its command.
+    """
+    started = time.monotonic()
+    print(f'\n$ {spell(command)}', flush=True)
+    code = subprocess.run([sys.executable, *command], check=False).returncode
+    if code != 0:
+        raise RuntimeError(f'exit status {code} from: {spell(command)}')
+    return time.monotonic() - started

@@ -1,0 +1,303 @@
+"""How far the fusion should be drawn to the peak: remedies compared on drawn patients."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from unsct_mmpose.anatomy import RelationSet
+from unsct_mmpose.files import replace_file
+from unsct_mmpose.functional import errors
+from unsct_mmpose.maps.assessment import (
+    QUORUM_SHARE,
+    DecisionOptions,
+    image_agreement,
+    uncertainty_of,
+)
+from unsct_mmpose.maps.calibration import equal_cost_threshold
+from unsct_mmpose.maps.calibration_fit import EvidenceTable
+from unsct_mmpose.maps.evidence import Evidence
+from unsct_mmpose.maps.fusion import (
+    DEFAULT_FEATURES,
+    DEFAULT_PENALTY,
+    Fusion,
+    fit_fusion,
+    fusion_features,
+)
+from unsct_mmpose.maps.fusion_choice import choose_field_penalty, left_out_losses
+from unsct_mmpose.maps.uncertainty import landmark_alignment
+
+from .results import read_folder, render_table
+from .study import read_study
+
+STRENGTHS = (math.inf, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
+"""Penalties of the fields' weights that cross-validation chooses from, strongest first."""
+
+CHOSEN = 'chosen: 20 / patients, veto'
+
+Fit = Callable[[EvidenceTable, RelationSet], Fusion]
+
+
+def _fixed(field_penalty: float, penalty: float = DEFAULT_PENALTY) -> Fit:
+    def fit(table: EvidenceTable, relations: RelationSet) -> Fusion:
+        known = (table.evidence, table.present, table.labelled)
+        return fit_fusion(*known, relations.pairs, DEFAULT_FEATURES, penalty, field_penalty)
+
+    return fit
+
+
+def _cross_validated(strengths: Sequence[float], tolerance: float) -> Fit:
+    """Return the fit with the strongest penalty within some standard errors of the best."""
+
+    def fit(table: EvidenceTable, relations: RelationSet) -> Fusion:
+        known = (table.evidence, table.present, table.labelled)
+        losses = left_out_losses(*known, table.patients, relations.pairs, strengths)
+        best = losses[:, losses.sum(axis=0).argmin()] if len(losses) else losses.sum(axis=1)
+        strength = strengths[0]
+        for index, one in enumerate(strengths if len(losses) else ()):
+            worse = losses[:, index] - best
+            error = worse.std(ddof=1) * math.sqrt(len(worse)) if len(worse) > 1 else 0.0
+            if worse.sum() <= tolerance * error + 1e-9:
+                strength = one
+                break
+        return _fixed(strength)(table, relations)
+
+    return fit
+
+
+def _chosen(table: EvidenceTable, relations: RelationSet) -> Fusion:
+    known = (table.evidence, table.present, table.labelled)
+    strength = choose_field_penalty(*known, table.patients, relations.pairs)
+    return _fixed(strength)(table, relations)
+
+
+REMEDIES: Mapping[str, Fit] = {
+    'fused until now: 0.1': _fixed(0.1),
+    'ridge 3 on both': _fixed(3.0, 3.0),
+    'ridge 10 on both': _fixed(10.0, 10.0),
+    'fields 3': _fixed(3.0),
+    'fields 10': _fixed(10.0),
+    'fields silent (standout)': _fixed(math.inf),
+    'strength by CV': _cross_validated(STRENGTHS, 0.0),
+    'strength by CV, one SE': _cross_validated(STRENGTHS, 1.0),
+    'fields or none by CV': _cross_validated((math.inf, 0.1), 0.0),
+    'fields or none by CV, one SE': _cross_validated((math.inf, 0.1), 1.0),
+    CHOSEN: _chosen,
+}
+"""Ways to fit the fusion; a number is the ridge penalty."""
+
+
+def compare(
+    pool: EvidenceTable,
+    judged: Mapping[str, EvidenceTable],
+    relations: RelationSet,
+    sizes: Sequence[int],
+    *,
+    draws: int,
+    seed: int = 0,
+) -> dict[str, Any]:
+    """Calibrate on few drawn patients, again and again, and judge on the others.
+
+    Args:
+        pool: images whose patients calibrate.
+        judged: tables to judge on, each without the patients that calibrate.
+        relations: relations of the tables.
+        sizes: numbers of patients to calibrate on; those that would leave nobody are left out.
+        draws: of each number; a draw without an absent landmark is repeated.
+        seed: of the drawing.
+
+    Returns:
+        For each table, size and decision: mean ``E_20`` (mm, all images) and ``log_loss``, mean
+        ``minus_today`` and ``minus_peak`` of E_20 and their standard errors over the draws.
+    """
+    rng = np.random.default_rng(seed)
+    people = np.array(sorted(set(pool.patients.tolist())))
+    figures: dict[str, Any] = {name: {} for name in judged}
+    for size in (one for one in sizes if one < len(people)):
+        rows: dict[str, list[dict[str, tuple[float, float]]]] = {name: [] for name in judged}
+        for _ in range(draws):
+            base = _drawn(pool, people, size, rng)
+            fits = {name: fit(base, relations) for name, fit in REMEDIES.items()}
+            for name, table in judged.items():
+                rest = table.take(~np.isin(table.patients, base.patients))
+                rows[name].append(_judge(base, rest, relations, fits))
+        for name, found in rows.items():
+            figures[name][str(size)] = _summary(found)
+    return figures
+
+
+def _drawn(
+    pool: EvidenceTable, people: np.ndarray, size: int, rng: np.random.Generator
+) -> EvidenceTable:
+    while True:
+        base = pool.take(np.isin(pool.patients, rng.choice(people, size, replace=False)))
+        if (base.labelled & ~base.present).any():
+            return base
+
+
+def _judge(
+    base: EvidenceTable, table: EvidenceTable, relations: RelationSet, fits: Mapping[str, Fusion]
+) -> dict[str, tuple[float, float]]:
+    """Return set error and log loss of each decision; the log loss of thresholds is NaN."""
+    distance = errors.radial_errors_mm(table.points_px, table.true_px, table.spacing_xy_mm)
+    seen, options = table.present & table.labelled, DecisionOptions()
+    found = {}
+    for name in ('peak', 'paf'):
+        calibrating, judged = (
+            uncertainty_of(
+                name, one.evidence, one.evidence.peak, options.entropy, options.aggregation
+            ).numpy()
+            for one in (base, table)
+        )
+        limit = equal_cost_threshold(calibrating, base.present, base.labelled)
+        kept = (judged <= limit) & table.labelled
+        found[name] = (errors.mean_set_error(distance, seen, kept), math.nan)
+    reference = next(iter(fits.values())).reference  # of the calibrating images, all the same
+    columns = fusion_features(table.evidence, relations.pairs, reference)
+    least = image_agreement(base.evidence, reference)[1].min().item()
+    shown = image_agreement(table.evidence, reference)[1].numpy()[:, None] >= QUORUM_SHARE * least
+    for name, fusion in fits.items():
+        odds = fusion.model.log_odds(columns).numpy().astype(float)
+        kept = (odds >= 0) & shown & table.labelled
+        loss = np.logaddexp(0, np.where(table.present, -odds, odds))[table.labelled].mean()
+        found[name] = (errors.mean_set_error(distance, seen, kept), float(loss))
+    return found
+
+
+def _summary(rows: Sequence[Mapping[str, tuple[float, float]]]) -> dict[str, Any]:
+    today, peak = (
+        np.array([one[name][0] for one in rows]) for name in (next(iter(REMEDIES)), 'peak')
+    )
+    summary = {}
+    for name in rows[0]:
+        value = np.array([one[name] for one in rows])
+        summary[name] = dict(E_20=value[:, 0].mean(), log_loss=value[:, 1].mean())
+        for other, base in (('today', today), ('peak', peak)):
+            apart = value[:, 0] - base
+            error = apart.std(ddof=1) / math.sqrt(len(rows)) if len(rows) > 1 else math.nan
+            summary[name].update({f'minus_{other}': apart.mean(), f'minus_{other}_error': error})
+    return summary
+
+
+def simulated_table(
+    patients: int, relations: RelationSet, *, misleading: float, seed: int, images: int = 15
+) -> EvidenceTable:
+    """Draw evidence as if each patient's fields were good, or said nothing of what is absent.
+
+    Args:
+        patients: how many.
+        relations: whose fields are drawn.
+        misleading: share of the patients whose fields do not depend on presence.
+        seed: of the drawing.
+        images: of each patient; a third of them lacks nothing, the others 3.5 % of 24 landmarks.
+
+    Returns:
+        A table whose landmarks are found within some 2 mm; pixels of 1 mm.
+    """
+    rng = np.random.default_rng(seed)
+    whose = np.repeat(np.arange(patients), images)
+    shape = (len(whose), 24)
+    present = rng.random(shape) > 0.035
+    present[::3] = True
+    odds = np.where(present, rng.normal(1.8, 1.0, shape), rng.normal(-1.5, 1.2, shape))
+    peak = torch.from_numpy(1 / (1 + np.exp(-odds - rng.normal(0, 0.4, (len(whose), 1))))).float()
+    both = present[:, np.array(relations.pairs)].all(axis=-1)
+    lost = (rng.random(patients) < misleading)[whose][:, None]
+    said = np.where(lost, rng.random(both.shape) < 0.75, both)
+    aligned = np.where(said, 0.8, 0.2) + rng.normal(0, 0.12, both.shape)
+    true = rng.uniform(0, 100, (*shape, 2))
+    unit = np.tile(np.eye(2), (*shape, 1, 1))
+    return EvidenceTable(
+        evidence=_evidence(peak, torch.from_numpy(aligned).float(), relations),
+        points_px=true + rng.normal(0, 1.5, true.shape),
+        covariances_px=unit,
+        true_px=true,
+        present=present,
+        labelled=np.ones_like(present),
+        spacing_xy_mm=np.ones((len(whose), 2)),
+        magnification=np.ones(len(whose)),
+        patients=np.array([f'{seed}-{one}' for one in whose]),
+        subsets=np.where(present.all(axis=1), 'structured', 'unstructured'),
+        files=np.array([str(one) for one in range(len(whose))]),
+    )
+
+
+def _evidence(peak: torch.Tensor, aligned: torch.Tensor, relations: RelationSet) -> Evidence:
+    count, nothing = peak.shape[1], torch.zeros_like(peak)
+    peeled = landmark_alignment(aligned, relations.pairs, count, fallback=peak.clamp(0, 1))
+    mean = landmark_alignment(aligned, relations.pairs, count, aggregation='paper')
+    return Evidence(
+        points=torch.zeros(*peak.shape, 2),
+        covariances=torch.eye(2).expand(*peak.shape, 2, 2).clone(),
+        peak=peak,
+        rival=nothing,
+        spread=torch.ones_like(peak),
+        alignment=mean.alignment,
+        peeled=peeled.alignment,
+        support=peeled.support,
+        relation_alignment=aligned,
+    )
+
+
+def write_fusion_page(folder: Path) -> Path:
+    """Write ``fusion.md`` of a folder of results; nothing in it is typed by hand.
+
+    Args:
+        folder: holds ``fusion/*.json`` and perhaps ``notes/fusion.md``.
+
+    Returns:
+        The path of the page.
+    """
+    replace_file(folder / 'fusion.md', render_fusion_page(folder).encode())
+    return folder / 'fusion.md'
+
+
+def render_fusion_page(folder: Path) -> str:
+    """Return the page that :func:`write_fusion_page` writes."""
+    parts = [
+        '# How far the fusion is drawn to the peak',
+        'Made by `python tools/results.py page docs/results` from the json files in `fusion/`, '
+        'each written by `tools/study.py fusion`, whose command stands in it. Columns: patients to '
+        'calibrate on, drawn again and again. E_20 in mm over all images of the other patients, '
+        'in brackets minus that of the fusion until now, with the standard error over the draws; '
+        'then the log loss, nats a landmark, where the decision is a probability. '
+        '**All images are simulated.**',
+    ]
+    words = folder / 'notes' / 'fusion.md'
+    parts += [words.read_text().strip()] if words.is_file() else []
+    for result in read_folder(folder / 'fusion', read_study).values():
+        parts.append(f'## {result.name}\n\n{result.data}; {result.model}; {result.calibrated_on}.')
+        for name, sizes in result.figures.items():
+            parts += [f'Judged on {name}:', _table(sizes)]
+    return '\n\n'.join(parts) + '\n'
+
+
+def _table(sizes: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
+    names = list(next(iter(sizes.values())))
+    rows = [
+        [
+            f'**{name}**' if name == CHOSEN else name,
+            *(_cell(found[name]) for found in sizes.values()),
+        ]
+        for name in names
+    ]
+    return render_table(
+        [
+            'decision',
+            *(f'{size} patients' for size in sizes),
+        ],
+        rows,
+    )
+
+
+def _cell(figures: Mapping[str, float | None]) -> str:
+    loss = figures['log_loss']
+    return (
+        f'{figures["E_20"]:.3f} ({figures["minus_today"]:+.3f} '
+        f'± {figures["minus_today_error"]:.3f})' + ('' if loss is None else f', {loss:.3f}')
+    )

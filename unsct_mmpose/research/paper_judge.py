@@ -1,0 +1,112 @@
+"""Judge each way to decide about a table of evidence: the project's, the paper's, and bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from unsct_mmpose.anatomy import relation_set
+from unsct_mmpose.calibrate.fit import evaluate, judged_samples, predicted_samples
+from unsct_mmpose.codecs.decision_modes import decision_options, mode_settings
+from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
+from unsct_mmpose.maps.calibration_fit import EvidenceTable, FitOptions
+from unsct_mmpose.maps.printed_entropy import describe_alignment
+
+from .study import restrict_relations
+
+SPEAKING = 'core'
+"""Relations that take part in the project's own decisions; the ``full`` set trains the network."""
+
+PAPER_DECISIONS = ('paper', 'paper_fitted', 'paper_mirrored')
+"""``HeatmapPAF(mode='paper')`` with its stated threshold, and with one fitted like the others';
+and the same alignments with the entropy mirrored, so that it falls, and a fitted threshold."""
+
+FIELD_DECISIONS = ('keep_all', 'peak', *PAPER_DECISIONS, 'paf', 'fused', 'oracle')
+"""What a model with fields is judged by."""
+
+STOCK_DECISIONS = ('keep_all', 'peak', 'oracle')
+"""What a model of heatmaps alone is judged by."""
+
+KEPT_FIGURES = (
+    'set_error/{}/E_20', 'presence/{}/recall', 'presence/{}/specificity', 'presence/{}/AUROC',
+    'landmark/{}/MRE', 'landmark/{}/SDR@2mm', 'landmark/{}/SDR@4mm', 'landmark/{}/SDR@10mm',
+    'paper/{}/NME', 'paper/{}/MRE', 'paper/{}/SDR@2mm', 'paper/{}/SDR_images@2mm', 'paper/{}/PCC',
+    'paper/{}/ICC', 'paper/{}/t_test_p', 'paper/{}/images',
+)  # fmt: skip
+SUBSETS = ('structured', 'unstructured', 'all')
+
+
+def judge_decisions(
+    table: EvidenceTable, base: EvidenceTable, fields: bool
+) -> dict[str, dict[str, float]]:
+    """Judge each way to decide, from the same weights.
+
+    Args:
+        table: images to judge, with the evidence of the ``full`` relations.
+        base: images that thresholds come from; patients in both are cross-fitted.
+        fields: whether there are fields to decide by.
+
+    Returns:
+        Figures for each of :data:`FIELD_DECISIONS`, or of :data:`STOCK_DECISIONS`; those of
+        ``paper`` hold ``alignment/...`` too, see
+        :func:`unsct_mmpose.maps.printed_entropy.describe_alignment`.
+    """
+    full = relation_set('full')
+    part, relations = restrict_relations(table, full, SPEAKING)
+    rest, _ = restrict_relations(base, full, SPEAKING)
+    options = FitOptions() if fields else FitOptions(features=('peak',))
+    decision = DecisionOptions(evidence='fused' if fields else 'peak')
+    samples = judged_samples(part, rest, relations, options, decision)
+    figures = judge_paper(table, base) if fields else {}
+    for name in FIELD_DECISIONS if fields else STOCK_DECISIONS:
+        if name not in figures:
+            figures[name] = _figures([_decided(sample, name) for sample in samples])
+    return {name: figures[name] for name in (FIELD_DECISIONS if fields else STOCK_DECISIONS)}
+
+
+def judge_paper(table: EvidenceTable, base: EvidenceTable) -> dict[str, dict[str, float]]:
+    """Judge the paper's decision: the entropy of the mean of all relations, nothing peeled away.
+
+    Args:
+        table: images to judge, with the evidence of the ``full`` relations.
+        base: images that fitted thresholds come from; patients in both are cross-fitted.
+
+    Returns:
+        Figures for each of :data:`PAPER_DECISIONS`.
+    """
+    settings = mode_settings('paper', {}, 'full')
+    stated = decision_options('paper', settings, None, None, None)
+    relations = relation_set(settings['evidence_relations'])
+    figures = dict(paper=_figures(predicted_samples(table, relations, None, stated)))
+    for name, entropy in (('paper_fitted', stated.entropy), ('paper_mirrored', 'mirror')):
+        decision = replace(stated, entropy=entropy, stated=None)
+        options = FitOptions(decision=decision)
+        figures[name] = _figures(judged_samples(table, base, relations, options, decision))
+    described = describe_alignment(table.evidence, relations.pairs, table.present, table.labelled)
+    figures['paper'].update({f'alignment/{key}': value for key, value in described.items()})
+    return figures
+
+
+def _figures(samples: Sequence[dict]) -> dict[str, float]:
+    found = evaluate(samples)
+    return {
+        name: found[name]
+        for name in (key.format(subset) for key in KEPT_FIGURES for subset in SUBSETS)
+    }
+
+
+def _decided(sample: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Return a data sample as if another evidence had decided."""
+    pred = dict(sample['pred_instances'])
+    if name == 'keep_all':
+        visible = np.ones_like(pred['keypoints_visible'])
+    elif name == 'oracle':
+        visible = np.asarray(sample['raw_ann_info']['present'], float)[None]
+    else:
+        which = EVIDENCES.index(name)
+        visible = np.asarray(pred['keypoint_decisions'], float)[..., which]
+        pred['keypoint_uncertainties'] = pred['keypoint_evidences'][..., which]
+    return dict(sample, pred_instances=dict(pred, keypoints_visible=visible))

@@ -1,0 +1,206 @@
+"""A peer that MMPose does not hold: our pipelines feed it, its script trains it, we judge it.
+
+Its packages may not suit ours, so it runs in an environment of its own and speaks to us in arrays.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from mmengine.config import Config
+from mmengine.registry import init_default_scope
+from mmengine.runner import Runner, set_random_seed
+from mmengine.structures import InstanceData
+from mmpose.registry import METRICS
+from tqdm import tqdm
+
+from unsct_mmpose.anatomy import relation_set
+from unsct_mmpose.calibrate.evidence_table import build_dataset, collect_scores
+from unsct_mmpose.maps.calibration_fit import EvidenceTable
+
+from .paper_attempt import attempt
+from .paper_plan import Run, judged_file
+
+INTERPRETER = 'UNSCT_PEER_PYTHON'
+"""Environment variable with the Python of the peer's own environment."""
+
+CHANNELS = dict(cpu=64, gpu=128)
+"""Channels of the peer's layers in each budget; its authors have 128."""
+
+
+class OutsideModel:
+    """What a peer found, in the guise of a pose estimator: it is read like any other.
+
+    Args:
+        points: ``(N, K, 2)`` landmarks, pixels of the network's input.
+        peaks: ``(N, K)`` largest values of the maps.
+        ids: ``img_id`` of each of the N images.
+    """
+
+    def __init__(self, points: np.ndarray, peaks: np.ndarray, ids: Sequence[int]) -> None:
+        self.points, self.peaks = np.asarray(points, float), np.asarray(peaks, np.float32)
+        self.rows = {image: row for row, image in enumerate(ids)}
+
+    def test_step(self, batch: Mapping[str, Sequence[Any]]) -> list[Any]:
+        """Return the data samples of a batch with landmarks in pixels of their image files."""
+        samples = list(batch['data_samples'])
+        for sample in samples:
+            row, meta = self.rows[sample.metainfo['img_id']], sample.metainfo
+            scale = np.asarray(meta['input_scale'], float)
+            start = np.asarray(meta['input_center'], float) - 0.5 * scale
+            found = self.points[row] / np.asarray(meta['input_size'], float) * scale + start
+            sample.pred_instances = InstanceData(
+                keypoints=found[None], keypoint_scores=self.peaks[row, None]
+            )
+        return samples
+
+
+def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
+    """Pack the images, let the peer's script train on them, return its command.
+
+    Args:
+        run: what to train.
+        config: of a stock model, whose images, augmentations and steps the peer gets.
+        root: folder of checkpoints and evidence.
+        tools: folder with the peer's script.
+
+    Raises:
+        RuntimeError: the peer's environment is not named, or its training failed.
+    """
+    work_dir, settings = run.work_dir(root), Config.fromfile(config)
+    last = settings.train_cfg.max_epochs
+    script = str(tools.parent / run.row.script)
+    words = [
+        script, str(work_dir / 'packed'), str(work_dir / 'found'), '--epochs', str(last),
+        '--batch-size', str(settings.train_dataloader.batch_size),
+        '--interval', str(settings.train_cfg.val_interval),
+        '--channels', str(CHANNELS[run.budget]), '--seed', str(run.seed),
+    ]  # fmt: skip
+    spelled = shlex.join(word.removeprefix(f'{tools.parent}/') for word in words)
+    spelled = f'"${INTERPRETER}" {spelled}'
+    if not _found(work_dir, last, judged_file(run.data)).is_file():
+        python = os.environ.get(INTERPRETER)
+        if not python:
+            raise RuntimeError(
+                f'{INTERPRETER} names no Python; docs/results/notes/peers.md tells how to make '
+                f'the environment of {script}'
+            )
+        pack(run, settings, work_dir / 'packed')
+        attempt([python, *words], spelled, work_dir)
+    write_curve(run, settings, work_dir)
+    return spelled
+
+
+def read_outside(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
+    """Return what the peer found in the images to judge and in those to calibrate on."""
+    settings, work_dir = Config.fromfile(config), run.work_dir(root)
+    tables = {}
+    for name in sorted({'val.json', judged_file(run.data)}):
+        dataset = _dataset(run, settings, name)
+        model = _model(work_dir, settings.train_cfg.max_epochs, name, dataset)
+        tables[name] = collect_scores(model, dataset, relation_set('full'))
+    return tables[judged_file(run.data)], tables['val.json']
+
+
+def outside_versions(work_dir: Path) -> dict[str, str]:
+    """Return the versions of the packages that a peer ran with; empty for a training of MMPose."""
+    path = work_dir / 'found' / 'versions.json'
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def pack(run: Run, settings: Config, folder: Path) -> None:
+    """Write the images of each split as arrays; those of training augmented, in their order.
+
+    Args:
+        run: whose data and seed to take.
+        settings: of a stock model that draws heatmaps.
+        folder: gets ``train.npz``, ``val.npz`` and, where there is one, ``test.npz``.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in sorted({'val.json', judged_file(run.data)}):
+        images = [_grey(one['inputs']) for one in _rows(_dataset(run, settings, name))]
+        np.savez(folder / f'{Path(name).stem}.npz', images=np.stack(images))
+    np.savez(folder / 'train.npz', **training_arrays(run, settings))
+
+
+def training_arrays(run: Run, settings: Config) -> dict[str, np.ndarray]:
+    """Return all images of a training, in the order of its steps.
+
+    Args:
+        run: whose data and seed to take.
+        settings: of a stock model that draws heatmaps; its pipeline augments.
+
+    Returns:
+        ``images`` ``(N, H, W)`` uint8, ``points`` ``(N, K, 2)`` (x, y) in pixels of them, and
+        ``weights`` ``(N, K)``, as the stock model's loss takes them: 0 where unlabelled or absent.
+    """
+    init_default_scope('mmpose')
+    options = copy.deepcopy(settings.train_dataloader)
+    options.dataset.update(data_root=str(run.data), pipeline=options.dataset.pipeline[:-1])
+    set_random_seed(run.seed)
+    loader = Runner.build_dataloader(
+        options | dict(collate_fn=dict(type='pseudo_collate')), run.seed
+    )
+    parts: dict[str, list[np.ndarray]] = dict(images=[], points=[], weights=[])
+    for epoch in tqdm(range(settings.train_cfg.max_epochs), desc='packing', unit='epoch'):
+        loader.sampler.set_epoch(epoch)
+        for batch in loader:
+            parts['images'] += [one[..., 0] for one in batch['img']]
+            parts['points'] += [one[0] for one in batch['transformed_keypoints']]
+            parts['weights'] += [one[0] for one in batch['keypoint_weights']]
+    dtypes = dict(images=np.uint8, points=np.float32, weights=np.float32)
+    return {name: np.stack(part).astype(dtypes[name]) for name, part in parts.items()}
+
+
+def write_curve(run: Run, settings: Config, work_dir: Path) -> None:
+    """Judge the reading of every interval as a training does, in a log like MMEngine's.
+
+    Args:
+        run: whose data to take.
+        settings: of the stock model whose images the peer saw.
+        work_dir: folder of the training.
+    """
+    dataset = _dataset(run, settings, 'val.json')
+    samples = [one['data_samples'] for one in _rows(dataset)]
+    metric, lines = METRICS.build(dict(type='THALandmarkMetric')), []
+    for epoch in sorted(int(one.name[6:]) for one in (work_dir / 'found').glob('epoch_*')):
+        found = _model(work_dir, epoch, 'val.json', dataset).test_step(dict(data_samples=samples))
+        metric.process({}, [one.to_dict() for one in found])
+        error = float(metric.evaluate(len(found))['all/MRE'])
+        lines.append(json.dumps({'all/MRE': error, 'step': epoch}))
+    path = work_dir / 'found' / 'vis_data' / 'scalars.json'
+    path.parent.mkdir(exist_ok=True)
+    path.write_text('\n'.join(lines) + '\n')
+
+
+def _dataset(run: Run, settings: Config, ann_file: str) -> Any:
+    init_default_scope('mmpose')
+    return build_dataset(settings, 'test', run.data, ann_file)
+
+
+def _model(work_dir: Path, epoch: int, ann_file: str, dataset: Any) -> OutsideModel:
+    """Return what a peer found after an epoch in the images of a data set."""
+    with np.load(_found(work_dir, epoch, ann_file)) as arrays:
+        content = dict(arrays)
+    ids = [dataset.get_data_info(row)['img_id'] for row in range(len(dataset))]
+    return OutsideModel(**content, ids=ids)
+
+
+def _found(work_dir: Path, epoch: int, ann_file: str) -> Path:
+    return work_dir / 'found' / f'epoch_{epoch}' / f'{Path(ann_file).stem}.npz'
+
+
+def _rows(dataset: Any) -> Iterator[Any]:
+    return (dataset[row] for row in range(len(dataset)))
+
+
+def _grey(inputs: Any) -> np.ndarray:
+    """Return one of three equal channels: ``(3, H, W)`` to ``(H, W)``."""
+    return np.asarray(inputs)[0].astype(np.uint8)

@@ -1,0 +1,313 @@
+"""The page of the paper's experiments: tables and CSV from result files, nothing typed by hand."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from unsct_mmpose.files import replace_file
+from unsct_mmpose.maps.bare import PAPER_THRESHOLD
+from unsct_mmpose.maps.printed_entropy import QUANTILES
+
+from .paper_judge import PAPER_DECISIONS
+from .paper_paired import render_paired
+from .paper_plan import PAIRS, PEERS, ROWS, Row
+from .paper_published import PUBLISHED, PUBLISHED_COLUMNS
+from .paper_run import PaperResult, read_paper_result, runs_of
+from .paper_summary import render_summary
+from .results import read_folder, render_table
+
+PAPER_KEYS = ('NME', 'MRE', 'SDR@2mm', 'PCC', 'ICC', 't_test_p')
+_PLACES = {'MRE': 2, 'E_20': 2, 'recall': 4, 'AUROC': 4}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the page.
+
+    Attributes:
+        name: of its CSV file.
+        title: heading.
+        words: what to know before reading it.
+        columns: headings, after those of model, decision and seeds.
+        keys: figures in the columns, as ``metric/subset/figure``.
+        rows: config stem and decision of each row.
+        published: which of the paper's tables stands below it; empty for none.
+    """
+
+    name: str
+    title: str
+    words: str
+    columns: tuple[str, ...]
+    keys: tuple[str, ...]
+    rows: tuple[tuple[str, str], ...]
+    published: str = ''
+
+
+_PAIR_ROWS = tuple(
+    row
+    for ori, unsct in PAIRS
+    for row in ((ori, 'keep_all'), *((unsct, one) for one in ('keep_all', 'paper', 'paf', 'fused')))
+)
+_DECIDED = (*(unsct for _, unsct in PAIRS), 'srf_stages')
+_DECISION_ROWS = tuple(
+    (stem, one)
+    for stem in _DECIDED
+    for one in ('keep_all', *PAPER_DECISIONS, 'paf', 'fused', 'oracle')
+)
+_SRF = (
+    'srf_none', 'unsct-hrnet', 'srf_stages', 'u_net_srf_none', 'unsct-u_net', 'srf_deep',
+    'srf_late', 'srf_unsupervised', 'srf_zero_init',
+    'srf_full_init', 'attention_parallel', 'attention_code', 'no_boundary',
+    'srf_none_long', 'srf_long',
+)  # fmt: skip
+_PEER_ROWS = (
+    *((unsct, decision) for _, unsct in PAIRS for decision in ('fused', 'peak')),
+    *((peer, 'peak') for peer in PEERS),
+)
+_ABLATIONS = (
+    'unsct-hrnet', 'srf_stages', 'srf_none', 'mmpose_weights', 'ori-hrnet', 'loss_mse',
+    'loss_mse_heavy', 'loss_adaptive_wing',
+    'no_paf', 'no_boundary', 'attention_parallel', 'attention_code',
+)  # fmt: skip
+
+
+def _both(subset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return headings and keys: the paper's protocol, then the honest one."""
+    honest = ('landmark/{}/MRE', 'landmark/{}/SDR@2mm', 'presence/{}/recall', 'set_error/{}/E_20')
+    keys = [f'paper/{subset}/{key}' for key in PAPER_KEYS]
+    columns = [f'paper {name}' for name in PUBLISHED_COLUMNS]
+    return (
+        (*columns, 'MRE', 'SDR@2mm', 'recall', 'E_20'),
+        (*keys, *(key.format(subset) for key in honest)),
+    )
+
+
+def _tables() -> tuple[Table, ...]:
+    peer_keys = tuple(f'set_error/{one}/E_20' for one in ('unstructured', 'structured', 'all'))
+    return (
+        Table(
+            'table_3', 'Table 3: spatial relationship fusion',
+            'All images, every landmark reported. *HRNet (no SRF)* has the same head and losses.',
+            *_both('all'),
+            tuple((one, 'keep_all') for one in _SRF),
+            'Table 3',
+        ),
+        Table(
+            'table_4', 'Table 4: structured images',
+            "*paper* is the paper's own decision, *paf* the fields alone as this project reads "
+            'them (entropy mirrored, peeled, `core` relations), *fused* the default decision.',
+            *_both('structured'), _PAIR_ROWS, 'Table 4',
+        ),
+        Table(
+            'table_5', 'Table 5: unstructured images',
+            'As Table 4. `keep_all` of an UNSCT row shows what training the fields is worth, '
+            'without any decision.',
+            *_both('unstructured'), _PAIR_ROWS, 'Table 5',
+        ),
+        Table(
+            'decision', "The paper's decision",
+            "*paper*: `HeatmapPAF(mode='paper')`, the entropy as printed of the mean over all "
+            f'`full` relations, nothing peeled away, kept up to the stated {PAPER_THRESHOLD}; '
+            '*paper_fitted*: with a threshold that is fitted as the others are; *paper_mirrored*: '
+            'the same with the entropy mirrored below 1/e, so that it falls. *Specificity*: share '
+            'of the absent landmarks that are rejected.',
+            ('recall', 'specificity', 'E_20 unstructured', 'E_20 structured', 'E_20'),
+            ('presence/all/recall', 'presence/all/specificity', *peer_keys), _DECISION_ROWS,
+        ),
+        Table(
+            'alignment', 'What the printed entropy makes of the alignments',
+            "A landmark's alignment is the mean over its relations, per unit of length; quantiles "
+            'of the present and of the absent ones, and the share of each below 1/e, where '
+            '`-w log w` rises with w. AUROC for absence: of the entropy as printed; of the '
+            'alignment, as of any entropy that falls with it; of the entropy as printed of the '
+            'integral of equation (3) in cells, not divided by the length.',
+            (
+                'AUROC printed', 'AUROC alignment', 'AUROC integral',
+                *(f'{which} {name}' for which in ('present', 'absent')
+                  for name in ('5 %', 'median', '95 %', 'below 1/e')),
+            ),
+            (
+                *(f'alignment/AUROC/{name}' for name in ('printed', 'alignment', 'integral')),
+                *(f'alignment/{which}/{name}' for which in ('present', 'absent')
+                  for name in (*QUANTILES, 'rising')),
+            ),
+            tuple((stem, 'paper') for stem in _DECIDED),
+        ),
+        Table(
+            'peers', 'Peers: each with its own best threshold',
+            'Set error E_20: a missed and an invented landmark cost 20 mm each. Thresholds on the '
+            "scores (`peak`) minimise it on the other patients, as UNSCT's own do.",
+            ('E_20 unstructured', 'E_20 structured', 'E_20', 'MRE', 'recall', 'AUROC absent'),
+            (*peer_keys, 'landmark/all/MRE', 'presence/all/recall', 'presence/all/AUROC'),
+            _PEER_ROWS,
+        ),
+        Table(
+            'ablation', 'Ablations',
+            'One change each from UNSCT-HRNet; what has no trained fields is decided by its peaks.',
+            ('MRE', 'MRE structured', 'SDR@2mm', 'E_20 unstructured', 'AUROC absent'),
+            (
+                'landmark/all/MRE', 'landmark/structured/MRE', 'landmark/all/SDR@2mm',
+                'set_error/unstructured/E_20', 'presence/all/AUROC',
+            ),
+            tuple(
+                (one, 'fused' if _row(one).fields and one != 'no_paf' else 'peak')
+                for one in _ABLATIONS
+            ),
+        ),
+    )  # fmt: skip
+
+
+def write_paper_page(results: Path) -> Path:
+    """Write the page beside the folder of results, and each table's CSV into it.
+
+    Args:
+        results: folder with ``BUDGET/DATA/NAME.json``, such as ``docs/results/paper``.
+
+    Returns:
+        The path of the page, ``RESULTS.md``.
+    """
+    page = results.with_suffix('.md')
+    for name, text in render_csv(results).items():
+        path = results / f'{name}.csv'
+        replace_file(path, text.encode())
+    replace_file(page, render_paper_page(results).encode())
+    return page
+
+
+def render_paper_page(results: Path) -> str:
+    """Return the page that :func:`write_paper_page` writes."""
+    parts = [
+        "# The paper's experiments",
+        'Made by `python tools/paper_tables.py collect` from the json files in `paper/`, each '
+        'written by `tools/paper_tables.py run`; its training command stands in it. Cells are '
+        'means over seeds, plus or minus their standard deviation; mm on the detector. Columns '
+        'named *paper* follow its protocol, absent and suppressed landmarks being (0, 0); the '
+        'others count what is reported and present, beside recall. p > 0.05 is no evidence of '
+        'agreement. '
+        'Rows marked † still come from networks before their initial weights were mended (see the '
+        'words below) and are being run again. '
+        '**All images are simulated: no figure says anything about clinical accuracy.**',
+    ]
+    words = results.parent / 'notes' / 'paper.md'
+    parts += [words.read_text().strip()] if words.is_file() else []
+    for (budget, data), found in result_groups(results).items():
+        first = found[0]
+        parts.append(f'## {data}, budget `{budget}`')
+        parts.append(f'{first.data}; thresholds from the {first.calibrated_on}; {first.machine}.')
+        parts += render_summary(found)
+        for table in _tables():
+            parts += _render_table(table, found)
+            parts += render_paired(found) if table.name == 'table_3' else []
+        parts += _provenance(found)
+    parts += _figures(results)
+    return '\n\n'.join(parts) + '\n'
+
+
+def render_csv(results: Path) -> dict[str, str]:
+    """Return each table as CSV, one row for each run and decision, unrounded."""
+    texts = {}
+    for table in _tables():
+        out = io.StringIO()
+        writer = csv.writer(out, lineterminator='\n')
+        writer.writerow(['budget', 'data', 'model', 'decision', 'seed', *table.columns])
+        for (budget, data), found in result_groups(results).items():
+            for stem, decision in table.rows:
+                for one in (run for run in runs_of(found, stem) if decision in run.figures):
+                    cells = [one.figure(decision, key) for key in table.keys]
+                    cells = ['' if math.isnan(cell) else repr(cell) for cell in cells]
+                    writer.writerow([budget, data, one.label, decision, one.seed, *cells])
+        texts[table.name] = out.getvalue()
+    return texts
+
+
+def _render_table(table: Table, found: Sequence[PaperResult]) -> list[str]:
+    rows = []
+    for stem, decision in table.rows:
+        runs = runs_of(found, stem)
+        judged = [one for one in runs if decision in one.figures]
+        cells = [_spread([one.figure(decision, key) for one in judged], key) for key in table.keys]
+        seeds = str(len(judged)) if judged else NOT_JUDGED if runs else 'not run'
+        rows.append([_label(stem, runs), decision, seeds, *cells])
+    columns = ['model', 'decision', 'seeds', *table.columns]
+    parts = [f'### {table.title}', table.words, render_table(columns, rows)]
+    parts += [_WHY_NOT_JUDGED] if any(row[2] == NOT_JUDGED for row in rows) else []
+    if table.published:
+        published = [[name, *map(str, v)] for name, v in PUBLISHED[table.published].items()]
+        parts += [
+            f"The paper's own {table.published}, **from another data set** (53 radiographs of one "
+            'hospital), not to be compared figure by figure:',
+            render_table(['published model', *PUBLISHED_COLUMNS], published),
+        ]
+    return parts
+
+
+NOT_JUDGED = 'not judged'
+_WHY_NOT_JUDGED = (
+    f'*{NOT_JUDGED.capitalize()}*: the result file is older than this decision. '
+    '`python tools/paper_tables.py judge --data DATA` adds it from the maps or the last checkpoint '
+    'that the run left in `--work-dirs`, without training again.'
+)
+
+_FIGURES = {
+    'figure_5': 'Figure 5: the validation error while training, by heatmap loss',
+    'figure_8': 'Figure 8: heatmaps and fields while training',
+    'figure_9': 'Figure 9: certainty, landmarks without and with uncertainty estimation (UE)',
+}
+
+
+def _figures(results: Path) -> list[str]:
+    there = {name: words for name, words in _FIGURES.items() if (results / f'{name}.png').is_file()}
+    if not there:
+        return []
+    parts = ['## Figures', 'Drawn by `python tools/paper_tables.py figures`.']
+    for name, words in there.items():
+        parts.append(f'![{words}]({results.name}/{name}.png)\n*{words}.*')
+    return parts
+
+
+def _provenance(found: Sequence[PaperResult]) -> list[str]:
+    rows = [
+        [one.name, f'`{one.config}`', str(one.seed), f'{one.seconds / 60:.1f}', one.machine]
+        for one in found
+    ]
+    columns = ['run', 'config', 'seed', 'training, min', 'machine']
+    example = f'```bash\n{found[0].commands[0]}\n```'
+    return ['### Runs', render_table(columns, rows), 'For example:', example]
+
+
+def result_groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
+    """Read all result files, by budget and data set, in the order of the plan."""
+    order = {row.stem: index for index, row in enumerate(ROWS)}
+    groups: dict[tuple[str, str], list[PaperResult]] = {}
+    for folder in sorted(results.glob('*/*/')):
+        found = list(read_folder(folder, read_paper_result).values())
+        if found:
+            groups[folder.parent.name, folder.name] = found
+    for found in groups.values():
+        found.sort(key=lambda one: (order.get(one.stem, len(order)), one.seed))
+    return groups
+
+
+def _label(stem: str, runs: Sequence[PaperResult]) -> str:
+    """Return what a table calls a row; marked where a result is older than what it trains."""
+    return _row(stem).label + (' †' if any(one.old for one in runs) else '')
+
+
+def _row(stem: str) -> Row:
+    return next(row for row in ROWS if row.stem == stem)
+
+
+def _spread(values: Sequence[float], key: str) -> str:
+    known = [value for value in values if not math.isnan(value)]
+    if not known:
+        return '-'
+    places = _PLACES.get(key.rsplit('/', 1)[-1], 3)
+    mean = f'{np.mean(known):.{places}f}'
+    return f'{mean} ± {np.std(known, ddof=1):.{places}f}' if len(known) > 1 else mean

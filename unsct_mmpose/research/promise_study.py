@@ -1,0 +1,572 @@
+"""Promised against held: coverage of new patients by the number of those that calibrated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_CLASSES, RelationSet
+from unsct_mmpose.drawing import figure_promise
+from unsct_mmpose.files import replace_file
+from unsct_mmpose.functional.bootstrap import share_by_patient
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
+from unsct_mmpose.functional.error_structure import whitened
+from unsct_mmpose.functional.hierarchical import allowed_level
+from unsct_mmpose.functional.image_states import TYPICAL
+from unsct_mmpose.functional.presence import region_radii, squared_mahalanobis
+from unsct_mmpose.maps.assessment import image_state
+from unsct_mmpose.maps.calibration import Calibration
+from unsct_mmpose.maps.calibration_fit import (
+    FOLLOWED,
+    EvidenceTable,
+    FitOptions,
+    MeasuredTable,
+    fit_calibration,
+    measured_table,
+    refit_claims,
+)
+from unsct_mmpose.maps.regions import (
+    calibrated_covariances,
+    covariances_to_px,
+    error_correlations,
+    interval_offsets,
+    interval_scales,
+)
+
+from .results import render_table
+from .study import StudyResult, read_study
+
+LEVELS = (0.5, 0.8, 0.9, 0.95)
+UNITS = ('patient', 'image')
+VARIANTS: Mapping[str, tuple[str, ...]] = {
+    'ellipse of the heatmap, nothing followed': (),
+    'direction': ('direction',),
+    'direction, completeness': ('direction', 'completeness'),
+    'direction, correlation': ('direction', 'correlation'),
+    'direction, offset': ('direction', 'offset'),
+    'all (default)': FOLLOWED,
+}
+SUBSETS = ('all', 'structured', 'unstructured')
+ROOM = dict(regions=0.03, parameters=0.03, worst=0.07)
+"""How far coverage may be from the nominal level: regions, mean and worst parameter."""
+
+_HARD = (1, 5, 7, 12)
+_DIGITS = 4
+_OUTPUTS: dict[str, list[int]] = {}
+for _index, _name in enumerate(MEASUREMENT_NAMES):
+    _OUTPUTS.setdefault(split_side(_name)[1], []).append(_index)
+
+Claims = dict[str, np.ndarray]
+"""What became of the claims about each image: hits, counts and sizes of regions and intervals."""
+
+
+def compare(
+    pool: EvidenceTable,
+    shifted: Mapping[str, EvidenceTable],
+    relations: RelationSet,
+    sizes: Sequence[int],
+    *,
+    draws: int,
+    seed: int = 0,
+    levels: Sequence[float] = LEVELS,
+    judged_patients: int | None = None,
+) -> dict[str, Any]:
+    """Calibrate on drawn patients, again and again, and judge on the others.
+
+    Args:
+        pool: images whose patients calibrate and, where not drawn, are judged.
+        shifted: further tables to judge on, each without the patients that calibrate.
+        relations: relations of the tables.
+        sizes: numbers of patients to calibrate on; those that would leave nobody are left out.
+        draws: of each number; where only one patient is left, every one is left out once.
+        seed: of the drawing.
+        levels: to promise.
+        judged_patients: of the others in the pool, at most so many, drawn; None judges on all.
+
+    Returns:
+        ``sizes``: for each size, unit (``patient``, and ``image`` as before) and level what was
+        held, by subset; ``variants``: the same for the largest size and level, by what is
+        followed; ``shifted``: for the largest size; ``offsets``: found in the whole pool;
+        ``aspect``: how errors lie to the ellipses' long axes.
+    """
+    rng = np.random.default_rng(seed)
+    people = np.array(sorted(set(pool.patients.tolist())))
+    usable = [one for one in sizes if one < len(people)]
+    figures: dict[str, Any] = {'sizes': {}, 'variants': {}, 'shifted': {}, 'aspect': {}}
+    for size in usable:
+        last = size == max(usable)
+        found: dict[Any, list[Claims]] = {}
+        for base in _drawn(pool, people, size, draws, rng):
+            others = np.setdiff1d(people, base.patients)
+            if judged_patients is not None and len(others) > judged_patients:
+                others = rng.choice(others, judged_patients, replace=False)
+            rest = pool.take(np.isin(pool.patients, others))
+            first = fit_calibration(base, relations, FitOptions())
+            taught = measured_table(base, relations, first)
+            tables = {'pool': rest, **(_without(shifted, base) if last else {})}
+            judged = {
+                name: (table, measured_table(table, relations, first), _usual(table, first))
+                for name, table in tables.items()
+            }
+            for unit in UNITS:
+                for level in levels:
+                    options = FitOptions(unit=unit, level=level)
+                    fitted = refit_claims(first, base, relations, options, taught)
+                    for name, one in judged.items():
+                        found.setdefault((unit, level, name), []).append(_judge(*one, fitted))
+            if last:
+                for name, follow in VARIANTS.items():
+                    options = FitOptions(level=max(levels), follow=follow)
+                    fitted = refit_claims(first, base, relations, options, taught)
+                    found.setdefault(name, []).append(_judge(*judged['pool'], fitted))
+        figures['sizes'][str(size)] = {
+            unit: {f'{level:g}': _held(found[unit, level, 'pool']) for level in levels}
+            for unit in UNITS
+        }
+        if last:
+            figures['variants'] = {name: _held(found[name]) for name in VARIANTS}
+            figures['aspect'] = {name: _aspect(found[name]) for name in list(VARIANTS)[:2]}
+            figures['shifted'] = {
+                name: {
+                    unit: {f'{level:g}': _held(found[unit, level, name]) for level in levels}
+                    for unit in UNITS
+                }
+                for name in shifted
+            }
+    whole = fit_calibration(pool, relations, FitOptions())
+    figures['offsets'] = {name: vars(one) for name, one in whole.offsets.items()}
+    rounded: dict[str, Any] = _rounded(figures)
+    return rounded
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _rounded(one) for key, one in value.items()}
+    return round(float(value), _DIGITS) if isinstance(value, float) else value
+
+
+def first_images(table: EvidenceTable, count: int) -> EvidenceTable:
+    """Return the first images of each patient, at most so many."""
+    seen: dict[str, int] = {}
+    rows = []
+    for row, patient in enumerate(table.patients.tolist()):
+        seen[patient] = seen.get(patient, 0) + 1
+        if seen[patient] <= count:
+            rows.append(row)
+    return table.take(np.array(rows, int))
+
+
+def _drawn(
+    pool: EvidenceTable, people: np.ndarray, size: int, draws: int, rng: np.random.Generator
+) -> Iterator[EvidenceTable]:
+    if size == len(people) - 1:
+        for patient in people:
+            base = pool.take(pool.patients != patient)
+            if (base.labelled & ~base.present).any():
+                yield base
+        return
+    for _ in range(draws):
+        while True:
+            base = pool.take(np.isin(pool.patients, rng.choice(people, size, replace=False)))
+            if (base.labelled & ~base.present).any():
+                break
+        yield base
+
+
+def _without(tables: Mapping[str, EvidenceTable], base: EvidenceTable) -> dict[str, EvidenceTable]:
+    rest = {
+        name: table.take(~np.isin(table.patients, base.patients)) for name, table in tables.items()
+    }
+    return {name: table for name, table in rest.items() if len(table)}
+
+
+def _usual(table: EvidenceTable, calibration: Calibration) -> np.ndarray:
+    state = image_state(table.evidence, calibration)
+    usual: np.ndarray = state.numpy() == TYPICAL
+    return usual
+
+
+def _judge(
+    table: EvidenceTable, measured: MeasuredTable, usual: np.ndarray, calibration: Calibration
+) -> Claims:
+    """Return what became of a calibration's claims about the images of a table."""
+    kept, level = measured.kept, calibration.region_level
+    covariances = calibrated_covariances(table.covariances_px, calibration, kept)
+    counted = table.present & table.labelled & kept
+    squared = squared_mahalanobis(table.points_px, table.true_px, covariances)
+    scale = table.spacing_xy_mm / table.magnification[:, None]
+    radius = region_radii(covariances_to_px(covariances, scale), level)
+    together = None if calibration.correlation is None else error_correlations(calibration)
+    spread = measured.slopes.standard_errors(covariances, together)
+    error = np.abs(measured.errors - interval_offsets(calibration))
+    half = interval_scales(calibration) * spread
+    known = np.isfinite(error) & np.isfinite(half)
+    score = 2 * half + 2 / (1 - level) * np.maximum(error - half, 0)
+
+    def by_output(values: np.ndarray) -> np.ndarray:
+        clean = np.where(known, values, 0.0)
+        return np.stack([clean[:, columns].sum(axis=1) for columns in _OUTPUTS.values()], axis=1)
+
+    residual = whitened(
+        np.where(counted[..., None], table.points_px - table.true_px, np.nan), covariances
+    )
+    return dict(
+        patients=table.patients,
+        subsets=table.subsets,
+        usual=usual,
+        region_hits=(counted & (squared <= -2 * np.log1p(-level))).sum(axis=1),
+        region_counts=counted.sum(axis=1),
+        region_radius=np.where(counted, radius, 0.0).sum(axis=1),
+        interval_hits=by_output(error <= half),
+        interval_counts=by_output(np.ones_like(half)),
+        interval_width=by_output(2 * half),
+        interval_score=by_output(score),
+        along=_along(residual, covariances),
+    )
+
+
+def _along(residual: np.ndarray, covariances: np.ndarray) -> np.ndarray:
+    """Return ``(N, K)`` which share of an error, as the ellipse sees it, lies on its long axis.
+
+    One half where directions are right: more where ellipses are too short for their length.
+    """
+    clean = np.where(np.isfinite(covariances), covariances, 0.0)
+    _, axes = np.linalg.eigh(clean)
+    long = (residual * axes[..., 1]).sum(axis=-1) ** 2
+    with np.errstate(invalid='ignore', divide='ignore'):
+        share: np.ndarray = long / (residual**2).sum(axis=-1)
+    return share
+
+
+def _aspect(claims: Sequence[Claims]) -> dict[str, float]:
+    along = np.concatenate([one['along'] for one in claims])
+    return {
+        one.name: float(np.nanmean(along[:, [index, index + NUM_CLASSES]]))
+        for index, one in enumerate(LANDMARK_CLASSES)
+    }
+
+
+def _held(claims: Sequence[Claims]) -> dict[str, Any]:
+    """Return coverage and size of all claims of several draws, by subset."""
+    whole = {name: np.concatenate([one[name] for one in claims]) for name in claims[0]}
+    held: dict[str, Any] = {'usual_images': float(whole['usual'].mean())}
+    for subset in (*SUBSETS, 'usual'):
+        chosen = (whole['subsets'] == subset) | (subset == 'all')
+        rows = {
+            name: values[whole['usual'] if subset == 'usual' else chosen]
+            for name, values in whole.items()
+        }
+        held[subset] = _summary(rows, with_ends=subset == 'all')
+    return held
+
+
+def _summary(rows: Claims, with_ends: bool) -> dict[str, Any]:
+    region = share_by_patient(rows['region_hits'], rows['region_counts'], rows['patients'])
+    counts = rows['interval_counts'].sum(axis=0)
+    with np.errstate(invalid='ignore', divide='ignore'):
+        coverage, width, score = (
+            rows[f'interval_{name}'].sum(axis=0) / counts for name in ('hits', 'width', 'score')
+        )
+        radius = rows['region_radius'].sum() / rows['region_counts'].sum()
+    parameters = {}
+    for index, name in enumerate(_OUTPUTS):
+        parameters[name] = dict(
+            coverage=coverage[index],
+            width=width[index],
+            score=score[index],
+        )
+        if with_ends:
+            hits, counted = (rows[f'interval_{kind}'][:, index] for kind in ('hits', 'counts'))
+            ends = share_by_patient(hits, counted, rows['patients'])
+            parameters[name].update(low=ends.low, high=ends.high)
+    return dict(
+        regions=dict(coverage=region.value, low=region.low, high=region.high, radius=radius),
+        parameters=parameters,
+        mean_coverage=float(np.nanmean(coverage)) if counts.any() else np.nan,
+    )
+
+
+def write_promise_page(folder: Path) -> Path:
+    """Write ``promise.md`` and its figure of a folder of results; no number is typed by hand.
+
+    Args:
+        folder: holds ``promise/*.json`` and perhaps ``notes/promise.md``.
+
+    Returns:
+        The path of the page.
+    """
+    results = _results(folder)
+    picture = figure_promise(
+        {one.name: _curves(one) for one in results if len(one.figures['sizes']) > 1},
+        source='simulated radiographs',
+    )
+    ok, encoded = cv2.imencode('.png', picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
+    assert ok
+    replace_file(folder / 'promise' / 'promise.png', encoded.tobytes())
+    replace_file(folder / 'promise.md', render_promise_page(folder).encode())
+    return folder / 'promise.md'
+
+
+def render_promise_page(folder: Path) -> str:
+    """Return the page that :func:`write_promise_page` writes."""
+    parts = [
+        '# Intervals that hold for the next patient',
+        'Made by `python tools/results.py page docs/results` from the json files in `promise/`, '
+        'each written by `tools/study.py promise`, whose command stands in it. Patients are drawn '
+        'to calibrate on, again and again; coverage is of all images of the others. Brackets are '
+        '95 % intervals over patients. *Before*: quantiles over images as if they were '
+        'independent. Radii and lengths in mm at the bone. **All images are simulated.**',
+        '![Promised against held](promise/promise.png)',
+    ]
+    words = folder / 'notes' / 'promise.md'
+    parts += [words.read_text().strip()] if words.is_file() else []
+    for one in _results(folder, 'grown'):
+        parts += ['## Which region is smallest', f'{one.data}; {one.model}; {one.calibrated_on}.']
+        parts.append(_regions(one))
+    for one in _results(folder):
+        parts += [f'## {one.name}', f'{one.data}; {one.model}; {one.calibrated_on}.']
+        parts += ['Regions and parameters, by patients that calibrate:', _by_size(one)]
+        largest = list(one.figures['sizes'])[-1]
+        parts += [f'Each parameter, {largest} patients, 95 %:', _by_parameter(one)]
+        parts += [f'What is followed, {largest} patients, 95 %:', _by_variant(one)]
+        parts += ['Systematic errors over all patients of the pool:', _offsets(one)]
+        parts += ['How errors lie to the ellipses:', _aspects(one)]
+        if one.figures['shifted']:
+            parts += [f'Under shift, calibrated on {largest} patients:', _under_shift(one)]
+    return '\n\n'.join(parts) + '\n'
+
+
+def _results(folder: Path, kind: str = 'promise') -> list[StudyResult]:
+    found = (read_study(path) for path in sorted((folder / 'promise').glob('*.json')))
+    return [one for one in found if one.kind == kind]
+
+
+def _regions(one: StudyResult) -> str:
+    levels = one.figures
+    rows = [
+        [name]
+        + [
+            f'{_percent(found[name]["coverage"])} %, {_mm(found[name]["radius"])} mm'
+            for found in levels.values()
+        ]
+        for name in next(iter(levels.values()))
+    ]
+    columns = ['region', *(f'promised {100 * float(level):g} %' for level in levels)]
+    return 'Held, and mean radius of the circle as large.\n\n' + render_table(columns, rows)
+
+
+def _curves(one: StudyResult) -> dict[str, Any]:
+    sizes = one.figures['sizes']
+    return {
+        'patients': [int(size) for size in sizes],
+        'held': {
+            unit: {
+                float(level): [sizes[size][unit][level]['all'] for size in sizes]
+                for level in next(iter(sizes.values()))[unit]
+            }
+            for unit in UNITS
+        },
+    }
+
+
+def _by_size(one: StudyResult) -> str:
+    rows = []
+    for size, units in one.figures['sizes'].items():
+        for level, held in units['patient'].items():
+            before = units['image'][level]
+            rows.append(
+                [
+                    f'{size} ({100 * allowed_level(int(size)):.0f} % without a model)',
+                    f'{100 * float(level):g} %',
+                    *(_verdict(held[subset]['regions'], float(level)) for subset in SUBSETS[1:]),
+                    _percent(before['all']['regions']['coverage']),
+                    _mm(held['all']['regions']['radius']),
+                    _mm(before['all']['regions']['radius']),
+                    *(_parameters(held[subset], float(level)) for subset in SUBSETS[1:]),
+                    _extremes(before['all']),
+                    _ratio(held['all'], before['all'], 'width'),
+                    _ratio(held['all'], before['all'], 'score'),
+                ]
+            )
+    columns = [
+        'patients', 'promised', 'regions, structured', 'unstructured', 'before (all)',
+        'mean radius', 'before', 'parameters, structured: mean (least to most)', 'unstructured',
+        'before (all)', 'width / before', 'interval score / before',
+    ]  # fmt: skip
+    return render_table(columns, rows)
+
+
+def _by_parameter(one: StudyResult) -> str:
+    units = list(one.figures['sizes'].values())[-1]
+    ours, before = (units[unit]['0.95'] for unit in UNITS)
+    rows = []
+    for name in ours['all']['parameters']:
+        found = [ours[subset]['parameters'][name] for subset in SUBSETS]
+        old = before['all']['parameters'][name]
+        rows.append(
+            [
+                name,
+                _bracketed(found[0]),
+                *(_percent(each['coverage']) for each in found[1:]),
+                _percent(old['coverage']),
+                *(_number(each['width'], 2) for each in (found[0], old)),
+                *(_number(each['score'], 2) for each in (found[0], old)),
+            ]
+        )
+    columns = ['parameter', 'held', 'structured', 'unstructured', 'before', 'mean width', 'before',
+               'interval score', 'before']  # fmt: skip
+    return render_table(columns, rows)
+
+
+def _by_variant(one: StudyResult) -> str:
+    variants = one.figures['variants']
+    first = next(iter(variants.values()))['all']
+    rows = []
+    for name, held in variants.items():
+        found = held['all']
+        gains = {
+            output: found['parameters'][output]['width'] / values['width']
+            for output, values in first['parameters'].items()
+            if values['width']
+        }
+        best = sorted(gains, key=lambda output: gains[output])[:4]
+        rows.append(
+            [
+                name,
+                _bracketed(found['regions']),
+                _mm(found['regions']['radius']),
+                *(_percent(held[subset]['regions']['coverage']) for subset in SUBSETS[1:]),
+                _extremes(found),
+                *(_percent(held[subset]['mean_coverage']) for subset in SUBSETS[1:]),
+                _ratio(found, first, 'width'),
+                _ratio(found, first, 'score'),
+                ', '.join(f'{each} {gains[each]:.2f}' for each in best if gains[each] < 0.98),
+            ]
+        )
+    columns = ['followed', 'regions hold', 'mean radius', 'structured', 'unstructured',
+               'parameters hold', 'structured', 'unstructured', 'width / first row',
+               'interval score / first row', 'narrowed most (width / first row)']  # fmt: skip
+    return render_table(columns, rows)
+
+
+def _offsets(one: StudyResult) -> str:
+    rows = [
+        [
+            name,
+            f'{_signed(found["value"])} [{_signed(found["low"])}, {_signed(found["high"])}]',
+            str(found['patients']),
+            'corrected' if found['corrected'] else '-',
+        ]
+        for name, found in one.figures['offsets'].items()
+    ]
+    return render_table(['parameter', 'measured minus true', 'patients', 'interval'], rows)
+
+
+def _aspects(one: StudyResult) -> str:
+    aspect = one.figures['aspect']
+    rows = [
+        [f'{number} {each.name}', *(_number(values[each.name], 2) for values in aspect.values())]
+        for number, each in enumerate(LANDMARK_CLASSES, 1)
+        if number in _HARD
+    ]
+    means = [float(np.mean(list(values.values()))) for values in aspect.values()]
+    rows.append(['mean of all twelve', *(_number(each, 2) for each in means)])
+    words = (
+        'Share of the squared error, in units of the ellipse, along its longer axis: 0.50 where '
+        'the direction and the elongation are right.\n\n'
+    )
+    return words + render_table(['landmark', *aspect], rows)
+
+
+def _under_shift(one: StudyResult) -> str:
+    rows = []
+    for name, units in one.figures['shifted'].items():
+        for level in [one for one in ('0.8', '0.95') if one in units['patient']]:
+            held, before = units['patient'][level], units['image'][level]
+            rows.append(
+                [
+                    name,
+                    f'{100 * float(level):g} %',
+                    _bracketed(held['all']['regions']),
+                    _percent(before['all']['regions']['coverage']),
+                    _mm(held['all']['regions']['radius']),
+                    _extremes(held['all']),
+                    _extremes(before['all']),
+                    _percent(1 - held['usual_images']),
+                    _percent(held['usual']['regions']['coverage']),
+                    _extremes(held['usual']),
+                ]
+            )
+    columns = [
+        'shift', 'promised', 'regions', 'before', 'mean radius', 'parameters', 'before',
+        'images out of range', 'regions of the others', 'parameters of the others',
+    ]  # fmt: skip
+    return render_table(columns, rows)
+
+
+def _verdict(found: Mapping[str, Any], level: float) -> str:
+    return _bracketed(found) + _missed(found['coverage'], level, ROOM['regions'])
+
+
+def _parameters(found: Mapping[str, Any], level: float) -> str:
+    values = _coverages(found)
+    if not values:
+        return '-'
+    worst = max(values, key=lambda one: abs(one - level))
+    missed = _missed(found['mean_coverage'], level, ROOM['parameters']) or _missed(
+        worst, level, ROOM['worst']
+    )
+    return _extremes(found) + missed
+
+
+def _missed(value: float | None, level: float, room: float) -> str:
+    return '' if value is None or abs(value - level) <= room + 5e-4 else ' **missed**'
+
+
+def _coverages(found: Mapping[str, Any]) -> list[float]:
+    each = (one['coverage'] for one in found['parameters'].values())
+    return [one for one in each if one is not None]
+
+
+def _extremes(found: Mapping[str, Any]) -> str:
+    values = _coverages(found)
+    if not values:
+        return '-'
+    return (
+        f'{_percent(found["mean_coverage"])} ({_percent(min(values))} to {_percent(max(values))})'
+    )
+
+
+def _ratio(found: Mapping[str, Any], other: Mapping[str, Any], name: str) -> str:
+    ratios = [
+        values[name] / other['parameters'][output][name]
+        for output, values in found['parameters'].items()
+        if values[name] and other['parameters'][output][name]
+    ]
+    return _number(float(np.exp(np.mean(np.log(ratios)))) if ratios else None, 3)
+
+
+def _bracketed(found: Mapping[str, Any]) -> str:
+    if found['low'] is None:
+        return _percent(found['coverage'])
+    return f'{_percent(found["coverage"])} [{_percent(found["low"])}, {_percent(found["high"])}]'
+
+
+def _percent(value: float | None) -> str:
+    return '-' if value is None else f'{100 * value:.1f}'
+
+
+def _mm(value: float | None) -> str:
+    return _number(value, 2)
+
+
+def _signed(value: float | None) -> str:
+    return '-' if value is None else f'{value:+.2f}'
+
+
+def _number(value: float | None, digits: int) -> str:
+    return '-' if value is None else f'{value:.{digits}f}'
