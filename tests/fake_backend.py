@@ -29,7 +29,7 @@ class FakeBackend:
         )
         self.changes, self.batches = changes, []
 
-    def read(self, images):
+    def infer(self, images):
         self.batches.append(len(images))
         return [self.fields(one.shape) for one in images]
 
@@ -68,7 +68,7 @@ def table():
 
     from unsct_mmpose.anatomy import relation_set
     from unsct_mmpose.maps.calibration_fit import EvidenceTable
-    from unsct_mmpose.maps.evidence import ReadingOptions, read_evidence
+    from unsct_mmpose.maps.evidence import DecodeOptions, decode_evidence
     from unsct_mmpose.maps.heatmap import draw_heatmaps
     from unsct_mmpose.maps.paf import draw_paf
 
@@ -84,7 +84,7 @@ def table():
     strength = torch.where(seen, 0.9, 0.25) + torch.from_numpy(rng.normal(0, 0.1, seen.shape))
     heatmaps = draw_heatmaps(points, shown, (32, 32), 1.5) * strength[..., None, None]
     fields_ = draw_paf(points, seen, pairs, (32, 32)) * 0.6
-    evidence = read_evidence(heatmaps, fields_, pairs, ReadingOptions(sigma=1.5))
+    evidence = decode_evidence(heatmaps, fields_, pairs, DecodeOptions(sigma=1.5))
     return EvidenceTable(
         evidence=evidence,
         points_px=evidence.points.numpy().astype(float) * 8,

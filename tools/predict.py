@@ -109,13 +109,13 @@ def main(argv: list[str] | None = None) -> int:
     args = parse_args(argv)
     from unsct_mmpose.dicom.find_inputs import find_inputs
     from unsct_mmpose.dicom.limits import current_limits
-    from unsct_mmpose.dicom.read_ahead import ReadOptions
+    from unsct_mmpose.dicom.read_ahead import FileOptions
     from unsct_mmpose.dicom.spacing import check_magnification, check_spacing
     from unsct_mmpose.inference.predict import RunOptions, predict_files
 
     try:
         current_limits()  # refuses what is no limit before anything is read
-        read = ReadOptions(
+        read = FileOptions(
             None if args.spacing is None else check_spacing(tuple(args.spacing)),
             None if args.magnification is None else check_magnification(args.magnification),
             args.keep_identity,
@@ -135,11 +135,11 @@ def main(argv: list[str] | None = None) -> int:
     except (ValueError, OSError, ImportError) as error:
         print(f'predict: {error}', file=sys.stderr)
         return 2
-    say(result, args.out)
+    print_summary(result, args.out)
     return result.exit_status
 
 
-def say(result, out: Path) -> None:
+def print_summary(result, out: Path) -> None:
     """Print what became of the files."""
     print(f'{result.predicted} predicted, {result.already_there} there already: {out}')
     if result.duplicates:

@@ -11,7 +11,7 @@ from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
 from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
 from unsct_mmpose.maps.bare import PAPER_THRESHOLD
 from unsct_mmpose.maps.calibration import RULES, Calibration
-from unsct_mmpose.maps.evidence import ReadingOptions
+from unsct_mmpose.maps.evidence import DecodeOptions
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.maps.heatmap import flip_heatmaps
 from unsct_mmpose.maps.paf import flip_paf
@@ -152,8 +152,8 @@ def test_a_batch_decodes_like_its_images(candidates):
     for index, image in enumerate(maps):
         for together, alone in zip(batch, codec.decode(image.numpy()), strict=True):
             np.testing.assert_allclose(together[index], alone, atol=1e-5)
-    for index, one in enumerate(codec.read(maps)):
-        (alone,) = codec.read(maps[index : index + 1])
+    for index, one in enumerate(codec.decode_maps(maps)):
+        (alone,) = codec.decode_maps(maps[index : index + 1])
         assert sorted(one) == sorted(alone)
         for name, value in one.items():
             np.testing.assert_allclose(value, alone[name], atol=1e-5, equal_nan=True)
@@ -192,7 +192,7 @@ def test_options_reach_the_reading_and_the_decision():
         refinement='none', candidates=2, coupling=0.5, samples=11, evidence='paf',
         entropy='linear', aggregation='paper', rule='recall', threshold=0.4,
     )  # fmt: skip
-    assert codec.reading == ReadingOptions(1.5, 'none', 2, 0.5, 11)
+    assert codec.reading == DecodeOptions(1.5, 'none', 2, 0.5, 11)
     assert codec.decision == DecisionOptions('paf', 'linear', 'paper', 'recall', 0.4)
     assert codec.calibration is None
 
@@ -227,7 +227,7 @@ def test_fields_that_were_not_learnt_cannot_speak():
 
 def test_reading_gives_the_documented_fields(points):
     codec = calibrated(build())
-    found = codec.read(maps_of(codec, points)[None])[0]
+    found = codec.decode_maps(maps_of(codec, points)[None])[0]
     shapes = {name: value.shape for name, value in found.items()}
     each = dict.fromkeys(
         ('keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible', 'keypoint_presence',
@@ -254,7 +254,7 @@ def test_reading_gives_the_documented_fields(points):
 
 
 def test_without_a_calibration_there_is_no_probability_and_no_scale(codec, points):
-    found = codec.read(maps_of(codec, points, absent=[3])[None])[0]
+    found = codec.decode_maps(maps_of(codec, points, absent=[3])[None])[0]
     assert found['calibrated'].tolist() == [False]
     assert np.isnan(found['keypoint_presence']).all()
     assert found['image_state'].tolist() == [0]
@@ -265,9 +265,9 @@ def test_covariances_are_in_input_pixels_squared_and_scaled_by_the_calibration(c
     maps = maps_of(codec, points)[None]
     evidence, _ = codec.assess(maps)
     cells = evidence.covariances[0].numpy()
-    plain = codec.read(maps)[0]['keypoint_covariances'][0]
+    plain = codec.decode_maps(maps)[0]['keypoint_covariances'][0]
     np.testing.assert_allclose(plain, 16 * cells, rtol=1e-6)  # a cell is 4 pixels wide
-    scaled = calibrated(codec).read(maps)[0]['keypoint_covariances'][0]
+    scaled = calibrated(codec).decode_maps(maps)[0]['keypoint_covariances'][0]
     for one in LANDMARK_CLASSES:
         for index in (one.number - 1, one.number + 11):
             np.testing.assert_allclose(scaled[index], 2 * one.number * plain[index])
@@ -277,13 +277,13 @@ def test_cells_that_are_not_square_stretch_the_covariances(points):
     codec = KEYPOINT_CODECS.build(
         dict(type='HeatmapPAF', input_size=(128, 192), heatmap_size=(32, 24), sigma=1.5)
     )
-    found = codec.read(maps_of(codec, points)[None])[0]['keypoint_covariances'][0]
+    found = codec.decode_maps(maps_of(codec, points)[None])[0]['keypoint_covariances'][0]
     assert np.median(found[:, 1, 1] / found[:, 0, 0]) == pytest.approx(4, rel=0.1)
 
 
 def test_heatmaps_alone_are_decoded_without_a_calibration(points):
     codec = calibrated(build())
-    found = codec.read(maps_of(codec, points, absent=[2])[None, :24])[0]
+    found = codec.decode_maps(maps_of(codec, points, absent=[2])[None, :24])[0]
     assert found['calibrated'].tolist() == [False]
     assert found['keypoints_visible'].min() == 1
     assert np.isnan(found['keypoint_presence']).all()
@@ -333,8 +333,8 @@ def test_the_papers_mode_is_the_fields_of_all_relations_and_the_entropy_as_print
     )  # fmt: skip
     maps = maps_of(codec, points) * torch.linspace(0.3, 1, 128)[:, None, None]
     maps[40:60] *= 0.3
-    for name, value in codec.read(maps[None])[0].items():
-        np.testing.assert_array_equal(value, spelled.read(maps[None])[0][name], err_msg=name)
+    for name, value in codec.decode_maps(maps[None])[0].items():
+        np.testing.assert_array_equal(value, spelled.decode_maps(maps[None])[0][name], err_msg=name)
     aligned = codec.gather(maps[None]).alignment
     entropy = alignment_entropy(aligned, 'paper').numpy()
     found = codec.decode(maps)
@@ -362,7 +362,7 @@ def test_a_calibration_for_other_settings_gives_way_to_the_papers_threshold(stor
         codec.decode(maps).keypoints_visible, plain.decode(maps).keypoints_visible
     )
     assert 'a calibration for other settings only' in codec.notice()
-    assert codec.read(maps[None])[0]['calibrated'].tolist() == [stored == 'full']
+    assert codec.decode_maps(maps[None])[0]['calibrated'].tolist() == [stored == 'full']
 
 
 def test_the_papers_mode_takes_a_calibration_for_it_and_above_all_a_threshold(points):
@@ -418,11 +418,11 @@ def test_settings_that_contradict_each_other_are_refused_in_words(settings, mess
 def test_constant_maps_give_finite_values_and_no_pelvis(value, candidates):
     codec = build(candidates=candidates)
     maps = torch.full((2, 128, 24, 32), value)
-    for one in codec.read(maps):
+    for one in codec.decode_maps(maps):
         finite = {k: v for k, v in one.items() if k != 'keypoint_presence'}
         assert all(np.isfinite(v).all() for v in finite.values())
     maps[:, 24:] = 0
-    for one in calibrated(codec).read(maps):
+    for one in calibrated(codec).decode_maps(maps):
         assert all(np.isfinite(v).all() for v in one.values())
         assert one['image_state'].tolist() == [2]
         assert not one['keypoints_visible'].any()
@@ -430,7 +430,7 @@ def test_constant_maps_give_finite_values_and_no_pelvis(value, candidates):
 
 def test_of_an_image_with_one_landmark_nothing_is_reported(points):
     codec = calibrated(build())
-    found = codec.read(maps_of(codec, points, absent=range(1, 24))[None])[0]
+    found = codec.decode_maps(maps_of(codec, points, absent=range(1, 24))[None])[0]
     assert found['image_state'].tolist() == [2]
     assert not found['keypoints_visible'].any()
     np.testing.assert_allclose(found['keypoints'][0, 0], points[0, 0], atol=0.2)

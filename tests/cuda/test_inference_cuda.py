@@ -42,7 +42,7 @@ def test_maps_are_read_as_on_the_cpu(dtype, demo, device, read_config):
     codec = KEYPOINT_CODECS.build(config.codec)
     codec.calibration = Calibration.from_dict(json.loads(demo[2].read_text()))
     maps = noisy_maps(codec).to(dtype)
-    pairs = list(zip(codec.read(maps), codec.read(maps.to(device)), strict=True))
+    pairs = list(zip(codec.decode_maps(maps), codec.decode_maps(maps.to(device)), strict=True))
     shown = np.concatenate([one['keypoints_visible'] for one, _ in pairs])
     assert 0.3 < shown.mean() < 0.95
     for expected, found in pairs:

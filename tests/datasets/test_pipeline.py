@@ -7,7 +7,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import DATASETS
 
 from unsct_mmpose.anatomy import FLIP_INDICES
-from unsct_mmpose.functional.crop import cut_out, frame_whole_image
+from unsct_mmpose.functional.crop import crop_whole_image, cut_out
 from unsct_mmpose.maps.grid import cells_to_pixels
 
 CODEC = dict(type='HeatmapPAF', input_size=(256, 256), heatmap_size=(64, 64), sigma=1.5)
@@ -121,7 +121,7 @@ def test_the_frame_without_mmpose_cuts_out_the_same_pixels(shape, padding):
         ]
     )
     results = pipeline(dict(img=grey, bbox=np.array([[0, 0, *shape[::-1]]], np.float32)))
-    frame = frame_whole_image(shape[::-1], size, padding)
+    frame = crop_whole_image(shape[::-1], size, padding)
     np.testing.assert_array_equal(cut_out(grey, frame), results['img'][..., 0])
     np.testing.assert_array_equal(frame.size_wh, results['input_scale'])
     np.testing.assert_array_equal(frame.centre_xy, results['input_center'])

@@ -157,7 +157,7 @@ def test_absent_landmarks_are_rejected_alike(reading, exported):
         visible = np.ones((1, 24))
         visible[0, absent] = 0
         encoded = codec.encode(points, visible)
-        pafs = encoded['pafs'][codec.speaking_channels]
+        pafs = encoded['pafs'][codec.decision_channels]
         stack.append(np.concatenate([encoded['heatmaps'], pafs]))
     found = assert_same(*reading, torch.from_numpy(np.stack(stack)))
     assert found['keypoints_visible'].sum(axis=1).tolist() == [24, 22, 0, 0]
@@ -211,7 +211,7 @@ def test_files_are_read_as_mmpose_reads_them(make, tiny_set):
         np.testing.assert_array_equal(inputs[row], item['inputs'][:1])
     with torch.no_grad():
         expected = model.test_step(pseudo_collate(items))
-    for one, sample in zip(onnx_model.read(images), expected, strict=True):
+    for one, sample in zip(onnx_model.infer(images), expected, strict=True):
         fields = sample.pred_instances
         assert set(one) == set(fields.keys()) - {'bboxes', 'bbox_scores'}
         for name, values in one.items():
@@ -252,7 +252,7 @@ import sys
 import numpy as np
 from unsct_mmpose.inference.onnx_model import OnnxModel
 import unsct_mmpose.functional.clinical, unsct_mmpose.dicom, unsct_mmpose.anatomy
-found = OnnxModel(sys.argv[1]).read([np.linspace(0, 1, 6000, dtype=np.float32).reshape(60, 100)])
+found = OnnxModel(sys.argv[1]).infer([np.linspace(0, 1, 6000, dtype=np.float32).reshape(60, 100)])
 assert found[0]['keypoints'].shape == (24, 2)
 heavy = {'torch', 'torchvision', 'mmcv', 'mmengine', 'mmdet', 'mmpose', 'onnx'} & set(sys.modules)
 assert not heavy, heavy
@@ -294,8 +294,8 @@ def test_images_that_are_no_radiographs_are_refused_with_their_number(exported):
         (good * np.nan, 'image 1 has values from nan'),
     ):
         with pytest.raises(ValueError, match=message):
-            model.read([good, bad])
-    assert model.read([]) == []
+            model.infer([good, bad])
+    assert model.infer([]) == []
 
 
 def test_another_file_is_refused_with_the_cure(exported, tmp_path):

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 
-from unsct_mmpose.functional.crop import cut_out, frame_whole_image, grey_levels
+from unsct_mmpose.functional.crop import crop_whole_image, cut_out, grey_levels
 
 
 @pytest.mark.parametrize('size', [(400, 200), (200, 400), (317, 251), (64, 64)])
 def test_a_point_comes_back_from_the_input(size):
-    frame = frame_whole_image(size, (96, 128))
+    frame = crop_whole_image(size, (96, 128))
     points = np.random.default_rng(0).uniform(0, 60, (7, 2))
     matrix = frame.matrix()
     there = points @ matrix[:, :2].T + matrix[:, 2]
@@ -15,7 +15,7 @@ def test_a_point_comes_back_from_the_input(size):
 
 @pytest.mark.parametrize('size', [(400, 200), (200, 400), (317, 251)])
 def test_the_whole_image_is_inside_its_frame(size):
-    frame = frame_whole_image(size, (96, 128))
+    frame = crop_whole_image(size, (96, 128))
     corners = np.array([(0, 0), size], float)
     there = corners @ frame.matrix()[:, :2].T + frame.matrix()[:, 2]
     assert there.min() >= -1e-3
@@ -24,13 +24,13 @@ def test_the_whole_image_is_inside_its_frame(size):
 
 
 def test_padding_makes_the_image_smaller_in_the_input():
-    near, far = (frame_whole_image((300, 200), (64, 64), padding) for padding in (1.0, 1.25))
+    near, far = (crop_whole_image((300, 200), (64, 64), padding) for padding in (1.0, 1.25))
     np.testing.assert_allclose(far.pixel_xy, 1.25 * near.pixel_xy)
 
 
 def test_outside_the_image_is_black():
     image = np.full((100, 400), 200, np.uint8)
-    cut = cut_out(image, frame_whole_image((400, 100), (64, 64)))
+    cut = cut_out(image, crop_whole_image((400, 100), (64, 64)))
     assert cut.shape == (64, 64)
     assert cut[:20].max() == cut[-20:].max() == 0
     assert cut[30:34].min() == 200

@@ -10,7 +10,7 @@ from jsonschema import Draft202012Validator
 from unsct_mmpose.dicom import radiograph_from_array, write_radiograph
 from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.placement import Placement, Turn
-from unsct_mmpose.dicom.read_ahead import ReadOptions
+from unsct_mmpose.dicom.read_ahead import FileOptions
 from unsct_mmpose.dicom.sr import read_structured_report
 from unsct_mmpose.inference.inferencer import Inferencer
 from unsct_mmpose.inference.predict import RunOptions, predict_files, predict_one
@@ -27,7 +27,7 @@ class Finder:
     def __init__(self, fake):
         self.identity, self._fake = fake.identity, fake
 
-    def read(self, images):
+    def infer(self, images):
         found = []
         for image in images:
             fields = self._fake.fields(image.shape)
@@ -70,7 +70,7 @@ def hip(tmp_path):
 
 
 def run(backend, path, out, mirrored=None, **options):
-    settings = dict(jobs=0, progress=False, read=ReadOptions(mirrored=mirrored), **options)
+    settings = dict(jobs=0, progress=False, read=FileOptions(mirrored=mirrored), **options)
     return predict_files(backend, find_inputs([str(path)]), out, RunOptions(**settings))
 
 
@@ -143,9 +143,9 @@ def test_the_model_sees_square_pixels_and_points_come_back(hip, make_backend, sp
     fake, seen = make_backend(), []
 
     class Spy(Finder):
-        def read(self, images):
+        def infer(self, images):
             seen.extend(one.shape for one in images)
-            return super().read(images)
+            return super().infer(images)
 
     found = predict_one(hip(spacing=spacing), Spy(fake)).prediction
     ((height, width),) = seen
@@ -165,9 +165,9 @@ def test_an_aspect_ratio_without_a_spacing_is_enough(hip, make_backend):
     seen = []
 
     class Spy(Finder):
-        def read(self, images):
+        def infer(self, images):
             seen.extend(one.shape for one in images)
-            return super().read(images)
+            return super().infer(images)
 
     predict_one(path, Spy(make_backend()))
     assert seen == [(160, 86)]

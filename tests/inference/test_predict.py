@@ -15,7 +15,7 @@ from jsonschema import Draft202012Validator
 from unsct_mmpose.dicom import RadiographError, read_radiograph, write_radiograph
 from unsct_mmpose.dicom import read_ahead as decoding
 from unsct_mmpose.dicom.find_inputs import find_inputs
-from unsct_mmpose.dicom.read_ahead import ReadOptions, read_ahead
+from unsct_mmpose.dicom.read_ahead import FileOptions, read_ahead
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference.inferencer import Inferencer
 from unsct_mmpose.inference.predict import RunOptions, predict_files, predict_one
@@ -89,7 +89,7 @@ def test_no_identity_leaves_the_file_unless_it_is_asked_for(study, tmp_path, mak
     run(make_backend(), study, out)
     for path in out.iterdir():
         assert b'secret' not in path.read_bytes(), path.name
-    run(make_backend(), study, out, read=ReadOptions(keep_identity=True))
+    run(make_backend(), study, out, read=FileOptions(keep_identity=True))
     holders = {path.suffix for path in out.iterdir() if b'secret' in path.read_bytes()}
     assert holders == {'.json'}
     run(make_backend(), study, out)
@@ -120,7 +120,7 @@ def test_what_has_changed_is_predicted_again(study, tmp_path, make_backend, chan
     if change == 'model':
         backend.identity['weights_sha256'] = '0' * 64
     elif change == 'spacing':
-        options['read'] = ReadOptions(spacing_xy_mm=(1.0, 1.0))
+        options['read'] = FileOptions(spacing_xy_mm=(1.0, 1.0))
     elif change == 'overwrite':
         options['overwrite'] = True
     elif change == 'content':
@@ -216,15 +216,15 @@ def test_a_decoder_that_ends_its_process_costs_its_own_file_only(tmp_path, monke
     monkeypatch.setattr(sys, 'path', [str(tmp_path), *sys.path])
     monkeypatch.setattr(decoding, 'read_file', importlib.import_module('crasher').crash)
     paths = [Path(name) for name in ('a', 'crash', 'b', 'c')]
-    found = list(read_ahead(paths, ReadOptions(), 1))
+    found = list(read_ahead(paths, FileOptions(), 1))
     assert [one.path for one in found] == paths
     assert ['ends the process' in one.cause for one in found] == [0, 1, 0, 0]
 
 
 def test_processes_read_the_same_as_this_one(study):
     paths = find_inputs([str(study)]).paths
-    here = list(read_ahead(paths, ReadOptions(), 0))
-    there = list(read_ahead(paths, ReadOptions(), 1))
+    here = list(read_ahead(paths, FileOptions(), 0))
+    there = list(read_ahead(paths, FileOptions(), 1))
     assert [one.cause for one in here] == [one.cause for one in there]
     for a, b in zip(here, there, strict=True):
         if a.radiograph is not None:

@@ -54,12 +54,12 @@ def test_the_backend_says_the_same_one_by_one_in_batches_and_as_mmpose_does(trai
     backend = TorchBackend(config, checkpoint, 'cpu')
     assert isinstance(backend, Backend)
     images = [read_radiograph(path).pixels for path in paths[:2]] + [np.zeros((50, 90), np.float32)]
-    together = backend.read(images)
+    together = backend.infer(images)
     assert [tuple(one) for one in together] == [FIELDS] * 3
     assert together[0]['keypoint_covariances'].shape == (24, 2, 2)
     assert together[0]['interval_scales'].shape == (len(MEASUREMENT_NAMES),)
     for image, one in zip(images, together, strict=True):
-        (alone,) = backend.read([image])
+        (alone,) = backend.infer([image])
         np.testing.assert_allclose(alone['keypoints'], one['keypoints'], atol=1e-2)
     # MMPose's own function, given the file: the same pipeline, the same numbers
     backend.model.cfg = Config.fromfile(config)
@@ -71,7 +71,7 @@ def test_the_backend_says_the_same_one_by_one_in_batches_and_as_mmpose_does(trai
         np.testing.assert_allclose(found.keypoints[0], one['keypoints'], atol=1e-2)
         for name in ('keypoint_uncertainties', 'keypoint_covariances'):
             np.testing.assert_allclose(found[name][0], one[name], rtol=1e-3, atol=1e-3)
-    assert backend.read([]) == []
+    assert backend.infer([]) == []
 
 
 def test_the_inferencer_takes_files_and_keeps_to_the_schema(trained):
@@ -105,7 +105,7 @@ def test_mmposes_own_inferencer_hands_the_uncertainties_on(trained):
     )
     result = next(inferencer(np.dstack([gray] * 3)))
     ((found,),) = result['predictions']
-    (ours,) = TorchBackend(config, checkpoint, 'cpu').read([read_radiograph(paths[0]).pixels])
+    (ours,) = TorchBackend(config, checkpoint, 'cpu').infer([read_radiograph(paths[0]).pixels])
     np.testing.assert_allclose(found['keypoints'], ours['keypoints'], atol=1e-2)
     np.testing.assert_allclose(
         found['keypoint_uncertainties'], ours['keypoint_uncertainties'], atol=1e-4

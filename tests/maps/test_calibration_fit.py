@@ -35,7 +35,7 @@ from unsct_mmpose.maps.calibration_fit import (
     fit_calibration,
     refit_claims,
 )
-from unsct_mmpose.maps.evidence import ReadingOptions, read_evidence
+from unsct_mmpose.maps.evidence import DecodeOptions, decode_evidence
 from unsct_mmpose.maps.heatmap import draw_heatmaps
 from unsct_mmpose.maps.paf import draw_paf
 from unsct_mmpose.maps.regions import covariances_to_px, interval_scales
@@ -87,7 +87,7 @@ def world(count, seed, *, network_error=0.4):
     pafs *= np.repeat(strength, 2, axis=1)[..., None, None]
     pafs += 0.05 * rng.standard_normal(pafs.shape, np.float32)
     maps, pafs = torch.from_numpy(maps), torch.from_numpy(pafs)
-    evidence = read_evidence(maps, pafs, FULL.pairs, ReadingOptions(sigma=1.5))
+    evidence = decode_evidence(maps, pafs, FULL.pairs, DecodeOptions(sigma=1.5))
     labelled = rng.random((count, 24)) < 0.95
     return EvidenceTable(
         evidence=evidence,
@@ -319,7 +319,7 @@ def test_images_without_a_pelvis_are_empty_and_others_are_not(fitted, other):
     generator = torch.Generator().manual_seed(0)
     noise = 0.3 * torch.rand(5, 128, HEIGHT, WIDTH, generator=generator)
     noise[:, 24:] -= 0.15
-    evidence = read_evidence(noise[:, :24], noise[:, 24:], FULL.pairs, ReadingOptions(sigma=1.5))
+    evidence = decode_evidence(noise[:, :24], noise[:, 24:], FULL.pairs, DecodeOptions(sigma=1.5))
     found = assess(evidence, FULL.pairs, DecisionOptions(), fitted)
     assert found.image_state.tolist() == [NOTHING_FOUND] * 5
     assert not found.kept.any()

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from unsct_mmpose.anatomy import FLIP_INDICES, relation_set
-from unsct_mmpose.maps.evidence import Evidence, ReadingOptions, read_evidence
+from unsct_mmpose.maps.evidence import DecodeOptions, Evidence, decode_evidence
 from unsct_mmpose.maps.heatmap import draw_heatmaps, flip_heatmaps
 from unsct_mmpose.maps.moments import local_moments
 from unsct_mmpose.maps.paf import draw_paf, flip_paf, segment_alignment
@@ -15,7 +15,7 @@ from unsct_mmpose.maps.uncertainty import landmark_alignment
 
 FULL = relation_set('full')
 SIZE_HW = (40, 48)
-OPTIONS = ReadingOptions(sigma=1.5)
+OPTIONS = DecodeOptions(sigma=1.5)
 # The golden case of domain.md, the right side in mm from the middle.
 RIGHT = [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0),
          (-124, -7), (-57, 18), (-47, 65), (-110, 22), (-122, 70), (-115, 150)]  # fmt: skip
@@ -38,7 +38,7 @@ def draw(points, absent=(), size_hw=SIZE_HW, sigma=1.5):
 
 
 def read(maps, pafs, **options):
-    return read_evidence(maps, pafs, FULL.pairs, replace(OPTIONS, **options))
+    return decode_evidence(maps, pafs, FULL.pairs, replace(OPTIONS, **options))
 
 
 def everything(evidence):
@@ -313,6 +313,6 @@ def test_fewer_relations_may_be_read():
     present = torch.ones(1, 24, dtype=torch.bool)
     maps = draw_heatmaps(points, present, SIZE_HW, 1.5)
     pafs = draw_paf(points, present, core.pairs, SIZE_HW)
-    found = read_evidence(maps, pafs, np.asarray(core.pairs), OPTIONS)
+    found = decode_evidence(maps, pafs, np.asarray(core.pairs), OPTIONS)
     assert found.relation_alignment.shape == (1, 34)
     assert found.alignment.min() > 0.9

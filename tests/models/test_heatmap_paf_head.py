@@ -170,7 +170,7 @@ def test_prediction_gives_the_fields_of_the_codec(build, make_samples, calibrati
     head, samples = build(), make_samples(2)
     head.decoder.calibration = calibration()
     maps = target_maps(samples)
-    assert_same(predicted(head, maps, samples), head.decoder.read(maps))
+    assert_same(predicted(head, maps, samples), head.decoder.decode_maps(maps))
     found = predicted(head, maps, samples)[0]
     assert found['keypoints'].shape == (1, 24, 2)
     assert found['keypoint_covariances'].shape == (1, 24, 2, 2)

@@ -35,7 +35,9 @@ def test_the_last_stack_is_decoded(build, make_samples):
     others = [torch.rand(2, 8, 16, 16), torch.rand(2, 8, 16, 16), feats()[-1]]
     torch.testing.assert_close(head(others), maps)
     assert not torch.allclose(head(others[::-1]), maps, atol=1e-3)
-    for found, wanted in zip(head.predict(feats(), samples), head.decoder.read(maps), strict=True):
+    for found, wanted in zip(
+        head.predict(feats(), samples), head.decoder.decode_maps(maps), strict=True
+    ):
         np.testing.assert_array_equal(found.keypoints, wanted['keypoints'])
 
 

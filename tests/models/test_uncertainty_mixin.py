@@ -85,7 +85,7 @@ def test_decoding_without_a_codec_names_the_head(kind):
 def test_prediction_gives_the_fields_of_the_codec(kind, samples, calibration):
     head = build(kind)
     head.decoder.calibration = calibration()
-    expected = head.decoder.read(head(feats()))
+    expected = head.decoder.decode_maps(head(feats()))
     for found, wanted in zip(head.predict(feats(), samples), expected, strict=True):
         assert sorted(found.keys()) == sorted(wanted)
         for name, value in wanted.items():

@@ -41,7 +41,7 @@ def test_both_ways_read_the_same_files_in_turn(monkeypatch, tmp_path):
         def __init__(self, path, threads):
             pass
 
-        def read(self, images):
+        def infer(self, images):
             seen.append('onnx')
 
     monkeypatch.setattr(benchmark_predict, 'OnnxModel', Fast)

@@ -254,13 +254,13 @@ class Slow:
         self.backend, self.identity = backend, backend.identity
         self.leave, self.now, self.most = threading.Event(), 0, 0
 
-    def read(self, images):
+    def infer(self, images):
         self.now += 1
         self.most = max(self.most, self.now)
         assert self.leave.wait(20)
         time.sleep(0.02)
         self.now -= 1
-        return self.backend.read(images)
+        return self.backend.infer(images)
 
 
 def test_one_is_predicted_at_a_time_and_the_queue_is_limited(make_backend, dicom):
@@ -268,7 +268,7 @@ def test_one_is_predicted_at_a_time_and_the_queue_is_limited(make_backend, dicom
     desk = PredictionDesk(backend, DirectReader(), waiting=2)
 
     async def ask():
-        with desk.place():
+        with desk.slot():
             return await desk.predict(Upload(dicom, 'a.dcm'), lambda one: 'done')
 
     async def all_at_once():

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from unsct_mmpose.dicom import Radiograph
-from unsct_mmpose.dicom.read_ahead import ReadFile, ReadOptions, read_ahead
+from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead
 
 from .annotated import size_problem, stored_size_wh
 from .coco import AnnotatedRadiograph, AnnotationError, check_patient_splits, find_problems
@@ -181,7 +181,7 @@ def _against_images(
             there.append((entry, place))
     if not decode:
         return
-    read = read_ahead((place for _, place in there), ReadOptions(), jobs)
+    read = read_ahead((place for _, place in there), FileOptions(), jobs)
     for (entry, _), one in zip(there, read, strict=True):
         for kind, words in _against_image(path.name, entry, one, owners):
             yield Problem(path.name, describe(entry[0]), kind, words)

@@ -17,9 +17,9 @@ from unsct_mmpose.anatomy import NUM_LANDMARKS, RelationSet, relation_set
 from unsct_mmpose.maps.assessment import Assessment, DecisionOptions, applicable, assess
 from unsct_mmpose.maps.calibration import Calibration
 from unsct_mmpose.maps.evidence import (
+    DecodeOptions,
     Evidence,
-    ReadingOptions,
-    read_evidence,
+    decode_evidence,
     refuse_unreadable_fields,
 )
 from unsct_mmpose.maps.grid import cells_to_pixels
@@ -156,7 +156,7 @@ class HeatmapPAF(BaseKeypointCodec):
         self.use_udp = use_udp
         self.relations = relation_set(relations)
         self.paf_width = paf_width
-        self.reading = ReadingOptions(
+        self.reading = DecodeOptions(
             sigma=sigma,
             refinement=refinement,
             candidates=candidates,
@@ -172,7 +172,7 @@ class HeatmapPAF(BaseKeypointCodec):
         settings = mode_settings(mode, asked, relations)
         self.decision = decision_options(mode, settings, rule, threshold, relation_weights)
         self.evidence_relations = relation_set(settings['evidence_relations'])
-        self.speaking_channels = subset_channels(self.relations, self.evidence_relations)
+        self.decision_channels = subset_channels(self.relations, self.evidence_relations)
         _refuse_other_number(relation_weights, self.evidence_relations)
         self.calibration: Calibration | None = None
         self.learning = False
@@ -279,11 +279,11 @@ class HeatmapPAF(BaseKeypointCodec):
         Returns:
             As :meth:`decode`, a list for each, one array for each image.
         """
-        found = self.read(batch_encoded)
+        found = self.decode_maps(batch_encoded)
         columns = ('keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible')
         return DecodedLandmarks(*([one[name] for one in found] for name in columns))
 
-    def read(self, batch_encoded: Tensor) -> list[dict[str, np.ndarray]]:
+    def decode_maps(self, batch_encoded: Tensor) -> list[dict[str, np.ndarray]]:
         """Read everything from the maps of a batch.
 
         Args:
@@ -346,7 +346,7 @@ class HeatmapPAF(BaseKeypointCodec):
             pafs = heatmaps.new_zeros(batch, 2 * len(self.relations), height, width)
         refuse_unreadable_fields(pafs)
         pairs = self.evidence_relations.pairs
-        return read_evidence(heatmaps, pafs[:, self.speaking_channels], pairs, self.reading)
+        return decode_evidence(heatmaps, pafs[:, self.decision_channels], pairs, self.reading)
 
     def deciding(self, fields: bool = True) -> tuple[DecisionOptions, Calibration | None]:
         """Return what decides: the options, complete, and the calibration if it applies to them.
@@ -377,7 +377,7 @@ class HeatmapPAF(BaseKeypointCodec):
         if self.evidence_relations.name != self.relations.name:
             self.calibration = None
         self.evidence_relations = self.relations
-        self.speaking_channels = subset_channels(self.relations, self.relations)
+        self.decision_channels = subset_channels(self.relations, self.relations)
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
         """Convert ``(..., 2)`` cells to input pixels as MMPose's pose estimators take them."""

@@ -25,7 +25,7 @@ KILLED = 'decoding it ends the process: its pixel data are damaged'
 
 
 @dataclass(frozen=True)
-class ReadOptions:
+class FileOptions:
     """How files are read.
 
     Attributes:
@@ -61,7 +61,7 @@ class ReadFile:
     patient: dict[str, str] = field(default_factory=dict)
 
 
-def read_ahead(paths: Iterable[Path], options: ReadOptions, jobs: int) -> Iterator[ReadFile]:
+def read_ahead(paths: Iterable[Path], options: FileOptions, jobs: int) -> Iterator[ReadFile]:
     """Read files in their order; at most ``jobs + 2`` radiographs wait for the model.
 
     A decoder that ends its whole process costs its own file only: what was under way with it is
@@ -114,7 +114,7 @@ def work_ahead(
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def read_file(path: Path, options: ReadOptions) -> ReadFile:
+def read_file(path: Path, options: FileOptions) -> ReadFile:
     """Read one file; whatever is wrong with it becomes a cause in words."""
     try:
         radiograph = read_radiograph(

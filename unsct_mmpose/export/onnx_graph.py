@@ -12,7 +12,7 @@ from unsct_mmpose.anatomy import FLIP_INDICES, NUM_LANDMARKS
 from unsct_mmpose.codecs import HeatmapPAF
 from unsct_mmpose.functional.error_structure import shaped
 from unsct_mmpose.maps.assessment import Assessment, assess
-from unsct_mmpose.maps.evidence import Evidence, read_evidence
+from unsct_mmpose.maps.evidence import Evidence, decode_evidence
 from unsct_mmpose.maps.heatmap import flip_heatmaps
 from unsct_mmpose.maps.paf import flip_paf
 from unsct_mmpose.maps.regions import region_factors, region_shapes
@@ -27,7 +27,7 @@ OUTPUTS = (
     *(name for name in FIELDS if name not in CONSTANTS),
     'finite',
 )
-"""What a graph gives, named like the fields of :meth:`HeatmapPAF.read`, one row for each image;
+"""What a graph gives, named like the fields of :meth:`HeatmapPAF.decode_maps`;
 ``finite`` is false where the maps hold NaN or infinity and nothing can be read."""
 
 
@@ -57,7 +57,7 @@ class LandmarkGraph(nn.Module):
             raise ValueError(f'data_preprocessor is {kind}: set PoseDataPreprocessor')
         self.model, self.codec = model, codec
         self.flip_test = bool(model.test_cfg.get('flip_test', False))
-        field_channels = [NUM_LANDMARKS + one for one in codec.speaking_channels]
+        field_channels = [NUM_LANDMARKS + one for one in codec.decision_channels]
         self.channels = [*range(NUM_LANDMARKS), *field_channels]
         self.decision, self.calibration = codec.deciding()
         size, cells = torch.tensor(codec.input_size), torch.tensor(codec.heatmap_size)
@@ -86,7 +86,7 @@ class LandmarkGraph(nn.Module):
         """Read maps, ``(N, K + 2 L, h, w)`` as :meth:`maps` gives them; see :meth:`forward`."""
         heatmaps, pafs = maps[:, :NUM_LANDMARKS], maps[:, NUM_LANDMARKS:]
         pairs = self.codec.evidence_relations.pairs
-        evidence = read_evidence(heatmaps, pafs, pairs, self.codec.reading)
+        evidence = decode_evidence(heatmaps, pafs, pairs, self.codec.reading)
         assessment = assess(evidence, pairs, self.decision, self.calibration)
         total = maps.sum(dim=(1, 2, 3))
         finite = ~(torch.isnan(total) | torch.isinf(total))

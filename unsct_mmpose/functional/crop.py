@@ -18,7 +18,7 @@ _MOST_GROWTH = 4.0
 
 
 @dataclass(frozen=True, eq=False)
-class Frame:
+class Crop:
     """What part of an image fills the network's input.
 
     Attributes:
@@ -51,16 +51,16 @@ class Frame:
         """Convert ``(..., 2)`` input pixels to image pixels, as MMPose's pose estimators do.
 
         Example:
-            >>> frame_whole_image((400, 200), (100, 100)).to_image(np.array([50.0, 50.0])).tolist()
+            >>> crop_whole_image((400, 200), (100, 100)).to_image(np.array([50.0, 50.0])).tolist()
             [200.0, 100.0]
         """
         fraction = np.asarray(points, float) / np.asarray(self.input_size_wh, float)
         return fraction * self.size_wh + self.centre_xy - 0.5 * self.size_wh
 
 
-def frame_whole_image(
+def crop_whole_image(
     image_size_wh: tuple[int, int], input_size_wh: tuple[int, int], padding: float = 1.0
-) -> Frame:
+) -> Crop:
     """Fit an image into the network's input; the shorter side gets black margins.
 
     Args:
@@ -69,7 +69,7 @@ def frame_whole_image(
         padding: size of the frame over that of the image.
 
     Example:
-        >>> frame_whole_image((400, 200), (100, 100)).size_wh.tolist()
+        >>> crop_whole_image((400, 200), (100, 100)).size_wh.tolist()
         [400.0, 400.0]
     """
     aspect = input_size_wh[0] / input_size_wh[1]
@@ -77,10 +77,10 @@ def frame_whole_image(
     wide = width > height * aspect
     size = (width, width / aspect) if wide else (height * aspect, height)
     centre = np.asarray(image_size_wh, np.float32) * np.float32(0.5)
-    return Frame(centre, np.asarray(size, np.float32), (input_size_wh[0], input_size_wh[1]))
+    return Crop(centre, np.asarray(size, np.float32), (input_size_wh[0], input_size_wh[1]))
 
 
-def cut_out(image: NDArray[np.uint8], frame: Frame) -> NDArray[np.uint8]:
+def cut_out(image: NDArray[np.uint8], frame: Crop) -> NDArray[np.uint8]:
     """Return the ``(h, w)`` input that a frame cuts out of an ``(H, W)`` image, black outside."""
     averaged = average_footprint(image, float(frame.size_wh[0] / frame.input_size_wh[0]))
     warped = cv2.warpAffine(averaged, frame.matrix(), frame.input_size_wh, flags=cv2.INTER_LINEAR)

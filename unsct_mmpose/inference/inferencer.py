@@ -115,7 +115,7 @@ class Inferencer:
         """Predict one batch of radiographs, each with the name that its prediction carries."""
         batch = list(named)
         squared = [square_pixels(one.pixels, one.pixel_aspect) for one, _ in batch]
-        read = self.backend.read([one.pixels for one in squared])
+        read = self.backend.infer([one.pixels for one in squared])
         identity = self.backend.identity
         return [
             interpret(_noted(radiograph, seen), _in_original(fields, seen), identity, name)

@@ -30,9 +30,9 @@ from unsct_mmpose.report.prediction import (
     MeasuredValue,
     PredictedLandmark,
     Prediction,
+    PredictionWarning,
     Region,
     Scale,
-    Warned,
 )
 
 EVIDENCE_NAMES = ('peak', 'paf', 'fused')
@@ -230,59 +230,59 @@ def _values(
     return tuple(found)
 
 
-def _about_the_image(state: int, calibrated: bool) -> Iterator[Warned]:
+def _about_the_image(state: int, calibrated: bool) -> Iterator[PredictionWarning]:
     if not calibrated:
-        yield Warned(
+        yield PredictionWarning(
             'no_calibration',
             'The model is not calibrated: a fixed limit, fitted to nothing, decides which '
             'landmarks are reported, and regions and intervals have no tested coverage. Calibrate '
             'it with tools/calibrate.py.',
         )
     if state == UNUSUAL:
-        yield Warned(
+        yield PredictionWarning(
             'out_of_range',
             'The image is unlike those of the calibration: its parts agree less with each other '
             'than in any of them. What was measured may be wrong by more than its interval.',
         )
     if state == NOTHING_FOUND:
-        yield Warned(
+        yield PredictionWarning(
             'no_pelvis',
             'No pelvis was found: hardly any landmarks stand to each other as they should. '
             'Nothing is reported and nothing is measured.',
         )
 
 
-def _about_the_scale(scale: Scale) -> Iterator[Warned]:
+def _about_the_scale(scale: Scale) -> Iterator[PredictionWarning]:
     if scale.spacing_xy_mm is None:
-        yield Warned(
+        yield PredictionWarning(
             'no_spacing',
             f'The pixel spacing is unknown ({scale.problem}): nothing is measured. Give the width '
             'and height of a pixel in mm (--spacing X Y).',
         )
         return
     if scale.problem:
-        yield Warned('odd_spacing', f'The pixel spacing is odd: {scale.problem}.')
+        yield PredictionWarning('odd_spacing', f'The pixel spacing is odd: {scale.problem}.')
     if scale.plane == 'detector':
-        yield Warned(
+        yield PredictionWarning(
             'uncalibrated_spacing',
             'The magnification is unknown: lengths in mm hold at the detector and are about 10 to '
             '20 % longer than in the patient. Angles do not depend on it.',
         )
 
 
-def _about_the_display(radiograph: Radiograph) -> Iterator[Warned]:
+def _about_the_display(radiograph: Radiograph) -> Iterator[PredictionWarning]:
     """Say what was done with the pixels, and what may be wrong with their sides."""
     said = radiograph.provenance
     if radiograph.placement is not None:
-        yield Warned('turned', f'The image was {said.get("orientation")}.')
+        yield PredictionWarning('turned', f'The image was {said.get("orientation")}.')
     elif said.get('laid'):
-        yield Warned('turned', f'The image was {said["laid"]}.')
+        yield PredictionWarning('turned', f'The image was {said["laid"]}.')
     if said.get('sides'):
-        yield Warned('sides', f'Left and right may be exchanged: {said["sides"]}.')
+        yield PredictionWarning('sides', f'Left and right may be exchanged: {said["sides"]}.')
     for marker in find_markers(radiograph.pixels):
         if marker.contradicts:
             how = 'mirrored' if marker.mirrored else 'on the other side'
-            yield Warned(
+            yield PredictionWarning(
                 'marker',
                 f'Left and right may be exchanged: what looks like the lead letter '
                 f'{marker.letter} is {how}, at {100 * marker.x:.0f} % of the width and '
@@ -290,52 +290,56 @@ def _about_the_display(radiograph: Radiograph) -> Iterator[Warned]:
             )
             break
     if said.get('resampled'):
-        yield Warned(
+        yield PredictionWarning(
             'resampled', f'The pixels of the file are not square: resampled {said["resampled"]}.'
         )
     if said.get('processing'):
-        yield Warned(
+        yield PredictionWarning(
             'processing',
             f'The image is {said["processing"]}: it lacks the processing of the images that a '
             'model learns from.',
         )
     if said.get('notes'):
-        yield Warned('data', f'The data are odd: {said["notes"]}.')
+        yield PredictionWarning('data', f'The data are odd: {said["notes"]}.')
 
 
-def _about_the_file(provenance: Mapping[str, Any]) -> Iterator[Warned]:
+def _about_the_file(provenance: Mapping[str, Any]) -> Iterator[PredictionWarning]:
     modality = provenance.get('Modality')
     if modality and modality not in _RADIOGRAPHY:
-        yield Warned('modality', f'The file says modality {modality}: this is no radiograph.')
+        yield PredictionWarning(
+            'modality', f'The file says modality {modality}: this is no radiograph.'
+        )
     part = str(provenance.get('BodyPartExamined') or '')
     if part and not any(word in part for word in ('PELVI', 'HIP')):
-        yield Warned('body_part', f'The file says that it shows {part}, not a pelvis.')
+        yield PredictionWarning('body_part', f'The file says that it shows {part}, not a pelvis.')
     view = provenance.get('ViewPosition')
     if view and view != 'AP':
-        yield Warned('view', f'The file says view {view}: the model reads AP views.')
+        yield PredictionWarning('view', f'The file says view {view}: the model reads AP views.')
     window = str(provenance.get('window') or '')
     if provenance.get('format') != 'DICOM' and ranges_itself(window):
-        yield Warned(
+        yield PredictionWarning(
             'grey_levels',
             'Nothing says which values of the picture are black and white: the range of its own '
             f'values is shown ({window}).',
         )
     if provenance.get('warnings'):
-        yield Warned('header', 'The header of the file is not well-formed everywhere.')
+        yield PredictionWarning('header', 'The header of the file is not well-formed everywhere.')
 
 
-def _about_the_landmarks(kept: NDArray[np.bool_], state: int) -> Iterator[Warned]:
+def _about_the_landmarks(kept: NDArray[np.bool_], state: int) -> Iterator[PredictionWarning]:
     if state == NOTHING_FOUND or kept.all():
         return
     names = ', '.join(plain_name(LANDMARK_NAMES[k]) for k in np.flatnonzero(~kept))
-    yield Warned(
+    yield PredictionWarning(
         'unstructured',
         f'{int((~kept).sum())} of {len(kept)} landmarks are rejected as not shown by the image: '
         f'{names}.',
     )
 
 
-def _about_the_values(values: Sequence[MeasuredValue], missing: str | None) -> Iterator[Warned]:
+def _about_the_values(
+    values: Sequence[MeasuredValue], missing: str | None
+) -> Iterator[PredictionWarning]:
     if missing is not None:
         return
     reasons: dict[str, list[str]] = {}
@@ -343,7 +347,9 @@ def _about_the_values(values: Sequence[MeasuredValue], missing: str | None) -> I
         if one.reason:
             reasons.setdefault(one.reason, []).append(plain_name(one.name))
     for reason, names in reasons.items():
-        yield Warned('undefined', f'Not measured because {plain_name(reason)}: {", ".join(names)}.')
+        yield PredictionWarning(
+            'undefined', f'Not measured because {plain_name(reason)}: {", ".join(names)}.'
+        )
 
 
 def _number(value: Any) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unsct_mmpose.functional.crop import Frame, cut_out, frame_whole_image, grey_levels
+from unsct_mmpose.functional.crop import Crop, crop_whole_image, cut_out, grey_levels
 
 from .model_identity import calibration_identity
 
@@ -71,7 +71,7 @@ class OnnxModel:
             **calibration_identity(calibration),
         )
 
-    def read(self, images: Sequence[NDArray[np.floating]]) -> list[dict[str, Any]]:
+    def infer(self, images: Sequence[NDArray[np.floating]]) -> list[dict[str, Any]]:
         """Find the landmarks of radiographs and decide which of them each one shows.
 
         Args:
@@ -79,7 +79,7 @@ class OnnxModel:
                 :func:`unsct_mmpose.dicom.read_radiograph` gives them.
 
         Returns:
-            For each image the fields of :meth:`unsct_mmpose.codecs.HeatmapPAF.read`, without
+            For each image the fields of :meth:`unsct_mmpose.codecs.HeatmapPAF.decode_maps`, without
             their leading 1 and in image pixels: keypoints ``(24, 2)``, keypoint_scores,
             keypoint_uncertainties, keypoints_visible, keypoint_presence, keypoint_support
             ``(24,)``, keypoint_covariances ``(24, 2, 2)``, keypoint_evidences and
@@ -103,7 +103,7 @@ class OnnxModel:
 
     def prepare(
         self, images: Sequence[NDArray[np.floating]], start: int = 0
-    ) -> tuple[NDArray[np.float32], list[Frame]]:
+    ) -> tuple[NDArray[np.float32], list[Crop]]:
         """Return the ``(N, 1, h, w)`` input of the graph, and which part of each image it is.
 
         Args:
@@ -116,12 +116,12 @@ class OnnxModel:
         frames = []
         for row, image in enumerate(images):
             _refuse_unreadable(image, start + row)
-            frame = frame_whole_image(image.shape[::-1], (width, height), padding)
+            frame = crop_whole_image(image.shape[::-1], (width, height), padding)
             inputs[row, 0] = cut_out(grey_levels(image), frame)
             frames.append(frame)
         return inputs, frames
 
-    def _in_image(self, row: dict[str, NDArray[Any]], frame: Frame) -> dict[str, Any]:
+    def _in_image(self, row: dict[str, NDArray[Any]], frame: Crop) -> dict[str, Any]:
         pixel = frame.pixel_xy
         row['keypoints'] = frame.to_image(row['keypoints'])
         row['keypoint_covariances'] = row['keypoint_covariances'] * np.outer(pixel, pixel)

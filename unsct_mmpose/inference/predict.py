@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.find_inputs import FoundInputs
-from unsct_mmpose.dicom.read_ahead import ReadFile, ReadOptions, read_ahead, read_file
+from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead, read_file
 from unsct_mmpose.files import file_sha256, replace_file
 from unsct_mmpose.report.picture import draw_prediction, encode_png
 from unsct_mmpose.report.prediction import Backend, Prediction
@@ -45,7 +45,7 @@ class RunOptions:
         progress: show a bar.
     """
 
-    read: ReadOptions = field(default_factory=ReadOptions)
+    read: FileOptions = field(default_factory=FileOptions)
     batch_size: int = 8
     jobs: int = 1
     overwrite: bool = False

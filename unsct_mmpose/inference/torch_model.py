@@ -86,7 +86,7 @@ class TorchBackend:
         self.identity = _identity(self.model, codec, Path(config), Path(checkpoint))
 
     @torch.no_grad()
-    def read(self, images: Sequence[NDArray[np.float32]]) -> list[dict[str, Any]]:
+    def infer(self, images: Sequence[NDArray[np.float32]]) -> list[dict[str, Any]]:
         """Read images; see :class:`~unsct_mmpose.report.prediction.Backend`."""
         if not images:
             return []

@@ -18,7 +18,7 @@ from .uncertainty import landmark_alignment
 
 
 @dataclass(frozen=True)
-class ReadingOptions:
+class DecodeOptions:
     """How maps are read; the same settings for training-time checks, test, export.
 
     Attributes:
@@ -68,11 +68,11 @@ class Evidence:
         return Evidence(**{one.name: getattr(self, one.name).cpu() for one in fields(self)})
 
 
-def read_evidence(
+def decode_evidence(
     heatmaps: Tensor,
     pafs: Tensor,
     relations: Relations,
-    options: ReadingOptions,
+    options: DecodeOptions,
 ) -> Evidence:
     """Find landmarks in a batch of maps and gather what speaks for each.
 

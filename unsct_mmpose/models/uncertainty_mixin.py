@@ -99,7 +99,7 @@ class UncertaintyMixin:
                 not mirrored, where the data set knows the truth (for ``THALossMetric``).
 
         Returns:
-            One ``InstanceData`` for each image: the fields of :meth:`HeatmapPAF.read`, with
+            One ``InstanceData`` for each image: the fields of :meth:`HeatmapPAF.decode_maps`, with
             keypoints in input pixels, which the pose estimator maps back to the image, and
             covariances in image pixels squared; with ``output_loss`` also ``loss_heatmap``,
             ``loss_paf`` and, when it is trained, ``loss_intermediate``, ``(1,)`` each. With
@@ -146,14 +146,14 @@ class UncertaintyMixin:
             batch_outputs: ``(B, K + 2 L, H, W)``.
 
         Returns:
-            For each image the fields of :meth:`HeatmapPAF.read`, in input pixels.
+            For each image the fields of :meth:`HeatmapPAF.decode_maps`, in input pixels.
         """
         if self.decoder is None:
             raise RuntimeError(
                 f'{type(self).__name__} has no decoder; set head=dict(decoder=codec)'
             )
         self._say_once(self.decoder.notice())
-        return [InstanceData(**one) for one in self.decoder.read(batch_outputs)]
+        return [InstanceData(**one) for one in self.decoder.decode_maps(batch_outputs)]
 
     def _refuse_random_weights(self) -> None:
         """Refuse to predict with weights that a checkpoint should have given and did not."""

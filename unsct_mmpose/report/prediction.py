@@ -41,7 +41,7 @@ FIELDS = (
     'image_state',
     'calibrated',
 )
-"""What a backend says of each image, named like the fields of :meth:`HeatmapPAF.read`."""
+"""What a backend says of each image, named like the fields of :meth:`HeatmapPAF.decode_maps`."""
 
 
 @runtime_checkable
@@ -57,11 +57,11 @@ class Backend(Protocol):
 
     identity: dict[str, Any]
 
-    def read(self, images: Sequence[NDArray[np.float32]]) -> list[dict[str, Any]]:
+    def infer(self, images: Sequence[NDArray[np.float32]]) -> list[dict[str, Any]]:
         """Read images, each ``(H, W)`` in [0, 1] with bone bright, of any sizes.
 
         Returns:
-            For each image the fields of :meth:`HeatmapPAF.read` without their leading 1:
+            For each image the fields of :meth:`HeatmapPAF.decode_maps` without their leading 1:
             ``keypoints`` ``(24, 2)`` in image pixels, ``keypoint_scores``,
             ``keypoint_uncertainties``, ``keypoints_visible``, ``keypoint_presence``,
             ``keypoint_support`` ``(24,)``, ``keypoint_covariances`` ``(24, 2, 2)`` in image pixels
@@ -196,7 +196,7 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Warned:
+class PredictionWarning:
     """Something that a reader of the numbers must know.
 
     Attributes:
@@ -242,7 +242,7 @@ class Prediction:
     landmarks: tuple[PredictedLandmark, ...]
     measurements: tuple[MeasuredValue, ...]
     reference_line: str | None
-    warnings: tuple[Warned, ...]
+    warnings: tuple[PredictionWarning, ...]
     model: Mapping[str, Any]
     patient: Mapping[str, str] | None = None
     region_promise: str = ''
@@ -294,7 +294,7 @@ class Prediction:
             values['scale'] = Scale(**_pairs(values['scale'], 'spacing_xy_mm'))
             values['landmarks'] = tuple(_landmark(one) for one in values['landmarks'])
             values['measurements'] = tuple(MeasuredValue(**one) for one in values['measurements'])
-            values['warnings'] = tuple(Warned(**one) for one in values['warnings'])
+            values['warnings'] = tuple(PredictionWarning(**one) for one in values['warnings'])
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise ValueError(f'{source}: field missing or unknown ({error})') from error

@@ -156,8 +156,10 @@ def decode_cost(
     try:
         for _ in range(2):
             forward()
-            codec.read(maps)
-        times = [(_seconds(lambda: codec.read(maps)), _seconds(forward)) for _ in range(rounds)]
+            codec.decode_maps(maps)
+        times = [
+            (_seconds(lambda: codec.decode_maps(maps)), _seconds(forward)) for _ in range(rounds)
+        ]
     finally:
         torch.set_num_threads(threads)
     per_image = 1000.0 / batch_size

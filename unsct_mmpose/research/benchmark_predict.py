@@ -80,7 +80,7 @@ def predict_cost(
     usual = torch_reader(config, checkpoint)
 
     def fast(path: Path) -> None:
-        exported.read([read_radiograph(path).pixels])
+        exported.infer([read_radiograph(path).pixels])
 
     before = torch.get_num_threads()
     torch.set_num_threads(threads)

@@ -108,7 +108,7 @@ def run_experiment(experiment: Experiment, tools: Path) -> RunResult:
         config=config,
         data=experiment.describe,
         seed=experiment.seed,
-        commands=[spell(command) for command in commands],
+        commands=[format_command(command) for command in commands],
         metrics=json.loads(metrics.read_text()),
         seconds={name: round(value, 1) for name, value in seconds.items()},
         machine=describe_machine(),
@@ -155,14 +155,14 @@ def print_summary(result: RunResult, work_dir: Path) -> None:
     print(f'\nresults:  {work_dir / "results.json"}\noverlays: {work_dir / "overlays"}')
 
 
-def spell(command: Sequence[str]) -> str:
+def format_command(command: Sequence[str]) -> str:
     """Return a Python command as a user types it, its paths relative to the working directory.
 
     Args:
         command: script and arguments.
 
     Example:
-        >>> spell([str(Path.cwd() / 'tools' / 'train.py'), '--amp'])
+        >>> format_command([str(Path.cwd() / 'tools' / 'train.py'), '--amp'])
         'python tools/train.py --amp'
     """
     here = f'{Path.cwd()}/'
@@ -176,8 +176,8 @@ def run_tool(command: Sequence[str]) -> float:
         RuntimeError: the tool failed; the message names its command.
     """
     started = time.monotonic()
-    print(f'\n$ {spell(command)}', flush=True)
+    print(f'\n$ {format_command(command)}', flush=True)
     code = subprocess.run([sys.executable, *command], check=False).returncode
     if code != 0:
-        raise RuntimeError(f'exit status {code} from: {spell(command)}')
+        raise RuntimeError(f'exit status {code} from: {format_command(command)}')
     return time.monotonic() - started

@@ -71,7 +71,7 @@ def compare_exports(
         pixels = read_radiograph(item['img_path']).pixels
         for number, model in enumerate(models):
             started = time.perf_counter()
-            found[number + 1].append(model.read([pixels])[0])
+            found[number + 1].append(model.infer([pixels])[0])
             seconds[number].append(time.perf_counter() - started)
         found[0].append({name: np.asarray(fields[name])[0] for name in found[1][-1]})
     rows = [_row(one, found[0], truth) for one in found]

@@ -108,7 +108,7 @@ async def _answer(
     started, status = time.monotonic(), 200
     request.state.received = 0
     try:
-        with desk.place():
+        with desk.slot():
             upload = await receive(request, options.max_bytes, options.receive_seconds)
             text = await desk.predict(upload, render)
     except RefusedError as error:

@@ -30,7 +30,7 @@ class PredictionDesk:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix='predict')
 
     @contextmanager
-    def place(self) -> Iterator[None]:
+    def slot(self) -> Iterator[None]:
         """Hold a place in the queue; an upload is received only by who has one.
 
         Raises:
