@@ -168,14 +168,14 @@ def test_a_batch_that_fails_costs_only_the_images_that_fail(study, tmp_path, mak
     backend = make_backend()
     dark = []
 
-    def read(images):
+    def infer(images):
         if any(np.ptp(one) == 0 for one in images):
             dark.append(len(images))
             raise RuntimeError('out of memory')
-        return type(backend).read(backend, images)
+        return type(backend).infer(backend, images)
 
-    backend_read = type('Picky', (), {'identity': backend.identity, 'read': staticmethod(read)})()
-    result = run(backend_read, study, tmp_path / 'out', batch_size=3)
+    picky = type('Picky', (), {'identity': backend.identity, 'infer': staticmethod(infer)})()
+    result = run(picky, study, tmp_path / 'out', batch_size=3)
     assert result.predicted == 2 and dark == [3, 1]
     assert ('the model failed: out of memory') in [cause for _, cause in result.errors]
 
