@@ -191,7 +191,7 @@ def test_options_reach_the_reading_and_the_decision():
         refinement='none', samples=11, evidence='paf',
         entropy='linear', aggregation='paper', rule='recall', threshold=0.4,
     )  # fmt: skip
-    assert codec.reading == DecodeOptions(1.5, 'none', 2, 0.5, 11)
+    assert codec.reading == DecodeOptions(1.5, 'none', 11)
     assert codec.decision == DecisionOptions('paf', 'linear', 'paper', 'recall', 0.4)
     assert codec.calibration is None
 
