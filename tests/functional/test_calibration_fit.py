@@ -194,6 +194,7 @@ def test_the_typical_image_is_the_least_of_the_calibrations(table, fitted):
     mean, quarter = image_agreement(table.evidence, fitted.fusion.reference)
     assert fitted.typical_agreement == pytest.approx(mean.min().item())
     assert fitted.typical_quorum == pytest.approx(quarter.min().item())
+    assert fitted.typical_peak == pytest.approx(np.median(table.peaks, axis=1).min())
     assert (
         assess(table.evidence, FULL.pairs, DecisionOptions(), fitted).image_state.max() == TYPICAL
     )
@@ -417,7 +418,7 @@ def test_patients_and_not_images_are_promised():
     few = clustered(3, 15, 5)
     others, found = clustered(20, 2, 6), fit_calibration(few, FULL, FitOptions())
     before = held(others, fit_calibration(few, FULL, FitOptions(unit='image')))
-    assert held(others, found) > max(before + 0.02, 0.93)
+    assert held(others, found) > max(before + 0.02, 0.92)
     assert found.patients == 3 and found.allowed_level == 0.75
     assert found.correlation is None  # three patients say nothing of it
     assert fit_calibration(few, FULL, FitOptions(unit='image')).patients is None
