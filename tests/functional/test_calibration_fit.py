@@ -34,6 +34,7 @@ from unsct_mmpose.functional.calibration_fit import (
     refit_claims,
 )
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
+from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.functional.evidence import ReadingOptions, read_evidence
 from unsct_mmpose.functional.heatmap import draw_heatmaps
 from unsct_mmpose.functional.paf import draw_paf
@@ -412,6 +413,23 @@ def held(table, calibration):
     known = table.present & table.labelled
     squared = squared_mahalanobis(table.points_px, table.true_px, covariances)[known]
     return (squared <= chi2.ppf(calibration.region_level, 2)).mean()
+
+
+def test_faint_landmarks_that_err_more_are_held_as_often_as_bright_ones():
+    def spread(seed):
+        table = world(120, seed, network_error=0.2)
+        size = peak_variances(table.peaks)[..., None]
+        error = np.random.default_rng(seed).normal(0, 3.0, table.points_px.shape) * size
+        return replace(table, points_px=table.points_px + error)
+
+    base, others = spread(8), spread(9)
+    found = fit_calibration(base, FULL, FitOptions(follow=('peak',)))
+    without = fit_calibration(base, FULL, FitOptions(follow=()))
+    assert found.peak_power > 1.2 and without.peak_power == 0
+    faint = others.peaks < 0.5
+    only = replace(others, labelled=others.labelled & faint)
+    assert held(only, found) > held(only, without) + 0.1
+    assert held(only, found) == pytest.approx(held(others, found), abs=0.05)
 
 
 def test_patients_and_not_images_are_promised():
