@@ -87,6 +87,12 @@ def test_three_patients_say_nothing_of_a_direction_and_ten_that_agree_nearly_all
     assert np.median(many[:, 0, 0]) > 2.6 and np.median(others[..., 0, 0]) > 2.6
 
 
+def test_patients_with_one_image_tell_of_a_direction_by_agreeing():
+    error = np.random.default_rng(6).standard_normal((12, 24, 2)) * [3.0, 1.0]
+    shapes, _ = direction_shapes(class_residuals(error, people(12, 1)))
+    assert np.median(shapes[:, 0, 0]) > 2  # 3 is the truth
+
+
 def test_patients_who_disagree_say_nothing_of_a_direction():
     rng = np.random.default_rng(5)
     turn = rng.uniform(0, np.pi, (8, 24)).repeat(5, axis=0)
@@ -197,6 +203,15 @@ def test_the_power_of_the_peaks_is_found_whatever_the_classes_sizes(power):
     assert peak_power(error * larger, peaks, uneven) == pytest.approx(
         peak_power(error, peaks, uneven)
     )
+
+
+def test_a_patient_of_many_images_says_of_peaks_what_one_of_few_does():
+    rng = np.random.default_rng(13)
+    peaks = rng.uniform(0.3, 1.0, (600, 24))
+    power = np.where(np.arange(600) < 300, 0.0, 1.5)[:, None, None]  # the first patient's is 0
+    error = rng.standard_normal((600, 24, 2)) * peak_variances(peaks)[..., None] ** (power / 2)
+    names = np.r_[['many'] * 300, people(60, 5)]
+    assert peak_power(error, peaks, names) > 1.3
 
 
 def test_few_patients_are_drawn_to_theory_and_none_is_theory():
