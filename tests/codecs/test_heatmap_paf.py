@@ -8,6 +8,7 @@ from mmpose.registry import KEYPOINT_CODECS
 
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES, relation_set
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
+from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
 from unsct_mmpose.maps.bare import PAPER_THRESHOLD
 from unsct_mmpose.maps.calibration import RULES, Calibration
@@ -270,6 +271,19 @@ def test_covariances_are_in_input_pixels_squared_and_scaled_by_the_calibration(c
     for one in LANDMARK_CLASSES:
         for index in (one.number - 1, one.number + 11):
             np.testing.assert_allclose(scaled[index], 2 * one.number * plain[index])
+
+
+def test_a_faint_landmark_has_a_wider_covariance_where_the_calibration_says_so(codec, points):
+    maps = maps_of(codec, points)[None]
+    maps[0, 4] *= 0.5
+    codec = calibrated(codec)
+    before = codec.decode_maps(maps)[0]['keypoint_covariances'][0]
+    codec.calibration = replace(codec.calibration, peak_power=2.0)
+    after = codec.decode_maps(maps)[0]['keypoint_covariances'][0]
+    wider = after[:, 0, 0] / before[:, 0, 0]
+    peaks = codec.assess(maps)[0].peak[0].numpy()
+    np.testing.assert_allclose(wider, peak_variances(peaks) ** 2, rtol=1e-5)
+    assert wider[4] > 20 * np.delete(wider, 4).max()
 
 
 def test_cells_that_are_not_square_stretch_the_covariances(points):

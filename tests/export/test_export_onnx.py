@@ -78,7 +78,7 @@ def make(tmp_path_factory, request):
                 any_calibration(len(relations), relations.name),
                 fusion=Fusion(('standout', 'supported'), model_of, (1.0,) * len(relations)),
                 region_scales={one.name: 1.0 + one.number for one in LANDMARK_CLASSES},
-                incomplete_factor=1.5,
+                peak_power=1.3,
                 region_shapes={one.name: (1.25, 0.5, 1.0) for one in LANDMARK_CLASSES},
             )
             state[f'head.{CALIBRATION_KEY}'] = pack_calibration(calibration)

@@ -308,7 +308,7 @@ class HeatmapPAF(BaseKeypointCodec):
         covariances = calibrated_covariances(
             covariances_to_px(evidence.covariances.cpu().numpy(), cell_px),
             calibration,
-            assessment.kept.cpu().numpy(),
+            evidence.peak.cpu().numpy(),
         )
         points = self.to_pixels(evidence.points.cpu().numpy().astype(np.float64))
         columns = prediction_fields(points, covariances, evidence, assessment, calibration)

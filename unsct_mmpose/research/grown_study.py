@@ -100,6 +100,7 @@ def compare(found: dict[str, Any], patients: int, draws: int, seed: int = 0) -> 
             for name, follow in (
                 ('ellipse of the heatmap', ()),
                 ('ellipse in the direction of the errors', ('direction',)),
+                ('the same, by the height of the peak, too', ('peak', 'direction')),
             ):
                 options = FitOptions(level=level, follow=follow)
                 fitted = refit_claims(first, base, relations, options)
