@@ -98,8 +98,7 @@ def benchmark_step(args: argparse.Namespace) -> dict:
         precision=config.optim_wrapper.type.replace('OptimWrapper', '') or 'float32',
         batch_size=batch_size,
         device=device,
-        machine=results.describe_machine(),
-        versions=results.installed_versions(),
+        **results.describe_host(),
         ms_per_image=round(cost.ms_per_image, 1),
         plain_ms_per_image=round(cost.plain_ms_per_image, 1),
         ratio_median=round(cost.ratio, 3),
@@ -117,7 +116,7 @@ def benchmark_gradients(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.engine.device import resolve_device
-    from unsct_mmpose.research import gradients, results
+    from unsct_mmpose.research import gradients, markdown, results
 
     logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
     device = resolve_device(args.device)
@@ -131,13 +130,12 @@ def benchmark_gradients(args: argparse.Namespace) -> dict:
     columns = ('step', 'term', 'value', 'silence', 'norm')
     rows = [[f'{one:.4g}' if isinstance(one, float) else str(one) for one in asdict(term).values()]
             for term in terms]  # fmt: skip
-    print(results.render_table(columns, rows), '\n')
+    print(markdown.render_table(columns, rows), '\n')
     return dict(
         config=args.config,
         batch_size=args.batch_size,
         device=device,
-        machine=results.describe_machine(),
-        versions=results.installed_versions(),
+        **results.describe_host(),
         terms=[asdict(term) for term in terms],
     )
 
@@ -156,13 +154,14 @@ def benchmark_decode(args: argparse.Namespace) -> dict:
         rounds=args.rounds,
         device=device,
     )
+    host = results.describe_host()
     return dict(
         config=args.config,
         map_size=cost.map_size,
         batch_size=args.batch_size,
         device=device,
-        machine=results.describe_machine() + ('; one thread' if device == 'cpu' else ''),
-        versions=results.installed_versions(),
+        machine=host['machine'] + ('; one thread' if device == 'cpu' else ''),
+        versions=host['versions'],
         decode_ms_per_image=round(cost.decode_ms_per_image, 2),
         forward_ms_per_image=round(cost.forward_ms_per_image, 1),
         share_median=round(cost.share, 4),
@@ -193,8 +192,7 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
     return dict(
         config=str(args.config),
         threads=args.threads,
-        machine=results.describe_machine(),
-        versions=results.installed_versions(),
+        **results.describe_host(),
         onnx_ms=round(cost.onnx_ms, 1),
         torch_ms=round(cost.torch_ms, 1),
         file_ms=round(cost.file_ms, 1),
@@ -214,16 +212,15 @@ def benchmark_exports(args: argparse.Namespace) -> dict:
     )
     return dict(
         config=str(args.config),
-        machine=results.describe_machine(),
-        versions=results.installed_versions(),
+        **results.describe_host(),
         models=models,
     )
 
 
 def write_onnx_page(args: argparse.Namespace) -> dict:
-    from unsct_mmpose.research import onnx_study
+    from unsct_mmpose.research.pages import write_page
 
-    return dict(page=str(onnx_study.write_page(args.folder)))
+    return dict(page=str(write_page(args.folder, 'onnx')))
 
 
 def main() -> int:

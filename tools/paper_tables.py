@@ -57,11 +57,12 @@ def parse_args() -> argparse.Namespace:
 def print_plan(args: argparse.Namespace) -> None:
     """Print each run and whether its result is there, and what that was not judged by."""
     from unsct_mmpose.research.paper_plan import plan
-    from unsct_mmpose.research.paper_run import read_paper_result
+    from unsct_mmpose.research.paper_run import lacking_decisions
+    from unsct_mmpose.research.results import read_result
 
     for run in plan(args.budget, args.data, args.only, args.seeds):
         path = run.result_file(args.results)
-        lacking = read_paper_result(path).lacks(run.row) if path.is_file() else []
+        lacking = lacking_decisions(read_result(path), run.row) if path.is_file() else []
         words = f'; not judged by {", ".join(lacking)}' if lacking else ''
         print(f'{"done" if path.is_file() else "open"}  {run.name:28s} {run.row.purpose}{words}')
 

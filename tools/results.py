@@ -34,21 +34,9 @@ def parse_args() -> argparse.Namespace:
 def main() -> int:
     args = parse_args()
     if args.command == 'page':
-        from unsct_mmpose.research.full_size_page import write_full_size_page
-        from unsct_mmpose.research.fusion_study import write_fusion_page
-        from unsct_mmpose.research.results import write_page
-        from unsct_mmpose.research.study_page import write_study_page
+        from unsct_mmpose.research.pages import write_pages
 
-        print(write_study_page(args.folder))
-        if (args.folder / 'fusion').is_dir():
-            print(write_fusion_page(args.folder))
-        if (args.folder / 'promise').is_dir():
-            from unsct_mmpose.research.promise_study import write_promise_page
-
-            print(write_promise_page(args.folder))
-        if (args.folder / 'full_size').is_dir():
-            print(write_full_size_page(args.folder))
-        print(write_page(args.folder))  # the last: it names the other pages
+        print(*write_pages(args.folder), sep='\n')
         if args.folder.resolve() == ROOT / 'docs' / 'results':
             from unsct_mmpose.research.model_index import write_model_index
 

@@ -225,9 +225,9 @@ def run_judgement(args: argparse.Namespace) -> None:
 
 
 def record(args: argparse.Namespace, kind: str, calibrated_on: str, figures: dict) -> None:
-    from unsct_mmpose.research import results, study
+    from unsct_mmpose.research import results
 
-    result = study.StudyResult(
+    result = results.Result(
         name=args.name,
         kind=kind,
         model=args.model,
@@ -236,10 +236,9 @@ def record(args: argparse.Namespace, kind: str, calibrated_on: str, figures: dic
         seed=args.seed,
         figures=figures,
         commands=[shlex.join(['python', *sys.argv])],
-        machine=results.describe_machine(),
-        versions=results.installed_versions(),
+        **results.describe_host(),
     )
-    study.write_study(args.out, result)
+    results.write_result(args.out, result)
     print(args.out)
 
 

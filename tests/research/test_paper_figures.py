@@ -14,7 +14,7 @@ from unsct_mmpose.calibrate.fit import CalibrationRequest, calibrate
 from unsct_mmpose.research import paper_figures
 from unsct_mmpose.research.paper_figures import draw_convergence, draw_training, draw_uncertainty
 from unsct_mmpose.research.paper_plan import plan
-from unsct_mmpose.research.paper_run import PaperResult
+from unsct_mmpose.research.results import Result
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/hrnet/unsct-hrnet.py'
 
@@ -41,7 +41,7 @@ def is_a_picture(path):
 
 def write_run(folder, stem, seed, curve):
     run = plan('cpu', Path('set'), [stem], seeds=seed + 1)[seed]
-    result = PaperResult(
+    result = Result(
         name=run.name, config=f'configs/{run.row.config}', label=run.row.label, budget='cpu',
         data='simulated, validation split', calibrated_on='', seed=seed, figures={}, curve=curve,
     )  # fmt: skip

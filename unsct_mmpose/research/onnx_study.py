@@ -14,11 +14,11 @@ import numpy as np
 from unsct_mmpose.calibrate.evidence_table import build_dataset, load_model
 from unsct_mmpose.calibrate.fit import evaluate
 from unsct_mmpose.dicom import read_radiograph
-from unsct_mmpose.files import replace_file
 from unsct_mmpose.inference.onnx_model import OnnxModel
 
 from .benchmark_predict import torch_reader
-from .results import read_folder, render_table
+from .markdown import read_notes, render_page, render_records
+from .results import read_folder
 
 FIGURES = ('landmark/all/MRE', 'set_error/all/E_20', 'set_error/unstructured/E_20')
 
@@ -103,21 +103,14 @@ def _row(found: Sequence[Mapping], usual: Sequence[Mapping], truth: Sequence) ->
     )
 
 
-def write_page(folder: Path) -> Path:
-    """Write ``onnx.md`` of a folder of results from the json files in ``onnx``.
+def render_onnx_page(folder: Path) -> str:
+    """Return the page of a folder of results.
 
     Args:
         folder: holds ``onnx/predict*.json`` of ``tools/benchmark.py predict``,
             ``onnx/exports*.json`` of ``exports`` and perhaps ``notes/onnx.md``.
     """
-    replace_file(folder / 'onnx.md', render_page(folder).encode())
-    return folder / 'onnx.md'
-
-
-def render_page(folder: Path) -> str:
-    """Return the page that :func:`write_page` writes."""
     parts = [
-        '# The exported model',
         'Made by `python tools/benchmark.py onnx-page docs/results` from the json files in `onnx`. '
         '**All images are simulated: no figure here says anything about clinical accuracy.**',
     ]
@@ -125,12 +118,7 @@ def render_page(folder: Path) -> str:
         ('From a file to decisions', 'predict*.json', _PREDICT_COLUMNS),
         ('What changes', 'exports*.json', _EXPORT_COLUMNS),
     ):
-        rows: list[Mapping[str, Any]] = []
-        for content in read_folder(folder / 'onnx', pattern=pattern).values():
-            rows += content.get('models', [content])
-        if rows:
-            cells = [[str(row.get(column, '-')) for column in columns] for row in rows]
-            parts += [f'## {title}', render_table(columns, cells)]
-    words = folder / 'notes' / 'onnx.md'
-    parts += [words.read_text().strip()] if words.is_file() else []
-    return '\n\n'.join(parts) + '\n'
+        files = read_folder(folder / 'onnx', pattern=pattern).values()
+        rows = [row for content in files for row in content.get('models', [content])]
+        parts += [f'## {title}', render_records(columns, rows)] if rows else []
+    return render_page('The exported model', [*parts, *read_notes(folder, 'onnx')])

@@ -21,7 +21,8 @@ from unsct_mmpose.files import replace_file
 from unsct_mmpose.maps.uncertainty import certainty_map
 
 from .paper_page import result_groups
-from .paper_run import PaperResult, judged_file, runs_of
+from .paper_plan import judged_file, runs_of
+from .results import Result
 
 LOSSES = ('loss_mse', 'loss_mse_heavy', 'loss_adaptive_wing', 'unsct-hrnet')
 SNAPSHOTS = 5
@@ -39,16 +40,15 @@ def draw_convergence(results: Path, budget: str, data: str, out: Path) -> Path:
     Raises:
         ValueError: there is no run of any of the losses.
     """
-    found = result_groups(results).get((budget, data), [])
+    group = result_groups(results).get((budget, data), [])
     curves = {}
     for stem in LOSSES:
-        runs = runs_of(found, stem)
-        if runs:
+        if runs := runs_of(group, stem):
             label = 'masked AdaptiveWing' if stem == 'unsct-hrnet' else runs[0].label
             curves[label] = _curves(runs)
     if not curves:
         raise ValueError(f'{results}: no run of {", ".join(LOSSES)} with {budget}, {data} yet')
-    return _save(out, figure_convergence(curves, source=found[0].data))
+    return _save(out, figure_convergence(curves, source=group[0].data))
 
 
 def draw_training(config: Path, checkpoints: Sequence[Path], data: Path, row: int, source: str,
@@ -100,7 +100,7 @@ def draw_uncertainty(config: Path, checkpoint: Path, data: Path, row: int, sourc
     if missing:
         raise ValueError(f'{checkpoint}: {missing}')
     dataset = build_dataset(settings, 'test', data, judged_file(data))
-    table = collect_evidence(model, _Rows(dataset, [row]), progress=False)
+    table = collect_evidence(model, torch.utils.data.Subset(dataset, [row]), progress=False)
     sample = predicted_samples(table, codec.evidence_relations, calibration, decision)
     maps, meta = _maps(model, dataset, row)
     heatmaps, fields = torch.from_numpy(maps)[None].split(
@@ -118,19 +118,6 @@ def draw_uncertainty(config: Path, checkpoint: Path, data: Path, row: int, sourc
         box=_box(meta),
     )
     return _save(out, picture)
-
-
-class _Rows:
-    """Some images of a data set."""
-
-    def __init__(self, dataset: Any, rows: Sequence[int]) -> None:
-        self.dataset, self.rows = dataset, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.dataset[self.rows[index]]
 
 
 def _maps(model: Any, dataset: Any, row: int) -> tuple[np.ndarray, dict]:
@@ -155,10 +142,11 @@ def _box(meta: dict) -> tuple[float, float, float, float]:
     return (*start, *(start + scale))
 
 
-def _curves(runs: Sequence[PaperResult]) -> tuple[list[float], list[list[float]]]:
-    epochs = sorted(set.intersection(*(set(one.curve['epoch']) for one in runs)))
-    values = [dict(zip(one.curve['epoch'], one.curve['all/MRE'], strict=True)) for one in runs]
-    return epochs, [[one[epoch] for epoch in epochs] for one in values]
+def _curves(runs: Sequence[Result]) -> tuple[list[float], list[list[float]]]:
+    curves = [run.curve or {} for run in runs]
+    values = [dict(zip(one['epoch'], one['all/MRE'], strict=True)) for one in curves]
+    epochs = sorted(set.intersection(*map(set, values)))
+    return epochs, [[errors[epoch] for epoch in epochs] for errors in values]
 
 
 def _spread(checkpoints: Sequence[Path]) -> list[Path]:
@@ -168,10 +156,10 @@ def _spread(checkpoints: Sequence[Path]) -> list[Path]:
 
 
 def _epoch(checkpoint: Path) -> int:
-    found = re.fullmatch(r'epoch_(\d+)', checkpoint.stem)
-    if found is None:
+    match = re.fullmatch(r'epoch_(\d+)', checkpoint.stem)
+    if match is None:
         raise ValueError(f'{checkpoint}: not a checkpoint of an epoch (epoch_N.pth)')
-    return int(found.group(1))
+    return int(match.group(1))
 
 
 def _save(out: Path, picture: np.ndarray) -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.calibrate.evidence_table import build_dataset, collect_scores
 from unsct_mmpose.maps.calibration_fit import EvidenceTable
 
-from .paper_attempt import attempt
+from .experiment import attempt, format_command
 from .paper_plan import Run, judged_file
 
 INTERPRETER = 'UNSCT_PEER_PYTHON'
@@ -83,8 +82,7 @@ def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
         '--interval', str(settings.train_cfg.val_interval),
         '--channels', str(CHANNELS[run.budget]), '--seed', str(run.seed),
     ]  # fmt: skip
-    spelled = shlex.join(word.removeprefix(f'{tools.parent}/') for word in words)
-    spelled = f'"${INTERPRETER}" {spelled}'
+    text = format_command(words, tools.parent).replace('python', f'"${INTERPRETER}"', 1)
     if not _found(work_dir, last, judged_file(run.data)).is_file():
         python = os.environ.get(INTERPRETER)
         if not python:
@@ -93,9 +91,9 @@ def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
                 f'the environment of {script}'
             )
         pack(run, settings, work_dir / 'packed')
-        attempt([python, *words], spelled, work_dir)
+        attempt([python, *words], text, work_dir)
     write_curve(run, settings, work_dir)
-    return spelled
+    return text
 
 
 def read_outside(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
