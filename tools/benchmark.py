@@ -99,11 +99,7 @@ def benchmark_step(args: argparse.Namespace) -> dict:
         batch_size=batch_size,
         device=device,
         **results.describe_host(),
-        ms_per_image=round(cost.ms_per_image, 1),
-        plain_ms_per_image=round(cost.plain_ms_per_image, 1),
-        ratio_median=round(cost.ratio, 3),
-        ratio_min=round(min(cost.ratios), 3),
-        ratio_max=round(max(cost.ratios), 3),
+        **cost,
         peak_memory_mb=round(memory['ours']),
         plain_peak_memory_mb=round(memory['plain']),
     )
@@ -157,22 +153,18 @@ def benchmark_decode(args: argparse.Namespace) -> dict:
     host = results.describe_host()
     return dict(
         config=args.config,
-        map_size=cost.map_size,
+        map_size=args.map_size,
         batch_size=args.batch_size,
         device=device,
         machine=host['machine'] + ('; one thread' if device == 'cpu' else ''),
         versions=host['versions'],
-        decode_ms_per_image=round(cost.decode_ms_per_image, 2),
-        forward_ms_per_image=round(cost.forward_ms_per_image, 1),
-        share_median=round(cost.share, 4),
-        share_min=round(min(cost.shares), 4),
-        share_max=round(max(cost.shares), 4),
+        **cost,
     )
 
 
 def benchmark_predict(args: argparse.Namespace) -> dict:
     from unsct_mmpose.export import export_onnx
-    from unsct_mmpose.research import benchmark_predict, results
+    from unsct_mmpose.research import onnx_study, results
 
     files = sorted(path for path in args.folder.iterdir() if path.is_file())
     with tempfile.TemporaryDirectory() as folder:
@@ -180,7 +172,7 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
         if not args.onnx:
             request = export_onnx.ExportRequest(args.config, args.checkpoint, path)
             export_onnx.export_onnx(request)
-        cost = benchmark_predict.predict_cost(
+        cost = onnx_study.predict_cost(
             args.config,
             args.checkpoint,
             path,
@@ -193,14 +185,7 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
         config=str(args.config),
         threads=args.threads,
         **results.describe_host(),
-        onnx_ms=round(cost.onnx_ms, 1),
-        torch_ms=round(cost.torch_ms, 1),
-        file_ms=round(cost.file_ms, 1),
-        ratio_median=round(cost.ratio, 2),
-        ratio_min=round(min(cost.ratios), 2),
-        ratio_max=round(max(cost.ratios), 2),
-        growth_mb=round(cost.growth_mb, 1),
-        images=cost.images,
+        **cost,
     )
 
 

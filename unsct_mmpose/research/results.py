@@ -103,8 +103,7 @@ def read_result(path: Path, needs: str = 'figures') -> Result:
             raise ValueError(f'no {needs}')
         if metrics := content.get('metrics'):
             content['metrics'] = {
-                name: math.nan if value is None else float(value)
-                for name, value in metrics.items()
+                name: math.nan if value is None else float(value) for name, value in metrics.items()
             }
         return Result(**content)
     except (OSError, ValueError, TypeError, AttributeError) as error:
