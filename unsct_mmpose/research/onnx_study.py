@@ -133,7 +133,6 @@ def compare_exports(
     *,
     data: Path | None = None,
     ann_file: str | None = None,
-    threads: int = 1,
 ) -> list[dict[str, Any]]:
     """Read annotated images with PyTorch and with exported models.
 
@@ -143,7 +142,6 @@ def compare_exports(
         files: the exported models.
         data: folder of the images; None takes that of the config's ``test_dataloader``.
         ann_file: annotation file in it; None takes the config's.
-        threads: processor cores to use.
 
     Returns:
         For PyTorch and each file its figures: :data:`FIGURES`, ``megabytes``, ``time_ratio`` (its
@@ -154,7 +152,7 @@ def compare_exports(
     _, settings = load_model(config, checkpoint, 'cpu')
     dataset = build_dataset(settings, 'test', data, ann_file)
     usual = torch_reader(config, checkpoint)
-    models = [OnnxModel(path, threads=threads) for path in files]
+    models = [OnnxModel(path, threads=1) for path in files]
     predictions: list[list[dict]] = [[] for _ in range(len(files) + 1)]
     seconds: list[list[float]] = [[] for _ in files]
     truth = []

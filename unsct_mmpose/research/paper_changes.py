@@ -110,12 +110,11 @@ def render_paired(results: Sequence[Result]) -> list[str]:
     return ['### Fusion, seed by seed', _PAIRED_INTRO, render_table(columns, rows)]
 
 
-def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, float, float]:
-    """Return the mean of a sample and the interval of the mean, by Student's t.
+def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+    """Return the mean of a sample and the 95 % interval of the mean, by Student's t.
 
     Args:
         values: the sample; one value has no interval, NaN.
-        level: of the interval.
 
     Example:
         >>> [round(value, 2) for value in mean_interval([-4.0, -5.0, -6.0])]
@@ -125,7 +124,7 @@ def mean_interval(values: Sequence[float], level: float = 0.95) -> tuple[float, 
     if len(values) < 2:
         return mean, math.nan, math.nan
     error = float(np.std(values, ddof=1)) / math.sqrt(len(values))
-    half = float(student.ppf(0.5 + level / 2, len(values) - 1)) * error
+    half = float(student.ppf(0.975, len(values) - 1)) * error
     return mean, mean - half, mean + half
 
 

@@ -54,9 +54,9 @@ class OutsideModel:
             row, meta = self.rows[sample.metainfo['img_id']], sample.metainfo
             scale = np.asarray(meta['input_scale'], float)
             start = np.asarray(meta['input_center'], float) - 0.5 * scale
-            found = self.points[row] / np.asarray(meta['input_size'], float) * scale + start
+            points = self.points[row] / np.asarray(meta['input_size'], float) * scale + start
             sample.pred_instances = InstanceData(
-                keypoints=found[None], keypoint_scores=self.peaks[row, None]
+                keypoints=points[None], keypoint_scores=self.peaks[row, None]
             )
         return samples
 
@@ -83,7 +83,7 @@ def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
         '--channels', str(CHANNELS[run.budget]), '--seed', str(run.seed),
     ]  # fmt: skip
     text = format_command(words, tools.parent).replace('python', f'"${INTERPRETER}"', 1)
-    if not _found(work_dir, last, judged_file(run.data)).is_file():
+    if not _output(work_dir, last, judged_file(run.data)).is_file():
         python = os.environ.get(INTERPRETER)
         if not python:
             raise RuntimeError(
@@ -123,8 +123,8 @@ def pack(run: Run, settings: Config, folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted({'val.json', judged_file(run.data)}):
-        images = [_grey(one['inputs']) for one in _rows(_dataset(run, settings, name))]
-        np.savez(folder / f'{Path(name).stem}.npz', images=np.stack(images))
+        images = [np.asarray(item['inputs'])[0] for item in _rows(_dataset(run, settings, name))]
+        np.savez(folder / f'{Path(name).stem}.npz', images=np.stack(images).astype(np.uint8))
     np.savez(folder / 'train.npz', **training_arrays(run, settings))
 
 
@@ -150,9 +150,9 @@ def training_arrays(run: Run, settings: Config) -> dict[str, np.ndarray]:
     for epoch in tqdm(range(settings.train_cfg.max_epochs), desc='packing', unit='epoch'):
         loader.sampler.set_epoch(epoch)
         for batch in loader:
-            parts['images'] += [one[..., 0] for one in batch['img']]
-            parts['points'] += [one[0] for one in batch['transformed_keypoints']]
-            parts['weights'] += [one[0] for one in batch['keypoint_weights']]
+            parts['images'] += [image[..., 0] for image in batch['img']]
+            parts['points'] += [points[0] for points in batch['transformed_keypoints']]
+            parts['weights'] += [weights[0] for weights in batch['keypoint_weights']]
     dtypes = dict(images=np.uint8, points=np.float32, weights=np.float32)
     return {name: np.stack(part).astype(dtypes[name]) for name, part in parts.items()}
 
@@ -166,12 +166,13 @@ def write_curve(run: Run, settings: Config, work_dir: Path) -> None:
         work_dir: folder of the training.
     """
     dataset = _dataset(run, settings, 'val.json')
-    samples = [one['data_samples'] for one in _rows(dataset)]
+    samples = [item['data_samples'] for item in _rows(dataset)]
     metric, lines = METRICS.build(dict(type='THALandmarkMetric')), []
-    for epoch in sorted(int(one.name[6:]) for one in (work_dir / 'found').glob('epoch_*')):
-        found = _model(work_dir, epoch, 'val.json', dataset).test_step(dict(data_samples=samples))
-        metric.process({}, [one.to_dict() for one in found])
-        error = float(metric.evaluate(len(found))['all/MRE'])
+    for epoch in sorted(int(path.name[6:]) for path in (work_dir / 'found').glob('epoch_*')):
+        model = _model(work_dir, epoch, 'val.json', dataset)
+        judged = model.test_step(dict(data_samples=samples))
+        metric.process({}, [sample.to_dict() for sample in judged])
+        error = float(metric.evaluate(len(judged))['all/MRE'])
         lines.append(json.dumps({'all/MRE': error, 'step': epoch}))
     path = work_dir / 'found' / 'vis_data' / 'scalars.json'
     path.parent.mkdir(exist_ok=True)
@@ -185,20 +186,15 @@ def _dataset(run: Run, settings: Config, ann_file: str) -> Any:
 
 def _model(work_dir: Path, epoch: int, ann_file: str, dataset: Any) -> OutsideModel:
     """Return what a peer found after an epoch in the images of a data set."""
-    with np.load(_found(work_dir, epoch, ann_file)) as arrays:
+    with np.load(_output(work_dir, epoch, ann_file)) as arrays:
         content = dict(arrays)
     ids = [dataset.get_data_info(row)['img_id'] for row in range(len(dataset))]
     return OutsideModel(**content, ids=ids)
 
 
-def _found(work_dir: Path, epoch: int, ann_file: str) -> Path:
+def _output(work_dir: Path, epoch: int, ann_file: str) -> Path:
     return work_dir / 'found' / f'epoch_{epoch}' / f'{Path(ann_file).stem}.npz'
 
 
 def _rows(dataset: Any) -> Iterator[Any]:
     return (dataset[row] for row in range(len(dataset)))
-
-
-def _grey(inputs: Any) -> np.ndarray:
-    """Return one of three equal channels: ``(3, H, W)`` to ``(H, W)``."""
-    return np.asarray(inputs)[0].astype(np.uint8)
