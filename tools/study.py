@@ -196,8 +196,6 @@ def run_collect(args: argparse.Namespace) -> None:
 def run_judgement(args: argparse.Namespace) -> None:
     from unsct_mmpose.anatomy import relation_set
     from unsct_mmpose.calibrate.evidence_table import load_table
-    from unsct_mmpose.maps.assessment import DecisionOptions
-    from unsct_mmpose.maps.calibration_fit import FitOptions
     from unsct_mmpose.research import study
 
     relations = relation_set(args.relations)
@@ -207,13 +205,10 @@ def run_judgement(args: argparse.Namespace) -> None:
         wanted = args.evidence_relations
         base, _ = study.restrict_relations(base, relations, wanted)
         table, relations = study.restrict_relations(table, relations, wanted)
-    common = dict(calibration_table=base, fit=FitOptions())
     if args.command == 'judge':
-        figures = study.judge(
-            table, relations, DecisionOptions(), bootstrap=args.bootstrap, **common
-        )
+        figures = study.judge(table, base, relations, args.bootstrap)
     else:
-        figures = dict(rows=study.ablate(table, relations, **common))
+        figures = dict(rows=study.ablate(table, base, relations))
     kind = 'ablation' if args.kind == 'ablate' else args.kind
     record(args, kind, args.calibrated_on, figures)
 

@@ -7,8 +7,6 @@ import pytest
 import torch
 
 from unsct_mmpose.anatomy import relation_set
-from unsct_mmpose.maps.assessment import DecisionOptions
-from unsct_mmpose.maps.calibration_fit import FitOptions
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.research.results import Result, read_result, write_result
 from unsct_mmpose.research.study import ablate, judge, restrict_relations
@@ -19,9 +17,7 @@ FULL = relation_set('full')
 
 @pytest.fixture(scope='module')
 def figures(table):
-    return judge(
-        table, FULL, DecisionOptions(), calibration_table=None, fit=FitOptions(), bootstrap=5
-    )
+    return judge(table, table, FULL, bootstrap=5)
 
 
 def test_ours_lies_between_keeping_all_and_the_oracle(figures):
@@ -57,7 +53,7 @@ def test_the_smaller_relation_set_is_read_from_the_same_fields(table):
 
 def test_an_ablation_has_a_row_for_every_variant(table):
     half = np.isin(table.patients, ['p0', 'p1'])
-    rows = ablate(table.take(half), FULL, calibration_table=table.take(~half), fit=FitOptions())
+    rows = ablate(table.take(half), table.take(~half), FULL)
     paf = [row for row in rows if row['evidence'] == 'paf']
     assert len(paf) == 2 * 2 * 4
     assert {row['relations'] for row in rows} == {'full', 'core'}

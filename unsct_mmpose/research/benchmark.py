@@ -61,11 +61,7 @@ def time_pairs(
 ) -> PairedTimes:
     """Time two functions in turn, after two rounds that do not count.
 
-    Args:
-        ours: the one.
-        other: the other.
-        rounds: pairs that are timed.
-        threads: of PyTorch meanwhile; None leaves them.
+    PyTorch has so many ``threads`` meanwhile; None leaves them.
     """
     before = torch.get_num_threads()
     torch.set_num_threads(threads or before)
@@ -84,11 +80,7 @@ def seconds_of(function: Callable[[], object]) -> float:
 
 
 def plain_config(config: Config) -> Config:
-    """Return the same HRNet with MMPose's own ``HeatmapHead`` and no neck.
-
-    Args:
-        config: a config of this project with an HRNet backbone.
-    """
+    """Return the same HRNet with MMPose's own ``HeatmapHead`` and no neck."""
     plain = copy.deepcopy(config)
     sizes = {name: config.codec[name] for name in ('input_size', 'heatmap_size', 'sigma')}
     model, plain.codec = plain.model, dict(type='MSRAHeatmap', **sizes)
@@ -124,8 +116,8 @@ def decode_cost(
     Args:
         config: config of a model with :class:`HeatmapPAFHead`.
         map_size: side of the maps, cells; the input is as many times larger as in the config.
-        batch_size: images in a batch.
-        rounds: pairs that are timed, after two that are not.
+        batch_size: images.
+        rounds: pairs that are timed.
         device: ``'auto'``, ``'cpu'`` (one thread) or ``'cuda'``.
 
     Returns:
@@ -196,11 +188,6 @@ def make_step(config: Config, batch_size: int, device: str) -> Callable[[], None
     """Build a model and return a function that makes one training step on a random batch.
 
     A step is what MMEngine does: data preprocessing, forward, losses, backward, optimiser.
-
-    Args:
-        config: config with ``model``, ``codec`` and ``optim_wrapper``.
-        batch_size: images in the batch.
-        device: ``'cpu'`` or ``'cuda'``.
     """
     init_default_scope('mmpose')
     torch.manual_seed(0)
@@ -259,12 +246,6 @@ def step_cost(
 ) -> dict[str, float]:
     """Time the training step of a config against its plain counterpart, in alternating runs.
 
-    Args:
-        config: a config of this project with an HRNet backbone.
-        batch_size: images in a batch.
-        rounds: pairs of steps that are timed, after two that are not.
-        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
-
     Returns:
         ``ms_per_image`` and ``plain_ms_per_image``, medians, and ``ratio_...`` of the two.
     """
@@ -281,11 +262,6 @@ def step_cost(
 
 def peak_memory_mb(config: Config, *, batch_size: int = 8, device: str = AUTO) -> float:
     """Return the peak memory of training steps, in a process of its own.
-
-    Args:
-        config: config with ``model``, ``codec`` and ``optim_wrapper``.
-        batch_size: images in a batch.
-        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
 
     Returns:
         Megabytes (2**20 bytes); on a CPU the resident memory of the process, Python and its

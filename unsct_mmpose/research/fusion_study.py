@@ -29,11 +29,10 @@ from unsct_mmpose.maps.fusion import (
     fusion_features,
 )
 from unsct_mmpose.maps.fusion_choice import choose_field_penalty, left_out_losses
-from unsct_mmpose.maps.uncertainty import landmark_alignment
 
 from .markdown import read_notes, render_page, render_table
 from .results import read_folder, read_result
-from .study import draw_patients
+from .study import draw_patients, with_alignments
 
 STRENGTHS = (math.inf, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 """Penalties of the fields' weights that cross-validation chooses from, strongest first."""
@@ -220,20 +219,19 @@ def simulated_table(
 
 
 def _evidence(peak: torch.Tensor, aligned: torch.Tensor, relations: RelationSet) -> Evidence:
-    count, nothing = peak.shape[1], torch.zeros_like(peak)
-    peeled = landmark_alignment(aligned, relations.pairs, count, fallback=peak.clamp(0, 1))
-    mean = landmark_alignment(aligned, relations.pairs, count, aggregation='paper')
-    return Evidence(
+    nothing = torch.zeros_like(peak)
+    evidence = Evidence(
         points=torch.zeros(*peak.shape, 2),
         covariances=torch.eye(2).expand(*peak.shape, 2, 2).clone(),
         peak=peak,
         rival=nothing,
         spread=torch.ones_like(peak),
-        alignment=mean.alignment,
-        peeled=peeled.alignment,
-        support=peeled.support,
+        alignment=nothing,
+        peeled=nothing,
+        support=nothing,
         relation_alignment=aligned,
     )
+    return with_alignments(evidence, aligned, relations)
 
 
 def render_fusion_page(folder: Path) -> str:

@@ -53,8 +53,7 @@ def term_gradients(
         config: config with ``model``, ``codec`` and ``optim_wrapper``.
         batch_size: images in the batch.
         at_steps: numbers of optimiser steps after which to look.
-        data: folder of the data set whose first training images are the batch; None takes random
-            landmarks on noise.
+        data: see :func:`.benchmark.training_batch`.
         device: ``'cpu'`` or ``'cuda'``.
     """
     init_default_scope('mmpose')

@@ -56,7 +56,7 @@ def predict_cost(
         checkpoint: its weights.
         onnx_path: the same, exported.
         files: radiographs, taken in turn.
-        rounds: pairs that are timed, after two that are not.
+        rounds: pairs that are timed.
         images: reads of the exported model while the memory is watched; at least 10.
         threads: processor cores to use.
 

@@ -77,13 +77,7 @@ def draw_uncertainty(config: Path, checkpoint: Path, data: Path, row: int, sourc
                      out: Path) -> Path:  # fmt: skip
     """Draw Figure 9: certainty map, landmarks without and with uncertainty estimation.
 
-    Args:
-        config: the model's config.
-        checkpoint: its weights, calibrated (``tools/calibrate.py``).
-        data: folder of the data set, whose images may be shown.
-        row: number of the image in the judged file.
-        source: what the image is; must say so when it is simulated.
-        out: PNG to write.
+    The checkpoint is a calibrated one (``tools/calibrate.py``); the rest is as for Figure 8.
 
     Raises:
         ValueError: the checkpoint holds no calibration for the config's decision, which has no

@@ -116,10 +116,7 @@ def outside_versions(work_dir: Path) -> dict[str, str]:
 def pack(run: Run, settings: Config, folder: Path) -> None:
     """Write the images of each split as arrays; those of training augmented, in their order.
 
-    Args:
-        run: whose data and seed to take.
-        settings: of a stock model that draws heatmaps.
-        folder: gets ``train.npz``, ``val.npz`` and, where there is one, ``test.npz``.
+    The folder gets ``train.npz``, ``val.npz`` and, where there is one, ``test.npz``.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name in sorted({'val.json', judged_file(run.data)}):
@@ -158,13 +155,7 @@ def training_arrays(run: Run, settings: Config) -> dict[str, np.ndarray]:
 
 
 def write_curve(run: Run, settings: Config, work_dir: Path) -> None:
-    """Judge the reading of every interval as a training does, in a log like MMEngine's.
-
-    Args:
-        run: whose data to take.
-        settings: of the stock model whose images the peer saw.
-        work_dir: folder of the training.
-    """
+    """Judge what was found after every interval as a training does, in a log like MMEngine's."""
     dataset = _dataset(run, settings, 'val.json')
     samples = [item['data_samples'] for item in _rows(dataset)]
     metric, lines = METRICS.build(dict(type='THALandmarkMetric')), []

@@ -80,12 +80,6 @@ def judge_again(run: Run, root: Path, results: Path, tools: Path) -> Path | None
     The maps that the run left are taken, else its last checkpoint reads the images again. All
     figures are then of one judgement; what tells of the training stays.
 
-    Args:
-        run: whose result to complete.
-        root: folder of checkpoints and evidence.
-        results: folder of result files.
-        tools: folder with ``train.py``, beside that of the configs.
-
     Returns:
         The result file; None where it lacks nothing.
 
@@ -164,8 +158,7 @@ def final_checkpoint(config: Path, work_dir: Path) -> Path:
 
 def read_maps(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
     """Return what the trained model says about the images to judge and to calibrate on."""
-    work_dir, model, settings = run.work_dir(root), None, None
-    tables = {}
+    work_dir, model, settings, tables = run.work_dir(root), None, None, {}
     for ann_file in sorted({judged_file(run.data), 'val.json'}):
         maps = _maps_file(work_dir, ann_file)
         if not maps.is_file():

@@ -19,6 +19,7 @@ from unsct_mmpose.functional.bootstrap import bootstrap_interval
 from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
 from unsct_mmpose.maps.calibration import RULES
 from unsct_mmpose.maps.calibration_fit import EvidenceTable, FitOptions
+from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.fusion import DEFAULT_FEATURES
 from unsct_mmpose.maps.uncertainty import AGGREGATIONS, ENTROPY_MODES, landmark_alignment
 
@@ -37,32 +38,23 @@ FEATURE_SETS: Mapping[str, tuple[str, ...]] = {
 
 
 def judge(
-    table: EvidenceTable,
-    relations: RelationSet,
-    decision: DecisionOptions,
-    *,
-    calibration_table: EvidenceTable | None,
-    fit: FitOptions,
-    bootstrap: int = 1000,
+    table: EvidenceTable, base: EvidenceTable, relations: RelationSet, bootstrap: int = 1000
 ) -> dict[str, float]:
-    """Judge decisions on a table, with thresholds from elsewhere.
+    """Judge the default decision on a table, with thresholds from elsewhere.
 
     Args:
         table: images to judge on.
+        base: images to calibrate on; patients in both are cross-fitted: judged by a calibration
+            on all others.
         relations: the model's relations.
-        decision: how to decide.
-        calibration_table: images to calibrate on; None takes the same. Patients in both are
-            cross-fitted: judged by a calibration on all others.
-        fit: what the calibration is asked for.
         bootstrap: resamples of patients for the confidence intervals; 0: none.
 
     Returns:
-        The figures of every metric of this project, and ``conformal/...``: recall and mean share
-        of suppressed landmarks for each threshold rule; ``image/...``: how many images were called
-        usual, out of range and without a pelvis.
+        The figures of every metric of this project, and ``rule/...``: recall and mean share of
+        rejected present landmarks for each threshold rule; ``image/...``: how many images were
+        called usual, out of range and without a pelvis.
     """
-    base = table if calibration_table is None else calibration_table
-    samples = judged_samples(table, base, relations, fit, decision)
+    samples = judged_samples(table, base, relations, FitOptions(), DecisionOptions())
     figures = evaluate(samples, bootstrap=bootstrap)
     figures.update(_difference(_error_table(samples), bootstrap))
     figures.update(_keep_all(table))
@@ -70,46 +62,35 @@ def judge(
     for code, name in enumerate(('usual', 'out_of_range', 'nothing_found')):
         figures[f'image/{name}'] = float((states == code).sum())
     for rule in RULES:
-        samples = judged_samples(table, base, relations, fit, replace(decision, rule=rule))
+        samples = judged_samples(table, base, relations, FitOptions(), DecisionOptions(rule=rule))
         figures.update(_rule_figures(rule, _error_table(samples)))
     return figures
 
 
 def ablate(
-    table: EvidenceTable,
-    relations: RelationSet,
-    *,
-    calibration_table: EvidenceTable | None,
-    fit: FitOptions,
+    table: EvidenceTable, base: EvidenceTable, relations: RelationSet
 ) -> list[dict[str, Any]]:
     """Compare entropy modes, aggregations, relation sets and features from the same weights.
 
-    Args:
-        table: images to judge on.
-        relations: the model's relations; `core` is taken out of `full`.
-        calibration_table: images to calibrate on; None takes the same. Patients in both are
-            cross-fitted: judged by a calibration on all others.
-        fit: what the calibration is asked for.
+    Images to judge on and to calibrate on are as for :func:`judge`; the relations `core` are taken
+    out of `full`.
 
     Returns:
         One row for each variant: what it is, AUROC for absence, set error on unstructured images,
         recovered share of what is avoidable, recall.
     """
     rows = []
-    base = table if calibration_table is None else calibration_table
     for name in ('full', 'core') if relations.name == 'full' else (relations.name,):
         part, chosen = restrict_relations(table, relations, name)
         rest, _ = restrict_relations(base, relations, name)
         for aggregation, entropy in product(AGGREGATIONS, ENTROPY_MODES):
             decision = DecisionOptions(evidence='paf', entropy=entropy, aggregation=aggregation)
-            options = replace(fit, decision=decision)
-            samples = judged_samples(part, rest, chosen, options, decision)
+            samples = judged_samples(part, rest, chosen, FitOptions(decision), decision)
             rows.append(dict(evidence='paf', relations=name, aggregation=aggregation,
                              entropy=entropy, features='', **_summary(samples, 'paf')))  # fmt: skip
         for label, features in FEATURE_SETS.items():
-            decision = DecisionOptions()
-            options = replace(fit, features=features, decision=decision)
-            samples = judged_samples(part, rest, chosen, options, decision)
+            options = FitOptions(features=features)
+            samples = judged_samples(part, rest, chosen, options, DecisionOptions())
             rows.append(dict(evidence='fused', relations=name, aggregation='', entropy='',
                              features=label, **_summary(samples, 'fused')))  # fmt: skip
     return sorted(rows, key=lambda row: row['evidence'], reverse=True)  # the fields' own first
@@ -130,17 +111,21 @@ def restrict_relations(
         return table, relations
     chosen = torch.tensor(relations.positions_of(smaller))
     aligned = table.evidence.relation_alignment[:, chosen]
-    count = table.evidence.peak.shape[1]
-    ground = table.evidence.peak.clamp(0, 1)
-    peeled = landmark_alignment(aligned, smaller.pairs, count, fallback=ground)
-    evidence = replace(
-        table.evidence,
+    return replace(table, evidence=with_alignments(table.evidence, aligned, smaller)), smaller
+
+
+def with_alignments(evidence: Evidence, aligned: torch.Tensor, relations: RelationSet) -> Evidence:
+    """Return evidence with ``(N, L)`` alignments of some relations, and what follows of them."""
+    count, ground = evidence.peak.shape[1], evidence.peak.clamp(0, 1)
+    peeled = landmark_alignment(aligned, relations.pairs, count, fallback=ground)
+    mean = landmark_alignment(aligned, relations.pairs, count, aggregation='paper')
+    return replace(
+        evidence,
         relation_alignment=aligned,
-        alignment=landmark_alignment(aligned, smaller.pairs, count, aggregation='paper').alignment,
+        alignment=mean.alignment,
         peeled=peeled.alignment,
         support=peeled.support,
     )
-    return replace(table, evidence=evidence), smaller
 
 
 def draw_patients(
