@@ -40,7 +40,7 @@ def render_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def render_records(columns: Sequence[str], records: Iterable[Mapping[str, Any]]) -> str:
     """Return a Markdown table of some fields of records, with a dash for what one lacks."""
-    return render_table(columns, [[str(one.get(name, '-')) for name in columns] for one in records])
+    return render_table(columns, [[str(row.get(name, '-')) for name in columns] for row in records])
 
 
 def format_number(value: float | None, digits: int = 3, sign: str = '') -> str:

@@ -76,13 +76,13 @@ def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
     work_dir, settings = run.work_dir(root), Config.fromfile(config)
     last = settings.train_cfg.max_epochs
     script = str(tools.parent / run.row.script)
-    words = [
+    command = [
         script, str(work_dir / 'packed'), str(work_dir / 'found'), '--epochs', str(last),
         '--batch-size', str(settings.train_dataloader.batch_size),
         '--interval', str(settings.train_cfg.val_interval),
         '--channels', str(CHANNELS[run.budget]), '--seed', str(run.seed),
     ]  # fmt: skip
-    text = format_command(words, tools.parent).replace('python', f'"${INTERPRETER}"', 1)
+    text = format_command(command, tools.parent).replace('python', f'"${INTERPRETER}"', 1)
     if not _output(work_dir, last, judged_file(run.data)).is_file():
         python = os.environ.get(INTERPRETER)
         if not python:
@@ -91,7 +91,7 @@ def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
                 f'the environment of {script}'
             )
         pack(run, settings, work_dir / 'packed')
-        attempt([python, *words], text, work_dir)
+        attempt([python, *command], text, work_dir)
     write_curve(run, settings, work_dir)
     return text
 

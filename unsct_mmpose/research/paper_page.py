@@ -41,7 +41,7 @@ class Table:
     Attributes:
         name: of its CSV file.
         title: heading.
-        words: what to know before reading it.
+        text: what to know before reading it.
         columns: headings, after those of model, decision and seeds.
         keys: figures in the columns, as ``metric/subset/figure``.
         rows: config stem and decision of each row.
@@ -50,7 +50,7 @@ class Table:
 
     name: str
     title: str
-    words: str
+    text: str
     columns: tuple[str, ...]
     keys: tuple[str, ...]
     rows: tuple[tuple[str, str], ...]
@@ -60,13 +60,13 @@ class Table:
 _PAIR_ROWS = tuple(
     row
     for ori, unsct in PAIRS
-    for row in ((ori, 'keep_all'), *((unsct, one) for one in ('keep_all', 'paper', 'paf', 'fused')))
+    for row in ((ori, 'keep_all'), *((unsct, way) for way in ('keep_all', 'paper', 'paf', 'fused')))
 )
 _DECIDED = (*(unsct for _, unsct in PAIRS), 'srf_stages')
 _DECISION_ROWS = tuple(
-    (stem, one)
+    (stem, decision)
     for stem in _DECIDED
-    for one in ('keep_all', *PAPER_DECISIONS, 'paf', 'fused', 'oracle')
+    for decision in ('keep_all', *PAPER_DECISIONS, 'paf', 'fused', 'oracle')
 )
 _SRF = (
     'srf_none', 'unsct-hrnet', 'srf_stages', 'u_net_srf_none', 'unsct-u_net', 'srf_deep',
@@ -97,13 +97,15 @@ def _both(subset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _tables() -> tuple[Table, ...]:
-    peer_keys = tuple(f'set_error/{one}/E_20' for one in ('unstructured', 'structured', 'all'))
+    peer_keys = tuple(
+        f'set_error/{subset}/E_20' for subset in ('unstructured', 'structured', 'all')
+    )
     return (
         Table(
             'table_3', 'Table 3: spatial relationship fusion',
             'All images, every landmark reported. *HRNet (no SRF)* has the same head and losses.',
             *_both('all'),
-            tuple((one, 'keep_all') for one in _SRF),
+            tuple((stem, 'keep_all') for stem in _SRF),
             'Table 3',
         ),
         Table(
@@ -164,8 +166,8 @@ def _tables() -> tuple[Table, ...]:
                 'set_error/unstructured/E_20', 'presence/all/AUROC',
             ),
             tuple(
-                (one, 'fused' if row_of(one).fields and one != 'no_paf' else 'peak')
-                for one in _ABLATIONS
+                (stem, 'fused' if row_of(stem).fields and stem != 'no_paf' else 'peak')
+                for stem in _ABLATIONS
             ),
         ),
     )  # fmt: skip
@@ -243,7 +245,7 @@ def _render_table(table: Table, results: Sequence[Result]) -> list[str]:
         seeds = str(len(judged)) if judged else NOT_JUDGED if runs else 'not run'
         rows.append([_label(stem, runs), decision, seeds, *cells])
     columns = ['model', 'decision', 'seeds', *table.columns]
-    parts = [f'### {table.title}', table.words, render_table(columns, rows)]
+    parts = [f'### {table.title}', table.text, render_table(columns, rows)]
     parts += [_WHY_NOT_JUDGED] if any(row[2] == NOT_JUDGED for row in rows) else []
     if table.published:
         published = [[name, *map(str, v)] for name, v in PUBLISHED[table.published].items()]
@@ -270,13 +272,13 @@ _FIGURES = {
 
 
 def _figures(results: Path) -> list[str]:
-    there = {name: words for name, words in _FIGURES.items() if (results / f'{name}.png').is_file()}
-    if not there:
-        return []
-    parts = ['## Figures', 'Drawn by `python tools/paper_tables.py figures`.']
-    for name, words in there.items():
-        parts.append(f'![{words}]({results.name}/{name}.png)\n*{words}.*')
-    return parts
+    drawn = [
+        f'![{title}]({results.name}/{name}.png)\n*{title}.*'
+        for name, title in _FIGURES.items()
+        if (results / f'{name}.png').is_file()
+    ]
+    intro = ['## Figures', 'Drawn by `python tools/paper_tables.py figures`.']
+    return [*intro, *drawn] if drawn else []
 
 
 def _provenance(runs: Sequence[Result]) -> list[str]:

@@ -139,15 +139,15 @@ def train(run: Run, config: Path, root: Path, tools: Path) -> str:
     work_dir = run.work_dir(root)
     work_dir.mkdir(parents=True, exist_ok=True)
     others = [name for name in ('val.json', 'test.json') if (run.data / name).is_file()]
-    words = [
+    command = [
         str(tools / 'train.py'), str(config), '--work-dir', str(work_dir), '--resume',
         '--cfg-options', f'randomness.seed={run.seed}',
         'default_hooks.checkpoint.save_best=None',
         f'train_dataloader.dataset.disjoint_from=[{",".join(others)}]',
     ]  # fmt: skip
-    text = format_command(words, tools.parent)
+    text = format_command(command, tools.parent)
     if not final_checkpoint(config, work_dir).is_file():
-        attempt([sys.executable, *words], text, work_dir)
+        attempt([sys.executable, *command], text, work_dir)
     return text
 
 

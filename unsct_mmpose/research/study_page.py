@@ -216,7 +216,9 @@ def _ablation(result: Result) -> str:
 def _provenance(results: Sequence[Result]) -> str:
     columns = ['result', 'model trained on', 'judged on', 'thresholds from', 'seed', 'machine']
     fields = ('name', 'model', 'data', 'calibrated_on', 'seed', 'machine')
-    return render_table(columns, [[str(getattr(one, name)) for name in fields] for one in results])
+    return render_table(
+        columns, [[str(getattr(result, name)) for name in fields] for result in results]
+    )
 
 
 def _groups(results: Sequence[Result]) -> list[list[Result]]:
