@@ -10,7 +10,6 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer, init_model
-
 from unsct_mmpose.tool_words import EXTRAS, check_cfg_options, errors_in_words, explain
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -18,7 +18,7 @@ from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.read_ahead import FileOptions, read_ahead
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference.inferencer import Inferencer
-from unsct_mmpose.inference.predict import RunOptions, predict_files, predict_one
+from unsct_mmpose.inference.predict import PredictOptions, predict_files, predict_one
 from unsct_mmpose.report.prediction import prediction_schema
 from unsct_mmpose.report.run_files import COLUMNS
 
@@ -49,7 +49,7 @@ def study(tmp_path):
 
 def run(backend, study, out, **options):
     inputs = find_inputs([str(study)], leave_out=out)
-    return predict_files(backend, inputs, out, RunOptions(**(QUIET | options)))
+    return predict_files(backend, inputs, out, PredictOptions(**(QUIET | options)))
 
 
 def test_every_file_gets_its_results_or_a_cause(study, tmp_path, make_backend):

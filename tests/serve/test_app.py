@@ -31,10 +31,19 @@ from unsct_mmpose.report.prediction import NOTICE, Prediction, prediction_schema
 from unsct_mmpose.serve import upload as serve_upload
 from unsct_mmpose.serve.app import ServeOptions, create_app, is_loopback
 from unsct_mmpose.serve.desk import PredictionDesk
-from unsct_mmpose.serve.reader import DirectReader, ProcessReader
+from unsct_mmpose.serve.reader import ProcessReader, decode
 from unsct_mmpose.serve.upload import RefusedError, Upload
 
 HERE = 'http://127.0.0.1:8000'
+
+
+class DirectReader:
+    """Decodes in this process, which starts at once."""
+
+    read = staticmethod(decode)
+
+    def close(self):
+        pass
 
 
 @pytest.fixture

@@ -92,6 +92,7 @@ def convert(args: argparse.Namespace, sources, key: bytes) -> int:
         finer_than_mm=args.finer_than_mm,
         spacing_xy_mm=args.spacing and tuple(args.spacing),
         magnification=args.magnification,
+        frame=args.frame,
     )
     options = RunOptions(
         picture=picture,
