@@ -10,14 +10,13 @@ import torch
 from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer, init_model
-from unsct_mmpose.tool_words import EXTRAS, check_cfg_options, errors_in_words, explain
 
-ROOT = Path(__file__).resolve().parents[1]
+from unsct_mmpose.cli.errors import EXTRAS, check_cfg_options, errors_in_words, explain
+
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs' / 'unsct_hrnet_tha.py'
 DEMO = ROOT / 'configs' / 'demo'
-NO_DATA = (
-    r'there is no such file.*make_phantom\.py --out data/phantom.*UNSCT_DATA=DIR.*data_root=DIR'
-)
+NO_DATA = r'there is no such file.*unsct phantom --out data/phantom.*UNSCT_DATA=DIR.*data_root=DIR'
 
 
 @pytest.fixture
@@ -131,6 +130,20 @@ def test_a_missing_package_names_its_extra(error, extra, capsys):
     with pytest.raises(SystemExit), errors_in_words('train', []):
         raise error
     assert f"pip install 'unsct-mmpose[{extra}]'" in capsys.readouterr().err
+
+
+def test_an_interruption_says_whether_the_same_command_continues(capfd):
+    with pytest.raises(SystemExit) as left, errors_in_words('phantom', [], resumable=True):
+        raise KeyboardInterrupt
+    assert left.value.code == 130
+    assert capfd.readouterr().err == 'phantom: interrupted; the same command continues\n'
+
+
+def test_an_error_that_the_command_expects_is_said_wherever_it_comes_from(capsys):
+    with pytest.raises(SystemExit) as left, errors_in_words('predict', [], (OSError,), status=2):
+        raise OSError('of somebody else')
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith('predict: of somebody else\n')
 
 
 def test_the_traceback_is_there_for_who_asks(tool, monkeypatch):

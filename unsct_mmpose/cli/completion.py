@@ -9,7 +9,7 @@ import argparse
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument('shell', choices=['bash', 'zsh', 'fish'])
+    parser.add_argument('shell', choices=['bash', 'zsh', 'fish'], help='which')
 
 
 def run(args: argparse.Namespace) -> int:

@@ -20,7 +20,7 @@ from .options import require_checkout
 
 COMMANDS = {
     'predict': 'find the landmarks of radiographs: json, picture, report of each',
-    'serve': 'a page on this machine to hand radiographs in, and json for programs',
+    'serve': 'a page on this machine that takes radiographs; json for programs',
     'measure': 'clinical parameters of landmark files',
     'check': 'annotations against their images: all problems at once',
     'convert': 'DICOM files to pictures without identity, split by patient',
@@ -52,7 +52,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
     def _get_help_string(self, action: argparse.Action) -> str | None:
         default, text = action.default, action.help or ''
         shown = isinstance(default, (str, int, float, Path)) and not isinstance(default, bool)
-        if shown and default != '' and 'default' not in text:
+        if shown and default not in ('', argparse.SUPPRESS) and 'default' not in text:
             return f'{text} (default: %(default)s)'
         return text
 
