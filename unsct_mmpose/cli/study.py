@@ -16,8 +16,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_model(collect)
     add = collect.add_argument
     add('--out', type=Path, required=True, help='npz file to write')
-    add('--candidates', type=int, help='places that compete for a landmark')
-    add('--coupling', type=float, help='weight of the fields in that')
     add('--refinement', help='sub-pixel method')
     collect.set_defaults(study=run_collect)
     for name, kind, text in (
@@ -183,12 +181,8 @@ def run_collect(args: argparse.Namespace) -> None:
     )
 
     model, config = load_model(args.config, args.checkpoint, args.device)
-    wanted = {
-        key: getattr(args, key)
-        for key in ('candidates', 'coupling', 'refinement')
-        if getattr(args, key) is not None
-    }
-    model.head.decoder.reading = replace(model.head.decoder.reading, **wanted)
+    if args.refinement is not None:
+        model.head.decoder.reading = replace(model.head.decoder.reading, refinement=args.refinement)
     model.head.decoder.use_all_relations()
     dataset = build_dataset(config, 'test', args.data, args.ann_file)
     args.out.parent.mkdir(parents=True, exist_ok=True)
