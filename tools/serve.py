@@ -1,10 +1,6 @@
 """`unsct serve` of this checkout."""
 
-import sys
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-from unsct_mmpose.cli.main import launch
+from _launch import launch
 
 if __name__ == '__main__':
-    sys.exit(launch('serve'))
+    launch('serve')

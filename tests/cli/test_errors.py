@@ -1,7 +1,7 @@
 """What stops a newcomer is said in words that name the cure, by every way that leads there."""
 
 import re
-import runpy
+import sys
 from pathlib import Path
 
 import mmpose
@@ -12,6 +12,7 @@ from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer, init_model
 
 from unsct_mmpose.cli.errors import EXTRAS, check_cfg_options, errors_in_words, explain
+from unsct_mmpose.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs' / 'unsct_hrnet_tha.py'
@@ -21,14 +22,14 @@ NO_DATA = r'there is no such file.*unsct phantom --out data/phantom.*UNSCT_DATA=
 
 @pytest.fixture
 def tool(tmp_path, monkeypatch, capsys):
-    """Run a tool from an empty folder; return what it prints on its way out."""
+    """Run a command from an empty folder; return what it prints on its way out."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv('UNSCT_DATA', raising=False)
 
     def run(name, *arguments):
-        monkeypatch.setattr('sys.argv', [name, *map(str, arguments)])
+        monkeypatch.setattr('sys.argv', sys.argv)  # put back afterwards
         with pytest.raises(SystemExit) as left:
-            runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+            main([name, *map(str, arguments)])
         assert left.value.code == 1
         return capsys.readouterr().err
 
@@ -51,7 +52,7 @@ SMALL = [
 
 
 def test_without_data_train_says_how_to_make_some(tool):
-    printed = tool('train.py', CONFIG, '--cfg-options', *SMALL)
+    printed = tool('train', CONFIG, '--cfg-options', *SMALL)
     assert re.search(rf'train: data/phantom/train\.json: {NO_DATA}', printed)
     assert ends_in_words(printed)
 
@@ -64,18 +65,18 @@ def test_without_data_the_stock_script_says_it_too(stock_tools, run_python, tmp_
     assert re.search(rf'train\.json: {NO_DATA}', done.stderr.splitlines()[-1])
 
 
-@pytest.mark.parametrize('name', ['train.py', 'test.py', 'calibrate.py'])
+@pytest.mark.parametrize('name', ['train', 'test', 'calibrate'])
 def test_a_config_that_is_not_there_is_named(name, tool):
-    given = ['nowhere.py'] if name == 'train.py' else ['nowhere.py', 'x.pth']
+    given = ['nowhere.py'] if name == 'train' else ['nowhere.py', 'x.pth']
     printed = tool(name, *given)
     assert 'there is no config' in printed and 'nowhere.py' in printed
     assert 'configs/README.md' in printed
     assert ends_in_words(printed)
 
 
-@pytest.mark.parametrize('name', ['train.py', 'calibrate.py'])
+@pytest.mark.parametrize('name', ['train', 'calibrate'])
 def test_options_that_are_no_pairs_are_quoted(name, tool):
-    given = [CONFIG] if name == 'train.py' else [CONFIG, 'x.pth']
+    given = [CONFIG] if name == 'train' else [CONFIG, 'x.pth']
     printed = tool(name, *given, '--cfg-options', 'a.b=1', 'max_epochs')
     assert "takes KEY=VALUE pairs, not 'max_epochs'; such as train_cfg.max_epochs=5" in printed
     assert ends_in_words(printed)

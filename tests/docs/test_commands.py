@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / 'README.md', *ROOT.glob('configs/*.md'), *sorted(ROOT.glob('docs/**/*.md'))]
 LAUNCHED = {
     tool.name: re.search(r"launch\('(.+)'\)", tool.read_text())[1]
-    for tool in (ROOT / 'tools').glob('*.py')
+    for tool in (ROOT / 'tools').glob('[a-z]*.py')
 }
 LINE = re.compile(r'(?:^|[\s("])(?:unsct|(?:python3? |\d )tools/([a-z_]+\.py))(?: (.*)|$)')
 """A command; a launcher follows python, or a number of processes."""

@@ -131,8 +131,3 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
         if name in CHECKOUT_ONLY:
             require_checkout(name)
         return args.run(args)
-
-
-def launch(command: str) -> int:
-    """Run a command from its launcher in ``tools``."""
-    return main([command, *sys.argv[1:]], prog=Path(sys.argv[0]).name)
