@@ -11,7 +11,7 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer, init_model
 
-from unsct_mmpose.cli.errors import EXTRAS, check_cfg_options, errors_in_words, explain
+from unsct_mmpose.cli.errors import EXTRAS, check_cfg_options, explain, explain_errors
 from unsct_mmpose.cli.main import main
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -104,7 +104,7 @@ def test_options_that_mmengine_takes_pass():
 
 @pytest.mark.parametrize('option', [{'a.7': 1}, {'b.c.d': 1}])
 def test_options_that_do_not_fit_the_config_are_said(option, capsys):
-    with pytest.raises(SystemExit), errors_in_words('train', []):
+    with pytest.raises(SystemExit), explain_errors('train', []):
         Config(dict(a=[1, 2], b=dict(c=dict(_delete_=True)))).merge_from_dict(
             option if 'a.7' in option else {'a': {'x': 1}}
         )
@@ -128,20 +128,20 @@ def test_every_optional_package_is_in_the_extra_that_is_named():
     ],
 )
 def test_a_missing_package_names_its_extra(error, extra, capsys):
-    with pytest.raises(SystemExit), errors_in_words('train', []):
+    with pytest.raises(SystemExit), explain_errors('train', []):
         raise error
     assert f"pip install 'unsct-mmpose[{extra}]'" in capsys.readouterr().err
 
 
 def test_an_interruption_says_whether_the_same_command_continues(capfd):
-    with pytest.raises(SystemExit) as left, errors_in_words('phantom', [], resumable=True):
+    with pytest.raises(SystemExit) as left, explain_errors('phantom', [], resumable=True):
         raise KeyboardInterrupt
     assert left.value.code == 130
     assert capfd.readouterr().err == 'phantom: interrupted; the same command continues\n'
 
 
 def test_an_error_that_the_command_expects_is_said_wherever_it_comes_from(capsys):
-    with pytest.raises(SystemExit) as left, errors_in_words('predict', [], (OSError,), status=2):
+    with pytest.raises(SystemExit) as left, explain_errors('predict', [], (OSError,), status=2):
         raise OSError('of somebody else')
     assert left.value.code == 2
     assert capsys.readouterr().err.startswith('predict: of somebody else\n')
@@ -149,14 +149,14 @@ def test_an_error_that_the_command_expects_is_said_wherever_it_comes_from(capsys
 
 def test_the_traceback_is_there_for_who_asks(tool, monkeypatch):
     monkeypatch.setenv('UNSCT_TRACEBACK', '1')
-    with pytest.raises(FileNotFoundError), errors_in_words('train', []):
+    with pytest.raises(FileNotFoundError), explain_errors('train', []):
         Config.fromfile('nowhere.py')
 
 
 def test_an_error_of_the_program_itself_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError), errors_in_words('train', []):
+    with pytest.raises(ZeroDivisionError), explain_errors('train', []):
         print(1 / 0)
-    with pytest.raises(ValueError, match='of somebody else'), errors_in_words('train', []):
+    with pytest.raises(ValueError, match='of somebody else'), explain_errors('train', []):
         raise ValueError('of somebody else')
 
 

@@ -79,11 +79,18 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
+def _origin(more: str = '') -> dict:
+    """Return what figures depend on beside the command."""
+    from unsct_mmpose.research.results import describe_machine, installed_versions
+
+    return dict(machine=describe_machine() + more, versions=installed_versions())
+
+
 def benchmark_step(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.engine.device import resolve_device
-    from unsct_mmpose.research import benchmark, results
+    from unsct_mmpose.research import benchmark
 
     device = resolve_device(args.device)
     config = Config.fromfile(args.config)
@@ -100,8 +107,7 @@ def benchmark_step(args: argparse.Namespace) -> dict:
         precision=config.optim_wrapper.type.replace('OptimWrapper', '') or 'float32',
         batch_size=batch_size,
         device=device,
-        machine=results.describe_machine(),
-        versions=results.installed_versions(),
+        **_origin(),
         ms_per_image=round(cost.ms_per_image, 1),
         plain_ms_per_image=round(cost.plain_ms_per_image, 1),
         ratio_median=round(cost.ratio, 3),
@@ -143,8 +149,7 @@ def benchmark_gradients(args: argparse.Namespace) -> dict:
         config=args.config,
         batch_size=args.batch_size,
         device=device,
-        machine=results.describe_machine(),
-        versions=results.installed_versions(),
+        **_origin(),
         terms=[asdict(term) for term in terms],
     )
 
@@ -153,7 +158,7 @@ def benchmark_decode(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.engine.device import resolve_device
-    from unsct_mmpose.research import benchmark, results
+    from unsct_mmpose.research import benchmark
 
     device = resolve_device(args.device)
     cost = benchmark.decode_cost(
@@ -168,8 +173,7 @@ def benchmark_decode(args: argparse.Namespace) -> dict:
         map_size=cost.map_size,
         batch_size=args.batch_size,
         device=device,
-        machine=results.describe_machine() + ('; one thread' if device == 'cpu' else ''),
-        versions=results.installed_versions(),
+        **_origin('; one thread' if device == 'cpu' else ''),
         decode_ms_per_image=round(cost.decode_ms_per_image, 2),
         forward_ms_per_image=round(cost.forward_ms_per_image, 1),
         share_median=round(cost.share, 4),
@@ -180,7 +184,7 @@ def benchmark_decode(args: argparse.Namespace) -> dict:
 
 def benchmark_predict(args: argparse.Namespace) -> dict:
     from unsct_mmpose.export import export_onnx
-    from unsct_mmpose.research import benchmark_predict, results
+    from unsct_mmpose.research import benchmark_predict
 
     files = sorted(path for path in args.folder.iterdir() if path.is_file())
     with tempfile.TemporaryDirectory() as folder:
@@ -200,8 +204,7 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
     return dict(
         config=str(args.config),
         threads=args.threads,
-        machine=results.describe_machine(),
-        versions=results.installed_versions(),
+        **_origin(),
         onnx_ms=round(cost.onnx_ms, 1),
         torch_ms=round(cost.torch_ms, 1),
         file_ms=round(cost.file_ms, 1),
@@ -214,15 +217,14 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
 
 
 def benchmark_exports(args: argparse.Namespace) -> dict:
-    from unsct_mmpose.research import onnx_study, results
+    from unsct_mmpose.research import onnx_study
 
     models = onnx_study.compare_exports(
         args.config, args.checkpoint, args.files, data=args.data, ann_file=args.ann_file
     )
     return dict(
         config=str(args.config),
-        machine=results.describe_machine(),
-        versions=results.installed_versions(),
+        **_origin(),
         models=models,
     )
 

@@ -35,7 +35,7 @@ _EXAMPLE = 'train_cfg.max_epochs=5 train_dataloader.batch_size=4'
 
 
 @contextmanager
-def errors_in_words(
+def explain_errors(
     command: str,
     arguments: Sequence[str],
     mendable: tuple[type[Exception], ...] = (),

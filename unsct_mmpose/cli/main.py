@@ -15,7 +15,7 @@ from pathlib import Path
 
 from unsct_mmpose import __version__
 
-from .errors import errors_in_words
+from .errors import explain_errors
 from .options import require_checkout
 
 COMMANDS = {
@@ -94,14 +94,14 @@ def build_parser(command: str | None = None, prog: str | None = None) -> argpars
             commands.add_parser(name, help=text)
             continue
         module = import_module(f'.{name.replace("-", "_")}', __package__)
-        one = commands.add_parser(
+        child = commands.add_parser(
             name, help=text, description=module.__doc__, **(dict(prog=prog) if prog else {})
         )  # fmt: skip
-        one.set_defaults(
-            run=module.run, refuse=one.error, resumable=False, failure_status=1,
+        child.set_defaults(
+            run=module.run, refuse=child.error, resumable=False, failure_status=1,
             mendable=(ValueError, OSError, ImportError),
         )  # fmt: skip
-        module.add_arguments(one)
+        module.add_arguments(child)
     return parser
 
 
@@ -115,19 +115,21 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     Raises:
         SystemExit: the command line is wrong (2), or the command has failed.
     """
-    words = list(sys.argv[1:] if argv is None else argv)
-    if not words or words[0] in ('-h', '--help'):
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if not arguments or arguments[0] in ('-h', '--help'):
         print(overview())
-        return 0 if words else 2
-    if words[0] == '--version':
+        return 0 if arguments else 2
+    if arguments[0] == '--version':
         print(f'unsct_mmpose {__version__}')
         return 0
-    name = words[0]
+    name = arguments[0]
     if name in ('train', 'test'):
-        words.insert(0, 'mmpose-tool')
-    args = build_parser(words[0] if words[0] in COMMANDS else '', prog).parse_args(words)
-    args.argv = words[1:]
-    with errors_in_words(name, words, args.mendable, args.failure_status, args.resumable):
+        arguments.insert(0, 'mmpose-tool')
+    args = build_parser(arguments[0] if arguments[0] in COMMANDS else '', prog).parse_args(
+        arguments
+    )
+    args.argv = arguments[1:]
+    with explain_errors(name, arguments, args.mendable, args.failure_status, args.resumable):
         if name in CHECKOUT_ONLY:
             require_checkout(name)
         return args.run(args)

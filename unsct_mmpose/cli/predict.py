@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.usage = '%(prog)s (CONFIG CHECKPOINT | MODEL.onnx) INPUT... --out DIR [options]'
     parser.set_defaults(failure_status=2, resumable=True)
     add = parser.add_argument
-    add('words', nargs='+', metavar='MODEL INPUT', help='see above')
+    add('given', nargs='+', metavar='MODEL INPUT', help='see above')
     add('--out', type=Path, default=Path('predictions'), metavar='DIR', help='folder for results')
     add_spacing(parser)
     add_frame(parser)
@@ -46,7 +46,7 @@ def run(args: argparse.Namespace) -> int:
     from unsct_mmpose.dicom.spacing import check_magnification, check_spacing
     from unsct_mmpose.inference.predict import PredictOptions, predict_files
 
-    model, inputs = split_model(args.words)
+    model, inputs = split_model(args.given)
     if not inputs:
         args.refuse('no INPUT: name files, folders or patterns after the model')
     if args.batch_size < 1 or args.jobs < 0:
@@ -68,8 +68,8 @@ def run(args: argparse.Namespace) -> int:
         structured_report=args.sr,
         progress=not args.quiet,
     )
-    found = find_inputs(inputs, leave_out=args.out)
-    result = predict_files(load_backend(model, args.device), found, args.out, options)
+    files = find_inputs(inputs, leave_out=args.out)
+    result = predict_files(load_backend(model, args.device), files, args.out, options)
     print_summary(result, args.out)
     return result.exit_status
 

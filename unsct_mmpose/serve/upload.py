@@ -121,7 +121,7 @@ def clean_name(name: str) -> str:
         ('hip.dcm', 'unnamed file')
     """
     last = re.split(r'[/\\]', name)[-1]
-    kept = ''.join(one for one in last if unicodedata.category(one)[0] != 'C').strip()
+    kept = ''.join(c for c in last if unicodedata.category(c)[0] != 'C').strip()
     return kept[:_MAX_NAME] or 'unnamed file'
 
 
@@ -172,8 +172,8 @@ def _upload(form: Any, max_bytes: int, too_large: RefusedError) -> Upload:
         content,
         name,
         _spacing(form),
-        _number(form, 'magnification', 'magnification', _MAGNIFICATION),
-        _number(form, 'frame', 'number of the image', _FRAMES, int),
+        _field(form, 'magnification', 'magnification', _MAGNIFICATION),
+        _field(form, 'frame', 'number of the image', _FRAMES, int),
     )
 
 
@@ -189,16 +189,14 @@ def _check_type(content: bytes, name: str) -> None:
 
 
 def _spacing(form: Any) -> tuple[float, float] | None:
-    x = _number(form, 'spacing_x', 'width of a pixel', _SPACING_MM)
-    y = _number(form, 'spacing_y', 'height of a pixel', _SPACING_MM)
+    x = _field(form, 'spacing_x', 'width of a pixel', _SPACING_MM)
+    y = _field(form, 'spacing_y', 'height of a pixel', _SPACING_MM)
     if x is None and y is not None:
         raise RefusedError(422, 'The width of a pixel is missing: its height alone is no spacing.')
     return None if x is None else (x, x if y is None else y)
 
 
-def _number(
-    form: Any, field: str, title: str, ends: tuple[float, float], kind: type = float
-) -> Any:
+def _field(form: Any, field: str, title: str, ends: tuple[float, float], kind: type = float) -> Any:
     text = form.get(field)
     if text is None or (isinstance(text, str) and not text.strip()):
         return None
