@@ -141,7 +141,7 @@ def test_figure_9_shows_what_the_calibrated_model_reports(trained, monkeypatch, 
 
 def test_figure_9_needs_a_calibration(trained, tmp_path):
     checkpoint, out = trained / 'epoch_1.pth', tmp_path / 'figure_9.png'
-    with pytest.raises(ValueError, match=r'epoch_1\.pth: .* no calibration.* tools/calibrate\.py'):
+    with pytest.raises(ValueError, match=r'epoch_1\.pth: .* no calibration.* unsct calibrate'):
         draw_uncertainty(CONFIG, checkpoint, trained, 0, 'noise', out)
     assert not out.exists()
 

@@ -1,11 +1,9 @@
 import csv
-import importlib.util
 import io
 import json
 import math
 import re
 import shlex
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from mmpose.registry import MODELS
 from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.calibrate.evidence_table import save_table
 from unsct_mmpose.calibrate.fit import evaluate, predicted_samples
+from unsct_mmpose.cli.main import main
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration_fit import FitOptions, fit_calibration
@@ -550,14 +549,13 @@ def test_half_a_pair_is_no_comparison(tmp_path):
 @pytest.fixture
 def tool(monkeypatch, tmp_path):
     """Return a function that calls the tool in this process."""
-    spec = importlib.util.spec_from_file_location('paper_tables', ROOT / 'tools/paper_tables.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     monkeypatch.chdir(tmp_path)
 
     def call(*words):
-        monkeypatch.setattr(sys, 'argv', ['paper_tables.py', *map(str, words)])
-        return module.main()
+        try:
+            return main(['paper', *map(str, words)])
+        except SystemExit as left:
+            return left.code
 
     return call
 
