@@ -1,98 +1,213 @@
-"""Landmarks drawn on a radiograph, for reports and for the visualizer alike."""
+"""Studies of uncertainty: decisions beside their baselines, ablations, shifted images."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from typing import Any
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
+import torch
 
-from unsct_mmpose.anatomy import HIP, LandmarkEstimate
+from unsct_mmpose.anatomy import RelationSet, relation_set
+from unsct_mmpose.calibrate.fit import evaluate, judged_samples
+from unsct_mmpose.evaluation.samples import SUBSETS, Table, decisions, stack, unpack
+from unsct_mmpose.functional import errors, presence
+from unsct_mmpose.functional.bootstrap import bootstrap_interval
+from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
+from unsct_mmpose.maps.calibration import RULES
+from unsct_mmpose.maps.calibration_fit import EvidenceTable, FitOptions
+from unsct_mmpose.maps.evidence import Evidence
+from unsct_mmpose.maps.fusion import DEFAULT_FEATURES
+from unsct_mmpose.maps.uncertainty import AGGREGATIONS, ENTROPY_MODES, landmark_alignment
 
-from .canvas import scaled_gray
-from .certainty import LEVELS, certainty_of
-from .strokes import draw_disc, draw_label, draw_line, draw_loop, draw_marker, legend_strip
+FEATURE_SETS: Mapping[str, tuple[str, ...]] = {
+    'peak': ('peak',),
+    'peak, spread': ('peak', 'spread'),
+    'peak, rival': ('peak', 'rival'),
+    'aligned, supported': ('aligned', 'supported'),
+    'peak, supported': ('peak', 'supported'),
+    'standout': ('standout',),
+    'standout, aligned': ('standout', 'aligned'),
+    'standout, supported (default)': DEFAULT_FEATURES,
+    'standout, spread, supported': ('standout', 'spread', 'supported'),
+    'all six': ('peak', 'standout', 'rival', 'spread', 'aligned', 'supported'),
+}
 
-TRUTH_RGB = (90, 230, 110)
 
-
-def draw_landmarks(
-    image: NDArray[np.generic],
-    landmarks: Sequence[LandmarkEstimate],
-    labels: Sequence[str] = HIP.labels,
-    *,
-    truth: NDArray[np.floating] | None = None,
-    present: NDArray[np.bool_] | None = None,
-    long_side_px: int = 1200,
-    numbers: bool = True,
-) -> NDArray[np.uint8]:
-    """Draw predicted landmarks, and the true ones beside them.
-
-    Colours and shapes are those of :mod:`unsct_mmpose.drawing.certainty`: rejected landmarks are
-    crosses, reported ones have the ellipse of their region. True ones are green rings, joined to
-    their prediction by a line where it is reported.
+def judge(
+    table: EvidenceTable, base: EvidenceTable, relations: RelationSet, bootstrap: int = 1000
+) -> dict[str, float]:
+    """Judge the default decision on a table, with thresholds from elsewhere.
 
     Args:
-        image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
-        landmarks: K predicted ones, image pixels; those without a place are left out.
-        labels: short text of each.
-        truth: ``(K, 2)`` true landmarks, image pixels.
-        present: ``(K,)`` which of the true ones exist; None: all.
-        long_side_px: the picture's longer side.
-        numbers: whether to write the labels.
+        table: images to judge on.
+        base: images to calibrate on; patients in both are cross-fitted: judged by a calibration
+            on all others.
+        relations: the model's relations.
+        bootstrap: resamples of patients for the confidence intervals; 0: none.
 
     Returns:
-        ``(H', W', 3)`` RGB picture.
+        The figures of every metric of this project, and ``rule/...``: recall and mean share of
+        rejected present landmarks for each threshold rule; ``image/...``: how many images were
+        called usual, out of range and without a pelvis.
     """
-    image = np.asarray(image)
-    gray = scaled_gray(image, long_side_px)
-    factor = np.array(gray.shape[::-1]) / image.shape[1::-1]
-    canvas = cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB)
-
-    def place(points: object) -> NDArray[np.float64]:
-        return (np.asarray(points, float) + 0.5) * factor - 0.5
-
-    places = [place((landmark.x, landmark.y)) for landmark in landmarks]
-    if truth is not None:
-        goals = place(truth)
-        shown = np.isfinite(goals).all(axis=1) & (True if present is None else present)
-        for k in np.flatnonzero(shown):
-            draw_disc(canvas, goals[k], 10, TRUTH_RGB, 2)  # wider than every marker
-            if k < len(places) and landmarks[k].reported and np.isfinite(places[k]).all():
-                draw_line(canvas, goals[k], places[k], TRUTH_RGB)
-    marks = []
-    for landmark, label, point in zip(landmarks, labels, places, strict=True):
-        if not np.isfinite(point).all():
-            continue
-        certainty = certainty_of(landmark)
-        if landmark.reported and landmark.region is not None:
-            axes = np.array(landmark.region.semi_axes_px) * factor.mean()
-            if axes.min() > 0:
-                outline = point + ellipse_outline(axes, landmark.region.angle_deg)
-                draw_loop(canvas, outline, certainty.rgb)
-        if numbers:
-            draw_label(canvas, point, label, certainty.rgb)
-        marks.append((point, certainty))
-    for point, certainty in marks:  # last: no number may cover a place
-        draw_marker(canvas, point, certainty)
-    return canvas
+    samples = judged_samples(table, base, relations, FitOptions(), DecisionOptions())
+    figures = evaluate(samples, bootstrap=bootstrap)
+    figures.update(_difference(_error_table(samples), bootstrap))
+    figures.update(_keep_all(table))
+    states = np.array([int(sample['pred_instances']['image_state'][0]) for sample in samples])
+    for code, name in enumerate(('usual', 'out_of_range', 'nothing_found')):
+        figures[f'image/{name}'] = float((states == code).sum())
+    for rule in RULES:
+        samples = judged_samples(table, base, relations, FitOptions(), DecisionOptions(rule=rule))
+        figures.update(_rule_figures(rule, _error_table(samples)))
+    return figures
 
 
-def ellipse_outline(semi_axes: NDArray[np.floating], angle_deg: float) -> NDArray[np.float64]:
-    """Return ``(48, 2)`` points of the edge of an ellipse around the origin."""
-    turns = np.linspace(0.0, 2.0 * np.pi, 49)[:-1]
-    cosine, sine = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
-    along, across = semi_axes[0] * np.cos(turns), semi_axes[1] * np.sin(turns)
-    return np.stack((along * cosine - across * sine, along * sine + across * cosine), axis=-1)
+def ablate(
+    table: EvidenceTable, base: EvidenceTable, relations: RelationSet
+) -> list[dict[str, Any]]:
+    """Compare entropy modes, aggregations, relation sets and features from the same weights.
+
+    Images to judge on and to calibrate on are as for :func:`judge`; the relations `core` are taken
+    out of `full`.
+
+    Returns:
+        One row for each variant: what it is, AUROC for absence, set error on unstructured images,
+        recovered share of what is avoidable, recall.
+    """
+    rows = []
+    for name in ('full', 'core') if relations.name == 'full' else (relations.name,):
+        part, chosen = restrict_relations(table, relations, name)
+        rest, _ = restrict_relations(base, relations, name)
+        for aggregation, entropy in product(AGGREGATIONS, ENTROPY_MODES):
+            decision = DecisionOptions(evidence='paf', entropy=entropy, aggregation=aggregation)
+            samples = judged_samples(part, rest, chosen, FitOptions(decision), decision)
+            rows.append(dict(evidence='paf', relations=name, aggregation=aggregation,
+                             entropy=entropy, features='', **_summary(samples, 'paf')))  # fmt: skip
+        for label, features in FEATURE_SETS.items():
+            options = FitOptions(features=features)
+            samples = judged_samples(part, rest, chosen, options, DecisionOptions())
+            rows.append(dict(evidence='fused', relations=name, aggregation='', entropy='',
+                             features=label, **_summary(samples, 'fused')))  # fmt: skip
+    return sorted(rows, key=lambda row: row['evidence'], reverse=True)  # the fields' own first
 
 
-def landmark_legend(
-    width_px: int, landmarks: Sequence[LandmarkEstimate], *, truth: bool = False
-) -> NDArray[np.uint8]:
-    """Return a strip that explains the levels of these landmarks, regions and true ones."""
-    levels = {certainty_of(landmark) for landmark in landmarks}
-    entries = [(level.words, level) for level in LEVELS if level in levels]
-    regions = {f'ellipse: {100 * mark.region.level:g} %' for mark in landmarks if mark.region}
-    entries += [(text, None) for text in (*sorted(regions), *['green ring: true'] * truth)]
-    return legend_strip(width_px, entries)
+def restrict_relations(
+    table: EvidenceTable, relations: RelationSet, name: str
+) -> tuple[EvidenceTable, RelationSet]:
+    """Return a table as if the model had a smaller set of relations.
+
+    Args:
+        table: evidence with all relations.
+        relations: the model's own.
+        name: a set whose relations are all among them.
+    """
+    smaller = relation_set(name)
+    if name == relations.name:
+        return table, relations
+    chosen = torch.tensor(relations.positions_of(smaller))
+    aligned = table.evidence.relation_alignment[:, chosen]
+    return replace(table, evidence=with_alignments(table.evidence, aligned, smaller)), smaller
+
+
+def with_alignments(evidence: Evidence, aligned: torch.Tensor, relations: RelationSet) -> Evidence:
+    """Return evidence with ``(N, L)`` alignments of some relations, and what follows of them."""
+    count, ground = evidence.peak.shape[1], evidence.peak.clamp(0, 1)
+    peeled = landmark_alignment(aligned, relations.pairs, count, fallback=ground)
+    mean = landmark_alignment(aligned, relations.pairs, count, aggregation='paper')
+    return replace(
+        evidence,
+        relation_alignment=aligned,
+        alignment=mean.alignment,
+        peeled=peeled.alignment,
+        support=peeled.support,
+    )
+
+
+def draw_patients(
+    pool: EvidenceTable, people: np.ndarray, size: int, rng: np.random.Generator
+) -> EvidenceTable:
+    """Return the images of some drawn patients, among whom a landmark is absent."""
+    while True:
+        base = pool.take(np.isin(pool.patients, rng.choice(people, size, replace=False)))
+        if (base.labelled & ~base.present).any():
+            return base
+
+
+def _error_table(samples: Sequence[dict]) -> Table:
+    """Return the samples as one table, with ``error``, ``(N, K)`` mm on the detector."""
+    spacing = [sample['raw_ann_info']['pixel_spacing'] for sample in samples]
+    table = stack([unpack(sample) for sample in samples])
+    return dict(
+        table, error=errors.radial_errors_mm(table['pred'], table['true'], np.array(spacing))
+    )
+
+
+def _summary(samples: Sequence[dict], evidence: str) -> dict[str, float]:
+    """Return what an ablation shows of the decisions by one evidence."""
+    table = _error_table(samples)
+    reported, rows = decisions(table), table['subset'] == 'unstructured'
+    everything, ours, best = (
+        errors.mean_set_error(table['error'][rows], table['present'][rows], reported[name][rows])
+        for name in ('keep_all', evidence, 'oracle')
+    )
+    uncertainty = table['evidence'][..., EVIDENCES.index(evidence)]
+    return dict(
+        auroc=presence.auroc_absent(uncertainty, table['present'], table['labelled']),
+        unstructured_E_20=ours,
+        recovered=errors.recovered_error(everything, ours, best),
+        recall=errors.recall(table['present'], reported[evidence]),
+    )
+
+
+def _difference(table: Table, resamples: int) -> dict[str, float]:
+    """Return the set error of this model minus that of the peak threshold, by subset."""
+    columns = {name: table[name] for name in ('error', 'present', 'kept')}
+    columns['peak'] = decisions(table)['peak']
+
+    def statistic(rows: Mapping[str, Any]) -> float:
+        ours, peak = (
+            errors.mean_set_error(rows['error'], rows['present'], rows[name])
+            for name in ('kept', 'peak')
+        )
+        return ours - peak
+
+    figures = {}
+    for subset in SUBSETS:
+        chosen = (table['subset'] == subset) | (subset == 'all')
+        if chosen.any():
+            part = {name: values[chosen] for name, values in columns.items()}
+            interval = bootstrap_interval(
+                part, statistic, table['patient'][chosen], max(resamples, 1)
+            )
+            name = f'set_error/{subset}/minus_peak_E_20'
+            figures.update(
+                {name: interval.value, f'{name}_low': interval.low, f'{name}_high': interval.high}
+            )
+    return figures
+
+
+def _keep_all(table: EvidenceTable) -> dict[str, float]:
+    """Return the mean radial error of all present landmarks, whatever is reported, by subset."""
+    distance = errors.radial_errors_mm(table.points_px, table.true_px, table.spacing_xy_mm)
+    present = table.present & table.labelled
+    return {
+        f'keep_all/{subset}/MRE': errors.mean_radial_error(
+            distance, present & (table.subsets == subset)[:, None]
+        )
+        for subset in ('structured', 'unstructured')
+    }
+
+
+def _rule_figures(rule: str, table: Table) -> dict[str, float]:
+    present, reported = table['present'], table['kept']
+    usable = present.any(axis=1)
+    losses = (present & ~reported).sum(axis=1)[usable] / present.sum(axis=1)[usable]
+    return {
+        f'rule/{rule}/recall': errors.recall(present, reported),
+        f'rule/{rule}/suppressed_share': float(np.mean(losses)) if len(losses) else math.nan,
+    }
