@@ -9,7 +9,7 @@ import pytest
 from unsct_mmpose.files import write_json
 from unsct_mmpose.research.experiment import check_result
 from unsct_mmpose.research.markdown import markdown_table
-from unsct_mmpose.research.pages import render_index_page
+from unsct_mmpose.research.pages import render_index_page, write_pages
 from unsct_mmpose.research.results import (
     Result,
     check_expected,
@@ -47,7 +47,10 @@ def test_the_file_is_strict_json_and_leaves_no_part_behind(tmp_path, result):
     assert [path.name for path in tmp_path.iterdir()] == ['r.json']
 
 
-@pytest.mark.parametrize('text', ['', '{', '[]', '{"metrics": 3}', '{"metrics": {}}'])
+A_STUDY = '{"name": "a", "data": "simulated", "seed": 0, "figures": {"E_20": 1.0}}'
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', '{"metrics": 3}', '{"metrics": {}}', A_STUDY])
 def test_another_file_is_refused_by_name(tmp_path, text):
     (tmp_path / 'x.json').write_text(text)
     with pytest.raises(ValueError, match=r'x\.json: not a result file'):
@@ -138,3 +141,14 @@ def test_a_folder_is_read_by_name_in_order_and_may_be_missing(tmp_path):
     assert read_folder(tmp_path) == {name: dict(is_=name) for name in ('a', 'b', 'c')}
     assert list(read_folder(tmp_path, pattern='b*.json')) == ['b']
     assert read_folder(tmp_path / 'none') == {}
+
+
+def test_a_folder_gets_the_pages_that_it_has_results_for_and_an_index_that_names_them(tmp_path):
+    study = Result(
+        name='s', kind='fusion', model='m', data='simulated', seed=0, calibrated_on='c', figures={}
+    )
+    write_result(tmp_path / 'fusion' / 's.json', study)
+    write_json(tmp_path / 'onnx' / 'predict.json', dict(config='c.py'))
+    pages = write_pages(tmp_path)
+    assert [path.name for path in pages] == ['fusion.md', 'onnx.md', 'README.md']
+    assert '](fusion.md)' in pages[-1].read_text() and '](onnx.md)' in pages[-1].read_text()

@@ -57,7 +57,7 @@ def test_an_ablation_has_a_row_for_every_variant(table):
     paf = [row for row in rows if row['evidence'] == 'paf']
     assert len(paf) == 2 * 2 * 4
     assert {row['relations'] for row in rows} == {'full', 'core'}
-    assert all(0 <= row['recall'] <= 1 for row in rows)
+    assert all(0 <= row['recall'] <= 1 and row['recovered'] <= 1 for row in rows)
     monotone = {
         row['auroc']
         for row in paf

@@ -96,15 +96,12 @@ def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
     return text
 
 
-def read_outside(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
-    """Return what the peer found in the images to judge and in those to calibrate on."""
-    settings, work_dir = Config.fromfile(config), run.work_dir(root)
-    tables = {}
-    for name in sorted({'val.json', judged_file(run.data)}):
-        dataset = _dataset(run, settings, name)
-        model = _model(work_dir, settings.train_cfg.max_epochs, name, dataset)
-        tables[name] = collect_scores(model, dataset, relation_set('full'))
-    return tables[judged_file(run.data)], tables['val.json']
+def read_outside(run: Run, config: Path, root: Path, ann_file: str) -> EvidenceTable:
+    """Return what the peer found in the images of an annotation file."""
+    settings = Config.fromfile(config)
+    dataset = _dataset(run, settings, ann_file)
+    model = _model(run.work_dir(root), settings.train_cfg.max_epochs, ann_file, dataset)
+    return collect_scores(model, dataset, relation_set('full'))
 
 
 def outside_versions(work_dir: Path) -> dict[str, str]:
@@ -119,7 +116,7 @@ def pack(run: Run, settings: Config, folder: Path) -> None:
     The folder gets ``train.npz``, ``val.npz`` and, where there is one, ``test.npz``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in sorted({'val.json', judged_file(run.data)}):
+    for name in run.ann_files:
         images = [np.asarray(item['inputs'])[0] for item in _rows(_dataset(run, settings, name))]
         np.savez(folder / f'{Path(name).stem}.npz', images=np.stack(images).astype(np.uint8))
     np.savez(folder / 'train.npz', **training_arrays(run, settings))

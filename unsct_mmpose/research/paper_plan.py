@@ -175,6 +175,11 @@ class Run:
         """Short name, unique within a budget and a data set."""
         return f'{self.row.stem}_s{self.seed}'
 
+    @property
+    def ann_files(self) -> list[str]:
+        """Annotation files to judge and to calibrate on, often the same."""
+        return sorted({judged_file(self.data), 'val.json'})
+
     def work_dir(self, root: Path) -> Path:
         """Return the folder of checkpoints and evidence."""
         return root / self.budget / self.data.name / self.row.stem / f'seed_{self.seed}'

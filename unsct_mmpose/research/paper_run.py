@@ -93,7 +93,7 @@ def judge_again(run: Run, root: Path, results: Path, tools: Path) -> Path | None
         return None
     config, work_dir = _prepare(run, tools), run.work_dir(root)
     checkpoint = final_checkpoint(config, work_dir)
-    maps = [_maps_file(work_dir, name) for name in {judged_file(run.data), 'val.json'}]
+    maps = [_maps_file(work_dir, name) for name in run.ann_files]
     if not (run.row.script or all(file.is_file() for file in maps) or checkpoint.is_file()):
         raise ValueError(f'{checkpoint}: not there, and no maps beside it: {path} stays as it is')
     figures = judge_decisions(*_tables(run, config, root), run.row.fields)
@@ -114,7 +114,10 @@ def _prepare(run: Run, tools: Path) -> Path:
 
 
 def _tables(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
-    return (read_outside if run.row.script else read_maps)(run, config, root)
+    """Return what is said about the images to judge and about those to calibrate on."""
+    read = read_outside if run.row.script else read_maps
+    tables = {name: read(run, config, root, name) for name in run.ann_files}
+    return tables[judged_file(run.data)], tables['val.json']
 
 
 def _refuse_other_weights(
@@ -156,18 +159,15 @@ def final_checkpoint(config: Path, work_dir: Path) -> Path:
     return work_dir / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
 
 
-def read_maps(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
-    """Return what the trained model says about the images to judge and to calibrate on."""
-    work_dir, model, settings, tables = run.work_dir(root), None, None, {}
-    for ann_file in sorted({judged_file(run.data), 'val.json'}):
-        maps = _maps_file(work_dir, ann_file)
-        if not maps.is_file():
-            if model is None:
-                model, settings = load_model(config, final_checkpoint(config, work_dir))
-            dataset = build_dataset(settings, 'test', run.data, ann_file)
-            save_table(maps, _collect(model, dataset, run.row.fields))
-        tables[ann_file] = load_table(maps)
-    return tables[judged_file(run.data)], tables['val.json']
+def read_maps(run: Run, config: Path, root: Path, ann_file: str) -> EvidenceTable:
+    """Return what the trained model says about the images of an annotation file."""
+    work_dir = run.work_dir(root)
+    maps = _maps_file(work_dir, ann_file)
+    if not maps.is_file():
+        model, settings = load_model(config, final_checkpoint(config, work_dir))
+        dataset = build_dataset(settings, 'test', run.data, ann_file)
+        save_table(maps, _collect(model, dataset, run.row.fields))
+    return load_table(maps)
 
 
 def _maps_file(work_dir: Path, ann_file: str) -> Path:
