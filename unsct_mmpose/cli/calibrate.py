@@ -26,11 +26,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--data', type=Path, help="folder of the data (default: the config's)")
     add('--ann-file', help="annotation file in it (default: the config's validation file)")
     add('--rule', choices=RULES, default='equal_cost',
-        help='what decides: a miss and an invention cost the same, a recall, Youden, or conformal '
-        'risk control')  # fmt: skip
+        help='what decides: a miss and a false positive cost the same, a recall, Youden, or '
+        'conformal risk control')  # fmt: skip
     add('--recall', type=float, default=0.99, help='share that `recall` keeps')
     add('--alpha', type=float, default=0.05,
-        help='expected share of suppressed present landmarks that `conformal` allows')  # fmt: skip
+        help='expected share of rejected present landmarks that `conformal` allows')  # fmt: skip
     add('--level', type=float, default=0.95, help='coverage of regions, intervals')
     add_device(parser)
     add_cfg_options(parser)
