@@ -327,9 +327,9 @@ def test_while_the_head_trains_every_landmark_is_reported(points):
 
 def test_what_decides_in_the_place_of_a_calibration_is_said():
     codec = build()
-    assert re.search('no calibration: a fixed limit .*tools/calibrate.py', codec.notice())
+    assert re.search('no calibration: a fixed limit .*unsct calibrate', codec.notice())
     codec.learning = True
-    assert re.search('being trained .* reports every .*tools/calibrate.py', codec.notice())
+    assert re.search('being trained .* reports every .*unsct calibrate', codec.notice())
     assert calibrated(build()).notice() is None
     assert build(threshold=0.4).notice() is None
     assert 'up to 0.365' in build(mode='paper').notice()

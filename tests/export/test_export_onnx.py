@@ -306,7 +306,7 @@ def test_another_file_is_refused_with_the_cure(exported, tmp_path):
     proto = onnx.load(str(exported[1]))
     del proto.metadata_props[:]
     onnx.save(proto, str(other))
-    with pytest.raises(ValueError, match='format None is not 1; export the checkpoint with tools'):
+    with pytest.raises(ValueError, match='format None is not 1; export the checkpoint with unsct'):
         OnnxModel(other)
 
 

@@ -387,7 +387,7 @@ def test_a_calibration_survives_packing_into_a_tensor(tmp_path):
 @pytest.mark.parametrize('number', [None, 0, 4, '1'])
 def test_another_format_is_refused_with_what_to_do(number):
     content = {**calibration().to_dict(), 'format': number}
-    with pytest.raises(ValueError, match=r'best.json: format .* tools/calibrate.py'):
+    with pytest.raises(ValueError, match=r'best.json: format .* unsct calibrate'):
         Calibration.from_dict(content, 'best.json')
 
 

@@ -105,7 +105,7 @@ class HeatmapPAF(BaseKeypointCodec):
         - keypoint_shown (np.ndarray): ``(1, K)`` bool, present and on the grid
 
     ``calibration``, of :class:`unsct_mmpose.maps.calibration.Calibration`, comes with the
-    checkpoint (``tools/calibrate.py``). Without one, and without a threshold, a fixed limit decides
+    checkpoint (``unsct calibrate``). Without one, and without a threshold, a fixed limit decides
     in test and inference (:meth:`notice` says so), and while the head trains (``learning``) every
     landmark is reported, so that validation compares epochs by all landmarks.
     """

@@ -236,7 +236,7 @@ def _about_the_image(state: int, calibrated: bool) -> Iterator[PredictionWarning
             'no_calibration',
             'The model is not calibrated: a fixed limit, fitted to nothing, decides which '
             'landmarks are reported, and regions and intervals have no tested coverage. Calibrate '
-            'it with tools/calibrate.py.',
+            'it with unsct calibrate.',
         )
     if state == UNUSUAL:
         yield PredictionWarning(

@@ -285,7 +285,7 @@ def applicable(
 
 _CURES = (
     'give HeatmapPAF a threshold, which decides instead, or fit a calibration for these settings '
-    '(tools/calibrate.py CONFIG CHECKPOINT, with the same --cfg-options)'
+    '(unsct calibrate CONFIG CHECKPOINT, with the same --cfg-options)'
 )
 
 

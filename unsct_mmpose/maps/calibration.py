@@ -384,7 +384,7 @@ class Calibration:
         if found not in _READABLE:
             raise ValueError(
                 f'{source}: format {found!r} is not one of {_READABLE}; make the calibration '
-                'anew with tools/calibrate.py'
+                'anew with unsct calibrate'
             )
         values = {k: one for k, one in content.items() if k not in ('format', 'allowed_level')}
         wider = max(values.pop('incomplete_factor', 1.0), 1.0)  # now for every image
@@ -416,7 +416,7 @@ class Calibration:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f'{source}: field missing or unknown ({error}); make the calibration anew with '
-                'tools/calibrate.py'
+                'unsct calibrate'
             ) from error
 
 

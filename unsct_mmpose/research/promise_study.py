@@ -37,8 +37,9 @@ from unsct_mmpose.maps.regions import (
     interval_scales,
 )
 
-from .results import render_table
-from .study import StudyResult, read_study
+from .markdown import render_table
+from .results import Result as StudyResult
+from .results import read_result as read_study
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 UNITS = ('patient', 'image')
