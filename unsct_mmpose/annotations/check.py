@@ -22,7 +22,7 @@ import numpy as np
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead
 
-from .annotated import size_problem, stored_size_wh
+from .annotated import lay, size_problem, stored_size_wh
 from .coco import AnnotatedRadiograph, AnnotationError, check_patient_splits, find_problems
 from .landmark_checks import sides_problem
 from .record_checks import describe
@@ -125,13 +125,14 @@ def check_data(
     number = 0
     owners: dict[str, str] = {}
     for path in paths:
-        records, found = find_problems(path)
+        folders = [Path(images)] if images is not None else [path.parent, path.parent / 'images']
+        records, found = find_problems(path, folders=folders)
         number += len(records)
         problems += [
             Problem(path.name, one.image, 'doubt' if one.is_doubt else 'error', one.words)
             for one in found
         ]
-        problems += _against_images(path, records, images, decode, jobs, owners)
+        problems += _against_images(path, records, folders, decode, jobs, owners)
     if len(paths) > 1:
         problems += _shared_patients(paths)
     return CheckResult(str(data), tuple(one.name for one in paths), number, tuple(problems))
@@ -160,13 +161,12 @@ def _is_coco(path: Path) -> bool:
 def _against_images(
     path: Path,
     records: Sequence[_Entry],
-    images: str | os.PathLike[str] | None,
+    roots: Sequence[Path],
     decode: bool,
     jobs: int,
     owners: dict[str, str],
 ) -> Iterator[Problem]:
     """Compare records with their images; ``owners`` remembers whose content was seen already."""
-    roots = [Path(images)] if images is not None else [path.parent, path.parent / 'images']
     there: list[tuple[_Entry, Path]] = []
     for entry in records:
         name = entry[0].get('file_name')
@@ -230,14 +230,13 @@ def _spacing_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | N
 
 def _sides_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | None:
     """Say what the file and the landmarks say of the sides, where they do not agree."""
-    placement, said = radiograph.placement, radiograph.provenance
-    mirrored = placement is not None and placement.turn.flip_x != placement.turn.flip_y
-    if mirrored and not placement.turn.transpose and not case.is_mirrored:  # type: ignore[union-attr]
-        if sides_problem(case.states, mirrored=True) is None:
+    said = radiograph.provenance
+    if radiograph.placement is not None and not case.is_mirrored:
+        if sides_problem(lay(case, radiograph.placement).states) is None:
             return None
         return (
-            f'the file says that its pixels are mirrored ({said.get("orientation")}), but its '
-            'landmarks lie as in an image that is not; correct one of them'
+            f'the file says that its pixels are turned ({said.get("orientation")}), but '
+            'its landmarks lie as in an image that is not; correct one of them'
         )
     doubt = said.get('sides')
     return None if doubt is None or case.mirrored is not None else str(doubt)

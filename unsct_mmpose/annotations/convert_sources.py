@@ -77,7 +77,7 @@ def find_sources(
     files: list[Source] = []
     info: dict[str, Any] = {}
     for path in annotations:
-        content = read_annotations(path)
+        content = read_annotations(path, folders=[folder / 'images', folder])
         info = {**{k: v for k, v in content.info.items() if k in INFO_KEPT}, **info}
         files += [
             Source(_image(folder, case.file_name), case, path.stem, _stated(record))

@@ -104,17 +104,24 @@ def torch_reader(
     config: str | os.PathLike[str], checkpoint: str | os.PathLike[str]
 ) -> Callable[[Path], Any]:
     """Return what reads a file with PyTorch and MMPose: the test pipeline and the model's step."""
+    infer = torch_model(config, checkpoint)
+    return lambda path: infer(grey_levels(read_radiograph(path).pixels))
+
+
+def torch_model(
+    config: str | os.PathLike[str], checkpoint: str | os.PathLike[str]
+) -> Callable[[np.ndarray], Any]:
+    """Return the same for ``(H, W)`` grey levels."""
     model, settings = load_model(config, checkpoint, 'cpu')
     pipeline = Compose(pipeline_settings(settings.test_dataloader.dataset))
 
-    def read(path: Path) -> Any:
-        grey = grey_levels(read_radiograph(path).pixels)
+    def infer(grey: np.ndarray) -> Any:
         bbox = np.array([[0, 0, grey.shape[1], grey.shape[0]]], np.float32)
         item = pipeline(dict(img=grey, bbox=bbox, bbox_score=np.ones(1, np.float32)))
         with torch.no_grad():
             return model.test_step(pseudo_collate([item]))[0].pred_instances
 
-    return read
+    return infer
 
 
 def memory_growth_mb(read: Callable[[Path], Any], files: Any, warm_up: int) -> float:

@@ -13,11 +13,11 @@ import numpy as np
 
 from unsct_mmpose.calibrate.evidence_table import build_dataset, load_model
 from unsct_mmpose.calibrate.fit import evaluate
-from unsct_mmpose.dicom import read_radiograph
+from unsct_mmpose.datasets import LoadRadiograph
 from unsct_mmpose.files import replace_file
 from unsct_mmpose.inference.onnx_model import OnnxModel
 
-from .benchmark_predict import torch_reader
+from .benchmark_predict import torch_model
 from .results import read_folder, render_table
 
 FIGURES = ('landmark/all/MRE', 'set_error/all/E_20', 'set_error/unstructured/E_20')
@@ -59,16 +59,18 @@ def compare_exports(
     """
     _, settings = load_model(config, checkpoint, 'cpu')
     dataset = build_dataset(settings, 'test', data, ann_file)
-    usual = torch_reader(config, checkpoint)
+    usual = torch_model(config, checkpoint)
     models = [OnnxModel(path, threads=threads) for path in files]
     found: list[list[dict]] = [[] for _ in range(len(files) + 1)]
     seconds: list[list[float]] = [[] for _ in files]
     truth = []
+    load = LoadRadiograph()  # as the models see an image, its truth taken along
     for row in range(len(dataset)):
-        item = dataset.get_data_info(row)
+        item = load.transform(dict(dataset.get_data_info(row)))
         truth.append(item['raw_ann_info'])
-        fields = usual(Path(item['img_path']))
-        pixels = read_radiograph(item['img_path']).pixels
+        grey = item['img'][..., 0]
+        fields = usual(grey)
+        pixels = grey / np.float32(255)
         for number, model in enumerate(models):
             started = time.perf_counter()
             found[number + 1].append(model.infer([pixels])[0])
