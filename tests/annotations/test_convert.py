@@ -51,9 +51,10 @@ def write_dicom(path, seed, patient, **options):
     pixels = cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC).clip(0, 4095).astype(np.uint16)
     path.parent.mkdir(parents=True, exist_ok=True)
     fields = dict(spacing_xy_mm=(0.4, 0.5), magnification=1.15, source_detector_mm=1150.0)
-    fields |= dict(patient_id=patient, uid_seed=f'{path}', patient_name='Mustermann^Erika')
+    fields |= dict(patient_id=patient, uid_seed=f'{path}')
     write_radiograph(path, pixels, **{**fields, **options})
     header = dcmread(path)
+    header.PatientName = 'Mustermann^Erika'
     header.PatientBirthDate, header.InstitutionName = '19570812', 'Klinik'
     header.save_as(path)
     return path
