@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the tool; return its exit status."""
     args = parse_args(argv)
     from unsct_mmpose.annotations import AnnotationError
-    from unsct_mmpose.annotations.convert_sources import find_sources
+    from unsct_mmpose.annotations.convert import find_sources
     from unsct_mmpose.dicom.pseudonyms import read_key
 
     key_file = args.key or args.out.with_name(f'{args.out.resolve().name}.key')

@@ -17,8 +17,7 @@ from unsct_mmpose.annotations import (
 )
 from unsct_mmpose.annotations.annotated import read_annotated
 from unsct_mmpose.annotations.check import check_data
-from unsct_mmpose.annotations.convert import RunOptions, convert
-from unsct_mmpose.annotations.convert_sources import find_sources
+from unsct_mmpose.annotations.convert import RunOptions, convert, find_sources
 from unsct_mmpose.annotations.landmark_checks import sides_problem
 from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.dicom.placement import Placement, Turn

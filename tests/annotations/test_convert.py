@@ -28,9 +28,8 @@ from unsct_mmpose.annotations import (
     write_annotations,
 )
 from unsct_mmpose.annotations import convert_one as one_module
-from unsct_mmpose.annotations.convert import ConvertOptions, RunOptions, convert
+from unsct_mmpose.annotations.convert import ConvertOptions, RunOptions, convert, find_sources
 from unsct_mmpose.annotations.convert_check import check_conversion
-from unsct_mmpose.annotations.convert_sources import find_sources
 from unsct_mmpose.datasets import LoadRadiograph
 from unsct_mmpose.dicom import read_radiograph, write_radiograph
 from unsct_mmpose.dicom.pseudonyms import read_key
@@ -344,22 +343,24 @@ def test_the_key_decides_the_names_and_a_patient_keeps_his(files, tmp_path):
 
 def test_an_interrupted_run_goes_on_where_it_stopped(files, tmp_path, monkeypatch):
     out, written = tmp_path / 'out', []
-    real = one_module.replace_file
+    stop_at = 6
 
-    def stops(path, content):
-        written.append(path.name)
-        if len(written) == 6:
-            raise KeyboardInterrupt
-        real(path, content)
+    def noted(write):
+        def note(path, *args):
+            written.append(path.name)
+            if len(written) == stop_at:
+                raise KeyboardInterrupt
+            write(path, *args)
 
-    monkeypatch.setattr(one_module, 'replace_file', stops)
+        return note
+
+    for name in ('replace_file', 'write_record'):  # the picture, and then its record
+        monkeypatch.setattr(one_module, name, noted(getattr(one_module, name)))
     with pytest.raises(KeyboardInterrupt):
         run(files, out)
     assert not (out / 'train.json').exists()
     (out / 'images' / '.left.png.1.tmp').write_bytes(b'half')
-    monkeypatch.setattr(
-        one_module, 'replace_file', lambda p, c: (written.append(p.name), real(p, c))
-    )
+    stop_at = None
     del written[:]
     run(files, out)
     assert len(written) == 2 * 7 - 4  # two pictures were there with their records
