@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import side_index
-from unsct_mmpose.phantom import PATHOLOGIES, Pathology, Pose, bone_path, build_scene, landmarks_px
-from unsct_mmpose.phantom.pathology import alter_dimensions, head_shift, sample_pathologies
+from unsct_mmpose.phantom.pathology import (
+    PATHOLOGIES,
+    Pathology,
+    alter_dimensions,
+    head_shift,
+    sample_pathologies,
+)
+from unsct_mmpose.phantom.pose import Pose
+from unsct_mmpose.phantom.scene import bone_path, build_scene, landmarks_px
 
 
 def measure(points, side='left'):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import FLIP_INDICES, side_index
-from unsct_mmpose.phantom import LegPose, Pose, bone_path, build_scene, landmarks_px
-from unsct_mmpose.phantom.pose import sample_pose
+from unsct_mmpose.phantom.pose import LegPose, Pose, sample_pose
 from unsct_mmpose.phantom.projection import ConeBeam, project
+from unsct_mmpose.phantom.scene import bone_path, build_scene, landmarks_px
 
 
 @pytest.fixture(scope='module')

@@ -22,6 +22,9 @@ PATHOLOGIES: tuple[str, ...] = (
 )
 
 
+_ILL_SHARE = 0.35
+
+
 @dataclass(frozen=True)
 class Pathology:
     """One finding on one side.
@@ -44,16 +47,11 @@ class Pathology:
         return f'{self.side}_{self.name}'
 
 
-def sample_pathologies(rng: np.random.Generator, share: float = 0.35) -> tuple[Pathology, ...]:
-    """Draw the findings of a person: none for most, else one kind on one or both sides.
-
-    Args:
-        rng: source of randomness.
-        share: of persons with a finding.
-    """
+def sample_pathologies(rng: np.random.Generator) -> tuple[Pathology, ...]:
+    """Draw the findings of a person: none for most, else one kind on one or both sides."""
     ill, kind, where = rng.random(), int(rng.integers(len(PATHOLOGIES))), rng.random()
     severity = rng.random(2)
-    if ill >= share:
+    if ill >= _ILL_SHARE:
         return ()
     name = PATHOLOGIES[kind]
     both = where < 0.3 and name != 'neck_fracture'

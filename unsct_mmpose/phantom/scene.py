@@ -77,7 +77,6 @@ def build_scene(
     findings: Sequence[Pathology] = (),
     *,
     voxel_mm: tuple[float, float, float] = VOXEL_MM,
-    below_mm: float = 200.0,
 ) -> Scene:
     """Build and pose all bones and sample their distances.
 
@@ -86,14 +85,13 @@ def build_scene(
         pose: of the pelvis and the legs.
         findings: pathologies.
         voxel_mm: of the grids, along x, y, z.
-        below_mm: how far caudal of the heads the femora are needed.
     """
     size = alter_dimensions(size, findings)
     turn = pelvis_rotation(pose)
     origin = np.zeros(3)
     placed: list[PlacedBone] = []
     fixed = np.full((NUM_LANDMARKS, 3), np.nan)
-    clip = (np.array([-400.0, -230.0, -400.0]), np.array([400.0, below_mm, 400.0]))
+    clip = (np.array([-400.0, -230.0, -400.0]), np.array([400.0, 200.0, 400.0]))
 
     def place(bone: Bone, side: str) -> None:
         distances = evaluate(bone, voxel_mm, clip=clip)

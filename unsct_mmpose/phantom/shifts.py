@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from unsct_mmpose.anatomy import NUM_LANDMARKS
 from unsct_mmpose.functional.crop import grey_levels
 
+from .occlusion import Obstacle, Stroke, lay_over
+
 Pixels = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 HIDDEN_MM = 8.0
-"""A landmark is hidden by an object that covers it and everything this close to it."""
+"""A landmark is hidden by an object that covers it and everyobstacle this close to it."""
 CLEAR_MM = 4.0
 """A landmark is clear of an object at least this far away."""
 EDGE_MM = 2.0
@@ -78,7 +80,7 @@ def apply_shift(
     Args:
         kind: name in ``SHIFTS``.
         pixels: ``(H, W)`` display values in [0, 1], bone bright.
-        points: ``(24, 2)`` landmarks, pixels; anything where not present.
+        points: ``(24, 2)`` landmarks, pixels; anyobstacle where not present.
         present: ``(24,)`` which of them count.
         spacing_xy_mm: width and height of a pixel; the millimetres of this module are of the
             same plane, usually the detector's. It holds for the result, too.
@@ -122,7 +124,7 @@ def describe_shift(kind: str) -> str:
 
     Example:
         >>> describe_shift('clean')
-        'Nothing changes.'
+        'Noobstacle changes.'
     """
     return (SHIFTS[kind].__doc__ or '').splitlines()[0]
 
@@ -130,7 +132,7 @@ def describe_shift(kind: str) -> str:
 def clean(
     pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
 ) -> Shifted:
-    """Nothing changes."""
+    """Noobstacle changes."""
     return Shifted(pixels.copy(), points.copy(), present.copy())
 
 
@@ -194,7 +196,7 @@ def cut_side(
         return _crop(pixels, points, kept, side, round(edge_mm / step), how)
     x, y = np.arange(pixels.shape[1])[None], np.arange(pixels.shape[0])[:, None]
     shade = np.clip(0.5 + (edge_mm - depth_mm(x, y)) / step, 0.0, 1.0).astype(np.float32)
-    shown = pixels * (1 - shade) + shade * np.float32(style == 'white')
+    shown = lay_over(pixels, np.float32(style == 'white'), shade)
     return Shifted(shown, points.copy(), kept, how)
 
 
@@ -328,46 +330,6 @@ def _sprinkle(pixels: Pixels, spacing: Floats, rng: np.random.Generator) -> Pixe
     return np.asarray(np.where(dice > 1 - share / 2, np.float32(0), salted), np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class _Thing:
-    """An opaque object.
-
-    Attributes:
-        name: what it is.
-        outlines: ``(N, 2)`` closed polygons, mm; it is their union.
-        level: its display value.
-        roughness: how much that varies.
-        strokes: lines on it: ``(M, 2)`` mm, width in mm, display value.
-    """
-
-    name: str
-    outlines: tuple[Floats, ...]
-    level: float
-    roughness: float
-    strokes: tuple[tuple[Floats, float, float], ...] = ()
-
-    def moved(self, angle: float, center: Floats) -> _Thing:
-        """Return the object turned about its origin, then shifted, mm."""
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        return replace(
-            self,
-            outlines=tuple(outline @ turn + center for outline in self.outlines),
-            strokes=tuple((line @ turn + center, *rest) for line, *rest in self.strokes),
-        )
-
-    def distance(self, points_mm: Floats) -> Floats:
-        """Return signed distances, mm, of ``(P, 2)`` points; negative inside.
-
-        Inside, the distance is to the nearest border of one outline: never too deep.
-        """
-        outlines = [outline.astype(np.float32) for outline in self.outlines]
-        inside = [
-            max(cv2.pointPolygonTest(outline, (float(x), float(y)), True) for outline in outlines)
-            for x, y in points_mm
-        ]
-        return -np.array(inside, dtype=np.float64)
-
-
 def occluder(
     pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
 ) -> Shifted:
@@ -380,21 +342,21 @@ def occluder(
     names: list[str] = []
     shown, kept = pixels.copy(), present.copy()
     for _ in range(int(rng.integers(1, 3))):
-        thing = _place(points * spacing, kept, size_mm, bool(names), rng)
-        if thing is not None:
-            kept &= thing.distance(points * spacing) > 0
-            shown = _draw(shown, thing, spacing, rng)
-            names.append(thing.name)
+        obstacle = _place(points * spacing, kept, size_mm, bool(names), rng)
+        if obstacle is not None:
+            kept &= obstacle.distance(points * spacing) > 0
+            shown = _draw(shown, obstacle, spacing, rng)
+            names.append(obstacle.kind)
     return Shifted(shown, points.copy(), kept, ', '.join(names))
 
 
 def _place(
     points_mm: Floats, kept: Mask, size_mm: Floats, optional: bool, rng: np.random.Generator
-) -> _Thing | None:
+) -> Obstacle | None:
     """Draw objects until one leaves no doubt what it hides and hides a wanted number.
 
     Where none is found, the one that hides most is taken; None if an object is optional and
-    would hide nothing.
+    would hide noobstacle.
     """
     aims = points_mm[kept] if kept.any() else rng.uniform(0.2, 0.8, (1, 2)) * size_mm
     spare, most = None, -1
@@ -403,11 +365,11 @@ def _place(
             shape = (_body, _patch, _hand, _cables)[int(rng.integers(4))](rng)
             wanted = int(rng.integers(1, 5))
         center = rng.choice(aims) + rng.normal(0.0, 20.0, 2)
-        thing = shape.moved(float(rng.uniform(0, 2 * np.pi)), center)
-        distance = thing.distance(points_mm[kept])
+        obstacle = shape.moved(float(rng.uniform(0, 2 * np.pi)), center)
+        distance = obstacle.distance(points_mm[kept])
         hidden = int(np.sum(distance < 0))
         if np.all((distance <= -HIDDEN_MM) | (distance >= CLEAR_MM)) and hidden > most:
-            spare, most = thing, hidden
+            spare, most = obstacle, hidden
             if hidden >= min(wanted, len(distance)):
                 break
     if spare is None and not optional:
@@ -415,27 +377,29 @@ def _place(
     return None if optional and most < 1 else spare
 
 
-def _draw(image: Pixels, thing: _Thing, spacing: Floats, rng: np.random.Generator) -> Pixels:
-    """Lay an object over an image; well inside it nothing depends on the image."""
+def _draw(image: Pixels, obstacle: Obstacle, spacing: Floats, rng: np.random.Generator) -> Pixels:
+    """Lay an object over an image; well inside it noobstacle depends on the image."""
     height, width = image.shape
     cells = np.ceil(np.array([height, width]) * spacing[::-1] / 9.0).astype(int) + 2
     clouds = cv2.resize(
         rng.standard_normal(cells, dtype=np.float32), (width, height), interpolation=cv2.INTER_CUBIC
     )
     fine = _grain(image.shape, 0.6 / spacing, rng)
-    surface = np.float32(thing.level) + np.float32(thing.roughness) * (0.7 * clouds + 0.4 * fine)
+    surface = np.float32(obstacle.level) + np.float32(obstacle.roughness) * (
+        0.7 * clouds + 0.4 * fine
+    )
     mm_px = float(spacing.mean())
-    for line, width_mm, level in thing.strokes:
+    for line, width_mm, level in obstacle.lines:
         mask = np.zeros(image.shape, np.uint8)
         thick = max(round(width_mm / mm_px), 1)
         cv2.polylines(mask, [_fixed(line / spacing)], False, 255, thick, cv2.LINE_AA, _FINE)
         share = _soften(mask, 1.0)
-        surface = surface * (1 - share) + np.float32(level) * share
+        surface = lay_over(surface, np.float32(level), share)
     mask = np.zeros(image.shape, np.uint8)
-    for outline in thing.outlines:
-        cv2.fillPoly(mask, [_fixed(outline / spacing)], 255, cv2.LINE_AA, _FINE)
+    for stroke in obstacle.strokes:
+        cv2.fillPoly(mask, [_fixed(stroke.corners / spacing)], 255, cv2.LINE_AA, _FINE)
     alpha = _soften(mask, 0.7)
-    return np.asarray(image * (1 - alpha) + np.clip(surface, 0, 1) * alpha, np.float32)
+    return lay_over(image, np.clip(surface, 0, 1), alpha)
 
 
 def _fixed(corners_px: Floats) -> NDArray[np.int32]:
@@ -451,25 +415,25 @@ def _oval(half_x: float, half_y: float, count: int = 72) -> Floats:
     return np.stack([half_x * np.cos(turn), half_y * np.sin(turn)], axis=1)
 
 
-def _body(rng: np.random.Generator) -> _Thing:
+def _body(rng: np.random.Generator) -> Obstacle:
     """An ellipse: radiolucent, so dark, or of the grey of soft tissue."""
     half = rng.uniform(24.0, 65.0)
     outline = _oval(half, half * rng.uniform(0.55, 1.0))
     if rng.random() < 0.5:
-        return _Thing('dark ellipse', (outline,), rng.uniform(0.0, 0.08), 0.02)
-    return _Thing('grey ellipse', (outline,), rng.uniform(0.3, 0.65), 0.06)
+        return Obstacle('dark ellipse', (Stroke(outline),), rng.uniform(0.0, 0.08), 0.02)
+    return Obstacle('grey ellipse', (Stroke(outline),), rng.uniform(0.3, 0.65), 0.06)
 
 
-def _patch(rng: np.random.Generator) -> _Thing:
+def _patch(rng: np.random.Generator) -> Obstacle:
     """A bright polygon without any regularity."""
     count = int(rng.integers(6, 12))
     turn = (np.arange(count) + rng.uniform(-0.35, 0.35, count)) * 2 * np.pi / count
     radius = rng.uniform(30.0, 70.0) * rng.uniform(0.5, 1.0, count)
     outline = np.stack([np.cos(turn), np.sin(turn)], axis=1) * radius[:, None]
-    return _Thing('bright patch', (outline,), rng.uniform(0.85, 1.0), 0.03)
+    return Obstacle('bright patch', (Stroke(outline),), rng.uniform(0.85, 1.0), 0.03)
 
 
-def _hand(rng: np.random.Generator) -> _Thing:
+def _hand(rng: np.random.Generator) -> Obstacle:
     """A gloved hand: a palm, five fingers, the bones inside."""
     size, level = rng.uniform(0.8, 1.15), rng.uniform(0.35, 0.65)
     outlines, bones = [_oval(42.0, 50.0)], []
@@ -484,11 +448,12 @@ def _hand(rng: np.random.Generator) -> _Thing:
         outlines.append(np.concatenate([rounded, [base - across, base + across]]))
         for ends in ((-0.4, 0.0), (0.14, 0.5), (0.64, 0.96)):
             bones.append(size * (base + (tip - base) * np.array(ends)[:, None]))
-    strokes = tuple((bone, 7.0 * size, level + 0.2) for bone in bones)
-    return _Thing('hand', tuple(size * outline for outline in outlines), level, 0.05, strokes)
+    lines = tuple((bone, 7.0 * size, level + 0.2) for bone in bones)
+    strokes = tuple(Stroke(size * outline) for outline in outlines)
+    return Obstacle('hand', strokes, level, 0.05, lines)
 
 
-def _cables(rng: np.random.Generator) -> _Thing:
+def _cables(rng: np.random.Generator) -> Obstacle:
     """A bundle of cables that crosses the image in a wide arc."""
     half, width = rng.uniform(10.0, 24.0), rng.uniform(4.0, 6.5)
     along = np.linspace(-600.0, 600.0, 121)
@@ -497,11 +462,11 @@ def _cables(rng: np.random.Generator) -> _Thing:
     normal = np.stack([-2 * bend * along, np.ones_like(along)], axis=1)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     outline = np.concatenate([middle + half * normal, (middle - half * normal)[::-1]])
-    strokes = tuple(
+    lines = tuple(
         (middle + offset * normal, 0.7 * width, rng.uniform(0.55, 1.0))
         for offset in np.arange(-half + width / 2, half - width / 2 + 0.1, width)
     )
-    return _Thing('cables', (outline,), rng.uniform(0.2, 0.45), 0.03, strokes)
+    return Obstacle('cables', (Stroke(outline),), rng.uniform(0.2, 0.45), 0.03, lines)
 
 
 SHIFTS: dict[str, Shift] = {
