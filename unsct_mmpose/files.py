@@ -150,9 +150,9 @@ def jsonable(value: Any) -> Any:
         {'a': [1.5, None]}
     """
     if isinstance(value, Mapping):
-        return {key: jsonable(one) for key, one in value.items()}
+        return {key: jsonable(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [jsonable(one) for one in value]
+        return [jsonable(item) for item in value]
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
         return float(value) if math.isfinite(value) else None
     return value
@@ -193,7 +193,7 @@ class DistinctNames:
 
 def _candidates(path: Path) -> Iterator[str]:
     """Yield names for a file, from the shortest one on, without end."""
-    stem, folders = path.stem or 'image', [one for one in path.parts[:-1] if one != path.anchor]
+    stem, folders = path.stem or 'image', [part for part in path.parts[:-1] if part != path.anchor]
     longer = ['_'.join([*folders[-count:], stem]) for count in range(1, len(folders) + 1)]
     yield from (stem, *longer)
     longest = '_'.join(filter(None, [longer[-1] if longer else stem, path.suffix[1:]]))

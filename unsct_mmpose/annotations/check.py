@@ -72,7 +72,7 @@ class CheckResult:
     @property
     def errors(self) -> int:
         """How many problems are errors."""
-        return sum(one.kind == 'error' for one in self.problems)
+        return sum(problem.kind == 'error' for problem in self.problems)
 
     @property
     def doubts(self) -> int:
@@ -87,13 +87,13 @@ class CheckResult:
             images=self.images,
             errors=self.errors,
             doubts=self.doubts,
-            problems=[asdict(one) for one in self.problems],
+            problems=[asdict(problem) for problem in self.problems],
         )
         return json.dumps(document, indent=1, ensure_ascii=False) + '\n'
 
     def to_text(self) -> str:
         """Return the result for people."""
-        lines = [f'{one.kind}: {one}' for one in self.problems]
+        lines = [f'{problem.kind}: {problem}' for problem in self.problems]
         lines.append(
             f'{self.images} images in {", ".join(self.files)}: {self.errors} errors, '
             f'{self.doubts} doubts'
@@ -126,16 +126,16 @@ def check_data(
     owners: dict[str, str] = {}
     for path in paths:
         folders = [Path(images)] if images is not None else [path.parent, path.parent / 'images']
-        records, found = find_problems(path, folders=folders)
+        records, about = find_problems(path, folders=folders)
         number += len(records)
         problems += [
-            Problem(path.name, one.image, 'doubt' if one.is_doubt else 'error', one.words)
-            for one in found
+            Problem(path.name, item.image, 'doubt' if item.is_doubt else 'error', item.words)
+            for item in about
         ]
         problems += _against_images(path, records, folders, decode, jobs, owners)
     if len(paths) > 1:
         problems += _shared_patients(paths)
-    return CheckResult(str(data), tuple(one.name for one in paths), number, tuple(problems))
+    return CheckResult(str(data), tuple(path.name for path in paths), number, tuple(problems))
 
 
 def _annotation_files(data: Path) -> list[Path]:
@@ -143,10 +143,10 @@ def _annotation_files(data: Path) -> list[Path]:
         return [data]
     if not data.is_dir():
         raise FileNotFoundError(f'{data}: there is no such folder or file')
-    found = [path for path in sorted(data.glob('*.json')) if _is_coco(path)]
-    if not found:
+    paths = [path for path in sorted(data.glob('*.json')) if _is_coco(path)]
+    if not paths:
         raise ValueError(f'{data}: no COCO keypoint file (*.json with images and annotations)')
-    return found
+    return paths
 
 
 def _is_coco(path: Path) -> bool:
@@ -181,9 +181,9 @@ def _against_images(
             there.append((entry, place))
     if not decode:
         return
-    read = read_ahead((place for _, place in there), FileOptions(), jobs)
-    for (entry, _), one in zip(there, read, strict=True):
-        for kind, words in _against_image(path.name, entry, one, owners):
+    files = read_ahead((place for _, place in there), FileOptions(), jobs)
+    for (entry, _), file in zip(there, files, strict=True):
+        for kind, words in _against_image(path.name, entry, file, owners):
             yield Problem(path.name, describe(entry[0]), kind, words)
 
 
@@ -196,9 +196,9 @@ def _against_image(
     if radiograph is None:
         yield 'error', f'the image cannot be read: {read.cause}'
         return
-    stored, said = stored_size_wh(radiograph), (record.get('width'), record.get('height'))
-    if stored != said and all(isinstance(one, int) and one > 0 for one in said):
-        yield 'error', size_problem(stored, said)  # type: ignore[arg-type]
+    stored, written = stored_size_wh(radiograph), (record.get('width'), record.get('height'))
+    if stored != written and all(isinstance(side, int) and side > 0 for side in written):
+        yield 'error', size_problem(stored, written)  # type: ignore[arg-type]
     content = str(radiograph.provenance.get('sha256'))
     if content in owners:
         yield 'error', f'the image has the content of {owners[content]}: one radiograph, one record'
@@ -211,12 +211,12 @@ def _against_image(
 
 def _spacing_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | None:
     """Compare the millimetres of the record with those of the file, at the bone."""
-    known = radiograph.bone_spacing_xy_mm
-    if known is None or case.spacing_xy_mm is None:
+    spacing = radiograph.bone_spacing_xy_mm
+    if spacing is None or case.spacing_xy_mm is None:
         return None
     if radiograph.placement is not None:
-        known = radiograph.placement.swap(known)
-    ratio = np.asarray(case.spacing_xy_mm) / case.magnification / known
+        spacing = radiograph.placement.swap(spacing)
+    ratio = np.asarray(case.spacing_xy_mm) / case.magnification / spacing
     both_known = case.magnification != 1.0 and radiograph.magnification_source != 'unknown'
     if not both_known:  # then compare at the detector, where the file is not calibrated elsewhere
         ratio = ratio * case.magnification / radiograph.magnification
@@ -230,22 +230,22 @@ def _spacing_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | N
 
 def _sides_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | None:
     """Say what the file and the landmarks say of the sides, where they do not agree."""
-    said = radiograph.provenance
+    provenance = radiograph.provenance
     if radiograph.placement is not None and not case.is_mirrored:
         if sides_problem(lay(case, radiograph.placement).states) is None:
             return None
         return (
-            f'the file says that its pixels are turned ({said.get("orientation")}), but '
+            f'the file says that its pixels are turned ({provenance.get("orientation")}), but '
             'its landmarks lie as in an image that is not; correct one of them'
         )
-    doubt = said.get('sides')
+    doubt = provenance.get('sides')
     return None if doubt is None or case.mirrored is not None else str(doubt)
 
 
 def _shared_patients(paths: Sequence[Path]) -> Iterator[Problem]:
     readable = {}
     for path in paths:
-        if not any(not one.is_doubt for one in find_problems(path)[1]):
+        if all(problem.is_doubt for problem in find_problems(path)[1]):
             readable[path.name] = path
     try:
         if len(readable) > 1:

@@ -14,11 +14,10 @@ from tqdm import tqdm
 
 from unsct_mmpose.dicom import RadiographError
 from unsct_mmpose.dicom.identity import identifying_words
-from unsct_mmpose.dicom.pictures import fine_levels
 from unsct_mmpose.dicom.placement import Placement
 from unsct_mmpose.dicom.read_ahead import KILLED, work_ahead
 from unsct_mmpose.files import read_record
-from unsct_mmpose.functional.crop import grey_levels
+from unsct_mmpose.functional.crop import fine_levels, grey_levels
 
 from .coco import AnnotatedRadiograph, AnnotationError, check_patient_splits, read_annotations
 from .convert import OWN_FILES, Sources, tasks_of

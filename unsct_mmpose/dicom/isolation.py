@@ -37,8 +37,14 @@ class DecoderRefusal(DecoderError):
     """The decoder itself said that the stream is wrong."""
 
 
-def decode_isolated(
-    call: str, content: bytes, options: dict[str, Any], limits: Limits, pixels: int = 0
+def decode(
+    call: str,
+    content: bytes,
+    options: dict[str, Any],
+    limits: Limits,
+    pixels: int = 0,
+    *,
+    here: bool = False,
 ) -> NDArray[Any]:
     """Run a decoder in the worker, within limits of time and memory.
 
@@ -51,24 +57,18 @@ def decode_isolated(
         options: its others; plain values.
         limits: how much it may take.
         pixels: that the picture is said to have.
+        here: the stream is small and its decoder is trusted with it: run it in this process,
+            unless ``limits.trusting`` is off.
 
     Raises:
         DecoderRefusal: the decoder found the stream damaged.
         DecoderError: it took too long or too much, or ended its process.
     """
-    with _LOCK:
-        worker = _worker()
-        if worker is not None:
-            return worker.decode(call, content, options, limits, pixels)
-    return decode_here(call, content, options)
-
-
-def decode_here(call: str, content: bytes, options: dict[str, Any]) -> NDArray[Any]:
-    """Run a decoder in this process.
-
-    Raises:
-        DecoderRefusal: the decoder found the content damaged.
-    """
+    if not (here and limits.trusting):
+        with _LOCK:
+            worker = _worker()
+            if worker is not None:
+                return worker.decode(call, content, options, limits, pixels)
     try:
         return CALLS[call](content, **options)
     except Exception as error:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from .pixel_format import DecodeError
 from .streams import StreamError, read_stream_header
@@ -43,6 +45,15 @@ def picture_format(content: bytes) -> str | None:
         if content.startswith(signatures):
             return name
     return None
+
+
+def read_head(path: str | os.PathLike[str], length: int) -> bytes | None:
+    """Return the first bytes of a file; None where they cannot be read."""
+    try:
+        with Path(path).open('rb') as file:
+            return file.read(length)
+    except OSError:
+        return None
 
 
 def read_pages(content: bytes) -> list[PageHeader]:
@@ -114,11 +125,11 @@ def _read_tiff(content: bytes) -> list[PageHeader]:
     order = '<' if content.startswith(b'II') else '>'
     (start,) = struct.unpack_from(f'{order}I', content, 4)
     pages: list[PageHeader] = []
-    seen = set()
+    starts = set()
     while start:
-        if start in seen or len(pages) >= _MOST_PAGES:
+        if start in starts or len(pages) >= _MOST_PAGES:
             raise DecodeError('the TIFF file is damaged: its pages run in a circle')
-        seen.add(start)
+        starts.add(start)
         tags, start = _read_directory(content, order, start)
         pages.append(
             PageHeader(

@@ -107,7 +107,7 @@ def work_ahead(
                 yield future.result()
             except BrokenProcessPool:
                 pool.shutdown(wait=False, cancel_futures=True)
-                for other in [item, *(one for one, _ in waiting)]:
+                for other in [item, *(later for later, _ in waiting)]:
                     yield _alone(work, killed, other)
                 waiting.clear()
                 pool = _pool(jobs)

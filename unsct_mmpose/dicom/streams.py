@@ -119,7 +119,7 @@ def unpack_bits(segment: bytes, length: int) -> bytes:
 
 def _read_jpeg(stream: bytes) -> StreamHeader:
     """Read the one frame header of a JPEG or JPEG-LS stream (ITU-T T.81, B.2.2; T.87, C.2.2)."""
-    found: StreamHeader | None = None
+    header: StreamHeader | None = None
     position = 2
     while True:
         while stream[position : position + 2] == b'\xff\xff':  # fill bytes
@@ -136,14 +136,14 @@ def _read_jpeg(stream: bytes) -> StreamHeader:
         if marker == _HIERARCHICAL:
             raise StreamError('it is a hierarchical JPEG stream, which is not supported')
         if marker == _JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES):
-            if found is not None:
+            if header is not None:
                 raise StreamError('it has two frame headers')
-            found = _jpeg_frame(stream, position + 4, marker)
+            header = _jpeg_frame(stream, position + 4, marker)
         position += 2 + max(length, 2)
-    if found is None:
+    if header is None:
         raise StreamError('its JPEG frame header is missing')
-    _check_whole(stream, position, found)
-    return found
+    _check_whole(stream, position, header)
+    return header
 
 
 def _check_whole(stream: bytes, scan: int, header: StreamHeader) -> None:

@@ -244,24 +244,24 @@ def _write(folder: Path, kind: str, name: str, shifted: Shifted, source_sha256: 
 
 def _case(folder: Path, kind: str, task: _Task) -> AnnotatedRadiograph:
     """Return the record of a shifted image."""
-    image, record = _paths(folder, kind, task.name)
-    known = json.loads(record.read_text(encoding='utf-8'))
+    image, path = _paths(folder, kind, task.name)
+    record = json.loads(path.read_text(encoding='utf-8'))
     before = task.case.states
-    present = np.asarray(known['present'], dtype=bool)
+    present = np.asarray(record['present'], dtype=bool)
     hidden = before.present & ~present
-    states = LandmarkStates(np.asarray(known['points'], float), present, before.absent | hidden)
+    states = LandmarkStates(np.asarray(record['points'], float), present, before.absent | hidden)
     kept = {key: value for key, value in task.case.extra.items() if key not in _DICOM_FIELDS}
     return replace(
         task.case,
         file_name=f'{kind}/{image.name}',
-        size_wh=(int(known['size_wh'][0]), int(known['size_wh'][1])),
+        size_wh=(int(record['size_wh'][0]), int(record['size_wh'][1])),
         states=states,
         mirrored=KEPT if kind == 'mirror' else None,
         subset=infer_subset(states),
         extra={
             **kept,
             'shift': kind,
-            'shift_how': known['how'],
+            'shift_how': record['how'],
             'shift_hidden': [LANDMARK_NAMES[index] for index in np.flatnonzero(hidden)],
             'shift_source': task.case.file_name,
         },

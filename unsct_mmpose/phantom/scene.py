@@ -32,17 +32,15 @@ class PlacedBone:
         side: ``'left'``, ``'right'`` or ``'both'``.
         bone: in the world frame.
         distances: signed distances around it.
-        inside: flat indices of the voxels in it.
     """
 
     side: str
     bone: Bone
     distances: Grid
-    inside: npt.NDArray[np.intp]
 
     def surface(self) -> FloatArray:
         """Return ``(N, 3)`` points on the surface, world frame, mm."""
-        return surface_points(self.distances, self.inside)
+        return surface_points(self.distances)
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,10 @@ class Scene:
 
     def of(self, name: str, side: str) -> PlacedBone:
         """Return the last bone of this name and side (the shaft's fragment of a femur)."""
-        found = [b for b in self.bones if b.bone.name == name and b.side in (side, 'both')]
-        if not found:
+        bones = [b for b in self.bones if b.bone.name == name and b.side in (side, 'both')]
+        if not bones:
             raise KeyError(f'no {name} on side {side}')
-        return found[-1]
+        return bones[-1]
 
 
 _FROM_HIP = {2: 'cartilage', 3: 'upper_edge', 4: 'lower_edge', 8: 'teardrop'}
@@ -94,8 +92,7 @@ def build_scene(
     clip = (np.array([-400.0, -230.0, -400.0]), np.array([400.0, 200.0, 400.0]))
 
     def place(bone: Bone, side: str) -> None:
-        distances = evaluate(bone, voxel_mm, clip=clip)
-        placed.append(PlacedBone(side, bone, distances, distances.inside()))
+        placed.append(PlacedBone(side, bone, evaluate(bone, voxel_mm, clip=clip)))
 
     def fix(side: str, bone: Bone, table: dict[int, str]) -> None:
         for number, key in table.items():
@@ -142,8 +139,8 @@ def landmarks_px(scene: Scene, beam: ConeBeam) -> FloatArray:
         ``(24, 2)`` x, y; finite also for landmarks outside the detector.
     """
     points = np.full((NUM_LANDMARKS, 2), np.nan)
-    known = np.isfinite(scene.fixed_mm[:, 0])
-    points[known] = beam.pixels(scene.fixed_mm[known])
+    fixed = np.isfinite(scene.fixed_mm[:, 0])
+    points[fixed] = beam.pixels(scene.fixed_mm[fixed])
     sacrum = beam.pixels(scene.of('spine', 'both').surface())
     for side in SIDES:
         hip = scene.of('hip', side)
@@ -167,9 +164,9 @@ def _trochanter_tip(placed: PlacedBone, beam: ConeBeam) -> FloatArray:
         [points['ex'] - origin, points['ey'] - origin], axis=1
     )
     near = (lateral > nominal[0] - 11.0) & (distal < nominal[1] + 30.0)
-    seen = beam.pixels(surface[near])
+    outline = beam.pixels(surface[near])
     axis = beam.pixels(points['shaft_proximal']) - beam.pixels(points['shaft_distal'])
-    return np.asarray(seen[np.argmax(np.einsum('ij,j->i', seen, axis))])
+    return np.asarray(outline[np.argmax(np.einsum('ij,j->i', outline, axis))])
 
 
 def _innermost_ilium(
@@ -214,6 +211,6 @@ def bone_path(
     image = np.zeros(beam.size_hw, np.float32)
     for placed in scene.bones:
         texture = None if rng is None else trabecular_texture(rng)
-        filled = density(placed.bone, placed.distances, texture, placed.inside)
+        filled = density(placed.bone, placed.distances, texture)
         image += project(filled.values, filled.voxel_mm, filled.origin_mm, beam)
     return image

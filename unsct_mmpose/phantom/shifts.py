@@ -24,7 +24,7 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 HIDDEN_MM = 8.0
-"""A landmark is hidden by an object that covers it and everyobstacle this close to it."""
+"""A landmark is hidden by an object that covers it and everything this close to it."""
 CLEAR_MM = 4.0
 """A landmark is clear of an object at least this far away."""
 EDGE_MM = 2.0
@@ -80,7 +80,7 @@ def apply_shift(
     Args:
         kind: name in ``SHIFTS``.
         pixels: ``(H, W)`` display values in [0, 1], bone bright.
-        points: ``(24, 2)`` landmarks, pixels; anyobstacle where not present.
+        points: ``(24, 2)`` landmarks, pixels; anything where not present.
         present: ``(24,)`` which of them count.
         spacing_xy_mm: width and height of a pixel; the millimetres of this module are of the
             same plane, usually the detector's. It holds for the result, too.
@@ -124,7 +124,7 @@ def describe_shift(kind: str) -> str:
 
     Example:
         >>> describe_shift('clean')
-        'Noobstacle changes.'
+        'Nothing changes.'
     """
     return (SHIFTS[kind].__doc__ or '').splitlines()[0]
 
@@ -132,7 +132,7 @@ def describe_shift(kind: str) -> str:
 def clean(
     pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
 ) -> Shifted:
-    """Noobstacle changes."""
+    """Nothing changes."""
     return Shifted(pixels.copy(), points.copy(), present.copy())
 
 
@@ -356,7 +356,7 @@ def _place(
     """Draw objects until one leaves no doubt what it hides and hides a wanted number.
 
     Where none is found, the one that hides most is taken; None if an object is optional and
-    would hide noobstacle.
+    would hide nothing.
     """
     aims = points_mm[kept] if kept.any() else rng.uniform(0.2, 0.8, (1, 2)) * size_mm
     spare, most = None, -1
@@ -378,7 +378,7 @@ def _place(
 
 
 def _draw(image: Pixels, obstacle: Obstacle, spacing: Floats, rng: np.random.Generator) -> Pixels:
-    """Lay an object over an image; well inside it noobstacle depends on the image."""
+    """Lay an object over an image; well inside it nothing depends on the image."""
     height, width = image.shape
     cells = np.ceil(np.array([height, width]) * spacing[::-1] / 9.0).astype(int) + 2
     clouds = cv2.resize(
