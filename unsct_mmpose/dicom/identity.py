@@ -83,11 +83,6 @@ def patient_identity(path: str | os.PathLike[str]) -> dict[str, str]:
         raise RadiographError(path, str(error)) from None
     except OSError as error:
         raise RadiographError(path, f'it cannot be read ({error.strerror})') from None
-    return identity_of(dataset)
-
-
-def identity_of(dataset: Dataset) -> dict[str, str]:
-    """Return PatientID and PatientName of a header; empty values are left out."""
     texts = {keyword: _text(dataset, keyword) for keyword in ('PatientID', 'PatientName')}
     return {keyword: text for keyword, text in texts.items() if text}
 

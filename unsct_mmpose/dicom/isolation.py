@@ -103,7 +103,7 @@ class _Worker:
         assert self.process.stdin is not None and self.process.stdout is not None
         self.requests = cast(io.FileIO, self.process.stdin)
         self.answers = cast(io.FileIO, self.process.stdout)
-        with self._clock(_START_SECONDS):
+        with _Clock(self.process, _START_SECONDS):
             started = self.answers.readline() == READY
         if not started:
             self.end()
@@ -120,7 +120,7 @@ class _Worker:
         head = dict(call=call, options=options, length=len(content))
         seconds = limits.seconds_for(pixels)
         head |= dict(seconds=seconds, memory_mb=limits.memory_mb)
-        clock = self._clock(seconds + _GRACE_SECONDS)
+        clock = _Clock(self.process, seconds + _GRACE_SECONDS)
         try:
             with clock:
                 answer, decoded = self._ask(json.dumps(head).encode(), content)
@@ -151,9 +151,6 @@ class _Worker:
                 raise ValueError('the answer is cut off')
             rest = rest[count:]
         return answer, decoded
-
-    def _clock(self, seconds: float) -> _Clock:
-        return _Clock(self.process, seconds)
 
     def end(self) -> int:
         """End the process, and return its status."""

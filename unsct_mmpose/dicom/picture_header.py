@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .pixel_format import DecodeError
-from .streams import StreamError, read_stream_header
+from .streams import StreamError, jpeg_segments, read_stream_header
 
 _SIGNATURES = {
     'PNG': (b'\x89PNG\r\n\x1a\n',),
@@ -92,19 +92,9 @@ def _read_jpeg(content: bytes) -> list[PageHeader]:
 
 
 def _jpeg_orientation(content: bytes) -> int:
-    position = 2
-    while position + 4 <= len(content) and content[position] == 0xFF:
-        marker = content[position + 1]
-        if marker == 0xFF:
-            position += 1
-            continue
-        if marker == 0xDA:
-            break
-        (length,) = struct.unpack_from('>H', content, position + 2)
-        body = content[position + 4 : position + 2 + length]
-        if marker == 0xE1 and body.startswith(_EXIF):
-            return _exif_orientation(body[len(_EXIF) :])
-        position += 2 + max(length, 2)
+    for marker, start, end in jpeg_segments(content):
+        if marker == 0xE1 and content[start:end].startswith(_EXIF):
+            return _exif_orientation(content[start + len(_EXIF) : end])
     return 1
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -60,7 +60,7 @@ class Shifted:
     how: str = ''
 
 
-Shift = Callable[[Pixels, Floats, Mask, Floats, np.random.Generator], Shifted]
+Shift = Callable[[Shifted, Floats, np.random.Generator], Shifted]
 
 
 def apply_shift(
@@ -114,7 +114,7 @@ def apply_shift(
     where = np.where(placed[:, None], np.asarray(points, np.float64), 0.0)
     if not np.isfinite(where).all():
         raise ValueError('present landmarks must have finite coordinates')
-    done = SHIFTS[kind](shown, where, placed, spacing, rng)
+    done = SHIFTS[kind](Shifted(shown, where, placed.copy()), spacing, rng)
     moved = np.where(done.present[:, None], done.points, 0.0)
     return Shifted(np.clip(done.pixels, 0.0, 1.0), moved, done.present, done.how)
 
@@ -129,55 +129,49 @@ def describe_shift(kind: str) -> str:
     return (SHIFTS[kind].__doc__ or '').splitlines()[0]
 
 
-def clean(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def clean(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """Nothing changes."""
-    return Shifted(pixels.copy(), points.copy(), present.copy())
+    return image
 
 
-def mirror(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def mirror(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """Mirrored display: the patient's left, and its labels, come to the image's left."""
-    flipped = np.ascontiguousarray(pixels[:, ::-1])
-    x_px = pixels.shape[1] - 1 - points[:, 0]
-    return Shifted(flipped, np.stack([x_px, points[:, 1]], axis=1), present.copy())
+    flipped = np.ascontiguousarray(image.pixels[:, ::-1])
+    x_px = flipped.shape[1] - 1 - image.points[:, 0]
+    points = np.stack([x_px, image.points[:, 1]], axis=1)
+    return replace(image, pixels=flipped, points=points)
 
 
-def rotation(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def rotation(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """Turned by 25 to 45 degrees on the same canvas; what falls out is absent, corners black.
 
     Turning happens in millimetres, so that oblong pixels do not shear the patient.
     """
-    height, width = pixels.shape
+    height, width = image.pixels.shape
     size = np.array([width, height])
     middle = (size - 1) / 2
     for _ in range(_TRIES):
         angle_deg = float(rng.uniform(25.0, 45.0) * rng.choice([-1.0, 1.0]))
         cos, sin = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
         turn = np.array([[cos, -sin], [sin, cos]]) * spacing / spacing[:, None]
-        moved = (points - middle) @ turn.T + middle
+        moved = (image.points - middle) @ turn.T + middle
         inside_mm = (np.minimum(moved, size - 1 - moved) + 0.5) * spacing
-        if np.all(np.abs(inside_mm.min(axis=1))[present] >= EDGE_MM):
+        if np.all(np.abs(inside_mm.min(axis=1))[image.present] >= EDGE_MM):
             break
     else:
         raise ValueError('every angle leaves a landmark at the border of the image')
     matrix = np.column_stack([turn, middle - turn @ middle])
-    turned = cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    kept = present & (inside_mm.min(axis=1) > 0)
+    turned = cv2.warpAffine(image.pixels, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    kept = image.present & (inside_mm.min(axis=1) > 0)
     return Shifted(turned, moved, kept, f'{angle_deg:.1f} deg')
 
 
-def cut_side(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def cut_side(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """A lateral cut through one hip or a cut from the top; border black, white or cropped away.
 
     A lateral cut takes at least a third of the landmarks of its half of the image and leaves one.
     """
+    pixels, points = image.pixels, image.points
     for _ in range(_TRIES):
         side = str(rng.choice(['left', 'right', 'top']))
         style = str(rng.choice(['black', 'white', 'cropped']))
@@ -185,19 +179,19 @@ def cut_side(
         depth_mm = _depth_below(side, turn_deg, pixels.shape, spacing)
         at_mm = depth_mm(points[:, 0], points[:, 1])
         step = float(spacing[1] if side == 'top' else spacing[0])
-        edge_mm = _choose_edge(at_mm[present], side, step, pixels.shape, rng)
+        edge_mm = _choose_edge(at_mm[image.present], side, step, pixels.shape, rng)
         if edge_mm is not None:
             break
     else:
         raise ValueError('found no place for an edge that is clear of every landmark')
-    kept = present & (at_mm > edge_mm)
+    kept = image.present & (at_mm > edge_mm)
     how = f'{side}, {style}'
     if style == 'cropped':
         return _crop(pixels, points, kept, side, round(edge_mm / step), how)
     x, y = np.arange(pixels.shape[1])[None], np.arange(pixels.shape[0])[:, None]
     shade = np.clip(0.5 + (edge_mm - depth_mm(x, y)) / step, 0.0, 1.0).astype(np.float32)
     shown = lay_over(pixels, np.float32(style == 'white'), shade)
-    return Shifted(shown, points.copy(), kept, how)
+    return Shifted(shown, points, kept, how)
 
 
 def _depth_below(
@@ -244,15 +238,13 @@ def _crop(pixels: Pixels, points: Floats, kept: Mask, side: str, count: int, how
     return Shifted(part, points - (left, top), kept, how)
 
 
-def contrast(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def contrast(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """Foreign processing: flat mid-tones, gamma, grey background, hard window or gradient.
 
     One of them for each image, as strong as leaves every landmark to be seen.
     """
     how = str(rng.choice(['flat mid-tones', 'gamma', 'grey background', 'window', 'gradient']))
-    shown = pixels.astype(np.float64)
+    shown = image.pixels.astype(np.float64)
     if how == 'flat mid-tones':
         way = 2 * shown - 1
         shown = 0.7 * (0.5 + 0.5 * way * np.abs(way) ** rng.uniform(1.2, 1.6)) + 0.3 * shown
@@ -266,8 +258,8 @@ def contrast(
         low, high = np.percentile(shown, [rng.uniform(35.0, 50.0), rng.uniform(98.5, 99.7)])
         shown = np.clip((shown - low) / max(high - low, 0.05), 0.0, 1.0)
     else:
-        shown *= _gradient(pixels.shape, rng)
-    return Shifted(shown.astype(np.float32), points.copy(), present.copy(), how)
+        shown *= _gradient(shown.shape, rng)
+    return replace(image, pixels=shown.astype(np.float32), how=how)
 
 
 def _gradient(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
@@ -279,13 +271,12 @@ def _gradient(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
     return np.asarray(darkest + (1 - darkest) * (way / reach + 1) / 2)
 
 
-def noise(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def noise(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """Strong quantum mottle with salt and pepper, row banding, grid lines or JPEG quality 10.
 
     Sizes are in millimetres, so that small pixels do not average the noise away.
     """
+    pixels = image.pixels
     strength = rng.uniform(0.05, 0.09)
     mottle = _grain(pixels.shape, 0.8 / spacing, rng)
     shown = pixels + np.float32(strength) * np.sqrt(pixels + np.float32(0.02)) * mottle
@@ -307,7 +298,7 @@ def noise(
         _, content = cv2.imencode('.jpg', grey, [cv2.IMWRITE_JPEG_QUALITY, 10])
         decoded = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)
         shown = np.asarray(decoded, np.float32) / np.float32(255)
-    return Shifted(shown, points.copy(), present.copy(), ', '.join(['quantum', *chosen]))
+    return replace(image, pixels=shown, how=', '.join(['quantum', *chosen]))
 
 
 def _grain(shape: tuple[int, ...], blur_xy_px: Floats, rng: np.random.Generator) -> Pixels:
@@ -330,24 +321,22 @@ def _sprinkle(pixels: Pixels, spacing: Floats, rng: np.random.Generator) -> Pixe
     return np.asarray(np.where(dice > 1 - share / 2, np.float32(0), salted), np.float32)
 
 
-def occluder(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def occluder(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """One or two opaque objects: dark or grey body, bright free-form patch, hand, cable bundle.
 
     A landmark is hidden when ``HIDDEN_MM`` around it are covered; all others are ``CLEAR_MM``
     away from the object.
     """
-    size_mm = np.array(pixels.shape[::-1]) * spacing
+    size_mm, points_mm = np.array(image.pixels.shape[::-1]) * spacing, image.points * spacing
     names: list[str] = []
-    shown, kept = pixels.copy(), present.copy()
+    shown, kept = image.pixels, image.present.copy()
     for _ in range(int(rng.integers(1, 3))):
-        obstacle = _place(points * spacing, kept, size_mm, bool(names), rng)
+        obstacle = _place(points_mm, kept, size_mm, bool(names), rng)
         if obstacle is not None:
-            kept &= obstacle.distance(points * spacing) > 0
+            kept &= obstacle.distance(points_mm) > 0
             shown = _draw(shown, obstacle, spacing, rng)
             names.append(obstacle.kind)
-    return Shifted(shown, points.copy(), kept, ', '.join(names))
+    return replace(image, pixels=shown, present=kept, how=', '.join(names))
 
 
 def _place(
