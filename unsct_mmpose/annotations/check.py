@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,34 +23,19 @@ from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead
 
 from .annotated import lay, size_problem, stored_size_wh
-from .coco import AnnotatedRadiograph, AnnotationError, check_patient_splits, find_problems
+from .coco import (
+    AnnotatedRadiograph,
+    AnnotationError,
+    AnnotationProblem,
+    check_patient_splits,
+    find_problems,
+)
 from .landmark_checks import sides_problem
 from .record_checks import describe
 
 _SAME_LENGTH = 0.03
 
 _Entry = tuple[Mapping[str, Any], AnnotatedRadiograph | None]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that is wrong or unlikely.
-
-    Attributes:
-        file: name of the annotation file.
-        image: the image, by id and file name; empty for what concerns the whole file.
-        kind: ``'error'`` or ``'doubt'``.
-        words: what, and what to do.
-    """
-
-    file: str
-    image: str
-    kind: str
-    words: str
-
-    def __str__(self) -> str:
-        where = f'{self.file}: {self.image}' if self.image else self.file
-        return f'{where}: {self.words}'
 
 
 @dataclass(frozen=True)
@@ -67,12 +52,12 @@ class CheckResult:
     data: str
     files: tuple[str, ...]
     images: int
-    problems: tuple[Problem, ...]
+    problems: tuple[AnnotationProblem, ...]
 
     @property
     def errors(self) -> int:
         """How many problems are errors."""
-        return sum(problem.kind == 'error' for problem in self.problems)
+        return sum(not problem.is_doubt for problem in self.problems)
 
     @property
     def doubts(self) -> int:
@@ -87,7 +72,10 @@ class CheckResult:
             images=self.images,
             errors=self.errors,
             doubts=self.doubts,
-            problems=[asdict(problem) for problem in self.problems],
+            problems=[
+                {name: getattr(problem, name) for name in ('file', 'image', 'kind', 'words')}
+                for problem in self.problems
+            ],
         )
         return json.dumps(document, indent=1, ensure_ascii=False) + '\n'
 
@@ -121,17 +109,14 @@ def check_data(
         ValueError: the folder holds no COCO keypoint file.
     """
     paths = _annotation_files(Path(data))
-    problems: list[Problem] = []
+    problems: list[AnnotationProblem] = []
     number = 0
     owners: dict[str, str] = {}
     for path in paths:
         folders = [Path(images)] if images is not None else [path.parent, path.parent / 'images']
         records, about = find_problems(path, folders=folders)
         number += len(records)
-        problems += [
-            Problem(path.name, item.image, 'doubt' if item.is_doubt else 'error', item.words)
-            for item in about
-        ]
+        problems += [replace(problem, file=path.name) for problem in about]
         problems += _against_images(path, records, folders, decode, jobs, owners)
     if len(paths) > 1:
         problems += _shared_patients(paths)
@@ -165,7 +150,7 @@ def _against_images(
     decode: bool,
     jobs: int,
     owners: dict[str, str],
-) -> Iterator[Problem]:
+) -> Iterator[AnnotationProblem]:
     """Compare records with their images; ``owners`` remembers whose content was seen already."""
     there: list[tuple[_Entry, Path]] = []
     for entry in records:
@@ -176,37 +161,37 @@ def _against_images(
         if place is None:
             looked = ' or '.join(map(str, roots))
             words = f'no such file in {looked}; correct the name or the folder'
-            yield Problem(path.name, describe(entry[0]), 'error', words)
+            yield AnnotationProblem(describe(entry[0]), words, file=path.name)
         else:
             there.append((entry, place))
     if not decode:
         return
     files = read_ahead((place for _, place in there), FileOptions(), jobs)
     for (entry, _), file in zip(there, files, strict=True):
-        for kind, words in _against_image(path.name, entry, file, owners):
-            yield Problem(path.name, describe(entry[0]), kind, words)
+        for words, is_doubt in _against_image(path.name, entry, file, owners):
+            yield AnnotationProblem(describe(entry[0]), words, is_doubt, path.name)
 
 
 def _against_image(
     file: str, entry: _Entry, read: ReadFile, owners: dict[str, str]
-) -> Iterator[tuple[str, str]]:
-    """Return kind and words of each problem of one image."""
+) -> Iterator[tuple[str, bool]]:
+    """Return each problem of one image in words, and whether it is a doubt."""
     record, case = entry
     radiograph = read.radiograph
     if radiograph is None:
-        yield 'error', f'the image cannot be read: {read.cause}'
+        yield f'the image cannot be read: {read.cause}', False
         return
     stored, written = stored_size_wh(radiograph), (record.get('width'), record.get('height'))
     if stored != written and all(isinstance(side, int) and side > 0 for side in written):
-        yield 'error', size_problem(stored, written)  # type: ignore[arg-type]
+        yield size_problem(stored, written), False  # type: ignore[arg-type]
     content = str(radiograph.provenance.get('sha256'))
     if content in owners:
-        yield 'error', f'the image has the content of {owners[content]}: one radiograph, one record'
+        yield f'the image has the content of {owners[content]}: one radiograph, one record', False
     owners.setdefault(content, f'{file}: {describe(record)}')
     if case is not None:
         for words in (_spacing_doubt(case, radiograph), _sides_doubt(case, radiograph)):
             if words is not None:
-                yield 'doubt', words
+                yield words, True
 
 
 def _spacing_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | None:
@@ -242,7 +227,7 @@ def _sides_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | Non
     return None if doubt is None or case.mirrored is not None else str(doubt)
 
 
-def _shared_patients(paths: Sequence[Path]) -> Iterator[Problem]:
+def _shared_patients(paths: Sequence[Path]) -> Iterator[AnnotationProblem]:
     readable = {}
     for path in paths:
         if all(problem.is_doubt for problem in find_problems(path)[1]):
@@ -252,4 +237,4 @@ def _shared_patients(paths: Sequence[Path]) -> Iterator[Problem]:
             check_patient_splits(readable)
     except AnnotationError as error:
         for words in error.problems or (str(error),):
-            yield Problem(' and '.join(readable), '', 'error', words)
+            yield AnnotationProblem('', words, file=' and '.join(readable))

@@ -65,14 +65,21 @@ class AnnotationProblem:
         image: the image, by its id and file name; empty for what concerns the whole file.
         words: what, and what to do.
         is_doubt: it may be right all the same.
+        file: name of the annotation file, where several are checked.
     """
 
     image: str
     words: str
     is_doubt: bool = False
+    file: str = ''
 
     def __str__(self) -> str:
-        return f'{self.image}: {self.words}' if self.image else self.words
+        return ': '.join(filter(None, (self.file, self.image, self.words)))
+
+    @property
+    def kind(self) -> str:
+        """``'error'`` or ``'doubt'``."""
+        return 'doubt' if self.is_doubt else 'error'
 
 
 @dataclass(frozen=True, eq=False)
