@@ -132,4 +132,4 @@ def test_about_a_third_of_persons_have_a_finding_of_any_kind():
 
 def test_healthy_dimensions_do_not_change(person):
     assert alter_dimensions(person, ()) == person
-    assert not head_shift(person.left, 'left', ()).any()
+    assert not head_shift(person.left, ()).any()

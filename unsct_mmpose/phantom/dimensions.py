@@ -93,10 +93,6 @@ class Dimensions:
         """Return a copy with one side replaced."""
         return replace(self, left=side) if name == 'left' else replace(self, right=side)
 
-    def mirrored(self) -> Dimensions:
-        """Return the person's mirror image."""
-        return replace(self, left=self.right, right=self.left)
-
 
 def _normal(rng: np.random.Generator, mean: float, sd: float, width: float = 2.2) -> float:
     """Draw from a normal distribution, clipped to ``width`` standard deviations."""

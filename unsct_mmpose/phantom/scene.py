@@ -99,15 +99,15 @@ def build_scene(
             fixed[side_index(side, number)] = bone.points[key]
 
     for side in SIDES:
-        hip = alter_hip(hip_bone(size, size.side(side)), side, findings)
-        shift = head_shift(size.side(side), side, findings)
+        own, own_findings = size.side(side), [f for f in findings if f.side == side]
+        hip = alter_hip(hip_bone(size, own), own_findings)
+        shift = head_shift(own, own_findings)
         head = turn @ mirror(side) @ (hip.points['center'] + shift)
         hip = hip.moved(turn @ mirror(side), origin)
         place(hip, side)
         fix(side, hip, _FROM_HIP)
-        own = size.side(side)
         leg = mirror(side) @ femur_rotation(pose.leg(side), own.anteversion_deg)
-        pieces = alter_femur(_with_frame(femur(size, own)), own, side, findings)
+        pieces = alter_femur(_with_frame(femur(size, own)), own, own_findings)
         pieces_placed = [b.moved(r, s).moved(leg, head) for b, r, s in pieces]
         for piece in pieces_placed:
             place(piece, side)
