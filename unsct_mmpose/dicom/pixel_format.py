@@ -140,7 +140,8 @@ def choose_frame(count: int, frame: int | None, name: str = 'frames') -> int:
     """Return which frame or page to decode, or say that there is a choice or none."""
     if count > 1 and frame is None:
         raise DecodeError(
-            f'it holds {count} {name} and a radiograph is one; choose with frame=0 .. {count - 1}'
+            f'it holds {count} {name} and a radiograph is one; '
+            f'choose with --frame N, or frame=0 .. {count - 1}'
         )
     if not 0 <= (frame or 0) < count:
         raise DecodeError(f'there is no frame {frame}: the file holds {count}, counted from 0')

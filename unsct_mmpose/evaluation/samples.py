@@ -14,6 +14,7 @@ from mmengine.evaluator import BaseMetric
 
 from unsct_mmpose.anatomy import NUM_LANDMARKS
 from unsct_mmpose.functional.bootstrap import bootstrap_intervals
+from unsct_mmpose.maps.assessment import EVIDENCES
 
 SUBSETS = ('all', 'structured', 'unstructured')
 
@@ -100,6 +101,26 @@ def stack(results: Sequence[Mapping[str, Any]]) -> Table:
         return {name: np.empty((0, *shape), kind) for name, (shape, kind) in _REQUIRED.items()}
     shared = [name for name in results[0] if all(name in one for one in results)]
     return {name: np.stack([one[name] for one in results]) for name in shared}
+
+
+def decisions(table: Table) -> Table:
+    """Return what each way to decide reports of the same landmarks, ``(N, K)`` bool.
+
+    Args:
+        table: columns as :func:`unpack` gives them.
+
+    Returns:
+        ``keep_all``, ``suppress_all``, ``oracle`` (exactly the present ones) and, where the model
+        has our own head, each evidence by itself: ``peak``, ``paf`` and ``fused``.
+    """
+    ways = dict(
+        keep_all=table['labelled'],
+        suppress_all=np.zeros_like(table['labelled']),
+        oracle=table['present'],
+    )
+    if 'decisions' in table:
+        ways |= {name: table['decisions'][..., i] for i, name in enumerate(EVIDENCES)}
+    return ways
 
 
 class SampleMetric(BaseMetric):
