@@ -11,24 +11,30 @@ from .landmarks import (
     index_of,
     side_index,
 )
-from .parameters import CLINICAL_PARAMETERS, ClinicalParameter, ReferenceRange, parameter
+from .parameters import MEASUREMENT_NAMES, ClinicalParameter, parameter, split_side
+from .records import Estimate, LandmarkEstimate, Measurement, Region, Spacing
 from .relations import RELATION_SETS, RelationSet, relation_set
 
 __all__ = [
-    'CLINICAL_PARAMETERS',
     'FLIP_INDICES',
     'LANDMARK_CLASSES',
     'LANDMARK_NAMES',
+    'MEASUREMENT_NAMES',
     'NUM_CLASSES',
     'NUM_LANDMARKS',
     'RELATION_SETS',
     'SIDES',
     'ClinicalParameter',
+    'Estimate',
     'LandmarkClass',
-    'ReferenceRange',
+    'LandmarkEstimate',
+    'Measurement',
+    'Region',
     'RelationSet',
+    'Spacing',
     'index_of',
     'parameter',
     'relation_set',
     'side_index',
+    'split_side',
 ]
