@@ -1,5 +1,6 @@
 """What things are: landmarks, relations and clinical parameters. Standard library only."""
 
+from .landmark_set import HIP, LANDMARK_SETS, LandmarkSet, landmark_set
 from .landmarks import (
     FLIP_INDICES,
     LANDMARK_CLASSES,
@@ -17,8 +18,10 @@ from .relations import RELATION_SETS, RelationSet, relation_set
 
 __all__ = [
     'FLIP_INDICES',
+    'HIP',
     'LANDMARK_CLASSES',
     'LANDMARK_NAMES',
+    'LANDMARK_SETS',
     'MEASUREMENT_NAMES',
     'NUM_CLASSES',
     'NUM_LANDMARKS',
@@ -28,11 +31,13 @@ __all__ = [
     'Estimate',
     'LandmarkClass',
     'LandmarkEstimate',
+    'LandmarkSet',
     'Measurement',
     'Region',
     'RelationSet',
     'Spacing',
     'index_of',
+    'landmark_set',
     'parameter',
     'relation_set',
     'side_index',
