@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-
 from unsct_mmpose.drawing.construction import REFERENCE, construction_lines
+
 from unsct_mmpose.functional.clinical import measure
 from unsct_mmpose.functional.geometry import signed_angle_deg
 

@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
-
-from unsct_mmpose.anatomy import side_index
 from unsct_mmpose.drawing.measurement_geometry import (
     reference_ends,
     shaft_axes,
     sketch_measurements,
 )
+
+from unsct_mmpose.anatomy import side_index
 from unsct_mmpose.functional.clinical import measure
 
 SPACING = np.array([0.5, 0.7])

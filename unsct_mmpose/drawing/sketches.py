@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unsct_mmpose.anatomy import NUM_CLASSES, SIDES, side_index
-from unsct_mmpose.anatomy.parameters import IMAGE_AXES, REFERENCE_LINES, REPORTED, Corner, Foot, Line
+from unsct_mmpose.anatomy.parameters import (
+    IMAGE_AXES,
+    REFERENCE_LINES,
+    REPORTED,
+    Corner,
+    Foot,
+    Line,
+)
 from unsct_mmpose.functional.clinical_formulas import choose_reference_lines, pelvic_frame
 from unsct_mmpose.functional.geometry import foot_of_point, to_mm, unit
 
