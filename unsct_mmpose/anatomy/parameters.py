@@ -10,6 +10,7 @@ a diagnosis.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from .landmarks import (
@@ -538,7 +539,7 @@ def reference_label(name: str, value: float | None) -> str:
     row = parameter(name)
     if not row.references:
         return 'no reference range'
-    if value is None:
+    if value is None or math.isnan(value):
         return 'not measured'
     unit = f' {row.unit}'
     texts = [f'{_place(one, value)} usual range {one.limits(unit)}' for one in row.usual_ranges]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from unsct_mmpose.anatomy import SIDES, Measurement
+from unsct_mmpose.anatomy import SIDES, ClinicalParameter, Measurement
 from unsct_mmpose.anatomy.parameters import IMAGE_AXES, REPORTED
 from unsct_mmpose.functional.clinical import Measurements, measure
 
 from .canvas import FAINT, INK, outlined, radiograph_panel, to_picture
-from .sketches import REFERENCE, REFERENCE_COLOR, sketch_measurements
+from .sketches import REFERENCE, REFERENCE_COLOR, Sketch, sketch_measurements
 
 DRAWN = tuple(row for row in REPORTED if row.drawing)
 """The rows of the table of clinical parameters that are drawn."""
@@ -63,22 +65,29 @@ def measurement_panel(
             *sketches[REFERENCE].lines[0], color=REFERENCE_COLOR, lw=1.1, ls=(0, (7, 5)),
             path_effects=outlined(2.2),
         )  # fmt: skip
-    for row in DRAWN:
-        for name in (f'{side}_{row.name}' for side in SIDES):
-            sketch = sketches.get(name)
-            known = measured[name].value is not None
-            if row.drawing is None or sketch is None or not known:
-                continue
-            if spacing_xy_mm is None and row.unit == 'mm':
-                continue
-            lines = list(sketch.lines)
-            value = lines.pop(0) if sketch.arc is None else sketch.arc
-            for line in lines:
-                _line(axes, line, row.drawing.color, 1.0, alpha=0.75)
-            _line(axes, value, row.drawing.color, 2.6)
+    drawn = [
+        (row, sketches[name])
+        for row in DRAWN
+        for name in (f'{side}_{row.name}' for side in SIDES)
+        if (row.unit == 'deg' or spacing_xy_mm is not None)
+        and name in sketches
+        and measured[name].value is not None
+    ]
+    _draw_sketches(axes, drawn)
     axes.plot(*points[shown].T, 'o', ms=3.2, color='white', mec='black', mew=0.6, zorder=5)
     _write_table(strip, measured, spacing_xy_mm is not None, magnification)
     return to_picture(figure)
+
+
+def _draw_sketches(axes: Axes, drawn: Sequence[tuple[ClinicalParameter, Sketch]]) -> None:
+    """Draw finely what values are read between, and above it boldly what was measured."""
+    for row, sketch in drawn:
+        for line in sketch.lines[1:] if sketch.arc is None else sketch.lines:
+            _line(axes, line, row.drawing.color, 1.0, alpha=0.75)
+    for row, sketch in drawn:
+        value = sketch.lines[0] if sketch.arc is None else sketch.arc
+        bold = row.unit == 'mm' or sketch.arc is not None
+        _line(axes, value, row.drawing.color, 2.6 if bold else 1.4)
 
 
 def _line(axes: Axes, line: np.ndarray, color: str, width: float, alpha: float = 1.0) -> None:
@@ -98,10 +107,9 @@ def _write_table(
     for side, x in columns.items():
         strip.text(x, top, side, color=FAINT, fontsize=9.5, va='center')
     for position, row in enumerate(DRAWN, 1):
-        assert row.drawing is not None
         y = top - _ROW_PX * position
         strip.plot([14, 40], [y, y], color=row.drawing.color, lw=3, solid_capstyle='round')
-        strip.text(52, y, row.title, color=INK, fontsize=10.5, va='center')
+        strip.text(52, y, row.drawing.title, color=INK, fontsize=10.5, va='center')
         for side, x in columns.items():
             value = _value_text(measured[f'{side}_{row.name}'], has_spacing)
             strip.text(x, y, value, color=INK, fontsize=10.5, va='center')

@@ -58,7 +58,7 @@ def draw_landmarks(
         goals = place(truth)
         shown = np.isfinite(goals).all(axis=1) & (True if present is None else present)
         for k in np.flatnonzero(shown):
-            draw_disc(canvas, goals[k], 7, TRUTH_RGB, 2)
+            draw_disc(canvas, goals[k], 10, TRUTH_RGB, 2)  # wider than every marker
             if k < len(places) and landmarks[k].reported and np.isfinite(places[k]).all():
                 draw_line(canvas, goals[k], places[k], TRUTH_RGB)
     marks = []

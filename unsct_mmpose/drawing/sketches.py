@@ -127,7 +127,7 @@ def _line(start: Points, end: Points, reach: str) -> Points:
 
 
 def _arc(first: Points, second: Points) -> Points:
-    """Return ``(33, 2)`` the arc from the one line to the other, the short way, around their corner.
+    """Return ``(33, 2)`` the arc from one line to the other, the short way, around their corner.
 
     Lines with a common start enclose their angle there. Else it lies where they meet, between the
     first one's start and the second one's end; where they hardly meet, at the first one's end.

@@ -115,7 +115,7 @@ def caption_strip(width_px: int, lines: Sequence[str]) -> NDArray[np.uint8]:
 def legend_strip(
     width_px: int, entries: Sequence[tuple[str, Certainty | None]]
 ) -> NDArray[np.uint8]:
-    """Return a dark strip with texts, each after the marker of its level, in as many rows as needed.
+    """Return a dark strip with texts, each after the marker of its level, in rows that fit.
 
     Args:
         width_px: width of the strip.

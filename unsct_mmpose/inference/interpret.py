@@ -221,8 +221,8 @@ def _about_the_spacing(spacing: Spacing) -> Iterator[PredictionWarning]:
     if spacing.spacing_xy_mm is None:
         yield PredictionWarning(
             'no_spacing',
-            f'The pixel spacing is unknown ({spacing.problem}): nothing is measured. Give the width '
-            'and height of a pixel in mm (--spacing X Y).',
+            f'The pixel spacing is unknown ({spacing.problem}): nothing is measured. Give the '
+            'width and height of a pixel in mm (--spacing X Y).',
         )
         return
     if spacing.problem:
@@ -262,8 +262,8 @@ def _about_the_display(radiograph: Radiograph) -> Iterator[PredictionWarning]:
     if provenance.get('processing'):
         yield PredictionWarning(
             'processing',
-            f'The image is {provenance["processing"]}: it lacks the processing of the images that a '
-            'model learns from.',
+            f'The image is {provenance["processing"]}: it lacks the processing of the images that '
+            'a model learns from.',
         )
     if provenance.get('notes'):
         yield PredictionWarning('data', f'The data are odd: {provenance["notes"]}.')
@@ -300,8 +300,8 @@ def _about_the_landmarks(
     names = ', '.join(plain_name(known.names[k]) for k in np.flatnonzero(~reported))
     yield PredictionWarning(
         'unstructured',
-        f'{int((~reported).sum())} of {len(reported)} landmarks are rejected as not shown by the image: '
-        f'{names}.',
+        f'{int((~reported).sum())} of {len(reported)} landmarks are rejected as not shown by the '
+        f'image: {names}.',
     )
 
 

@@ -175,7 +175,7 @@ class Content:
     def _properties(self, one: Measurement) -> hd.MeasurementProperties:
         """Return the interval as ranges about the value, its level, and the standard error."""
         entries: list[tuple[Code, float, str]] = []
-        if one.low is not None:
+        if one.value is not None and one.low is not None and one.high is not None:
             entries += [
                 (sr_codes.UPPER_RANGE, one.high - one.value, one.unit),
                 (sr_codes.LOWER_RANGE, one.value - one.low, one.unit),
