@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tests.golden_hip import GOLDEN_MM
 from unsct_mmpose.anatomy import LANDMARK_NAMES, Measurement, side_index
 from unsct_mmpose.anatomy.parameters import CLINICAL_PARAMETERS, reference_label
 from unsct_mmpose.functional.clinical import (
@@ -19,10 +20,6 @@ from unsct_mmpose.functional.clinical import (
 from unsct_mmpose.functional.error_structure import symmetric_root
 
 # Right side, relative to (215, 200), 1 mm per pixel.
-GOLDEN_HIP = np.array(
-    [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0), (-124, -7), (-57, 18),
-     (-47, 65), (-110, 22), (-122, 70), (-115, 150)], float
-)  # fmt: skip
 GOLDEN = {
     'skinner_height_mm': -9.601,
     'skinner_distance_mm': 57.884,
@@ -65,7 +62,7 @@ ONE_MM = (1.0, 1.0)
 
 
 def golden_points():
-    return np.concatenate((GOLDEN_HIP * [-1, 1], GOLDEN_HIP)) + [215, 200]
+    return GOLDEN_MM.copy()
 
 
 def uneven_points(seed=0):
