@@ -82,6 +82,7 @@ class TorchBackend:
             raise ValueError(
                 f'{config}: its head has no HeatmapPAF decoder; give a config with HeatmapPAFHead'
             )
+        self.landmarks = codec.landmarks
         self.pipeline = Compose(pipeline_settings(settings.test_dataloader.dataset))
         self.identity = _identity(self.model, codec, Path(config), Path(checkpoint))
 
