@@ -72,7 +72,7 @@ def metainfo_of(landmarks: LandmarkSet) -> dict:
     }
     return dict(
         dataset_name='tha' if landmarks == HIP else landmarks.name,
-        **(dict(paper_info=_PAPER) if landmarks == HIP else {}),
+        **(dict(paper_info=_PAPER) if landmarks == HIP else dict(landmarks=landmarks.to_dict())),
         keypoint_info=keypoints,
         skeleton_info=dict(enumerate(links)),
         joint_weights=[1.0] * len(landmarks),
@@ -143,9 +143,9 @@ class THADataset(BaseCocoStyleDataset):
             raise ValueError(
                 f'metainfo {self._metainfo["dataset_name"]!r} has {len(names)} keypoints, which '
                 f'are not the {len(self.landmarks)} landmarks of {self.landmarks.name!r} in their '
-                'order; leave metainfo out, or set landmarks'
+                "order; leave metainfo out, or set landmarks (those of dict(from_file='configs/"
+                "_base_/datasets/tha.py') are the default)"
             )
-        self._metainfo['landmarks'] = self.landmarks.to_dict()
 
     def load_data_list(self) -> list[dict]:
         """Read and check the annotation file; one item for each radiograph."""

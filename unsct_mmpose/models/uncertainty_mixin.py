@@ -120,12 +120,14 @@ class UncertaintyMixin:
         self.intermediate_weight = intermediate_weight
         if self.decoder is None:
             return
-        for name in ('landmarks', 'relations'):
-            own, expected = getattr(self, name), getattr(self.decoder, name)
+        for kind, own, expected in (
+            ('landmarks', self.landmarks, self.decoder.landmarks),
+            ('relations', self.relations, self.decoder.relations),
+        ):
             if own != expected:
                 raise ValueError(
-                    f'the head predicts the {own.name!r} {name} but its decoder expects '
-                    f'{expected.name!r}; give both the same {name}'
+                    f'the head predicts the {own.name!r} {kind} but its decoder expects '
+                    f'{expected.name!r}; give both the same name (or content) of {kind}'
                 )
 
     def predict(
