@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from unsct_mmpose.anatomy import HIP, landmark_set
 from unsct_mmpose.functional.crop import Crop, crop_whole_image, cut_out, grey_levels
 
-from .model_identity import calibration_identity
+from .model_identity import calibration_identity, landmarks_identity
 
 FORMAT = 1
 """Version of the metadata and of the outputs."""
@@ -71,6 +71,7 @@ class OnnxModel:
             sha256=hashlib.sha256(content).hexdigest(),
             input_size=self.metadata['preprocessing']['input_size_wh'],
             calibrated=calibration is not None,
+            **landmarks_identity(self.landmarks),
             **calibration_identity(calibration),
         )
 
