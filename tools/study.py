@@ -20,8 +20,6 @@ def parse_args() -> argparse.Namespace:
     collect.add_argument('--data', type=Path, required=True, help='folder of the data')
     collect.add_argument('--ann-file', required=True, help='annotation file in it')
     collect.add_argument('--out', type=Path, required=True, help='npz file to write')
-    collect.add_argument('--candidates', type=int, help='places that compete for a landmark')
-    collect.add_argument('--coupling', type=float, help='weight of the fields in that')
     collect.add_argument('--refinement', help='sub-pixel method')
     collect.add_argument(
         '--device', default='auto',
@@ -186,12 +184,8 @@ def run_collect(args: argparse.Namespace) -> None:
     )
 
     model, config = load_model(args.config, args.checkpoint, args.device)
-    wanted = {
-        key: getattr(args, key)
-        for key in ('candidates', 'coupling', 'refinement')
-        if getattr(args, key) is not None
-    }
-    model.head.decoder.reading = replace(model.head.decoder.reading, **wanted)
+    if args.refinement is not None:
+        model.head.decoder.reading = replace(model.head.decoder.reading, refinement=args.refinement)
     model.head.decoder.use_all_relations()
     dataset = build_dataset(config, 'test', args.data, args.ann_file)
     args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -143,9 +143,8 @@ def test_decoding_gives_four_named_values(codec, points):
     assert visible.tolist() == [[1] * 24]
 
 
-@pytest.mark.parametrize('candidates', [1, 3])
-def test_a_batch_decodes_like_its_images(candidates):
-    codec = calibrated(build(candidates=candidates))
+def test_a_batch_decodes_like_its_images():
+    codec = calibrated(build())
     maps = noise(3)
     batch = codec.batch_decode(maps)
     assert all(len(column) == 3 for column in batch)
@@ -189,10 +188,10 @@ def test_a_rejected_landmark_keeps_its_coordinates(points):
 
 def test_options_reach_the_reading_and_the_decision():
     codec = build(
-        refinement='none', candidates=2, coupling=0.5, samples=11, evidence='paf',
+        refinement='none', samples=11, evidence='paf',
         entropy='linear', aggregation='paper', rule='recall', threshold=0.4,
     )  # fmt: skip
-    assert codec.reading == DecodeOptions(1.5, 'none', 2, 0.5, 11)
+    assert codec.reading == DecodeOptions(1.5, 'none', 11)
     assert codec.decision == DecisionOptions('paf', 'linear', 'paper', 'recall', 0.4)
     assert codec.calibration is None
 
@@ -413,10 +412,9 @@ def test_settings_that_contradict_each_other_are_refused_in_words(settings, mess
 # Maps that no network should give
 
 
-@pytest.mark.parametrize('candidates', [1, 3])
 @pytest.mark.parametrize('value', [0.0, 0.5, -1.0])
-def test_constant_maps_give_finite_values_and_no_pelvis(value, candidates):
-    codec = build(candidates=candidates)
+def test_constant_maps_give_finite_values_and_no_pelvis(value):
+    codec = build()
     maps = torch.full((2, 128, 24, 32), value)
     for one in codec.decode_maps(maps):
         finite = {k: v for k, v in one.items() if k != 'keypoint_presence'}

@@ -177,7 +177,7 @@ def test_maps_that_cannot_be_read_are_marked(reading, channel, value):
 @pytest.mark.parametrize(
     'options',
     [
-        dict(flip=False, options="candidates=3, evidence='paf', rule='equal_cost'"),
+        dict(flip=False, options="evidence='paf', rule='equal_cost'"),
         dict(calibrated=False, options="refinement='integral', aggregation='paper'"),
         dict(calibrated=False, options="mode='paper', relation_weights=[1.0, 2.0] * 26"),
         dict(options="evidence='peak', threshold=0.3, refinement='quadratic', samples=7"),

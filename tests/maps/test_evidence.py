@@ -150,24 +150,6 @@ def test_the_rival_is_the_share_of_the_best_other_place():
     assert found.rival[0, :3].tolist() == pytest.approx([0, 1 / 3, 0], abs=5e-3)
 
 
-def test_candidates_let_the_fields_overrule_a_brighter_peak():
-    maps, pafs, points = with_decoy()
-    plain, joint = read(maps, pafs), read(maps, pafs, candidates=3)
-    assert plain.points[0, 9].round().tolist() == [44, 35]
-    assert plain.rival[0, 9].item() == pytest.approx(0.37, abs=0.02)
-    assert (joint.points - points).norm(dim=-1).max() < 0.05
-    assert joint.rival[0, 9].item() == pytest.approx(0.63, abs=0.02)
-    assert joint.peak[0, 9].item() == pytest.approx(0.6 * plain.peak[0, 9].item(), abs=0.07)
-    assert joint.alignment[0, 9] > plain.alignment[0, 9] + 0.5
-
-
-def test_without_coupling_candidates_change_nothing():
-    maps, pafs, _ = with_decoy()
-    plain, loose = read(maps, pafs), read(maps, pafs, candidates=3, coupling=0.0)
-    torch.testing.assert_close(loose.points, plain.points)
-    torch.testing.assert_close(loose.peak, plain.peak)
-
-
 # A network that errs
 
 
@@ -216,11 +198,10 @@ def test_landmarks_in_one_place_support_no_one():
 def test_noise_gives_finite_evidence():
     generator = torch.Generator().manual_seed(0)
     maps = torch.randn(2, 128, *SIZE_HW, generator=generator)
-    for candidates in (1, 3):
-        found = everything(read(maps[:, :24], maps[:, 24:], candidates=candidates))
-        assert all(torch.isfinite(one).all() for one in found.values())
-        assert found['alignment'].abs().max() < 0.7
-        assert found['rival'].min() >= 0 and found['rival'].max() <= 1
+    found = everything(read(maps[:, :24], maps[:, 24:]))
+    assert all(torch.isfinite(one).all() for one in found.values())
+    assert found['alignment'].abs().max() < 0.7
+    assert found['rival'].min() >= 0 and found['rival'].max() <= 1
 
 
 @pytest.mark.parametrize('value', [float('nan'), float('inf')])
@@ -250,15 +231,14 @@ def test_fields_that_are_only_large_are_read():
 # Housekeeping
 
 
-@pytest.mark.parametrize('candidates', [1, 3])
-def test_a_batch_reads_like_its_images(candidates):
+def test_a_batch_reads_like_its_images():
     maps, pafs = draw(pelvis(4), absent=[2])
     noise = torch.Generator().manual_seed(0)
     maps = maps + 0.1 * torch.rand(maps.shape, generator=noise)
-    whole = everything(read(maps, pafs, candidates=candidates))
+    whole = everything(read(maps, pafs))
     for row in range(4):
         one = slice(row, row + 1)
-        alone = everything(read(maps[one], pafs[one], candidates=candidates))
+        alone = everything(read(maps[one], pafs[one]))
         for name, value in whole.items():
             torch.testing.assert_close(value[one], alone[name])
 
@@ -303,7 +283,7 @@ def test_a_copy_on_the_cpu_holds_the_same():
 def test_reading_leaves_the_maps_alone():
     maps, pafs = draw(pelvis())
     copies = maps.clone(), pafs.clone()
-    read(maps, pafs, candidates=3)
+    read(maps, pafs)
     assert torch.equal(maps, copies[0]) and torch.equal(pafs, copies[1])
 
 

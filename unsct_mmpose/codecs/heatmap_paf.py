@@ -85,8 +85,6 @@ class HeatmapPAF(BaseKeypointCodec):
         threshold: largest uncertainty that is reported, whatever a calibration says; ``inf``
             reports every landmark. ``None`` takes the calibration's, or, without one, a fixed
             limit (:func:`unsct_mmpose.maps.bare.bare_threshold`).
-        candidates: places of each landmark that compete by their fields; 1 takes the peak.
-        coupling: weight of the fields in that competition.
         samples: samples on a segment.
         evidence_relations: name of the relations that speak for landmarks, a subset of
             ``relations``. The fields of the `full` set train the network; the `core` ones
@@ -134,8 +132,6 @@ class HeatmapPAF(BaseKeypointCodec):
         aggregation: str | None = None,
         rule: str | None = None,
         threshold: float | None = None,
-        candidates: int = 1,
-        coupling: float = 1.0,
         samples: int = 16,
         evidence_relations: str | None = None,
         draw_late: bool = False,
@@ -163,8 +159,6 @@ class HeatmapPAF(BaseKeypointCodec):
         self.reading = DecodeOptions(
             sigma=sigma,
             refinement=refinement,
-            candidates=candidates,
-            coupling=coupling,
             samples=samples,
         )
         asked = dict(

@@ -10,10 +10,10 @@ from dataclasses import dataclass, fields
 import torch
 from torch import Tensor
 
-from .candidates import Candidates, choose_candidates, find_candidates
 from .heatmap import refine_peaks, refuse_unreadable
 from .moments import local_moments
 from .paf import Relations, segment_alignment
+from .peaks import find_peaks
 from .uncertainty import landmark_alignment
 
 
@@ -24,15 +24,11 @@ class DecodeOptions:
     Attributes:
         sigma: standard deviation of the training Gaussians, cells.
         refinement: sub-pixel method, see :func:`unsct_mmpose.maps.heatmap.refine_peaks`.
-        candidates: M places for each landmark that compete; 1 takes the strongest peak.
-        coupling: weight of the fields in that competition.
         samples: samples on a segment.
     """
 
     sigma: float = 2.0
     refinement: str = 'dark'
-    candidates: int = 1
-    coupling: float = 1.0
     samples: int = 16
 
 
@@ -87,15 +83,11 @@ def decode_evidence(
     """
     heatmaps, pafs = heatmaps.detach().float(), pafs.detach().float()
     refuse_unreadable_fields(pafs)
-    places = find_candidates(heatmaps, max(options.candidates, 2), 3 * options.sigma)
-    refuse_unreadable(places.values[..., 0])
-    choice = torch.zeros_like(places.values[..., 0], dtype=torch.long)
-    if options.candidates > 1:
-        choice = choose_candidates(
-            places, pafs, relations, coupling=options.coupling, samples=options.samples
-        )
-    cells = places.points.gather(2, choice[..., None, None].expand(-1, -1, 1, 2))[:, :, 0]
-    peak = places.values.gather(2, choice[..., None])[..., 0]
+    peaks = find_peaks(heatmaps, 2, 3 * options.sigma)
+    cells = peaks.points[:, :, 0]
+    peak, rival = peaks.values.unbind(dim=2)
+    refuse_unreadable(peak)
+    rival = rival.clamp(min=0)
     width = (options.sigma,) if options.refinement == 'integral' else ()
     points = refine_peaks(heatmaps, cells, options.refinement, *width)
     covariances = local_moments(heatmaps, cells, options.sigma).covariance
@@ -106,7 +98,7 @@ def decode_evidence(
         points=points,
         covariances=covariances,
         peak=peak,
-        rival=_rival(places, choice, peak),
+        rival=rival / (rival + peak.clamp(min=0)).clamp(min=1e-6),
         spread=_area(covariances).clamp(min=1e-12) ** 0.25 / options.sigma,
         alignment=landmark_alignment(aligned, relations, count, aggregation='paper').alignment,
         peeled=peeled.alignment,
@@ -137,10 +129,3 @@ def refuse_unreadable_fields(pafs: Tensor) -> None:
 def _area(covariances: Tensor) -> Tensor:
     """Return the ``(B, K)`` determinants of ``(B, K, 2, 2)`` symmetric matrices."""
     return covariances[..., 0, 0] * covariances[..., 1, 1] - covariances[..., 0, 1].square()
-
-
-def _rival(places: Candidates, choice: Tensor, peak: Tensor) -> Tensor:
-    """Return the share of the best place that was not chosen."""
-    number = torch.arange(places.values.shape[-1], device=choice.device)
-    others = places.values.masked_fill(number == choice[..., None], 0.0).amax(dim=-1).clamp(min=0)
-    return others / (others + peak.clamp(min=0)).clamp(min=1e-6)
