@@ -458,7 +458,7 @@ def test_the_core_relations_make_fewer_channels():
 
 @pytest.mark.parametrize('shape', [(2, 24, 2), (1, 17, 2)])
 def test_other_than_one_pelvis_is_refused(codec, shape):
-    with pytest.raises(ValueError, match='one pelvis of 24 landmarks'):
+    with pytest.raises(ValueError, match='one instance of 24 landmarks'):
         codec.encode(np.zeros(shape))
 
 

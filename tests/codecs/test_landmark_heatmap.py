@@ -117,7 +117,7 @@ def test_maps_that_need_gradients_or_are_of_half_precision_are_decoded(points):
 
 @pytest.mark.parametrize('shape', [(2, 24, 2), (1, 17, 2)])
 def test_other_than_one_pelvis_is_refused(shape):
-    with pytest.raises(ValueError, match='one pelvis of 24 landmarks'):
+    with pytest.raises(ValueError, match='one instance of 24 landmarks'):
         build().encode(np.full(shape, 20.0))
 
 

@@ -74,6 +74,9 @@ class LandmarkSet:
         self._check_flips()
         self._check_relations()
         self._check_reference_pairs()
+        if len(set(self.class_names)) < len(self.classes):
+            self._refuse('names', 'gives two classes one name', 'let no landmark be called as a '
+                         'pair without its sides')  # fmt: skip
         object.__setattr__(self, 'labels', self.labels or self._default_labels())
         object.__setattr__(self, 'descriptions', self.descriptions or self._default_descriptions())
         object.__setattr__(self, 'sigmas', self.sigmas or (SIGMA,) * len(self))
@@ -155,8 +158,8 @@ class LandmarkSet:
         if not self.clinical:
             raise ValueError(
                 f'{who} needs the clinical parameters, which are defined on the landmarks '
-                f'{HIP.name!r}, not on {self.name!r}: leave it out of the config, or take landmarks='
-                f'{HIP.name!r}'
+                f'{HIP.name!r}, not on {self.name!r}: leave it out of the config, or take '
+                f'landmarks={HIP.name!r}'
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -315,6 +318,9 @@ def _without_side(name: str) -> str:
     return rest if first in SIDES and rest else name
 
 
+TEARDROP_TO_HEAD_DISTANCE = 1.5
+"""Distance of the femoral heads over that of the teardrops, used where a head is absent."""
+
 HIP = LandmarkSet(
     name='hip',
     names=LANDMARK_NAMES,
@@ -323,7 +329,11 @@ HIP = LandmarkSet(
     descriptions=tuple(landmark.description for _ in SIDES for landmark in LANDMARK_CLASSES),
     reference_pairs=(
         (index_of('left_femoral_head_center'), index_of('right_femoral_head_center'), 1.0),
-        (index_of('left_teardrop_lower_edge'), index_of('right_teardrop_lower_edge'), 1.5),
+        (
+            index_of('left_teardrop_lower_edge'),
+            index_of('right_teardrop_lower_edge'),
+            TEARDROP_TO_HEAD_DISTANCE,
+        ),
     ),
 )
 """The paper's landmarks of AP pelvic radiographs: the default everywhere."""

@@ -54,11 +54,10 @@ class RelationSet:
         mirrored = []
         for tail, head in self.pairs:
             pair = self.landmark_flips[tail], self.landmark_flips[head]
-            reverse = pair not in position or pair[0] == head
-            pair = pair[::-1] if reverse else pair
-            if pair not in position:
+            if pair not in position and pair[::-1] not in position:
                 raise ValueError(f'{self.name}: the mirror image of a relation is missing', pair)
-            mirrored.append((position[pair], reverse))
+            reverse = pair not in position
+            mirrored.append((position[pair[::-1] if reverse else pair], reverse))
         return mirrored
 
     def positions_of(self, smaller: RelationSet) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.files import replace_file
 
 from .landmark_checks import doubts
@@ -140,6 +140,7 @@ def read_annotations(
     image_root: str | os.PathLike[str] | None = None,
     require_spacing: bool = False,
     check_sides: bool = True,
+    landmarks: LandmarkSet = HIP,
 ) -> AnnotationFile:
     """Read and check a COCO keypoint file of this project.
 
@@ -152,13 +153,14 @@ def read_annotations(
         require_spacing: every image must have a pixel spacing.
         check_sides: left landmarks must lie on the right of the image, or on its left where the
             image record says ``mirrored``.
+        landmarks: those that the file is about.
 
     Raises:
         AnnotationError: something is wrong; the message lists the problems of the whole file.
     """
     document = load_document(path)
     root = None if image_root is None else Path(image_root)
-    cases, problems = _parse(document, root, require_spacing, check_sides)
+    cases, problems = _parse(document, root, require_spacing, check_sides, landmarks)
     _raise_errors(path, problems)
     doubts = tuple(str(one) for one in problems)
     images = tuple(document['images'])
@@ -166,7 +168,10 @@ def read_annotations(
 
 
 def find_problems(
-    path: str | os.PathLike[str], *, image_root: str | os.PathLike[str] | None = None
+    path: str | os.PathLike[str],
+    *,
+    image_root: str | os.PathLike[str] | None = None,
+    landmarks: LandmarkSet = HIP,
 ) -> tuple[list[tuple[Record, AnnotatedRadiograph | None]], list[AnnotationProblem]]:
     """Check a file as :func:`read_annotations` does, and return all that is wrong or unlikely.
 
@@ -178,7 +183,8 @@ def find_problems(
         document = load_document(path)
     except AnnotationError as error:
         return [], [AnnotationProblem('', words) for words in error.problems]
-    cases, problems = _parse(document, None if image_root is None else Path(image_root), False)
+    root = None if image_root is None else Path(image_root)
+    cases, problems = _parse(document, root, False, landmarks=landmarks)
     sound = {(case.image_id, case.file_name): case for case in cases}
     return [
         (image, sound.get((image.get('id'), image.get('file_name'))))
@@ -204,13 +210,14 @@ def write_annotations(
 
     Args:
         path: the file to write; its folder must exist.
-        cases: the images with their landmarks.
+        cases: the images with their landmarks, all of one set.
         info: the file's ``info``, such as its description and licence.
 
     Raises:
         AnnotationError: the cases are wrong, as :func:`read_annotations` would say.
         OSError: the file cannot be written.
     """
+    landmarks = cases[0].states.landmarks if cases else HIP
     document = {
         'info': dict(info or {}),
         'images': [_image_record(case) for case in cases],
@@ -218,14 +225,14 @@ def write_annotations(
         'categories': [
             {
                 'id': 1,
-                'name': 'pelvis',
+                'name': 'pelvis' if landmarks == HIP else landmarks.name,
                 'supercategory': 'person',
-                'keypoints': list(LANDMARK_NAMES),
+                'keypoints': list(landmarks.names),
                 'skeleton': [],
             }
         ],
     }
-    _, problems = _parse(document, None, False)
+    _, problems = _parse(document, None, False, landmarks=landmarks)
     _raise_errors(path, problems)
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     replace_file(path, f'{text}\n'.encode())
@@ -236,10 +243,11 @@ def _parse(
     image_root: Path | None,
     require_spacing: bool,
     check_sides: bool = True,
+    landmarks: LandmarkSet = HIP,
 ) -> tuple[list[AnnotatedRadiograph], list[AnnotationProblem]]:
     """Turn a document into cases, and collect everything that is wrong with it."""
     images, annotations = document['images'], document['annotations']
-    orders, about_all = keypoint_orders(document['categories'])
+    orders, about_all = keypoint_orders(document['categories'], landmarks)
     about_all += repeated_problems(images, annotations)
     problems = [AnnotationProblem('', words) for words in about_all]
     by_image = {str(record.get('image_id')): record for record in reversed(annotations)}
@@ -252,7 +260,9 @@ def _parse(
         if category is not None and str(category) not in known:
             found.append(f"field 'category_id' of its annotation is {category!r}: no such category")
         try:
-            states = landmark_states(image, _in_order(annotation, orders))
+            states = landmark_states(
+                image, _in_order(annotation, orders, len(landmarks)), landmarks
+            )
             found += landmark_problems(image, states, check_sides)
         except AnnotationError as error:
             found += error.problems
@@ -267,10 +277,10 @@ def _parse(
     return cases, problems
 
 
-def _in_order(annotation: Record, orders: Mapping[str, list[int]]) -> Record:
-    """Return an annotation whose keypoints stand in the order of ``LANDMARK_NAMES``."""
+def _in_order(annotation: Record, orders: Mapping[str, list[int]], count: int) -> Record:
+    """Return an annotation whose keypoints stand in the order of the set."""
     keypoints = annotation.get('keypoints')
-    if not annotation or not isinstance(keypoints, list) or len(keypoints) != 3 * NUM_LANDMARKS:
+    if not annotation or not isinstance(keypoints, list) or len(keypoints) != 3 * count:
         return annotation
     category = annotation.get('category_id')
     if category is None and len(orders) == 1:
@@ -303,7 +313,7 @@ def _case(image: Record, states: LandmarkStates) -> AnnotatedRadiograph:
 def _image_record(case: AnnotatedRadiograph) -> dict[str, Any]:
     width, height = case.size_wh
     spacing = None if case.spacing_xy_mm is None else [float(mm) for mm in case.spacing_xy_mm]
-    names = zip(LANDMARK_NAMES, case.states.absent, strict=True)
+    names = zip(case.states.landmarks.names, case.states.absent, strict=True)
     return {
         'id': int(case.image_id),
         'file_name': case.file_name,

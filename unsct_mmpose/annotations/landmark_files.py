@@ -40,13 +40,13 @@ _LANDMARK_FIELDS = ('x', 'y', 'covariance', 'present')
 
 @dataclass(frozen=True, eq=False)
 class LandmarkRecord:
-    """The landmarks of one image.
+    """The K landmarks of one hip.
 
     Attributes:
         image: name of the image file, for people.
-        points_px: ``(24, 2)`` pixels; 0 where not present.
-        present: ``(24,)`` bool; what nobody placed is not present.
-        covariances_px: ``(24, 2, 2)`` px^2, NaN where unknown; None when all are unknown.
+        points_px: ``(K, 2)`` pixels; 0 where not present.
+        present: ``(K,)`` bool; what nobody placed is not present.
+        covariances_px: ``(K, 2, 2)`` px^2, NaN where unknown; None when all are unknown.
         spacing_xy_mm: width and height of a pixel at the detector; None when unknown.
         magnification: size on the detector over size at the bone; None when unknown.
         mirrored: whether left and right are exchanged in the pixels.

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,11 @@ from mmpose.apis import init_model
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
-from unsct_mmpose.anatomy import RelationSet
+from unsct_mmpose.anatomy import HIP, RelationSet, landmark_set
 from unsct_mmpose.datasets.data_settings import with_data
+from unsct_mmpose.datasets.tha_dataset import landmarks_of
 from unsct_mmpose.engine.device import AUTO, resolve_device
-from unsct_mmpose.maps.calibration_fit import EvidenceTable
+from unsct_mmpose.maps.calibration_fit import COLUMNS, EvidenceTable
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.regions import covariances_to_px
 
@@ -80,7 +82,7 @@ def collect_scores(
     with torch.no_grad():
         for raw in batches(dataset, batch_size, progress):
             parts.append(_score_table(model.test_step(raw), relations))
-    return concatenate(parts)
+    return replace(concatenate(parts), landmarks=landmarks_of(dataset.metainfo))
 
 
 def batches(dataset: Any, batch_size: int, progress: bool) -> Iterator[Any]:
@@ -135,22 +137,19 @@ def concatenate(parts: Sequence[EvidenceTable]) -> EvidenceTable:
     """Return the images of several tables in one."""
     evidence = Evidence(
         **{
-            one.name: torch.cat([getattr(part.evidence, one.name) for part in parts])
-            for one in fields(Evidence)
+            name: torch.cat([getattr(part.evidence, name) for part in parts])
+            for name in vars(parts[0].evidence)
         }
     )
-    rest = {
-        one.name: np.concatenate([getattr(part, one.name) for part in parts])
-        for one in fields(EvidenceTable)
-        if one.name != 'evidence'
-    }
-    return EvidenceTable(evidence=evidence, **rest)
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+    return replace(parts[0], evidence=evidence, **columns)
 
 
 def save_table(path: Path, table: EvidenceTable) -> None:
     """Write a table as ``npz``."""
-    arrays = {f'evidence.{k}': v.numpy() for k, v in vars(table.evidence).items()}
-    arrays.update({k: v for k, v in vars(table).items() if k != 'evidence'})
+    arrays = {f'evidence.{name}': values.numpy() for name, values in vars(table.evidence).items()}
+    arrays.update({name: getattr(table, name) for name in COLUMNS})
+    arrays['landmarks'] = np.array(json.dumps(table.landmarks.to_dict()))
     temporary = path.with_suffix('.tmp.npz')
     np.savez_compressed(temporary, **arrays)
     os.replace(temporary, path)
@@ -161,10 +160,16 @@ def load_table(path: Path) -> EvidenceTable:
     with np.load(path) as arrays:
         content = dict(arrays)
     evidence = Evidence(
-        **{one.name: torch.from_numpy(content[f'evidence.{one.name}']) for one in fields(Evidence)}
+        **{
+            column.name: torch.from_numpy(content[f'evidence.{column.name}'])
+            for column in fields(Evidence)
+        }
     )
-    rest = {one.name: content[one.name] for one in fields(EvidenceTable) if one.name != 'evidence'}
-    return EvidenceTable(evidence=evidence, **rest)
+    landmarks = HIP
+    if 'landmarks' in content:
+        landmarks = landmark_set(json.loads(str(content['landmarks'])))
+    columns = {name: content[name] for name in COLUMNS}
+    return EvidenceTable(evidence=evidence, landmarks=landmarks, **columns)
 
 
 def network_maps(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
@@ -187,6 +192,7 @@ def evidence_table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> Ev
         evidence=evidence,
         points_px=points * input_px[:, None] + (centre - 0.5 * scale)[:, None],
         covariances_px=covariances_to_px(evidence.covariances.numpy(), cell_px),
+        landmarks=codec.landmarks,
         **_truth([one['raw_ann_info'] for one in meta]),
     )
 

@@ -18,6 +18,7 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from mmpose.registry import METRICS
 
 import unsct_mmpose
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.codecs.heatmap_paf import prediction_fields
 from unsct_mmpose.datasets.data_settings import inner_datasets
 from unsct_mmpose.engine.device import AUTO
@@ -116,7 +117,8 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
     figures = {}
     if len(set(table.patients.tolist())) > 1:
         figures = evaluate(
-            judged_samples(table, table, codec.evidence_relations, options, codec.decision)
+            judged_samples(table, table, codec.evidence_relations, options, codec.decision),
+            landmarks=table.landmarks,
         )
     out = write_calibrated(request.checkpoint, request.out or request.checkpoint, calibration)
     return calibration, figures, out
@@ -209,7 +211,7 @@ def predicted_samples(
     calibration = applicable(calibration, decision, len(relations))
     assessment, covariances = apply_calibration(table, relations, calibration, decision)
     columns = prediction_fields(
-        table.points_px, covariances, table.evidence, assessment, calibration
+        table.points_px, covariances, table.evidence, assessment, calibration, table.landmarks
     )
     return [
         dict(
@@ -229,20 +231,26 @@ def predicted_samples(
     ]
 
 
-def evaluate(samples: Sequence[dict], bootstrap: int = 0) -> dict[str, float]:
-    """Return the figures of the project's metrics.
+def evaluate(
+    samples: Sequence[dict], bootstrap: int = 0, landmarks: LandmarkSet = HIP
+) -> dict[str, float]:
+    """Return the figures of the project's metrics that are defined on the landmarks.
 
     Args:
         samples: data samples with predictions and truth.
         bootstrap: resamples of patients for confidence intervals; 0: none.
+        landmarks: those of the samples.
 
     Returns:
         Figures with keys ``metric/subset/figure``.
     """
     figures: dict[str, float] = {}
     for prefix, name in METRICS_OF.items():
+        if prefix == 'clinical' and not landmarks.clinical:
+            continue
         resamples = bootstrap if prefix in RESAMPLED else 0
         metric = METRICS.build(dict(type=name, bootstrap=resamples, prefix=prefix))
+        metric.dataset_meta = dict(landmarks=landmarks)
         metric.process({}, samples)
         for key, value in metric.compute_metrics(metric.results).items():
             words = [word for word in key.split('/') if word != prefix]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.maps.grid import cells_to_pixels
 from unsct_mmpose.maps.heatmap import decode_heatmaps, draw_heatmaps
 
@@ -35,6 +37,7 @@ class LandmarkHeatmap(BaseKeypointCodec):
         refinement: sub-pixel decoding, as for :class:`HeatmapPAF`.
         use_udp: the pipeline's affine map has ``use_udp=True``
             (:func:`~unsct_mmpose.codecs.landmark_cells.estimator_stretch`).
+        landmarks: the K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`).
     """
 
     auxiliary_encode_keys = {'keypoints_visible_weights'}
@@ -50,8 +53,10 @@ class LandmarkHeatmap(BaseKeypointCodec):
         supervise_absence: bool = False,
         refinement: str = 'dark',
         use_udp: bool = False,
+        landmarks: str | Mapping[str, Any] | LandmarkSet = HIP.name,
     ) -> None:
         super().__init__()
+        self.landmarks = landmark_set(landmarks)
         self.input_size = tuple(input_size)
         self.heatmap_size = tuple(heatmap_size)
         self.sigma = sigma
@@ -73,7 +78,7 @@ class LandmarkHeatmap(BaseKeypointCodec):
             keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
 
         Raises:
-            ValueError: more than one instance or a number of landmarks other than 24.
+            ValueError: more than one instance or a number of landmarks other than K.
         """
         cells = landmark_cells(
             keypoints,
@@ -81,6 +86,7 @@ class LandmarkHeatmap(BaseKeypointCodec):
             keypoints_visible_weights,
             self.input_size,
             self.heatmap_size,
+            len(self.landmarks),
         )
         weights = cells.labelled
         if not self.supervise_absence:

@@ -6,6 +6,7 @@ import numpy as np
 from mmpose.registry import METRICS
 
 from unsct_mmpose.anatomy import Estimate
+from unsct_mmpose.datasets.tha_dataset import landmarks_of
 from unsct_mmpose.functional import agreement
 from unsct_mmpose.functional.bootstrap import share_by_patient
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
@@ -53,7 +54,7 @@ class THAClinicalMetric(SampleMetric):
         level: what the intervals claim to hold, for their score.
 
     Raises:
-        ValueError: an image has no pixel spacing.
+        ValueError: an image has no pixel spacing, or the landmarks no clinical parameters.
     """
 
     default_prefix = 'clinical'
@@ -70,6 +71,12 @@ class THAClinicalMetric(SampleMetric):
         if not 0 < level < 1:
             raise ValueError(f'level must lie inside (0, 1), not {level!r}')
         self.level = level
+
+    @SampleMetric.dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        """Take the data set's meta information; refuse landmarks without clinical parameters."""
+        landmarks_of(dataset_meta).require_clinical('THAClinicalMetric')
+        self._dataset_meta = dataset_meta
 
     def derive(self, table: Table) -> Table:
         """Return ``measured``, ``truth``, ``offset`` and ``half_width``, ``(N, M)``, deg or mm."""

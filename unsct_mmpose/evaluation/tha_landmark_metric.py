@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from mmpose.registry import METRICS
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.functional import errors
 
 from .samples import SampleMetric, Table, stack
@@ -65,7 +64,9 @@ class THALandmarkMetric(SampleMetric):
         """Return ``error``: ``(N, K)`` radial errors, and ``norm``: ``(N,)`` distances."""
         return dict(
             error=errors.radial_errors_mm(table['pred'], table['true'], table['scale']),
-            norm=errors.reference_distances_mm(table['true'], table['present'], table['scale']),
+            norm=errors.reference_distances_mm(
+                table['true'], table['present'], table['scale'], landmarks=self.landmarks
+            ),
         )
 
     def fixed(self, table: Table) -> dict[str, float]:
@@ -93,11 +94,11 @@ class THALandmarkMetric(SampleMetric):
         return errors.normalised_mean_error(table['error'], hits, table['norm'], self.norm_scale)
 
     def _landmarks(self, results: list[dict]) -> dict[str, float]:
-        table = stack(results)
+        table = stack(results, self.landmarks)
         hits, distances = table['present'] & table['kept'], self.derive(table)['error']
         return {
             f'landmark/{name}/MRE': errors.mean_radial_error(
                 distances[:, [index]], hits[:, [index]]
             )
-            for index, name in enumerate(LANDMARK_NAMES)
+            for index, name in enumerate(self.landmarks.names)
         }

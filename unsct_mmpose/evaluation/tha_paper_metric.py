@@ -87,6 +87,7 @@ class THAPaperMetric(SampleMetric):
             table['scale'],
             radii_mm=self.radii,
             norm_scale=self.norm_scale,
+            landmarks=self.landmarks,
         )
 
     def _without_spacing(self) -> str:

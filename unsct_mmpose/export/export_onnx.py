@@ -17,12 +17,11 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 
 import unsct_mmpose
-from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.calibrate.evidence_table import build_dataset, load_model
 from unsct_mmpose.calibrate.fit import weights_hash
 from unsct_mmpose.datasets.data_settings import pipeline_settings
 from unsct_mmpose.files import jsonable, replace_file
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
+from unsct_mmpose.functional.clinical import measurement_names
 from unsct_mmpose.inference.onnx_model import FORMAT, open_session
 from unsct_mmpose.maps.regions import error_correlations, interval_offsets, interval_scales
 
@@ -161,13 +160,14 @@ def describe(
     graph: LandmarkGraph, settings: Config, preprocessing: Mapping, quantized: str | None = None
 ) -> dict[str, str]:
     """Return the metadata of a graph, each value a json text."""
-    codec = graph.codec
-    calibration = graph.calibration
+    codec, calibration = graph.codec, graph.calibration
+    landmarks = codec.landmarks
     values = dict(
         format=FORMAT,
         unsct_mmpose=unsct_mmpose.__version__,
         config=Path(settings.filename or '').name,
-        landmark_names=LANDMARK_NAMES,
+        landmarks=landmarks.to_dict(),
+        landmark_names=landmarks.names,
         relations=codec.evidence_relations.name,
         relation_pairs=codec.evidence_relations.pairs,
         calibration=None if calibration is None else calibration.to_dict(),
@@ -176,9 +176,9 @@ def describe(
         preprocessing=preprocessing,
         flip_test=graph.flip_test,
         quantize=quantized,
-        measurement_names=MEASUREMENT_NAMES,
-        interval_scales=interval_scales(calibration).tolist(),
-        interval_offsets=interval_offsets(calibration).tolist(),
+        measurement_names=measurement_names(landmarks),
+        interval_scales=interval_scales(calibration, landmarks).tolist(),
+        interval_offsets=interval_offsets(calibration, landmarks).tolist(),
         error_correlation=None
         if calibration is None or calibration.correlation is None
         else error_correlations(calibration).tolist(),

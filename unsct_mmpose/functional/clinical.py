@@ -18,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
+from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS, LandmarkSet
 from unsct_mmpose.anatomy.parameters import MEASUREMENT_NAMES, REFERENCE_LINES, split_side
 from unsct_mmpose.anatomy.records import Measurement
 
@@ -44,6 +44,7 @@ __all__ = [
     'interval',
     'measure',
     'measure_many',
+    'measurement_names',
     'slopes_many',
     'split_side',
 ]
@@ -54,6 +55,11 @@ Ints = NDArray[np.intp]
 
 _STEP_MM = 1e-3
 _CHUNK = 128
+
+
+def measurement_names(landmarks: LandmarkSet) -> tuple[str, ...]:
+    """Return ``MEASUREMENT_NAMES``, or none where these landmarks have no clinical parameters."""
+    return MEASUREMENT_NAMES if landmarks.clinical else ()
 
 
 @dataclass(frozen=True, eq=False)

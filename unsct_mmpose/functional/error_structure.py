@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unsct_mmpose.anatomy import FLIP_INDICES, NUM_CLASSES, NUM_LANDMARKS
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 
 from .hierarchical import by_patient
 
@@ -72,18 +72,29 @@ def whitened(errors: ArrayLike, covariances: ArrayLike) -> Floats:
     return np.where(known[..., None], found, np.nan)
 
 
-def sides_by_class(values: ArrayLike) -> Floats:
-    """Return vectors ``(N, 24, 2)`` as ``(12, N, 2 sides, 2)``, the right side mirrored."""
-    both = np.asarray(values, float).reshape(-1, 2, NUM_CLASSES, 2)
+def by_class(values: ArrayLike, landmarks: LandmarkSet) -> Floats:
+    """Return numbers ``(N, K, ...)`` as ``(N, 2 sides, G classes, ...)``, NaN without a twin."""
+    rows = np.asarray(values, float)
+    members = np.array([(each[0], each[-1]) for each in landmarks.classes]).T
+    sides: Floats = np.ascontiguousarray(rows[:, members])
+    sides[:, 1, [len(each) == 1 for each in landmarks.classes]] = np.nan
+    return sides
+
+
+def sides_by_class(values: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
+    """Return vectors ``(N, K, 2)`` as ``(G, N, 2 sides, 2)``, the mirror image mirrored back."""
+    both = by_class(values, landmarks)
     return np.moveaxis(both * [[[1.0, 1.0]], [[-1.0, 1.0]]], 2, 0)
 
 
-def class_residuals(whitened_errors: ArrayLike, patients: ArrayLike) -> Floats:
-    """Return ``(12, P, 2 n, 2)`` whitened errors of each class and patient, NaN where none is."""
-    sides = sides_by_class(whitened_errors)
+def class_residuals(
+    whitened_errors: ArrayLike, patients: ArrayLike, landmarks: LandmarkSet = HIP
+) -> Floats:
+    """Return ``(G, P, 2 n, 2)`` whitened errors of each class and patient, NaN where none is."""
+    sides = sides_by_class(whitened_errors, landmarks)
     gathered = by_patient(np.moveaxis(sides, 0, 1), patients)
     people, images = gathered.shape[:2]
-    return np.moveaxis(gathered, 2, 0).reshape(NUM_CLASSES, people, 2 * images, 2)
+    return np.moveaxis(gathered, 2, 0).reshape(len(sides), people, 2 * images, 2)
 
 
 def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
@@ -116,14 +127,19 @@ def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
     return whole, others
 
 
-def side_shapes(shapes: ArrayLike) -> Floats:
-    """Return ``(24, 2, 2)`` shapes of all landmarks of ``(12, 2, 2)`` of the left side."""
-    left = np.asarray(shapes, float)
-    return np.concatenate([left, left * [[1.0, -1.0], [-1.0, 1.0]]])
+def side_shapes(shapes: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
+    """Return ``(K, 2, 2)`` shapes of all landmarks of ``(G, 2, 2)`` of each class's first."""
+    found: Floats = np.asarray(shapes, float)[list(landmarks.class_indices)]
+    mirrored = [twin < k for k, twin in enumerate(landmarks.flip_indices)]
+    found[mirrored] *= [[1.0, -1.0], [-1.0, 1.0]]
+    return found
 
 
 def incompleteness_factor(
-    whitened_errors: ArrayLike, incomplete: ArrayLike, patients: ArrayLike
+    whitened_errors: ArrayLike,
+    incomplete: ArrayLike,
+    patients: ArrayLike,
+    landmarks: LandmarkSet = HIP,
 ) -> float:
     """Return by how much squared errors are larger in images of which landmarks were rejected.
 
@@ -132,14 +148,15 @@ def incompleteness_factor(
     towards 0 by ``5 / (P + 5)`` for P patients with such images.
 
     Args:
-        whitened_errors: ``(N, 24, 2)``, NaN where unknown.
+        whitened_errors: ``(N, K, 2)``, NaN where unknown.
         incomplete: ``(N,)`` bool, whether any landmark of the image was rejected.
         patients: ``(N,)``.
+        landmarks: the K landmarks.
     """
     squared = (np.asarray(whitened_errors, float) ** 2).sum(axis=-1)
     some, whose = np.asarray(incomplete, bool), np.asarray(patients)
     with np.errstate(divide='ignore'):
-        logs = np.log(np.maximum(squared, _SMALLEST)).reshape(-1, 2, NUM_CLASSES)
+        logs = by_class(np.log(np.maximum(squared, _SMALLEST)), landmarks)
     known = ~np.isnan(logs)
     usual = np.where(known, logs, 0.0).sum(axis=(0, 1)) / np.maximum(known.sum(axis=(0, 1)), 1)
     above = np.where(known, logs - usual, 0.0).sum(axis=(1, 2))
@@ -156,13 +173,17 @@ def incompleteness_factor(
     return float(np.exp(weight * (means[0].mean() - means[1].mean())))
 
 
-def error_products(whitened_errors: ArrayLike, patients: ArrayLike) -> Floats:
-    """Return each patient's mean products of whitened errors: ``(P, 48, 48)``, NaN where unknown.
+def error_products(
+    whitened_errors: ArrayLike, patients: ArrayLike, landmarks: LandmarkSet = HIP
+) -> Floats:
+    """Return each patient's mean products of whitened errors: ``(P, 2 K, 2 K)``, NaN where unknown.
 
-    Coordinates are those of the 24 landmarks, x before y; each has the mean square 1 over patients.
+    Coordinates are those of the landmarks, x before y; each has the mean square 1 over patients.
     """
-    values = _cut(sides_by_class(whitened_errors))
-    values = np.moveaxis(values * [[1.0, 1.0], [-1.0, 1.0]], 0, 2)
+    sides = _cut(sides_by_class(whitened_errors, landmarks))
+    sides = np.moveaxis(sides * [[1.0, 1.0], [-1.0, 1.0]], 0, 2)
+    slots = [int(twin < k) for k, twin in enumerate(landmarks.flip_indices)]
+    values = np.ascontiguousarray(sides[:, slots, list(landmarks.class_indices)])
     rows = by_patient(values.reshape(len(values), -1), patients)
     known = ~np.isnan(rows)
     clean = np.where(known, rows, 0.0)
@@ -176,33 +197,35 @@ def error_products(whitened_errors: ArrayLike, patients: ArrayLike) -> Floats:
     return found
 
 
-def error_correlation(products: ArrayLike) -> Floats:
+def error_correlation(products: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
     """Return the correlation of the landmarks' errors, shrunk by what patients disagree on.
 
-    The mean over patients of their products, made the same for the mirror image, drawn towards "no
-    correlation between landmarks" by the share of their squares that is chance, as J. Schaefer and
-    K. Strimmer do (Stat. Appl. Genet. Mol. Biol. 4, 2005) with patients for observations. A
-    landmark's own two coordinates stay uncorrelated: their covariance is the heatmap's.
+    The mean over patients of their products, made the same for the mirror image where any landmark
+    has a twin, drawn towards "no correlation between landmarks" by the share of their squares that
+    is chance, as J. Schaefer and K. Strimmer do (Stat. Appl. Genet. Mol. Biol. 4, 2005) with
+    patients for observations. A landmark's own two coordinates stay uncorrelated: their covariance
+    is the heatmap's.
 
     Args:
-        products: ``(P, 48, 48)`` from :func:`error_products`.
+        products: ``(P, 2 K, 2 K)`` from :func:`error_products`.
+        landmarks: the K landmarks.
 
     Returns:
-        ``(48, 48)``, positive semidefinite, diagonal 1; the unit matrix with fewer than three
+        ``(2 K, 2 K)``, positive semidefinite, diagonal 1; the unit matrix with fewer than three
         patients.
     """
     each = np.asarray(products, float)
-    size = 2 * NUM_LANDMARKS
-    unit = np.eye(size)
+    unit = np.eye(2 * len(landmarks))
     if len(each) < 3:
         return unit
-    each = (each + _mirrored(each)) / 2
+    if len(landmarks.classes) < len(landmarks):
+        each = (each + _mirrored(each, landmarks)) / 2
     known = ~np.isnan(each)
     count = known.sum(axis=0)
     mean = _mean_known(each)
     spread = np.where(known, (each - mean) ** 2, 0.0).sum(axis=0)
     spread = spread / np.maximum(count - 1, 1) / np.maximum(count, 1)
-    between = np.kron(1 - np.eye(NUM_LANDMARKS), np.ones((2, 2))) > 0
+    between = np.kron(1 - np.eye(len(landmarks)), np.ones((2, 2))) > 0
     usable = between & (count > 2)
     strength = float((mean[usable] ** 2).sum())
     chance = float(spread[usable].sum()) / strength if strength > 0 else 1.0
@@ -214,10 +237,10 @@ def error_correlation(products: ArrayLike) -> Floats:
     return found
 
 
-def _mirrored(products: Floats) -> Floats:
+def _mirrored(products: Floats, landmarks: LandmarkSet) -> Floats:
     """Return what the products are in the mirror image, left and right swapped."""
-    order = (2 * np.asarray(FLIP_INDICES)[:, None] + [0, 1]).ravel()
-    sign = np.tile([-1.0, 1.0], NUM_LANDMARKS)
+    order = (2 * np.asarray(landmarks.flip_indices)[:, None] + [0, 1]).ravel()
+    sign = np.tile([-1.0, 1.0], len(landmarks))
     swapped: Floats = products[:, order][:, :, order] * sign[:, None] * sign
     return swapped
 

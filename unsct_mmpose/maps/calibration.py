@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.functional.hierarchical import allowed_level, by_patient, hierarchical_quantile
 
 from .fusion import DEFAULT_PENALTY, Fusion, fit_logistic
@@ -315,8 +316,9 @@ class Calibration:
             keeps the heatmap's.
         incomplete_factor: of the covariances of an image of which any landmark is rejected.
         offsets: for each clinical output what all patients' errors had in common.
-        correlation: of the landmarks' errors, the upper triangle of ``(48, 48)`` without its
+        correlation: of the landmarks' errors, the upper triangle of ``(2 K, 2 K)`` without its
             diagonal, row by row; None: independent.
+        landmarks: which K; a record without them is of the hip's.
     """
 
     rule: str
@@ -339,6 +341,7 @@ class Calibration:
     incomplete_factor: float = 1.0
     offsets: Mapping[str, SystematicOffset] = field(default_factory=dict)
     correlation: tuple[float, ...] | None = None
+    landmarks: LandmarkSet = HIP
 
     @property
     def allowed_level(self) -> float | None:
@@ -361,7 +364,10 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for json; infinity becomes None."""
-        content = _plain(asdict(self))
+        content = _plain(asdict(replace(self, landmarks=HIP)))
+        content['landmarks'] = self.landmarks.to_dict()
+        if self.landmarks == HIP:
+            del content['landmarks']
         return {'format': FORMAT, **content, 'allowed_level': self.allowed_level}
 
     @classmethod
@@ -384,6 +390,7 @@ class Calibration:
         values = {k: one for k, one in content.items() if k not in ('format', 'allowed_level')}
         try:
             values['fusion'] = Fusion.from_dict(values['fusion'])
+            values['landmarks'] = landmark_set(values.get('landmarks', HIP))
             values.setdefault('settings', {})
             if values.get('weights') is not None:
                 values['weights'] = tuple(float(one) for one in values['weights'])

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmpose.models.heads.heatmap_heads.heatmap_head import HeatmapHead
 from mmpose.registry import MODELS
 from mmpose.utils.typing import ConfigType, Features, OptConfigType
 from torch import Tensor
 
-from .uncertainty_mixin import UncertaintyMixin, field_channels
+from unsct_mmpose.anatomy import LandmarkSet
+
+from .uncertainty_mixin import UncertaintyMixin, head_fields
 
 
 @MODELS.register_module()
@@ -18,7 +21,7 @@ class HeatmapPAFHead(UncertaintyMixin, HeatmapHead):
 
     Args:
         in_channels: channels of the feature map.
-        relations: name of the relation set, ``'full'`` or ``'core'``.
+        relations: name of the landmarks' relations; those of the decoder.
         deconv_out_channels: channels of the deconvolutions before the last layer.
         deconv_kernel_sizes: their kernels.
         conv_out_channels: channels of the convolutions before the last layer.
@@ -30,6 +33,8 @@ class HeatmapPAFHead(UncertaintyMixin, HeatmapHead):
             (as :class:`SRFNeck` and :class:`SRFHRNet` give them), averaged over them; 0 leaves
             them unsupervised.
         decoder: the codec, :class:`HeatmapPAF`.
+        landmarks: the K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`); None: those of the
+            decoder, or the hip's without one.
         init_cfg: MMEngine initialisation.
     """
 
@@ -47,10 +52,12 @@ class HeatmapPAFHead(UncertaintyMixin, HeatmapHead):
         intermediate_weight: float = 0.0,
         decoder: OptConfigType = None,
         init_cfg: OptConfigType = None,
+        landmarks: str | Mapping[str, Any] | LandmarkSet | None = None,
     ) -> None:
+        fields = head_fields(landmarks, relations, decoder)
         super().__init__(
             in_channels=in_channels,
-            out_channels=field_channels(relations),
+            out_channels=fields.channels,
             deconv_out_channels=deconv_out_channels,
             deconv_kernel_sizes=deconv_kernel_sizes,
             conv_out_channels=conv_out_channels,
@@ -60,7 +67,7 @@ class HeatmapPAFHead(UncertaintyMixin, HeatmapHead):
             decoder=decoder,
             init_cfg=init_cfg,
         )
-        self.set_up_fields(relations, paf_loss, intermediate_weight)
+        self.set_up_fields(fields, paf_loss, intermediate_weight)
 
     def forward_levels(self, feats: Features) -> list[Tensor]:
         """Return the maps of the only level that is trained, those of ``forward``.

@@ -22,8 +22,8 @@ from mmpose.utils.typing import (
 )
 from torch import Tensor
 
-from unsct_mmpose.anatomy import FLIP_INDICES, NUM_LANDMARKS, relation_set
-from unsct_mmpose.maps.calibration import CALIBRATION_KEY, unpack_calibration
+from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet, landmark_set
+from unsct_mmpose.maps.calibration import CALIBRATION_KEY, Calibration, unpack_calibration
 from unsct_mmpose.maps.grid import coarsen_heatmaps
 from unsct_mmpose.maps.heatmap import flip_heatmaps
 from unsct_mmpose.maps.paf import flip_paf
@@ -46,6 +46,44 @@ class Targets(NamedTuple):
     relation_weights: Tensor
 
 
+class HeadFields(NamedTuple):
+    """What the channels of a head mean.
+
+    Attributes:
+        landmarks: the K landmarks.
+        relations: the L relations.
+    """
+
+    landmarks: LandmarkSet
+    relations: RelationSet
+
+    @property
+    def channels(self) -> int:
+        """K heatmaps and 2 L field components."""
+        return len(self.landmarks) + 2 * len(self.relations)
+
+
+def head_fields(
+    landmarks: str | Mapping[str, Any] | LandmarkSet | None,
+    relations: str,
+    decoder: Mapping[str, Any] | None,
+) -> HeadFields:
+    """Return what the channels of a head mean, as its settings say.
+
+    Args:
+        landmarks: of :func:`unsct_mmpose.anatomy.landmark_set`; None takes the decoder's.
+        relations: name of their relations.
+        decoder: settings of the codec, if any.
+
+    Raises:
+        ValueError: there are no such landmarks or relations.
+    """
+    if landmarks is None:
+        landmarks = (decoder or {}).get('landmarks', HIP)
+    chosen = landmark_set(landmarks)
+    return HeadFields(chosen, chosen.relation_set(relations))
+
+
 class UncertaintyMixin:
     """Losses, prediction and calibration of a head with K heatmaps and 2 L field channels.
 
@@ -62,12 +100,12 @@ class UncertaintyMixin:
     misfit: str | None = None
 
     def set_up_fields(
-        self, relations: str, paf_loss: ConfigType, intermediate_weight: float
+        self, fields: HeadFields, paf_loss: ConfigType, intermediate_weight: float
     ) -> None:
         """Add what a heatmap head lacks; to be called at the end of the head's ``__init__``.
 
         Args:
-            relations: name of the relation set, ``'full'`` or ``'core'``.
+            fields: what the channels mean.
             paf_loss: loss of the fields, its ``loss_weight`` being W2 of equation (9).
             intermediate_weight: weight of the coarse heatmaps that come before the last feature
                 map, averaged over them; 0 leaves them unsupervised. The coarser a map is, the
@@ -75,16 +113,22 @@ class UncertaintyMixin:
                 target, so that silence costs about the same on all.
 
         Raises:
-            ValueError: the codec expects another relation set.
+            ValueError: the codec expects other landmarks or relations.
         """
-        self.relations = relation_set(relations)
+        self.landmarks, self.relations = fields
         self.paf_loss_module = MODELS.build(paf_loss)
         self.intermediate_weight = intermediate_weight
-        if self.decoder is not None and self.decoder.relations != self.relations:
-            raise ValueError(
-                f'the head predicts the {self.relations.name!r} relations but its decoder expects '
-                f'{self.decoder.relations.name!r}; give both the same name'
-            )
+        if self.decoder is None:
+            return
+        for kind, own, expected in (
+            ('landmarks', self.landmarks, self.decoder.landmarks),
+            ('relations', self.relations, self.decoder.relations),
+        ):
+            if own != expected:
+                raise ValueError(
+                    f'the head predicts the {own.name!r} {kind} but its decoder expects '
+                    f'{expected.name!r}; give both the same name (or content) of {kind}'
+                )
 
     def predict(
         self, feats: Features, batch_data_samples: OptSampleList, test_cfg: OptConfigType = None
@@ -121,11 +165,9 @@ class UncertaintyMixin:
             self._add_losses(preds, direct, batch_data_samples or [])
         if not test_cfg.get('output_heatmaps', False):
             return preds
-        fields = [
-            PixelData(heatmaps=one[:NUM_LANDMARKS], pafs=one[NUM_LANDMARKS:])
-            for one in maps.detach()
-        ]
-        return preds, fields
+        heatmaps, pafs = self._split(maps.detach())
+        pairs = zip(heatmaps, pafs, strict=True)
+        return preds, [PixelData(heatmaps=first, pafs=second) for first, second in pairs]
 
     def flip_average(self, direct: Features, mirrored: Features) -> Tensor:
         """Average the maps of images and of their mirror images.
@@ -229,10 +271,21 @@ class UncertaintyMixin:
         """Take the calibration out of a checkpoint, where ``tools/calibrate.py`` put it."""
         packed = state_dict.pop(prefix + CALIBRATION_KEY, None)
         if self.decoder is not None:
-            self.decoder.calibration = None if packed is None else unpack_calibration(packed)
+            self.decoder.calibration = None if packed is None else self._unpack(packed)
             self.decoder.learning = False
             self._said = frozenset()
         super()._load_from_state_dict(state_dict, prefix, *args)
+
+    def _unpack(self, packed: Tensor) -> Calibration:
+        calibration = unpack_calibration(packed)
+        if calibration.landmarks != self.landmarks:
+            raise ValueError(
+                f"the checkpoint's calibration is of the landmarks {calibration.landmarks.name!r} "
+                f'and the model has {self.landmarks.name!r}, or they were changed since: take the '
+                'config that the checkpoint was calibrated with, or calibrate anew '
+                '(tools/calibrate.py CONFIG CHECKPOINT)'
+            )
+        return calibration
 
     def _targets(self, samples: Sequence[Any], levels: int) -> list[Targets]:
         """Stack the targets of a batch, or draw them where the codec left that to the head."""
@@ -245,11 +298,12 @@ class UncertaintyMixin:
         return [Targets(*self.decoder.draw(cells, shown), weights, relation_weights)] * levels
 
     def _intermediate_loss(self, coarse: Sequence[Tensor], target: Targets) -> Tensor:
-        if not coarse or any(one.shape[1] != NUM_LANDMARKS for one in coarse):
-            shapes = [tuple(one.shape) for one in coarse]
+        if not coarse or any(maps.shape[1] != len(self.landmarks) for maps in coarse):
+            shapes = [tuple(maps.shape) for maps in coarse]
             raise ValueError(
-                f'intermediate_weight supervises coarse heatmaps of {NUM_LANDMARKS} channels that '
-                f'come before the feature map (SRFNeck and SRFHRNet give them); got {shapes}'
+                f'intermediate_weight supervises coarse heatmaps of {len(self.landmarks)} channels '
+                'that come before the feature map (SRFNeck and SRFHRNet give them, of their '
+                f'landmarks={self.landmarks.name!r}); got {shapes}'
             )
         side = target.heatmaps.shape[-1]
         total = sum(
@@ -264,22 +318,13 @@ class UncertaintyMixin:
 
     def _split(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         # one copy here spares the losses from mixing memory layouts
-        return torch.split(maps.contiguous(), [NUM_LANDMARKS, 2 * len(self.relations)], dim=1)
+        return torch.split(maps.contiguous(), [len(self.landmarks), 2 * len(self.relations)], dim=1)
 
     def _unflip(self, maps: Tensor) -> Tensor:
         heatmaps, pafs = self._split(maps)
         relations = self.relations
         flipped = flip_paf(pafs, relations.flip_indices, relations.is_cross)
-        return torch.cat([flip_heatmaps(heatmaps, FLIP_INDICES), flipped], dim=1)
-
-
-def field_channels(relations: str) -> int:
-    """Return the channels of a head: K heatmaps and 2 L field components.
-
-    Args:
-        relations: name of the relation set.
-    """
-    return NUM_LANDMARKS + 2 * len(relation_set(relations))
+        return torch.cat([flip_heatmaps(heatmaps, self.landmarks.flip_indices), flipped], dim=1)
 
 
 def _level_targets(samples: Sequence[Any], levels: int) -> list[Targets]:

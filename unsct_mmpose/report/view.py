@@ -51,6 +51,7 @@ def view_of(prediction: Prediction) -> View:
     """Return everything that the template shows but the pixels."""
     levels = {certainty_of(landmark) for landmark in prediction.landmarks}
     pelvis = prediction.image_state != NOTHING_FOUND
+    known = prediction.landmark_set
     return dict(
         name=prediction.image.file_name,
         width=prediction.image.width,
@@ -60,6 +61,7 @@ def view_of(prediction: Prediction) -> View:
         image_words=prediction.image_words,
         reported=sum(landmark.reported for landmark in prediction.landmarks),
         total=len(prediction.landmarks),
+        sided=any(map(known.side_of, range(len(known)))),
         warnings=[vars(warning) for warning in prediction.warnings],
         facts=_facts(prediction),
         groups=_groups(prediction),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
-from unsct_mmpose.anatomy import landmark_set
+from unsct_mmpose.anatomy import HIP
 from unsct_mmpose.drawing.canvas import to_gray, whole
 from unsct_mmpose.drawing.grids import heatmap_grid, paf_grid
 from unsct_mmpose.drawing.measurements import measurement_panel
@@ -28,7 +28,7 @@ from unsct_mmpose.drawing.sheet import GAP_PX, arrange
 from unsct_mmpose.drawing.strokes import caption_strip
 from unsct_mmpose.maps.uncertainty import certainty_map
 
-from .drawable import Drawable, holds, unpack
+from .drawable import Drawable, holds, landmarks_of, unpack
 
 PANELS = (
     ('landmarks', 'measurements'),
@@ -56,7 +56,6 @@ class THAVisualizer(PoseLocalVisualizer):
         panels: what to draw, of ``landmarks``, ``measurements``, ``heatmaps``, ``fields``,
             ``certainty``, ``heatmap_grid``, ``field_grid``; what a sample lacks is left out.
         width_px: width of the sheet.
-        landmarks: name, file or content of the set of landmarks.
         **kwargs: see ``PoseLocalVisualizer``.
 
     Raises:
@@ -68,7 +67,6 @@ class THAVisualizer(PoseLocalVisualizer):
         name: str = 'visualizer',
         panels: Sequence[str] = ('landmarks', 'measurements', 'heatmaps', 'fields', 'certainty'),
         width_px: int = 1800,
-        landmarks: str | Mapping = 'hip',
         **kwargs,
     ) -> None:
         super().__init__(name=name, **kwargs)
@@ -78,11 +76,12 @@ class THAVisualizer(PoseLocalVisualizer):
             raise ValueError(f'unknown panels {wrong}; choose some of {known}')
         self.panels = tuple(panels)
         self.width_px = width_px
-        self.landmarks = landmark_set(landmarks)
+        self.landmarks = HIP
         self._asked: Counter[Path] = Counter()
 
     def set_dataset_meta(self, dataset_meta: dict, skeleton_style: str = 'mmpose') -> None:
-        """Take over names and colours of a data set; people alone have OpenPose's style."""
+        """Take over landmarks and colours of a data set; people alone have OpenPose's style."""
+        self.landmarks = landmarks_of(dataset_meta)
         try:
             super().set_dataset_meta(dataset_meta, skeleton_style)
         except NotImplementedError as error:
