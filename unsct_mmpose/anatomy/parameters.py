@@ -181,7 +181,7 @@ class ClinicalParameter:
     @property
     def usual_ranges(self) -> tuple[ReferenceRange, ...]:
         """Where most adults lie, by the literature."""
-        return tuple(one for one in self.references if one.is_usual)
+        return tuple(ends for ends in self.references if ends.is_usual)
 
 
 _SKINNER = (
@@ -449,9 +449,9 @@ def reference_label(name: str, value: float | None) -> str:
     if value is None or math.isnan(value):
         return 'not measured'
     unit = f' {row.unit}'
-    texts = [f'{_place(one, value)} usual range {one.limits(unit)}' for one in row.usual_ranges]
+    texts = [f'{_place(ends, value)} usual range {ends.limits(unit)}' for ends in row.usual_ranges]
     texts += [
-        one.limits(unit) for one in row.references if not one.is_usual and one.contains(value)
+        ends.limits(unit) for ends in row.references if not ends.is_usual and ends.contains(value)
     ]
     return '; '.join(texts)
 

@@ -79,7 +79,8 @@ def read_structured_report(path: str | os.PathLike[str]) -> StructuredReport:
     except DecodeError as error:
         raise RadiographError(path, str(error)) from None
     schemes = [
-        one.CodingSchemeDesignator for one in report.get('CodingSchemeIdentificationSequence', ())
+        scheme.CodingSchemeDesignator
+        for scheme in report.get('CodingSchemeIdentificationSequence', ())
     ]
     if report.get('Modality') != 'SR' or sr_codes.SCHEME not in schemes:
         raise RadiographError(
@@ -174,7 +175,7 @@ def _read_measurement(item: Dataset, name: str) -> Measurement:
 
 
 def _read_algorithm(group: Dataset) -> Algorithm:
-    lines = [one.TextValue for one in _children(group, sr_codes.ALGORITHM_PARAMETERS)]
+    lines = [item.TextValue for item in _children(group, sr_codes.ALGORITHM_PARAMETERS)]
     hashes = dict.fromkeys(('model hash', 'calibration hash'), '')
     rest = []
     for line in lines:
@@ -220,8 +221,8 @@ def _coded(parent: Dataset, name: Code) -> Dataset:
 
 
 def _text(parent: Dataset, name: Code) -> str | None:
-    found = next(_children(parent, name), None)
-    return None if found is None else str(found.TextValue)
+    item = next(_children(parent, name), None)
+    return None if item is None else str(item.TextValue)
 
 
 def _value(item: Dataset) -> float:
@@ -230,10 +231,10 @@ def _value(item: Dataset) -> float:
 
 
 def _number(parent: Dataset, name: Code) -> float | None:
-    found = next(_children(parent, name), None)
-    return None if found is None else _value(found)
+    item = next(_children(parent, name), None)
+    return None if item is None else _value(item)
 
 
 def _first(items: list[Dataset], name: Code) -> float | None:
-    found = (_number(item, name) for item in items)
-    return next((one for one in found if one is not None), None)
+    values = (_number(item, name) for item in items)
+    return next((value for value in values if value is not None), None)
