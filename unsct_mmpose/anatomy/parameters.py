@@ -421,6 +421,16 @@ def parameter(name: str) -> ClinicalParameter:
         raise KeyError(f'unknown measurement {name!r}; known: {known}') from None
 
 
+def line_landmark(line: str | None) -> int | None:
+    """Return the number of Table 1 whose pair a reference line joins; None where it joins none.
+
+    Example:
+        >>> line_landmark('8L-8R'), line_landmark('image axes')
+        (8, None)
+    """
+    return int(line.split('L')[0]) if line in REFERENCE_LINES[:-1] else None
+
+
 def reference_label(name: str, value: float | None) -> str:
     """Say how a value lies to the ranges that the literature gives for adults.
 

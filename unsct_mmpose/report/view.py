@@ -16,7 +16,7 @@ from unsct_mmpose.anatomy import (
     split_side,
 )
 from unsct_mmpose.anatomy.landmarks import plain_name
-from unsct_mmpose.anatomy.parameters import GROUPS, REPORTED
+from unsct_mmpose.anatomy.parameters import GROUPS, REPORTED, line_landmark
 from unsct_mmpose.drawing.certainty import LEVELS, REJECTED, UNKNOWN, certainty_of
 from unsct_mmpose.drawing.sketches import REFERENCE, REFERENCE_COLOR, sketch_measurements
 from unsct_mmpose.functional.image_states import NOTHING_FOUND
@@ -72,7 +72,7 @@ def view_of(prediction: Prediction) -> View:
         landmarks=[_landmark(prediction, k) for k in range(len(prediction.landmarks))],
         marks=[_mark(prediction, k) for k in range(len(prediction.landmarks))] if pelvis else [],
         lines=_lines(prediction) if pelvis else [],
-        drawings=DRAWINGS,
+        drawings=DRAWINGS if known.clinical else (),
         levels=[level for level in LEVELS if level in levels] if pelvis else [],
         calibrated=prediction.calibrated,
     )  # fmt: skip
@@ -250,6 +250,7 @@ def _lines(prediction: Prediction) -> list[View]:
 def _facts(prediction: Prediction) -> list[tuple[str, str]]:
     image, spacing, model = prediction.image, prediction.spacing, prediction.model
     pixel = factor = 'unknown'
+    clinical = prediction.landmark_set.clinical
     if spacing.spacing_xy_mm is not None:
         pixel = '{:.4g} x {:.4g} mm'.format(*spacing.spacing_xy_mm) + f' ({spacing.source})'
     if spacing.known_magnification is not None:
@@ -263,7 +264,7 @@ def _facts(prediction: Prediction) -> list[tuple[str, str]]:
         ('Pixel', pixel),
         ('Magnification', factor),
         ('Lengths hold at', plane),
-        ('Reference line', reference_line_text(prediction.reference_line)),
+        ('Reference line', reference_line_text(prediction.reference_line) if clinical else ''),
         ('Model', f'{model.get("name", "unknown")} ({model.get("backend", "unknown")})'),
         ('Weights', str(model.get('weights_sha256') or 'unknown')),
         ('Calibration', _calibration_text(model)),
@@ -287,9 +288,10 @@ def reference_line_text(line: str | None) -> str:
     """
     if line is None:
         return 'none: nothing was measured'
-    if not line[0].isdigit():
+    number = line_landmark(line)
+    if number is None:
         return 'the axes of the image'
-    words = LANDMARK_CLASSES[int(line.split('L')[0]) - 1].description
+    words = LANDMARK_CLASSES[number - 1].description
     return f'{words[0].lower()}{words[1:]}, left and right ({line})'
 
 

@@ -24,13 +24,10 @@ from unsct_mmpose.anatomy import (
 )
 
 from . import codes as sr_codes
-from .records import Algorithm
+from .records import PIXEL_CENTRE, Algorithm
 
 RESEARCH = 'Research software, not a medical device: not a diagnosis, not for clinical use.'
 SIMULATED = 'Simulated image: no patient. Its numbers say nothing about clinical accuracy.'
-
-PIXEL_CENTRE = 0.5
-"""DICOM counts from the corner of the first pixel, we from its centre (PS3.3, C.18.6)."""
 
 _DEVICE_UID = generate_uid(entropy_srcs=['unsct_mmpose', 'device observer'])
 _HAS_PROPERTIES = hd.RelationshipTypeValues.HAS_PROPERTIES

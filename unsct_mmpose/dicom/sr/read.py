@@ -21,12 +21,11 @@ from unsct_mmpose.dicom.decode import DecodeError, parse_dicom
 from unsct_mmpose.dicom.radiograph import RadiographError
 
 from . import codes as sr_codes
-from .records import Algorithm
+from .records import PIXEL_CENTRE, Algorithm
 
 _PARAMETERS = {one.value: name for name, one in sr_codes.MEASUREMENTS.items()}
 _NUMBERS = {one.value: number for number, one in sr_codes.LANDMARKS.items()}
 _PLANES = {one.value: plane for plane, one in sr_codes.PLANES.items()}
-_PIXEL_CENTRE = 0.5
 
 
 @dataclass(frozen=True)
@@ -135,7 +134,7 @@ def _read(report: Dataset) -> StructuredReport:
 def _read_landmarks(group: Dataset, side: str | None) -> Iterator[LandmarkEstimate]:
     """Yield the landmark that the group is about, or those that it says are not reported."""
     for region in _children(group, sr_codes.IMAGE_REGION):
-        x, y = (float(value) - _PIXEL_CENTRE for value in region.GraphicData)
+        x, y = (float(value) - PIXEL_CENTRE for value in region.GraphicData)
         number = _NUMBERS[_coded(group, sr_codes.FINDING).CodeValue]
         name = LANDMARK_NAMES[side_index(str(side), number)]
         yield LandmarkEstimate(name, x, y, presence=_number(group, sr_codes.PRESENCE))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ from unsct_mmpose.anatomy import (
     Measurement,
     side_index,
 )
-from unsct_mmpose.anatomy.parameters import IMAGE_AXES
+from unsct_mmpose.anatomy.parameters import REFERENCE_LINES, line_landmark
 
-_LINE = re.compile(r'(\d+)L-\1R')
+PIXEL_CENTRE = 0.5
+"""DICOM counts from the corner of the first pixel, we from its centre (PS3.3, C.18.6)."""
 
 
 @dataclass(frozen=True)
@@ -110,10 +110,9 @@ def _check_names(names: Sequence[str], known: Sequence[str], kind: str) -> None:
 
 def _check_line(measurement: Measurement) -> None:
     line = measurement.reference_line
-    if line is not None and line != IMAGE_AXES and not _LINE.fullmatch(line):
+    if line is not None and line not in REFERENCE_LINES:
         raise ValueError(
-            f"{measurement.name}: reference_line must be like '8L-8R' or '{IMAGE_AXES}', not "
-            f'{line!r}'
+            f'{measurement.name}: reference_line must be one of {REFERENCE_LINES}, not {line!r}'
         )
 
 
@@ -132,8 +131,6 @@ def _check_uncertainty(measurement: Measurement, value: float) -> None:
 
 def _rests_on(measurement: Measurement) -> list[str]:
     """Return the landmarks of a measurement and of its reference line."""
-    names = list(measurement.landmarks)
-    match = _LINE.fullmatch(measurement.reference_line or '')
-    if match:
-        names += [LANDMARK_NAMES[side_index(side, int(match[1]))] for side in SIDES]
-    return names
+    number = line_landmark(measurement.reference_line)
+    ends = [] if number is None else [LANDMARK_NAMES[side_index(side, number)] for side in SIDES]
+    return [*measurement.landmarks, *ends]

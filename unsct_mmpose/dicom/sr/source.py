@@ -130,7 +130,7 @@ def _uid(path: str | os.PathLike[str], header: Dataset, keyword: str) -> UID:
 def _add_geometry(source: Dataset, header: Dataset) -> None:
     """Add what the image library says of a projection; without it the modality counts as other."""
     modality = code(header, 'Modality') or 'OT'
-    needed = [keyword for keyword in ('PatientOrientation', 'ImagerPixelSpacing')]
+    needed = ('PatientOrientation', 'ImagerPixelSpacing')
     complete = all(len(header.get(keyword) or ()) == 2 for keyword in needed)
     if modality in _PROJECTION and complete:
         for keyword in needed:
