@@ -5,13 +5,8 @@ import hashlib
 import numpy as np
 import pytest
 
+from tests.golden_hip import GOLDEN_MM
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
-
-RIGHT = np.array(
-    [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0), (-124, -7), (-57, 18),
-     (-47, 65), (-110, 22), (-122, 70), (-115, 150)], float
-)  # fmt: skip
-GOLDEN_MM = np.concatenate((RIGHT * [-1, 1], RIGHT)) + [215, 200]
 
 
 class FakeBackend:

@@ -5,16 +5,13 @@ import json
 import numpy as np
 import pytest
 
+from tests.golden_hip import GOLDEN_MM
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations.check import check_data
 from unsct_mmpose.dicom import write_radiograph
 
-RIGHT_MM = np.array(
-    [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0), (-124, -7), (-57, 18),
-     (-47, 65), (-110, 22), (-122, 70), (-115, 150)], float
-)  # fmt: skip
 SPACING, SIZE = (2.0, 2.0), (215, 190)
-POINTS = (np.concatenate((RIGHT_MM * [-1, 1], RIGHT_MM)) + [215, 200]) / SPACING
+POINTS = GOLDEN_MM / SPACING
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from tests.golden_hip import GOLDEN_MM
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_NAMES
 from unsct_mmpose.annotations import AnnotationError, LandmarkStates, read_annotations
 from unsct_mmpose.annotations.coco import find_problems
@@ -16,12 +17,8 @@ from unsct_mmpose.annotations.landmark_checks import (
     sides_problem,
 )
 
-RIGHT_MM = np.array(
-    [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0), (-124, -7), (-57, 18),
-     (-47, 65), (-110, 22), (-122, 70), (-115, 150)], float
-)  # fmt: skip
 SPACING, SIZE = (0.5, 0.5), (860, 760)
-POINTS = (np.concatenate((RIGHT_MM * [-1, 1], RIGHT_MM)) + [215, 200]) / SPACING
+POINTS = GOLDEN_MM / SPACING
 
 
 def states(points=POINTS, present=None):

@@ -11,26 +11,23 @@ from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS, MODELS
 
+from tests.configs.small_configs import CONFIGS, PATHS, shrink
 from unsct_mmpose.anatomy import FLIP_INDICES
 
-CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
-ASIDE = ('_base_', 'flat')
-# configs/flat is held to its originals by test_flat_configs.py
-PATHS = sorted(
-    path for path in CONFIGS.rglob('*.py') if path.relative_to(CONFIGS).parts[0] not in ASIDE
-)
-
-
 EACH = pytest.mark.parametrize('path', PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
+MOST_PX = 256
 BUDGETED = [path for path in PATHS if 'UNSCT_BUDGET' in path.read_text()]
 
 
 @pytest.fixture(params=PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
 def config(request, monkeypatch):
-    """Return each config, those of two budgets with the small one."""
+    """Return each config, those of two budgets with the small one, large ones shrunk."""
     monkeypatch.setenv('UNSCT_BUDGET', 'cpu')
     init_default_scope('mmpose')
-    return Config.fromfile(request.param)
+    config = Config.fromfile(request.param)
+    if config.input_size[0] > MOST_PX:
+        config = Config(shrink(config.to_dict(), 128), filename=request.param)
+    return config
 
 
 def sample():

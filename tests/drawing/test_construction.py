@@ -3,18 +3,15 @@
 import numpy as np
 import pytest
 
+from tests.golden_hip import PELVIS_MM
 from unsct_mmpose.drawing.construction import REFERENCE, construction_lines
 from unsct_mmpose.functional.clinical import measure
 from unsct_mmpose.functional.geometry import signed_angle_deg
 
-RIGHT = np.array(
-    [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0), (-124, -7), (-57, 18),
-     (-47, 65), (-110, 22), (-122, 70), (-115, 150)], float
-)  # fmt: skip
 SPACING = np.array([0.5, 0.4])
 TURN = np.radians(7.0)
 ROTATION = np.array([[np.cos(TURN), np.sin(TURN)], [-np.sin(TURN), np.cos(TURN)]])
-POINTS_MM = np.concatenate((RIGHT * [-1, 1], RIGHT)) @ ROTATION + [215, 200]
+POINTS_MM = PELVIS_MM @ ROTATION + [215, 200]
 POINTS = POINTS_MM / SPACING
 ALL = np.ones(24, bool)
 

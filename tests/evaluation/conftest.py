@@ -4,15 +4,9 @@ import numpy as np
 import pytest
 from mmpose.registry import METRICS
 
+from tests.golden_hip import PELVIS_MM
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.maps.assessment import EVIDENCES
-
-# the golden case of a right hip, mm from the middle of the pelvis; the left one mirrors it
-RIGHT = [
-    (-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0), (-124, -7), (-57, 18),
-    (-47, 65), (-110, 22), (-122, 70), (-115, 150),
-]  # fmt: skip
-PELVIS = np.array([(-x, y) for x, y in RIGHT] + RIGHT, float)
 
 
 def make_sample(
@@ -32,7 +26,7 @@ def make_sample(
     certain of the landmarks that are kept.
     """
     rng = np.random.default_rng(seed)
-    points = 2 * (PELVIS + rng.normal(0, 3, PELVIS.shape) + (215, 200))
+    points = 2 * (PELVIS_MM + rng.normal(0, 3, PELVIS_MM.shape) + (215, 200))
     present, labelled = np.ones(24, bool), np.ones(24, bool)
     present[[*absent, *unlabelled]] = False
     labelled[list(unlabelled)] = False

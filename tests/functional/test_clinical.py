@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from tests.golden_hip import GOLDEN_MM
 from unsct_mmpose.anatomy import CLINICAL_PARAMETERS, LANDMARK_NAMES, side_index
 from unsct_mmpose.functional.clinical import (
     MEASUREMENT_NAMES,
@@ -20,10 +21,6 @@ from unsct_mmpose.functional.clinical import (
 from unsct_mmpose.functional.error_structure import symmetric_root
 
 # Right side, relative to (215, 200), 1 mm per pixel.
-GOLDEN_HIP = np.array(
-    [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0), (-124, -7), (-57, 18),
-     (-47, 65), (-110, 22), (-122, 70), (-115, 150)], float
-)  # fmt: skip
 GOLDEN = {
     'skinner_height_mm': -9.601,
     'skinner_distance_mm': 57.884,
@@ -66,7 +63,7 @@ ONE_MM = (1.0, 1.0)
 
 
 def golden_points():
-    return np.concatenate((GOLDEN_HIP * [-1, 1], GOLDEN_HIP)) + [215, 200]
+    return GOLDEN_MM.copy()
 
 
 def uneven_points(seed=0):

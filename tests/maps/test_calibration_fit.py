@@ -8,6 +8,7 @@ import pytest
 import torch
 from scipy.stats import chi2, rankdata
 
+from tests.golden_hip import PELVIS_MM
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, relation_set
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
 from unsct_mmpose.functional.presence import squared_mahalanobis
@@ -43,16 +44,11 @@ from unsct_mmpose.maps.regions import covariances_to_px, interval_scales
 FULL = relation_set('full')
 CORE = relation_set('core')
 HEIGHT, WIDTH, CELL_PX, SPACING_MM = 40, 48, 4.0, 1.75
-# The golden case of domain.md, the right side in mm from the middle.
-RIGHT = np.array(
-    [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0),
-     (-124, -7), (-57, 18), (-47, 65), (-110, 22), (-122, 70), (-115, 150)]
-)  # fmt: skip
 
 
 def pelvises(count, rng):
     """Return ``(N, 24, 2)`` landmarks, cells, of pelvises that differ in size, pose and shape."""
-    whole = np.concatenate([RIGHT * [-1, 1], RIGHT]) / (CELL_PX * SPACING_MM)
+    whole = PELVIS_MM / (CELL_PX * SPACING_MM)
     turn = rng.normal(0, 0.05, count)
     turns = np.stack([np.cos(turn), -np.sin(turn), np.sin(turn), np.cos(turn)], axis=-1)
     size = rng.normal(1, 0.05, (count, 1, 1)).clip(0.9, 1.1)

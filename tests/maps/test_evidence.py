@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.golden_hip import PELVIS_MM
 from unsct_mmpose.anatomy import FLIP_INDICES, relation_set
 from unsct_mmpose.maps.evidence import DecodeOptions, Evidence, decode_evidence
 from unsct_mmpose.maps.heatmap import draw_heatmaps, flip_heatmaps
@@ -16,15 +17,11 @@ from unsct_mmpose.maps.uncertainty import landmark_alignment
 FULL = relation_set('full')
 SIZE_HW = (40, 48)
 OPTIONS = DecodeOptions(sigma=1.5)
-# The golden case of domain.md, the right side in mm from the middle.
-RIGHT = [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0),
-         (-124, -7), (-57, 18), (-47, 65), (-110, 22), (-122, 70), (-115, 150)]  # fmt: skip
 
 
 def pelvis(count=1, seed=0):
     """Return ``(B, 24, 2)`` landmarks, cells."""
-    right = torch.tensor(RIGHT, dtype=torch.float32)
-    whole = torch.cat([right * torch.tensor([-1.0, 1.0]), right]) / 7
+    whole = torch.tensor(PELVIS_MM, dtype=torch.float32) / 7
     generator = torch.Generator().manual_seed(seed)
     jitter = torch.randn(count, 24, 2, generator=generator) * 0.3
     return whole + torch.tensor([23.5, 9.0]) + jitter

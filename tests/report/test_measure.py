@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.golden_hip import GOLDEN_MM
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations import (
     AnnotatedRadiograph,
@@ -30,11 +31,6 @@ from unsct_mmpose.report.measure import (
 
 ROOT = Path(__file__).resolve().parents[2]
 TOOL = ROOT / 'tools' / 'measure.py'
-RIGHT = np.array(
-    [(-63, -45), (-62, -8), (-102, -24), (-70, -21), (-71, -2), (-86.5, 0), (-124, -7), (-57, 18),
-     (-47, 65), (-110, 22), (-122, 70), (-115, 150)], float
-)  # fmt: skip
-GOLDEN_MM = np.concatenate((RIGHT * [-1, 1], RIGHT)) + [215, 200]
 SPACING = (0.5, 0.4)
 
 
