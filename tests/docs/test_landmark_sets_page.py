@@ -249,7 +249,7 @@ def test_predictions_obey_the_schema(predicted):
 
     _, folder, _ = predicted
     content = json.loads((folder / 'out/test-1.json').read_text())
-    jsonschema.validate(content, prediction_schema())
+    jsonschema.validate(content, prediction_schema(predicted[0]))
     assert Prediction.from_dict(content).to_dict() == content
 
 

@@ -16,6 +16,7 @@ from unsct_mmpose.functional.geometry import (
     perpendicular,
     perpendicular_towards,
     quadratic_form,
+    region_of,
     signed_angle_deg,
     signed_distance_to_line,
     to_mm,
@@ -158,6 +159,17 @@ def test_many_at_once_are_the_same_as_one_by_one_and_nothing_is_changed(function
     if count > 1:
         alone = function(*arrays[:-1], arrays[-1, 0, 0])
         assert alone[0, 0] == pytest.approx(found[0, 0]) and alone.shape == found.shape
+
+
+def test_the_region_holds_its_share_of_a_normal_distribution():
+    covariance = np.array([[5.0, 2.0], [2.0, 3.0]])
+    region = region_of(covariance, 0.9)
+    points = np.random.default_rng(0).multivariate_normal((0, 0), covariance, 20000)
+    angle = np.radians(region.angle_deg)
+    along = points @ [np.cos(angle), np.sin(angle)]
+    across = points @ [-np.sin(angle), np.cos(angle)]
+    inside = (along / region.semi_axes_px[0]) ** 2 + (across / region.semi_axes_px[1]) ** 2 <= 1
+    assert inside.mean() == pytest.approx(0.9, abs=0.01)
 
 
 def test_every_public_function_is_tested_here():

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.dicom import radiograph_from_array
+from unsct_mmpose.drawing.certainty import LEVELS, REJECTED, certainty_of
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
 from unsct_mmpose.inference.interpret import interpret
-from unsct_mmpose.report.certainty import LEVELS, REJECTED, certainty_of
 from unsct_mmpose.report.html import render_report
 from unsct_mmpose.report.picture import draw_prediction
 from unsct_mmpose.report.prediction import NOTICE
-from unsct_mmpose.report.view import DRAWINGS, GROUPS, view_of
+from unsct_mmpose.report.view import DRAWINGS, view_of
 
 
 @pytest.fixture
@@ -48,10 +48,11 @@ class Balanced(HTMLParser):
             assert self.open.pop() == tag
 
 
-def test_every_measurement_has_its_row_and_every_drawing_its_measurement():
-    outputs = [output for _, rows in GROUPS for output, _ in rows]
+def test_every_measurement_has_its_row_and_every_drawing_its_measurement(make):
+    groups = view_of(make()[0])['groups']
+    outputs = [row['output'] for group in groups for row in group['rows']]
     assert sorted(outputs) == sorted({split_side(name)[1] for name in MEASUREMENT_NAMES})
-    assert {key for key, *_ in DRAWINGS} - {'reference_line'} <= set(outputs)
+    assert {drawing['key'] for drawing in DRAWINGS} - {'reference_line'} <= set(outputs)
 
 
 def test_the_page_is_well_formed_and_loads_nothing(make):

@@ -6,7 +6,8 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.drawing.overlay import SUPPRESSED_RGB, TRUTH_RGB
+from unsct_mmpose.drawing.certainty import REJECTED
+from unsct_mmpose.drawing.overlay import TRUTH_RGB
 from unsct_mmpose.visualization.tha_visualizer import PANELS
 
 
@@ -58,10 +59,10 @@ def has(picture, color):
 def test_rejected_and_true_landmarks_are_both_marked(build, image, sample):
     drawer = build()
     picture = drawer.draw(image, sample)
-    assert has(picture, SUPPRESSED_RGB) and has(picture, TRUTH_RGB)
+    assert has(picture, REJECTED.rgb) and has(picture, TRUTH_RGB)
     assert not has(drawer.draw(image, sample, draw_gt=False), TRUTH_RGB)
     only_truth = drawer.draw(image, sample, draw_pred=False)
-    assert has(only_truth, TRUTH_RGB) and not has(only_truth, SUPPRESSED_RGB)
+    assert has(only_truth, TRUTH_RGB) and not has(only_truth, REJECTED.rgb)
 
 
 def test_images_of_every_depth_give_the_same_sheet(build, image, sample):

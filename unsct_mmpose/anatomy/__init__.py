@@ -12,28 +12,34 @@ from .landmarks import (
     index_of,
     side_index,
 )
-from .parameters import CLINICAL_PARAMETERS, ClinicalParameter, ReferenceRange, parameter
+from .parameters import MEASUREMENT_NAMES, ClinicalParameter, parameter, split_side
+from .records import Estimate, LandmarkEstimate, Measurement, Region, Spacing
 from .relations import RELATION_SETS, RelationSet, relation_set
 
 __all__ = [
-    'CLINICAL_PARAMETERS',
     'FLIP_INDICES',
     'HIP',
     'LANDMARK_CLASSES',
     'LANDMARK_NAMES',
     'LANDMARK_SETS',
+    'MEASUREMENT_NAMES',
     'NUM_CLASSES',
     'NUM_LANDMARKS',
     'RELATION_SETS',
     'SIDES',
     'ClinicalParameter',
+    'Estimate',
     'LandmarkClass',
+    'LandmarkEstimate',
     'LandmarkSet',
-    'ReferenceRange',
+    'Measurement',
+    'Region',
     'RelationSet',
+    'Spacing',
     'index_of',
     'landmark_set',
     'parameter',
     'relation_set',
     'side_index',
+    'split_side',
 ]

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
+from unsct_mmpose.anatomy import HIP
+
 from .canvas import (
     INK,
     SHEET,
@@ -29,7 +31,7 @@ from .canvas import (
     whole,
 )
 from .legend import certainty_colors, direction_colors, heat_colors
-from .panels import field_vectors, landmark_word, strongest_vectors
+from .panels import field_vectors, strongest_vectors
 
 _TITLE_PX = 30
 _SOURCE_PX = 30
@@ -203,8 +205,8 @@ def figure_uncertainty(
     Args:
         image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
         certainty: ``(h, w)`` in [0, 1].
-        points: ``(24, 2)`` landmarks, image pixels.
-        kept: ``(24,)`` bool, which are reported.
+        points: ``(K, 2)`` landmarks, image pixels.
+        kept: ``(K,)`` bool, which are reported.
         source: where the image comes from, such as ``'simulated radiograph'``.
         box: edges of the map in the image; None: it covers it.
         panel_px: width of each picture.
@@ -286,7 +288,7 @@ def _boxes(
         corner = points[index] - side / 2
         axes.add_patch(Rectangle(corner, side, side, fill=False, ec=_YELLOW, lw=1.6))
         axes.text(
-            *(points[index] + (side * 0.65, 0)), landmark_word(index), color=_YELLOW, fontsize=8,
+            *(points[index] + (side * 0.65, 0)), HIP.labels[index], color=_YELLOW, fontsize=8,
             va='center', path_effects=outlined(2.5, SHEET), clip_on=True,
         )  # fmt: skip
 

@@ -8,8 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from unsct_mmpose.anatomy import NUM_CLASSES
-
 from .canvas import Box, radiograph_panel, show_map, to_picture, whole
 from .legend import (
     CERTAINTY,
@@ -131,11 +129,6 @@ def strongest_vectors(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
     """Return the longest vector of each cell: ``(L, h, w, 2)`` to ``(h, w, 2)``."""
     which = np.linalg.norm(vectors, axis=-1).argmax(axis=0)
     return np.take_along_axis(vectors, which[None, ..., None], axis=0)[0]
-
-
-def landmark_word(index: int) -> str:
-    """Name a landmark by its number of Table 1 and its side: 0 is ``'1L'``."""
-    return f'{index % NUM_CLASSES + 1}{"LR"[index // NUM_CLASSES]}'
 
 
 def _arrows(axes: Axes, vectors: NDArray[np.floating], box: Box) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from mmpose.registry import METRICS
 
+from unsct_mmpose.anatomy import Estimate
 from unsct_mmpose.datasets.tha_dataset import landmarks_of
 from unsct_mmpose.functional import agreement
-from unsct_mmpose.functional.bootstrap import Interval, share_by_patient
+from unsct_mmpose.functional.bootstrap import share_by_patient
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
 
 from .samples import SampleMetric, Table
@@ -119,13 +120,13 @@ class THAClinicalMetric(SampleMetric):
             }
         return figures
 
-    def _held(self, table: Table, columns: list[int]) -> Interval:
+    def _held(self, table: Table, columns: list[int]) -> Estimate:
         """Return the share of the truths inside their intervals, and its own over patients."""
         centre = table['measured'][:, columns] - table['offset'][:, columns]
         width, truth = table['half_width'][:, columns], table['truth'][:, columns]
         counted = ~(np.isnan(centre) | np.isnan(truth))
         if np.isnan(width[counted]).any():
-            return Interval(np.nan, np.nan, np.nan)
+            return Estimate(np.nan, np.nan, np.nan)
         inside = counted & (np.abs(centre - truth) <= width)
         return share_by_patient(inside.sum(axis=1), counted.sum(axis=1), table['patient'])
 

@@ -19,26 +19,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from unsct_mmpose.anatomy import Estimate
+
 from .geometry import wrap_deg
 
 Floats = NDArray[np.float64]
 
 LIMIT = 1.96
 """Standard deviations between the bias and a limit of agreement."""
-
-
-class Estimate(NamedTuple):
-    """A coefficient and its confidence interval; NaN where the data do not allow it.
-
-    Attributes:
-        value: the coefficient.
-        low: lower end of its interval.
-        high: upper end of its interval.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 class BlandAltman(NamedTuple):

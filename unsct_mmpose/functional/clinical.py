@@ -19,20 +19,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS, LandmarkSet
-from unsct_mmpose.anatomy.parameters import ReferenceRange, parameter_of_output
+from unsct_mmpose.anatomy.parameters import MEASUREMENT_NAMES, REFERENCE_LINES, split_side
+from unsct_mmpose.anatomy.records import Measurement
 
 from .clinical_formulas import (
     IS_ANGLE,
     IS_UNSIGNED,
-    MEASUREMENT_NAMES,
     POSITION,
-    REFERENCE_LINES,
     SHORTEST_VECTOR_MM,
     choose_reference_lines,
     evaluate,
     measurable,
     reasons_for,
-    split_side,
 )
 from .error_structure import symmetric_root
 from .geometry import quadratic_form, to_mm, wrap_deg
@@ -41,14 +39,12 @@ __all__ = [
     'MEASUREMENT_NAMES',
     'REFERENCE_LINES',
     'SHORTEST_VECTOR_MM',
-    'Measurement',
     'Measurements',
     'Slopes',
     'interval',
     'measure',
     'measure_many',
     'measurement_names',
-    'reference_label',
     'slopes_many',
     'split_side',
 ]
@@ -66,30 +62,9 @@ def measurement_names(landmarks: LandmarkSet) -> tuple[str, ...]:
     return MEASUREMENT_NAMES if landmarks.clinical else ()
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One value that was measured in an image, or why it was not.
-
-    Attributes:
-        name: one of ``MEASUREMENT_NAMES``.
-        side: ``'left'`` or ``'right'`` of the patient; None for a value of both sides.
-        unit: ``'deg'`` or ``'mm'``.
-        value: NaN when it could not be measured.
-        standard_error: in the same unit; NaN when unknown.
-        reason: why there is no value, in words; None when there is one.
-    """
-
-    name: str
-    side: str | None
-    unit: str
-    value: float
-    standard_error: float
-    reason: str | None
-
-
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """Everything that was measured in one image, by name: ``found['left_sharp_angle_deg']``.
+    """Everything that was measured in one image, by name: ``measurements['left_sharp_angle_deg']``.
 
     Iterating yields the names, as with a dict.
 
@@ -111,15 +86,11 @@ class Measurements:
             known = ', '.join(MEASUREMENT_NAMES)
             raise KeyError(f'unknown measurement {name!r}; known: {known}')
         index = POSITION[name]
-        side, output = split_side(name)
-        return Measurement(
-            name,
-            side,
-            output.rsplit('_', 1)[1],
-            float(self.values[index]),
-            float(self.standard_errors[index]),
-            self.reasons[index],
+        value, error = (
+            None if np.isnan(number) else float(number)
+            for number in (self.values[index], self.standard_errors[index])
         )
+        return Measurement(name, value, standard_error=error, reason=self.reasons[index])
 
     def __iter__(self) -> Iterator[str]:
         return iter(MEASUREMENT_NAMES)
@@ -249,62 +220,6 @@ def interval(
     if (error < 0).any():
         raise ValueError('a standard error must not be negative')
     return value - scale * error, value + scale * error
-
-
-def reference_label(name: str, value: float) -> str:
-    """Say how a value lies to the ranges that the literature gives for adults.
-
-    Args:
-        name: name of a measurement, with or without its side.
-        value: in the unit of the measurement.
-
-    Returns:
-        Neutral words: the usual range first, then every further range of the literature that holds
-        the value, by its limits only. What the literature calls those stands in the anatomy table.
-
-    Raises:
-        KeyError: there is no such measurement; the message lists the valid names.
-
-    Example:
-        >>> reference_label('left_center_edge_angle_deg', 32.9)
-        'within usual range 25 to 39 deg (Toennis & Heinecke)'
-        >>> reference_label('center_edge_angle_deg', 18.0)
-        'below usual range 25 to 39 deg (Toennis & Heinecke); below 20 deg (Wiberg)'
-        >>> reference_label('global_offset_mm', 71.0)
-        'no reference range'
-    """
-    output = split_side(name)[1]
-    ranges = parameter_of_output(output).references_of(output)
-    if not ranges:
-        return 'no reference range'
-    if np.isnan(value):
-        return 'not measured'
-    unit_name = output.rsplit('_', 1)[1]
-    words = [
-        f'{_place(one, value)} usual range {_limits(one, unit_name)} ({one.source})'
-        for one in ranges
-        if one.is_usual
-    ]
-    words += [
-        f'{_limits(one, unit_name)} ({one.source})'
-        for one in ranges
-        if not one.is_usual and one.contains(value)
-    ]
-    return '; '.join(words)
-
-
-def _place(one: ReferenceRange, value: float) -> str:
-    if one.contains(value):
-        return 'within'
-    return 'below' if one.low is not None and value < one.low else 'above'
-
-
-def _limits(one: ReferenceRange, unit_name: str) -> str:
-    if one.low is None:
-        return f'below {one.high:g} {unit_name}'
-    if one.high is None:
-        return f'above {one.low:g} {unit_name}'
-    return f'{one.low:g} to {one.high:g} {unit_name}'
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unsct_mmpose.anatomy import HIP, LandmarkSet
+from unsct_mmpose.anatomy import HIP, Estimate, LandmarkSet
 
 from . import errors
-from .agreement import Estimate, icc_agreement, paired_t, pearson
+from .agreement import icc_agreement, paired_t, pearson
 
 Floats = NDArray[np.float64]
 
