@@ -79,6 +79,15 @@ def test_only_present_true_landmarks_are_drawn(image, points):
     assert not has(draw_landmarks(image, drawn, truth=points, present=nobody), TRUTH_RGB)
 
 
+def test_only_reported_landmarks_are_joined_to_the_true_ones(image, points):
+    def join(reported):  # in the middle between prediction and truth, nothing else is drawn
+        drawn = landmarks(points, np.full(24, reported))
+        picture = draw_landmarks(image, drawn, truth=points + (0, 12), long_side_px=900)
+        return color_at(picture, points[0] + (0, 6), 3.0)
+
+    assert join(True)[1] > 150 and join(False) == (0, 0, 0)
+
+
 def test_landmarks_far_outside_do_not_crash(image, points):
     points[3] = (1e7, -1e7)
     assert draw_landmarks(image, landmarks(points)).shape[2] == 3

@@ -112,6 +112,16 @@ def test_a_neck_along_the_shaft_still_has_its_arc_near_the_hip(points):
     assert np.linalg.norm((arc - points[neck]) * SPACING, axis=1) == pytest.approx(18.0)
 
 
+def test_axes_that_meet_far_away_have_their_arc_at_the_neck(points):
+    head, neck, top, end = (side_index('left', number) for number in (6, 10, 11, 12))
+    shaft = (points[end] - points[top]) * SPACING
+    turn = np.radians(8)
+    turned = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]]) @ shaft
+    points[neck] = points[head] + 0.3 * turned / SPACING
+    arc = sketches_of(points)['left_neck_shaft_angle_deg'].arc
+    assert np.linalg.norm((arc - points[neck]) * SPACING, axis=1) == pytest.approx(18.0)
+
+
 def test_the_reference_line_runs_through_the_teardrops(points):
     (line,) = sketches_of(points)[REFERENCE].lines
     for side in ('left', 'right'):

@@ -120,6 +120,17 @@ def test_a_value_outside_the_usual_range_says_whether_its_interval_reaches_it(ma
     assert place(20.0) == 'above usual range, interval reaches it'
 
 
+def test_an_interval_that_is_not_about_its_value_says_which_way(make):
+    def shift(offset):
+        prediction, _ = make(interval_offsets=np.full(len(MEASUREMENT_NAMES), offset))
+        rows = [row for group in view_of(prediction)['groups'] for row in group['rows']]
+        return next(row for row in rows if row['output'] == 'sharp_angle_deg')['cells'][0]['shift']
+
+    assert shift(2.0) == 'interval about 41.0°: the model measures 2.0° too large'
+    assert shift(-2.0) == 'interval about 45.0°: the model measures 2.0° too small'
+    assert shift(0.0) is None
+
+
 def test_a_colour_of_a_landmark_is_where_the_landmark_is(make):
     prediction, radiograph = make()
     picture = draw_prediction(prediction, radiograph, 1200)

@@ -85,6 +85,7 @@ def test_an_unknown_magnification_is_warned_of(predict):
     found = predict()
     assert (found.spacing.plane, found.spacing.known_magnification) == ('detector', None)
     assert codes(found) == ['uncalibrated_spacing']
+    assert valid(found)['scale']['magnification'] is None
 
 
 def test_without_a_pelvis_nothing_is_reported_or_measured(predict):
@@ -122,6 +123,7 @@ def test_what_is_not_finite_is_null_and_never_reported(predict):
     assert not any(one.reported for one in found.landmarks)
     document = valid(found)
     assert document['landmarks'][0]['x'] is None and document['landmarks'][0]['region'] is None
+    assert np.isnan(Prediction.from_dict(document).landmarks[0].x)
 
 
 def test_without_a_calibration_no_probability_is_given(predict):

@@ -423,6 +423,20 @@ def test_a_frame_of_several_is_named_in_every_reference(source, tmp_path, out):
     assert [one.ReferencedFrameNumber for one in references] == [2]
 
 
+def test_a_unit_that_is_not_that_of_the_measurement_is_damage(source, out, settings):
+    write_structured_report(source, out, **settings)
+    report = dcmread(out)
+    item = next(
+        one
+        for one in items(report)
+        if one.get('ValueType') == 'NUM' and concept(one) == 'Sharp angle'
+    )
+    item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue = 'mm'
+    report.save_as(out)
+    with pytest.raises(RadiographError, match='damaged'):
+        read_structured_report(out)
+
+
 def test_arguments_that_cannot_be_true_are_refused(source, out, settings):
     def refused(message, **changes):
         with pytest.raises(ValueError, match=message):
