@@ -175,11 +175,6 @@ class HeatmapPAF(BaseKeypointCodec):
         self.calibration: Calibration | None = None
         self.learning = False
 
-    @property
-    def num_outputs(self) -> int:
-        """Channels that a head must predict: K heatmaps and 2 L field components."""
-        return len(self.landmarks) + 2 * len(self.relations)
-
     def encode(
         self,
         keypoints: np.ndarray,
