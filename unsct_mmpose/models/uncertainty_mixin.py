@@ -22,7 +22,7 @@ from mmpose.utils.typing import (
 )
 from torch import Tensor
 
-from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet, landmark_set
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.maps.calibration import CALIBRATION_KEY, Calibration, unpack_calibration
 from unsct_mmpose.maps.grid import coarsen_heatmaps
 from unsct_mmpose.maps.heatmap import flip_heatmaps
@@ -46,44 +46,6 @@ class Targets(NamedTuple):
     relation_weights: Tensor
 
 
-class HeadFields(NamedTuple):
-    """What the channels of a head mean.
-
-    Attributes:
-        landmarks: the K landmarks.
-        relations: the L relations.
-    """
-
-    landmarks: LandmarkSet
-    relations: RelationSet
-
-    @property
-    def channels(self) -> int:
-        """K heatmaps and 2 L field components."""
-        return len(self.landmarks) + 2 * len(self.relations)
-
-
-def head_fields(
-    landmarks: str | Mapping[str, Any] | LandmarkSet | None,
-    relations: str,
-    decoder: Mapping[str, Any] | None,
-) -> HeadFields:
-    """Return what the channels of a head mean, as its settings say.
-
-    Args:
-        landmarks: of :func:`unsct_mmpose.anatomy.landmark_set`; None takes the decoder's.
-        relations: name of their relations.
-        decoder: settings of the codec, if any.
-
-    Raises:
-        ValueError: there are no such landmarks or relations.
-    """
-    if landmarks is None:
-        landmarks = (decoder or {}).get('landmarks', HIP)
-    chosen = landmark_set(landmarks)
-    return HeadFields(chosen, chosen.relation_set(relations))
-
-
 class UncertaintyMixin:
     """Losses, prediction and calibration of a head with K heatmaps and 2 L field channels.
 
@@ -94,28 +56,45 @@ class UncertaintyMixin:
 
     ``misfit`` says how the checkpoint that was loaded differs from the model, None if it does not
     (:mod:`unsct_mmpose.engine.checkpoint_fit`); such a model trains, and does not predict.
+
+    Args:
+        relations: name of the landmarks' relations, ``'full'`` or ``'core'``; those of the decoder.
+        heatmap_loss: loss of the heatmaps, its ``loss_weight`` being W1 of equation (9).
+        paf_loss: loss of the fields, its ``loss_weight`` being W2.
+        intermediate_weight: weight of the coarse heatmaps that come before the last feature map
+            (as :class:`SRFNeck`, :class:`SRFHRNet` and :class:`SRFUNet` give them), averaged over
+            them; 0 leaves them unsupervised. The coarser a map is, the more of its cells a landmark
+            takes: each one counts by its side over that of the target, so that silence costs about
+            the same on all.
+        decoder: the codec, :class:`HeatmapPAF`.
+        landmarks: the K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`); None: those of the
+            decoder, or the hip's without one.
+        **kwargs: of the head that this is mixed into.
+
+    Raises:
+        ValueError: there are no such landmarks or relations, or the codec expects others.
     """
 
     _said: Set[str] = frozenset()
     misfit: str | None = None
 
-    def set_up_fields(
-        self, fields: HeadFields, paf_loss: ConfigType, intermediate_weight: float
+    def __init__(
+        self,
+        *,
+        relations: str = 'full',
+        heatmap_loss: ConfigType = dict(type='MaskedAdaptiveWingLoss'),  # noqa: B006
+        paf_loss: ConfigType = dict(type='PAFMSELoss'),  # noqa: B006
+        intermediate_weight: float = 0.0,
+        decoder: OptConfigType = None,
+        landmarks: str | Mapping[str, Any] | LandmarkSet | None = None,
+        **kwargs,
     ) -> None:
-        """Add what a heatmap head lacks; to be called at the end of the head's ``__init__``.
-
-        Args:
-            fields: what the channels mean.
-            paf_loss: loss of the fields, its ``loss_weight`` being W2 of equation (9).
-            intermediate_weight: weight of the coarse heatmaps that come before the last feature
-                map, averaged over them; 0 leaves them unsupervised. The coarser a map is, the
-                more of its cells a landmark takes: each one counts by its side over that of the
-                target, so that silence costs about the same on all.
-
-        Raises:
-            ValueError: the codec expects other landmarks or relations.
-        """
-        self.landmarks, self.relations = fields
+        if landmarks is None:
+            landmarks = (decoder or {}).get('landmarks', HIP)
+        known = landmark_set(landmarks)
+        channels = len(known) + 2 * len(known.relation_set(relations))
+        super().__init__(out_channels=channels, loss=heatmap_loss, decoder=decoder, **kwargs)
+        self.landmarks, self.relations = known, known.relation_set(relations)
         self.paf_loss_module = MODELS.build(paf_loss)
         self.intermediate_weight = intermediate_weight
         if self.decoder is None:
