@@ -46,12 +46,9 @@ class THAClinicalMetric(SampleMetric):
     sides. A figure of nothing is NaN.
 
     Args:
-        plane: ``'detector'``: mm as on the detector; ``'bone'``: divided by the magnification.
-        bootstrap: resamples of patients for 95 % intervals, ``figure_low`` and ``figure_high``;
-            0 for none.
-        collect_device: see ``BaseMetric``.
-        prefix: stands before all keys instead of ``clinical``.
         level: what the intervals claim to hold, for their score.
+        **kwargs: keyword arguments of :class:`~unsct_mmpose.evaluation.samples.SampleMetric`, but
+            ``unit``.
 
     Raises:
         ValueError: an image has no pixel spacing, or the landmarks no clinical parameters.
@@ -59,15 +56,8 @@ class THAClinicalMetric(SampleMetric):
 
     default_prefix = 'clinical'
 
-    def __init__(
-        self,
-        plane: str = 'detector',
-        bootstrap: int = 0,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        level: float = 0.95,
-    ) -> None:
-        super().__init__('mm', plane, bootstrap, collect_device, prefix)
+    def __init__(self, level: float = 0.95, **kwargs) -> None:
+        super().__init__(unit='mm', **kwargs)
         if not 0 < level < 1:
             raise ValueError(f'level must lie inside (0, 1), not {level!r}')
         self.level = level
