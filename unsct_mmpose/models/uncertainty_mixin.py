@@ -174,7 +174,7 @@ class UncertaintyMixin:
                 f'{type(self).__name__} has no decoder; set head=dict(decoder=codec)'
             )
         self._say_once(self.decoder.notice())
-        return [InstanceData(**one) for one in self.decoder.decode_maps(batch_outputs)]
+        return [InstanceData(**row) for row in self.decoder.decode_maps(batch_outputs)]
 
     def _refuse_random_weights(self) -> None:
         """Refuse to predict with weights that a checkpoint should have given and did not."""
@@ -241,7 +241,7 @@ class UncertaintyMixin:
                 for maps in levels
             ]
             losses = self._losses(
-                [one[alone] for one in feats], [one[alone] for one in levels], targets
+                [feat[alone] for feat in feats], [level[alone] for level in levels], targets
             )
             for name, value in losses.items():
                 pred.set_field(value.detach().reshape(1).cpu().numpy(), name)
@@ -268,11 +268,11 @@ class UncertaintyMixin:
 
     def _targets(self, samples: Sequence[Any], levels: int) -> list[Targets]:
         """Stack the targets of a batch, or draw them where the codec left that to the head."""
-        labels = [one.gt_instance_labels for one in samples]
+        labels = [sample.gt_instance_labels for sample in samples]
         if 'keypoint_cells' not in labels[0]:
             return _level_targets(samples, levels)
-        cells = torch.cat([one.keypoint_cells for one in labels])
-        shown = torch.cat([one.keypoint_shown for one in labels])
+        cells = torch.cat([label.keypoint_cells for label in labels])
+        shown = torch.cat([label.keypoint_shown for label in labels])
         weights, relation_weights = _stack_weights(labels, ...)
         return [Targets(*self.decoder.draw(cells, shown), weights, relation_weights)] * levels
 
@@ -286,12 +286,12 @@ class UncertaintyMixin:
             )
         side = target.heatmaps.shape[-1]
         total = sum(
-            one.shape[-1]
+            maps.shape[-1]
             / side
             * self.loss_module(
-                one, coarsen_heatmaps(target.heatmaps, one.shape[-2:]), target.weights
+                maps, coarsen_heatmaps(target.heatmaps, maps.shape[-2:]), target.weights
             )
-            for one in coarse
+            for maps in coarse
         )
         return self.intermediate_weight / len(coarse) * total
 
@@ -309,30 +309,30 @@ class UncertaintyMixin:
 def _level_targets(samples: Sequence[Any], levels: int) -> list[Targets]:
     """Stack the targets of a batch, for each level its own or for all the same."""
     if not isinstance(samples[0].gt_fields, MultilevelPixelData):
-        fields = [one.gt_fields for one in samples]
-        labels = [one.gt_instance_labels for one in samples]
+        fields = [sample.gt_fields for sample in samples]
+        labels = [sample.gt_instance_labels for sample in samples]
         return [_stack(fields, labels, ...)] * levels
     if samples[0].gt_fields.nlevel != levels:
         raise ValueError(
             f'the head trains {levels} levels but the pipeline draws '
             f'{samples[0].gt_fields.nlevel}: give GenerateTarget one encoder for each'
         )
-    labels = [one.gt_instance_labels for one in samples]
-    return [_stack([one.gt_fields[i] for one in samples], labels, i) for i in range(levels)]
+    labels = [sample.gt_instance_labels for sample in samples]
+    return [_stack([sample.gt_fields[i] for sample in samples], labels, i) for i in range(levels)]
 
 
 def _stack(fields: Sequence[Any], labels: Sequence[Any], level: Any) -> Targets:
     return Targets(
-        torch.stack([one.heatmaps for one in fields]),
-        torch.stack([one.pafs for one in fields]),
+        torch.stack([field.heatmaps for field in fields]),
+        torch.stack([field.pafs for field in fields]),
         *_stack_weights(labels, level),
     )
 
 
 def _stack_weights(labels: Sequence[Any], level: Any) -> tuple[Tensor, Tensor]:
     return (
-        torch.cat([one.keypoint_weights[level] for one in labels]),
-        torch.cat([one.relation_weights[level] for one in labels]),
+        torch.cat([label.keypoint_weights[level] for label in labels]),
+        torch.cat([label.relation_weights[level] for label in labels]),
     )
 
 
@@ -346,7 +346,7 @@ def _as_targets(encoded: Mapping[str, np.ndarray], maps: Tensor) -> Targets:
 
 
 def _refuse_other_size(maps: Tensor, target: Targets) -> None:
-    size, drawn = (tuple(one.shape[-2:]) for one in (maps, target.heatmaps))
+    size, drawn = (tuple(each.shape[-2:]) for each in (maps, target.heatmaps))
     if size != drawn:
         raise ValueError(
             f'the head trains maps of {size[0]} x {size[1]} cells but the pipeline draws targets '
