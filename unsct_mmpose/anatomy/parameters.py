@@ -181,7 +181,7 @@ class ClinicalParameter:
     @property
     def usual_ranges(self) -> tuple[ReferenceRange, ...]:
         """Where most adults lie, by the literature."""
-        return tuple(one for one in self.references if one.is_usual)
+        return tuple(ends for ends in self.references if ends.is_usual)
 
 
 _SKINNER = (
@@ -198,38 +198,27 @@ _KOEHLER = (
 )
 _SHAFT = (SHAFT_TOP, SHAFT_END)
 
+# fmt: off
 CLINICAL_PARAMETERS: tuple[ClinicalParameter, ...] = (
     ClinicalParameter(
-        name='skinner_height_mm',
-        title='Skinner line: height of the fovea',
-        group='Femur',
-        rank=3,
-        landmarks=(FOVEA, TROCHANTER, *_SHAFT),
+        'skinner_height_mm', 'Skinner line: height of the fovea', 'Femur', 3,
+        landmarks=(FOVEA, TROCHANTER, *_SHAFT), frame='femur',
         vectors=(_SHAFT, (FOVEA, TROCHANTER)),
-        frame='femur',
         definition=_SKINNER,
         code=('SKINNER-HEIGHT', 'Skinner line, height over trochanter tip'),
     ),
     ClinicalParameter(
-        name='skinner_distance_mm',
-        title='Skinner line: distance of the fovea',
-        group='Femur',
-        rank=2,
-        landmarks=(FOVEA, TROCHANTER, *_SHAFT),
+        'skinner_distance_mm', 'Skinner line: distance of the fovea', 'Femur', 2,
+        landmarks=(FOVEA, TROCHANTER, *_SHAFT), frame='femur',
         vectors=(_SHAFT,),  # the distance itself is checked as a value
-        frame='femur',
         definition=_SKINNER,
         code=('SKINNER-DISTANCE', 'Skinner line, distance from fovea to foot'),
         references=(ReferenceRange('usual distance', 40.0, 50.0, 'Skinner'),),
     ),
     ClinicalParameter(
-        name='neck_shaft_angle_deg',
-        title='Neck-shaft angle',
-        group='Femur',
-        rank=0,
-        landmarks=(HEAD, NECK, *_SHAFT),
+        'neck_shaft_angle_deg', 'Neck-shaft angle', 'Femur', 0,
+        landmarks=(HEAD, NECK, *_SHAFT), frame='femur',
         vectors=((HEAD, NECK), _SHAFT),
-        frame='femur',
         definition='angle between P6-P10 and P12-P11',
         code=('NSA', 'Femoral neck-shaft angle'),
         references=(
@@ -237,65 +226,38 @@ CLINICAL_PARAMETERS: tuple[ClinicalParameter, ...] = (
             ReferenceRange('usual', 120.0, 132.0, 'literature, 126 +- 6'),
             ReferenceRange('coxa valga', 140.0, None, 'literature'),
         ),
-        drawing=Drawing(
-            'Neck-shaft',
-            'NSA',
-            '#FFB199',
-            (Line(HEAD, NECK, 'beyond'), Line(*_SHAFT, 'both')),
-            shown=True,
-        ),
+        drawing=Drawing('Neck-shaft', 'NSA', '#FFB199', (
+            Line(HEAD, NECK, 'beyond'), Line(*_SHAFT, 'both'),
+        ), shown=True),
     ),
     ClinicalParameter(
-        name='femoral_offset_mm',
-        title='Femoral offset',
-        group='Femur',
-        rank=1,
-        landmarks=(HEAD, *_SHAFT),
+        'femoral_offset_mm', 'Femoral offset', 'Femur', 1,
+        landmarks=(HEAD, *_SHAFT), frame='femur',
         vectors=(_SHAFT,),
-        frame='femur',
         definition='distance of P6 from the line P11-P12; negative when the head lies lateral to '
         'it',
         code=('FEMORAL-OFFSET', 'Femoral offset'),
         references=(ReferenceRange('usual', 39.0, 45.0, 'literature'),),
-        drawing=Drawing(
-            'Femoral offset',
-            'FO',
-            '#8EF0E4',
-            (
-                Line(HEAD, Foot(HEAD, _SHAFT)),
-                Line(Foot(HEAD, _SHAFT), SHAFT_END),
-            ),
-        ),
+        drawing=Drawing('Femoral offset', 'FO', '#8EF0E4', (
+            Line(HEAD, Foot(HEAD, _SHAFT)), Line(Foot(HEAD, _SHAFT), SHAFT_END),
+        )),
     ),
     ClinicalParameter(
-        name='acetabular_offset_mm',
-        title='Acetabular offset',
-        group='Hip centre',
-        rank=0,
-        landmarks=(HEAD, TEARDROP),
+        'acetabular_offset_mm', 'Acetabular offset', 'Hip centre', 0,
+        landmarks=(HEAD, TEARDROP), frame='pelvis',
         vectors=((HEAD, TEARDROP),),
-        frame='pelvis',
         definition='(P6-P8).lat',
         code=('ACET-OFFSET', 'Acetabular offset'),
         references=(ReferenceRange('usual', 30.0, 34.0, 'literature'),),
-        drawing=Drawing(
-            'Acetabular offset',
-            'AO',
-            '#B9E769',
-            (
-                Line(TEARDROP, Corner(TEARDROP, HEAD, 'lateral')),
-                Line(Corner(TEARDROP, HEAD, 'lateral'), HEAD),
-            ),
-        ),
+        drawing=Drawing('Acetabular offset', 'AO', '#B9E769', (
+            Line(TEARDROP, Corner(TEARDROP, HEAD, 'lateral')),
+            Line(Corner(TEARDROP, HEAD, 'lateral'), HEAD),
+        )),
     ),
     ClinicalParameter(
-        name='center_edge_angle_deg',
-        title='Lateral centre-edge angle',
-        group='Acetabulum',
-        rank=0,
-        landmarks=(UPPER_EDGE, HEAD),
+        'center_edge_angle_deg', 'Lateral centre-edge angle', 'Acetabulum', 0,
+        landmarks=(UPPER_EDGE, HEAD), frame='pelvis',
         vectors=((UPPER_EDGE, HEAD),),
-        frame='pelvis',
         definition='atan2((P3-P6).lat, (P3-P6).up)',
         code=('LCEA', 'Lateral centre-edge angle'),
         references=(
@@ -304,22 +266,14 @@ CLINICAL_PARAMETERS: tuple[ClinicalParameter, ...] = (
             ReferenceRange('usual', 25.0, 39.0, 'Toennis & Heinecke'),
             ReferenceRange('protrusio', 44.0, None, 'Toennis & Heinecke'),
         ),
-        drawing=Drawing(
-            'Centre-edge',
-            'CE',
-            '#5BE37D',
-            (Line(HEAD, UPPER_EDGE, 'ray'), Line(HEAD, 'up', 'ray')),
-            shown=True,
-        ),
+        drawing=Drawing('Centre-edge', 'CE', '#5BE37D', (
+            Line(HEAD, UPPER_EDGE, 'ray'), Line(HEAD, 'up', 'ray'),
+        ), shown=True),
     ),
     ClinicalParameter(
-        name='acetabular_index_roof_deg',
-        title='Acetabular index (roof)',
-        group='Acetabulum',
-        rank=2,
-        landmarks=(UPPER_EDGE, LOWER_EDGE),
+        'acetabular_index_roof_deg', 'Acetabular index (roof)', 'Acetabulum', 2,
+        landmarks=(UPPER_EDGE, LOWER_EDGE), frame='pelvis',
         vectors=((UPPER_EDGE, LOWER_EDGE),),
-        frame='pelvis',
         definition=_ACETABULAR_INDEX,
         code=('AI-ROOF', 'Acetabular index of the roof'),
         references=(
@@ -328,68 +282,45 @@ CLINICAL_PARAMETERS: tuple[ClinicalParameter, ...] = (
         ),
     ),
     ClinicalParameter(
-        name='acetabular_index_hilgenreiner_deg',
-        title='Acetabular index (Hilgenreiner)',
-        group='Acetabulum',
-        rank=3,
-        landmarks=(Y_CARTILAGE, UPPER_EDGE),
+        'acetabular_index_hilgenreiner_deg', 'Acetabular index (Hilgenreiner)', 'Acetabulum', 3,
+        landmarks=(Y_CARTILAGE, UPPER_EDGE), frame='pelvis',
         vectors=((UPPER_EDGE, Y_CARTILAGE),),
-        frame='pelvis',
         definition=_ACETABULAR_INDEX,
         code=('AI-HILGENREINER', 'Acetabular index, Hilgenreiner'),
     ),
     ClinicalParameter(
-        name='sharp_angle_deg',
-        title='Sharp angle',
-        group='Acetabulum',
-        rank=1,
-        landmarks=(UPPER_EDGE, TEARDROP),
+        'sharp_angle_deg', 'Sharp angle', 'Acetabulum', 1,
+        landmarks=(UPPER_EDGE, TEARDROP), frame='pelvis',
         vectors=((UPPER_EDGE, TEARDROP),),
-        frame='pelvis',
         definition='atan2((P3-P8).up, (P3-P8).lat)',
         code=('SHARP', 'Sharp angle'),
         references=(
             ReferenceRange('usual', 33.0, 38.0, 'Sharp'),
             ReferenceRange('dysplasia', 42.0, None, 'Sharp'),
         ),
-        drawing=Drawing(
-            'Sharp',
-            'Sharp',
-            '#C9A8FF',
-            (Line(TEARDROP, UPPER_EDGE), Line(TEARDROP, 'lateral', 'ray')),
-        ),
+        drawing=Drawing('Sharp', 'Sharp', '#C9A8FF', (
+            Line(TEARDROP, UPPER_EDGE), Line(TEARDROP, 'lateral', 'ray'),
+        )),
     ),
     ClinicalParameter(
-        name='koehler_angle_deg',
-        title='Angle of the Koehler line',
-        group='Hip centre',
-        rank=5,
-        landmarks=(ILIUM, ISCHIUM),
+        'koehler_angle_deg', 'Angle of the Koehler line', 'Hip centre', 5,
+        landmarks=(ILIUM, ISCHIUM), frame='pelvis',
         vectors=((ILIUM, ISCHIUM),),
-        frame='pelvis',
         definition=_KOEHLER,
         code=('KOEHLER-ANGLE', 'Angle of the ilioischial line'),
         drawing=Drawing('Koehler', 'K', '#D9D3C7', (Line(ISCHIUM, ILIUM, 'both'),)),
     ),
     ClinicalParameter(
-        name='koehler_head_mm',
-        title='Distance from the Koehler line',
-        group='Hip centre',
-        rank=3,
-        landmarks=(ILIUM, HEAD, ISCHIUM),
+        'koehler_head_mm', 'Distance from the Koehler line', 'Hip centre', 3,
+        landmarks=(ILIUM, HEAD, ISCHIUM), frame='pelvis',
         vectors=((ILIUM, ISCHIUM), (HEAD, ISCHIUM)),
-        frame='pelvis',
         definition=_KOEHLER,
         code=('KOEHLER-HEAD', 'Head centre from the ilioischial line'),
     ),
     ClinicalParameter(
-        name='koehler_teardrop_mm',
-        title='Teardrop from the Koehler line',
-        group='Hip centre',
-        rank=4,
-        landmarks=(ILIUM, TEARDROP, ISCHIUM),
+        'koehler_teardrop_mm', 'Teardrop from the Koehler line', 'Hip centre', 4,
+        landmarks=(ILIUM, TEARDROP, ISCHIUM), frame='pelvis',
         vectors=((ILIUM, ISCHIUM), (TEARDROP, ISCHIUM)),
-        frame='pelvis',
         definition=_KOEHLER,
         code=('KOEHLER-TEARDROP', 'Teardrop from the ilioischial line'),
     ),
@@ -397,68 +328,43 @@ CLINICAL_PARAMETERS: tuple[ClinicalParameter, ...] = (
 
 EXTRA_PARAMETERS: tuple[ClinicalParameter, ...] = (
     ClinicalParameter(
-        name='hip_center_height_mm',
-        title='Height over the teardrop',
-        group='Hip centre',
-        rank=2,
-        landmarks=(HEAD, TEARDROP),
+        'hip_center_height_mm', 'Height over the teardrop', 'Hip centre', 2,
+        landmarks=(HEAD, TEARDROP), frame='pelvis',
         vectors=((HEAD, TEARDROP),),
-        frame='pelvis',
         definition='(P6-P8).up; positive when the head centre lies above the teardrop',
         code=('HIP-HEIGHT', 'Height of the hip centre over the teardrop'),
-        drawing=Drawing(
-            'Hip-centre height',
-            'HCH',
-            '#FFD6F2',
-            (
-                Line(HEAD, Corner(HEAD, TEARDROP, 'up')),
-                Line(Corner(HEAD, TEARDROP, 'up'), TEARDROP),
-            ),
-        ),
+        drawing=Drawing('Hip-centre height', 'HCH', '#FFD6F2', (
+            Line(HEAD, Corner(HEAD, TEARDROP, 'up')),
+            Line(Corner(HEAD, TEARDROP, 'up'), TEARDROP),
+        )),
     ),
     ClinicalParameter(
-        name='global_offset_mm',
-        title='Global offset',
-        group='Hip centre',
-        rank=1,
-        landmarks=(HEAD, TEARDROP, *_SHAFT),
+        'global_offset_mm', 'Global offset', 'Hip centre', 1,
+        landmarks=(HEAD, TEARDROP, *_SHAFT), frame='pelvis',
         vectors=((HEAD, TEARDROP), _SHAFT),
-        frame='pelvis',
         definition='femoral offset (P6 from the line P11-P12) + acetabular offset (P6-P8).lat',
         code=('GLOBAL-OFFSET', 'Global offset'),
     ),
     ClinicalParameter(
-        name='shaft_abduction_deg',
-        title='Shaft abduction',
-        group='Femur',
-        rank=4,
-        landmarks=_SHAFT,
+        'shaft_abduction_deg', 'Shaft abduction', 'Femur', 4,
+        landmarks=_SHAFT, frame='pelvis',
         vectors=(_SHAFT,),
-        frame='pelvis',
         definition='angle of P12-P11 from straight down; positive when the distal end lies lateral',
         code=('SHAFT-ABDUCTION', 'Shaft abduction'),
     ),
     ClinicalParameter(
-        name='pelvic_obliquity_deg',
-        title='Pelvic obliquity',
-        group='Both sides',
-        rank=0,
-        landmarks=(TEARDROP,),
+        'pelvic_obliquity_deg', 'Pelvic obliquity', 'Both sides', 0,
+        landmarks=(TEARDROP,), frame='image',
         vectors=((TEARDROP, TEARDROP),),
-        frame='image',
         definition="slope of the line through both P8 against the image's horizontal; positive "
         'when the left teardrop is higher in the image',
         code=('OBLIQUITY', 'Pelvic obliquity'),
         sided=False,
     ),
     ClinicalParameter(
-        name='gt_leg_length_difference_mm',
-        title='Leg-length difference (trochanters)',
-        group='Both sides',
-        rank=1,
-        landmarks=(TROCHANTER, TEARDROP),
+        'gt_leg_length_difference_mm', 'Leg-length difference (trochanters)', 'Both sides', 1,
+        landmarks=(TROCHANTER, TEARDROP), frame='pelvis',
         vectors=((TROCHANTER, TEARDROP),),
-        frame='pelvis',
         definition='(P7-P8).up of the left minus that of the right; positive when the left '
         'trochanter lies higher, as with a shorter left leg. Depends on the position of the legs: '
         'read it beside the shaft abduction of both sides',
@@ -466,6 +372,7 @@ EXTRA_PARAMETERS: tuple[ClinicalParameter, ...] = (
         sided=False,
     ),
 )
+# fmt: on
 
 PARAMETERS: dict[str, ClinicalParameter] = {
     row.name: row for row in CLINICAL_PARAMETERS + EXTRA_PARAMETERS
@@ -514,6 +421,16 @@ def parameter(name: str) -> ClinicalParameter:
         raise KeyError(f'unknown measurement {name!r}; known: {known}') from None
 
 
+def line_landmark(line: str | None) -> int | None:
+    """Return the number of Table 1 whose pair a reference line joins; None where it joins none.
+
+    Example:
+        >>> line_landmark('8L-8R'), line_landmark('image axes')
+        (8, None)
+    """
+    return int(line.split('L')[0]) if line in REFERENCE_LINES[:-1] else None
+
+
 def reference_label(name: str, value: float | None) -> str:
     """Say how a value lies to the ranges that the literature gives for adults.
 
@@ -542,9 +459,9 @@ def reference_label(name: str, value: float | None) -> str:
     if value is None or math.isnan(value):
         return 'not measured'
     unit = f' {row.unit}'
-    texts = [f'{_place(one, value)} usual range {one.limits(unit)}' for one in row.usual_ranges]
+    texts = [f'{_place(ends, value)} usual range {ends.limits(unit)}' for ends in row.usual_ranges]
     texts += [
-        one.limits(unit) for one in row.references if not one.is_usual and one.contains(value)
+        ends.limits(unit) for ends in row.references if not ends.is_usual and ends.contains(value)
     ]
     return '; '.join(texts)
 

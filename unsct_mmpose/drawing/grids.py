@@ -53,7 +53,7 @@ def heatmap_grid(
     pairs = zip(landmarks.labels, landmarks.names, strict=True)
     titles = [f'{label} {_short(name)}' for label, name in pairs]
     heat = np.clip(np.nan_to_num(heatmaps), 0, 1)
-    maps = [(heat_colors(one), float(one.max())) for one in heat]
+    maps = [(heat_colors(values), float(values.max())) for values in heat]
     return _grid(image, box, titles, maps, width_px, columns)
 
 
@@ -86,7 +86,8 @@ def paf_grid(
     """
     vectors = field_vectors(pafs, relations)
     titles = [f'{landmarks.labels[tail]} → {landmarks.labels[head]}' for tail, head in relations]
-    maps = [(direction_colors(one), float(np.linalg.norm(one, axis=-1).max())) for one in vectors]
+    peaks = np.linalg.norm(vectors, axis=-1).max(axis=(1, 2)).tolist()
+    maps = list(zip(map(direction_colors, vectors), peaks, strict=True))
     return _grid(image, box, titles, maps, width_px, columns)
 
 

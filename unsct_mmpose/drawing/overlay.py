@@ -93,6 +93,6 @@ def landmark_legend(
     """Return a strip that explains the levels of these landmarks, regions and true ones."""
     levels = {certainty_of(landmark) for landmark in landmarks}
     entries = [(level.words, level) for level in LEVELS if level in levels]
-    regions = {f'ellipse: {100 * one.region.level:g} %' for one in landmarks if one.region}
+    regions = {f'ellipse: {100 * mark.region.level:g} %' for mark in landmarks if mark.region}
     entries += [(text, None) for text in (*sorted(regions), *['green ring: true'] * truth)]
     return legend_strip(width_px, entries)

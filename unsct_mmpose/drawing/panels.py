@@ -139,11 +139,11 @@ def _arrows(axes: Axes, vectors: NDArray[np.floating], box: Box) -> None:
     cell_x, cell_y = (right - left) / width, (bottom - top) / height
     rows, columns = np.mgrid[step // 2 : height : step, step // 2 : width : step]
     chosen = vectors[rows, columns]
-    seen = np.linalg.norm(chosen, axis=-1) > _FAINTEST
+    visible = np.linalg.norm(chosen, axis=-1) > _FAINTEST
     axes.quiver(
-        left + (columns[seen] + 0.5) * cell_x,
-        top + (rows[seen] + 0.5) * cell_y,
-        *(chosen[seen] * (step * cell_x, step * cell_y) * 1.25).T,
+        left + (columns[visible] + 0.5) * cell_x,
+        top + (rows[visible] + 0.5) * cell_y,
+        *(chosen[visible] * (step * cell_x, step * cell_y) * 1.25).T,
         angles='xy', scale_units='xy', scale=1, pivot='mid', color='white',
         width=0.0019, headwidth=4, headlength=4.5, headaxislength=4, minlength=0,
     )  # fmt: skip

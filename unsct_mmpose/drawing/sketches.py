@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 
 from unsct_mmpose.anatomy import NUM_CLASSES, SIDES, side_index
 from unsct_mmpose.anatomy.parameters import (
-    IMAGE_AXES,
     REFERENCE_LINES,
     REPORTED,
     Corner,
     Foot,
     Line,
+    line_landmark,
 )
 from unsct_mmpose.functional.clinical_formulas import choose_reference_lines, pelvic_frame
 from unsct_mmpose.functional.geometry import foot_of_point, to_mm, unit
@@ -78,9 +78,8 @@ def sketch_measurements(
     chosen = choose_reference_lines(points[None], shown[None])
     ex, up = (axis[0] for axis in pelvic_frame(points[None], shown[None], chosen))
     sketches: dict[str, Sketch] = {}
-    line = REFERENCE_LINES[chosen[0]]
-    if line != IMAGE_AXES:
-        number = int(line.split('L')[0])
+    number = line_landmark(REFERENCE_LINES[chosen[0]])
+    if number is not None:
         ends = [points[side_index(side, number)] for side in ('right', 'left')]
         sketches[REFERENCE] = Sketch((_line(ends[0], ends[1], 'both') / spacing,))
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):

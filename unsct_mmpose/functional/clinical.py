@@ -249,8 +249,8 @@ class _Batch:
                 f'present must be boolean, {NUM_LANDMARKS} for each image, '
                 f'got {present.dtype} {present.shape[1:]}'
             )
-        seen = np.asarray(present, bool)
-        lost: Bools = seen & ~np.isfinite(points_px).all(axis=-1)
+        shown = np.asarray(present, bool)
+        lost: Bools = shown & ~np.isfinite(points_px).all(axis=-1)
         if lost.any():
             image, index = np.argwhere(lost)[0].tolist()
             raise ValueError(
@@ -269,11 +269,11 @@ class _Batch:
                 f'magnification must be one number for each image, got {factor.tolist()}'
             )
         scale = to_mm(np.ones((images, 1, 2)), spacing.reshape(-1, 1, 2), factor.reshape(-1, 1))
-        points = np.where(seen[..., None], points_px, 0.0) * scale
+        points = np.where(shown[..., None], points_px, 0.0) * scale
         if covariances_px is None:
-            return cls(points, seen, None)
-        checked = _covariances(covariances_px, seen)
-        return cls(points, seen, checked * scale[..., :, None] * scale[..., None, :])
+            return cls(points, shown, None)
+        checked = _covariances(covariances_px, shown)
+        return cls(points, shown, checked * scale[..., :, None] * scale[..., None, :])
 
     def measure(self, error_correlation: ArrayLike | None) -> tuple[Floats, Floats, Ints]:
         """Return values and standard errors ``(N, M)``, and the reference line of each image."""
@@ -384,10 +384,10 @@ def _correlations(values: ArrayLike | None, images: int) -> Floats | None:
     """Return ``(N, 48, 48)`` checked correlations; None where errors are independent."""
     if values is None:
         return None
-    found, size = np.asarray(values, float), 2 * NUM_LANDMARKS
-    if found.shape not in ((size, size), (images, size, size)):
-        raise ValueError(f'error_correlation must be ({size}, {size}), got {found.shape}')
-    return np.broadcast_to(found, (images, size, size))
+    correlations, size = np.asarray(values, float), 2 * NUM_LANDMARKS
+    if correlations.shape not in ((size, size), (images, size, size)):
+        raise ValueError(f'error_correlation must be ({size}, {size}), got {correlations.shape}')
+    return np.broadcast_to(correlations, (images, size, size))
 
 
 def _covariances(covariances_px: Floats, present: Bools) -> Floats:

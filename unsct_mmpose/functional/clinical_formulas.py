@@ -30,6 +30,7 @@ from unsct_mmpose.anatomy.landmarks import (
 from unsct_mmpose.anatomy.parameters import (
     MEASUREMENT_NAMES,
     REFERENCE_LINES,
+    line_landmark,
     parameter,
     split_side,
 )
@@ -58,7 +59,7 @@ IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
 IS_UNSIGNED = np.array([name.endswith('neck_shaft_angle_deg') for name in MEASUREMENT_NAMES])
 """An angle between lines: :func:`evaluate` leaves it a sign, so that it has a slope at 180 too."""
 
-_REFERENCE_NUMBERS = tuple(int(line.split('L')[0]) for line in REFERENCE_LINES[:-1])
+_REFERENCE_NUMBERS = tuple(filter(None, map(line_landmark, REFERENCE_LINES)))
 _IMAGE_AXES = len(_REFERENCE_NUMBERS)
 _FOOT_DISTANCE = 'skinner_distance_mm'
 _LATERAL = (TROCHANTER, NECK, SHAFT_TOP, SHAFT_END)

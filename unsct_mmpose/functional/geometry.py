@@ -179,20 +179,6 @@ def foot_of_point(point: ArrayLike, a: ArrayLike, b: ArrayLike) -> Floats:
     return a + dot(point - a, direction)[..., None] * direction
 
 
-def signed_distance_to_line(point: ArrayLike, a: ArrayLike, b: ArrayLike) -> Floats:
-    """Return the distances ``(...)`` of points from the lines that run from a to b.
-
-    Positive on the side of :func:`perpendicular` of the line's direction; NaN where a and b
-    coincide.
-
-    Example:
-        >>> float(signed_distance_to_line([7.0, 2.0], [0.0, 0.0], [1.0, 0.0]))
-        2.0
-    """
-    point, a, b = np.asarray(point, float), np.asarray(a, float), np.asarray(b, float)
-    return cross(unit(b - a), point - a)
-
-
 def quadratic_form(vector: NDArray[Any], matrix: NDArray[Any]) -> Floats:
     """Return ``v^T A v`` of vectors ``(..., 2)`` and matrices ``(..., 2, 2)``.
 

@@ -183,15 +183,19 @@ def _values(
     """Add the intervals: ``scales`` standard errors wide, around the value less its offset."""
     values = []
     for name, factor, offset in zip(MEASUREMENT_NAMES, scales, offsets.tolist(), strict=True):
-        one = Measurement(name, None, reason=missing) if measured is None else measured[name]
-        if one.value is not None:
+        measurement = (
+            Measurement(name, None, reason=missing) if measured is None else measured[name]
+        )
+        if measurement.value is not None:
             low = high = None
             if math.isfinite(factor):
-                error = math.nan if one.standard_error is None else one.standard_error
-                ends = interval(one.value - offset, error, factor)
+                error = (
+                    math.nan if measurement.standard_error is None else measurement.standard_error
+                )
+                ends = interval(measurement.value - offset, error, factor)
                 low, high = (jsonable(float(end)) for end in ends)
-            one = replace(one, low=low, high=high, systematic_error=offset)
-        values.append(one)
+            measurement = replace(measurement, low=low, high=high, systematic_error=offset)
+        values.append(measurement)
     return tuple(values)
 
 
@@ -311,9 +315,9 @@ def _about_the_values(
     if missing is not None:
         return
     reasons: dict[str, list[str]] = {}
-    for one in values:
-        if one.reason:
-            reasons.setdefault(one.reason, []).append(plain_name(one.name))
+    for measurement in values:
+        if measurement.reason:
+            reasons.setdefault(measurement.reason, []).append(plain_name(measurement.name))
     for reason, names in reasons.items():
         yield PredictionWarning(
             'undefined', f'Not measured because {plain_name(reason)}: {", ".join(names)}.'

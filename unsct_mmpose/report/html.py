@@ -111,7 +111,7 @@ def thumbnail(prediction: Prediction, radiograph: Radiograph) -> np.ndarray:
 
 def glance_of(prediction: Prediction) -> list[dict[str, str]]:
     """Return the few measurements that the table of a run shows."""
-    values = {one.name: one.value for one in prediction.measurements}
+    values = {measurement.name: measurement.value for measurement in prediction.measurements}
     return [
         {
             side: number_text(values.get(f'{side}_{name}'), parameter(name).unit)

@@ -183,15 +183,15 @@ def as_json(measured: MeasuredFile) -> str:
         'simulated': measured.simulated,
         'images': [
             {
-                'image': one.image,
-                'plane': one.plane,
-                'magnification': one.magnification,
-                'pixel_spacing': list(one.spacing_xy_mm),
-                'reference_line': one.measurements.reference_line,
-                'warnings': list(one.warnings),
-                'measurements': [_fields(one.measurements[name]) for name in one.measurements],
+                'image': image.image,
+                'plane': image.plane,
+                'magnification': image.magnification,
+                'pixel_spacing': list(image.spacing_xy_mm),
+                'reference_line': image.measurements.reference_line,
+                'warnings': list(image.warnings),
+                'measurements': [_fields(image.measurements[name]) for name in image.measurements],
             }
-            for one in measured.images
+            for image in measured.images
         ],
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
@@ -205,18 +205,18 @@ def as_csv(measured: MeasuredFile) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator='\n')
     writer.writeheader()
-    for one in measured.images:
+    for image in measured.images:
         common = {
-            'image': one.image,
-            'reference_line': one.measurements.reference_line,
-            'plane': one.plane,
-            'magnification': one.magnification,
+            'image': image.image,
+            'reference_line': image.measurements.reference_line,
+            'plane': image.plane,
+            'magnification': image.magnification,
             'simulated': str(measured.simulated).lower(),
             'notice': NOTICE,
-            'warnings': '; '.join(one.warnings),
+            'warnings': '; '.join(image.warnings),
         }
-        for name in one.measurements:
-            fields = _fields(one.measurements[name])
+        for name in image.measurements:
+            fields = _fields(image.measurements[name])
             writer.writerow({**common, 'measurement': fields.pop('name'), **fields})
     return text.getvalue()
 
@@ -226,7 +226,7 @@ def as_table(measured: MeasuredFile) -> str:
     marked = 'marked as simulated' if measured.simulated else 'not marked as simulated'
     count = f'{len(measured.images)} image{"" if len(measured.images) == 1 else "s"}'
     blocks = [f'{NOTICE}\n{measured.source}: {count}, {marked}']
-    blocks += ['\n'.join(_image_lines(one)) for one in measured.images]
+    blocks += ['\n'.join(_image_lines(image)) for image in measured.images]
     return '\n\n'.join(blocks) + '\n'
 
 
@@ -289,8 +289,8 @@ def exchange_sides(record: LandmarkRecord) -> LandmarkRecord:
     )
 
 
-def _fields(one: Measurement) -> dict[str, Any]:
-    return {name: jsonable(getattr(one, name), DECIMALS) for name in _FIELDS}
+def _fields(measurement: Measurement) -> dict[str, Any]:
+    return {name: jsonable(getattr(measurement, name), DECIMALS) for name in _FIELDS}
 
 
 def _image_lines(image: MeasuredImage) -> list[str]:
@@ -322,11 +322,11 @@ def _plane_text(image: MeasuredImage) -> str:
     return f'lengths at the detector (magnification {known})'
 
 
-def _value_text(one: Measurement) -> str:
-    if one.value is None:
+def _value_text(measurement: Measurement) -> str:
+    if measurement.value is None:
         return '-'
-    unsure = '' if one.standard_error is None else f' +- {one.standard_error:.1f}'
-    return f'{round(one.value, 1) + 0.0:.1f}{unsure}'  # no -0.0
+    unsure = '' if measurement.standard_error is None else f' +- {measurement.standard_error:.1f}'
+    return f'{round(measurement.value, 1) + 0.0:.1f}{unsure}'  # no -0.0
 
 
 def _row(first: str, *cells: str) -> str:

@@ -54,7 +54,11 @@ def caption_of(prediction: Prediction) -> list[str]:
         f'{simulated}{reported} of {len(prediction.landmarks)} landmarks reported; '
         f'image {prediction.image_words}.'
     ]
-    serious = [one.words for one in prediction.warnings if one.code in ('no_spacing', 'body_part')]
+    serious = [
+        warning.words
+        for warning in prediction.warnings
+        if warning.code in ('no_spacing', 'body_part')
+    ]
     return [*lines, *(text.split(':')[0] + '.' for text in serious), NOTICE]
 
 

@@ -178,9 +178,9 @@ class Prediction:
         Raises:
             KeyError: there is neither.
         """
-        for one in (*self.landmarks, *self.measurements):
-            if one.name == name:
-                return one
+        for record in (*self.landmarks, *self.measurements):
+            if record.name == name:
+                return record
         raise KeyError(f'{name!r} is neither a landmark nor a measurement')
 
     def with_patient(self, patient: Mapping[str, str]) -> Prediction:
@@ -231,8 +231,8 @@ class Prediction:
         try:
             values['image'] = ImageSource(**values['image'])
             values['spacing'] = _spacing(values.pop('scale'))
-            values['landmarks'] = tuple(_landmark(fields) for fields in values['landmarks'])
-            values['measurements'] = tuple(_measurement(one) for one in values['measurements'])
+            values['landmarks'] = tuple(map(_landmark, values['landmarks']))
+            values['measurements'] = tuple(map(_measurement, values['measurements']))
             values['warnings'] = tuple(PredictionWarning(**one) for one in values['warnings'])
             return cls(**values)
         except (KeyError, TypeError) as error:

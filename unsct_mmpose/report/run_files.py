@@ -111,8 +111,10 @@ def table_rows(prediction: Prediction, result: str) -> Iterator[dict[str, Any]]:
             uncertainty=jsonable(landmark.uncertainty, DECIMALS),
             promise=prediction.region_promise,
         )
-    for one in prediction.measurements:
-        fields = {name: jsonable(getattr(one, name), DECIMALS) for name in MEASUREMENT_FIELDS}
+    for measurement in prediction.measurements:
+        fields = {
+            name: jsonable(getattr(measurement, name), DECIMALS) for name in MEASUREMENT_FIELDS
+        }
         yield common | dict(kind='measurement', promise=prediction.interval_promise, **fields)
 
 

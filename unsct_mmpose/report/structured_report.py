@@ -37,13 +37,16 @@ def report_prediction(prediction: Prediction, source: Path, out: Path) -> str:
     """
     model = prediction.model
     prediction.landmark_set.require_clinical('a DICOM structured report')
-    landmarks = [_landmark(one, prediction.image) for one in prediction.landmarks]
-    reported = {one.name for one in landmarks if one.reported}
+    landmarks = [_landmark(landmark, prediction.image) for landmark in prediction.landmarks]
+    reported = {landmark.name for landmark in landmarks if landmark.reported}
     return write_structured_report(
         source,
         out,
         landmarks=landmarks,
-        measurements=[_measurement(one, prediction, reported) for one in prediction.measurements],
+        measurements=[
+            _measurement(measurement, prediction, reported)
+            for measurement in prediction.measurements
+        ],
         algorithm=Algorithm(
             name=f'unsct_mmpose {model.get("name", "")}'.strip(),
             version=unsct_mmpose.__version__,
@@ -51,7 +54,7 @@ def report_prediction(prediction: Prediction, source: Path, out: Path) -> str:
             calibration_hash=str(model.get('calibration_sha256') or ''),
             parameters=(
                 *([f'Intervals: {promise}.'] if (promise := prediction.interval_promise) else ()),
-                *(one.words for one in prediction.warnings),
+                *(warning.words for warning in prediction.warnings),
             ),
         ),
         lengths_at=prediction.spacing.plane,
@@ -75,19 +78,21 @@ def _landmark(landmark: LandmarkEstimate, image: ImageSource) -> LandmarkEstimat
     return replace(landmark, x=x, y=y)
 
 
-def _measurement(one: Measurement, prediction: Prediction, reported: set[str]) -> Measurement:
-    missing = [name for name in one.landmarks if name not in reported]
-    if one.value is None or missing:
-        reason = one.reason or f'{", ".join(missing)}: outside the image'
-        return Measurement(one.name, None, reason=reason)
-    return replace(one, reference_line=_line_of(one, prediction, reported))
+def _measurement(
+    measurement: Measurement, prediction: Prediction, reported: set[str]
+) -> Measurement:
+    missing = [name for name in measurement.landmarks if name not in reported]
+    if measurement.value is None or missing:
+        reason = measurement.reason or f'{", ".join(missing)}: outside the image'
+        return Measurement(measurement.name, None, reason=reason)
+    return replace(measurement, reference_line=_line_of(measurement, prediction, reported))
 
 
-def _line_of(one: Measurement, prediction: Prediction, reported: set[str]) -> str | None:
+def _line_of(measurement: Measurement, prediction: Prediction, reported: set[str]) -> str | None:
     """Return the line that a value was read against; None for those of the femur alone."""
-    if parameter(one.name).frame == 'femur':
+    if parameter(measurement.name).frame == 'femur':
         return None
     sockets = {f'{side}_y_cartilage_center' for side in ('left', 'right')}
-    if one.parameter.startswith('acetabular_index') and sockets <= reported:
+    if measurement.parameter.startswith('acetabular_index') and sockets <= reported:
         return HIP_SOCKET_LINE
     return prediction.reference_line

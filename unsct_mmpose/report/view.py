@@ -16,7 +16,7 @@ from unsct_mmpose.anatomy import (
     split_side,
 )
 from unsct_mmpose.anatomy.landmarks import plain_name
-from unsct_mmpose.anatomy.parameters import GROUPS, REPORTED
+from unsct_mmpose.anatomy.parameters import GROUPS, REPORTED, line_landmark
 from unsct_mmpose.drawing.certainty import LEVELS, REJECTED, UNKNOWN, certainty_of
 from unsct_mmpose.drawing.sketches import REFERENCE, REFERENCE_COLOR, sketch_measurements
 from unsct_mmpose.functional.image_states import NOTHING_FOUND
@@ -72,7 +72,7 @@ def view_of(prediction: Prediction) -> View:
         landmarks=[_landmark(prediction, k) for k in range(len(prediction.landmarks))],
         marks=[_mark(prediction, k) for k in range(len(prediction.landmarks))] if pelvis else [],
         lines=_lines(prediction) if pelvis else [],
-        drawings=DRAWINGS,
+        drawings=DRAWINGS if known.clinical else (),
         levels=[level for level in LEVELS if level in levels] if pelvis else [],
         calibrated=prediction.calibrated,
     )  # fmt: skip
@@ -91,7 +91,7 @@ def number_text(value: float | None, unit: str) -> str:
 
 
 def _groups(prediction: Prediction) -> list[View]:
-    measured = {one.name: one for one in prediction.measurements}
+    measured = {measurement.name: measurement for measurement in prediction.measurements}
     groups: dict[str, list[View]] = {title: [] for title in GROUPS}
     for row in REPORTED:
         names = [f'{side}_{row.name}' for side in ('right', 'left')] if row.sided else [row.name]
@@ -113,48 +113,51 @@ def _nothing(prediction: Prediction) -> str | None:
     """Return the one reason why nothing at all was measured; None where something was."""
     if not prediction.measurements:
         return NO_PARAMETERS
-    reasons = {one.reason for one in prediction.measurements}
+    reasons = {measurement.reason for measurement in prediction.measurements}
     return reasons.pop() if len(reasons) == 1 else None
 
 
-def _cell(one: Measurement) -> View:
-    known = one.low is not None and one.high is not None
-    symbol = _SYMBOLS[one.unit]
-    ends = (number_text(end, one.unit).removesuffix(symbol) for end in (one.low, one.high))
-    direction, place = _place(one)
+def _cell(measurement: Measurement) -> View:
+    known = measurement.low is not None and measurement.high is not None
+    symbol = _SYMBOLS[measurement.unit]
+    ends = (
+        number_text(end, measurement.unit).removesuffix(symbol)
+        for end in (measurement.low, measurement.high)
+    )
+    direction, place = _place(measurement)
     return dict(
-        value=number_text(one.value, one.unit),
+        value=number_text(measurement.value, measurement.unit),
         interval=' to '.join(ends) if known else None,
-        shift=_shift(one) if known else None,
-        reason=None if one.reason is None else plain_name(one.reason),
+        shift=_shift(measurement) if known else None,
+        reason=None if measurement.reason is None else plain_name(measurement.reason),
         mark=_UNUSUAL.get(direction),
         place=place,
     )
 
 
-def _shift(one: Measurement) -> str | None:
+def _shift(measurement: Measurement) -> str | None:
     """Say that an interval is not centred on its value; None where it is."""
-    if not one.systematic_error or one.value is None:
+    if not measurement.systematic_error or measurement.value is None:
         return None
-    direction = 'large' if one.systematic_error > 0 else 'small'
-    size = number_text(abs(one.systematic_error), one.unit)
+    error, unit = measurement.systematic_error, measurement.unit
+    direction = 'large' if error > 0 else 'small'
     return (
-        f'interval about {number_text(one.value - one.systematic_error, one.unit)}: the model '
-        f'measures {size} too {direction}'
+        f'interval about {number_text(measurement.value - error, unit)}: the model measures '
+        f'{number_text(abs(error), unit)} too {direction}'
     )
 
 
-def _place(one: Measurement) -> tuple[str, str | None]:
+def _place(measurement: Measurement) -> tuple[str, str | None]:
     """Return where a value lies to the usual range, and the words where that is outside."""
-    direction = one.reference.split(' ', 1)[0]
-    if direction not in _UNUSUAL or one.value is None:
+    direction = measurement.reference.split(' ', 1)[0]
+    if direction not in _UNUSUAL or measurement.value is None:
         return '', None
-    usual = parameter(one.name).usual_ranges[0]
+    usual = parameter(measurement.name).usual_ranges[0]
     reaches = (
-        one.low is not None
-        and one.high is not None
-        and (usual.high is None or one.low <= usual.high)
-        and (usual.low is None or one.high >= usual.low)
+        measurement.low is not None
+        and measurement.high is not None
+        and (usual.high is None or measurement.low <= usual.high)
+        and (usual.low is None or measurement.high >= usual.low)
     )
     return direction, f'{direction} usual range' + (', interval reaches it' if reaches else '')
 
@@ -177,14 +180,16 @@ def _percent(share: float) -> str:
     return '> 99.9 %' if share > 0.999 else '< 0.1 %' if share < 0.001 else f'{100 * share:.1f} %'
 
 
-def _size(one: LandmarkEstimate) -> str:
+def _size(measurement: LandmarkEstimate) -> str:
     """Return the radius of the circle as large as the region, mm where known."""
-    if one.region is None or not one.reported:
+    if measurement.region is None or not measurement.reported:
         return '–'
-    radius = math.sqrt(one.region.semi_axes_px[0] * one.region.semi_axes_px[1])
-    if one.covariance_mm2 is None:
+    radius = math.sqrt(measurement.region.semi_axes_px[0] * measurement.region.semi_axes_px[1])
+    if measurement.covariance_mm2 is None:
         return f'{radius:.1f} px'
-    share = np.linalg.det(one.covariance_mm2) / max(float(np.linalg.det(one.covariance_px2)), 1e-12)
+    share = np.linalg.det(measurement.covariance_mm2) / max(
+        float(np.linalg.det(measurement.covariance_px2)), 1e-12
+    )
     return f'{radius * share**0.25:.1f} mm'
 
 
@@ -215,15 +220,19 @@ def _lines(prediction: Prediction) -> list[View]:
         return []
     points = np.array([(landmark.x, landmark.y) for landmark in prediction.landmarks])
     reported = np.array([landmark.reported for landmark in prediction.landmarks])
-    measured = {one.name: one for one in prediction.measurements}
+    measured = {measurement.name: measurement for measurement in prediction.measurements}
     styles = {drawing['key']: drawing for drawing in DRAWINGS}
     views = []
     for name, sketch in sketch_measurements(points, reported, spacing).items():
-        one = measured.get(name)
-        if one is not None and one.value is None:
+        measurement = measured.get(name)
+        if measurement is not None and measurement.value is None:
             continue
         style = styles[split_side(name)[1]]
-        text = '' if one is None else f'{style["short"]} {number_text(one.value, one.unit)}'
+        text = (
+            ''
+            if measurement is None
+            else f'{style["short"]} {number_text(measurement.value, measurement.unit)}'
+        )
         for rank, ends in enumerate(sketch.lines):
             views.append(
                 dict(
@@ -241,6 +250,7 @@ def _lines(prediction: Prediction) -> list[View]:
 def _facts(prediction: Prediction) -> list[tuple[str, str]]:
     image, spacing, model = prediction.image, prediction.spacing, prediction.model
     pixel = factor = 'unknown'
+    clinical = prediction.landmark_set.clinical
     if spacing.spacing_xy_mm is not None:
         pixel = '{:.4g} x {:.4g} mm'.format(*spacing.spacing_xy_mm) + f' ({spacing.source})'
     if spacing.known_magnification is not None:
@@ -254,7 +264,7 @@ def _facts(prediction: Prediction) -> list[tuple[str, str]]:
         ('Pixel', pixel),
         ('Magnification', factor),
         ('Lengths hold at', plane),
-        ('Reference line', reference_line_text(prediction.reference_line)),
+        ('Reference line', reference_line_text(prediction.reference_line) if clinical else ''),
         ('Model', f'{model.get("name", "unknown")} ({model.get("backend", "unknown")})'),
         ('Weights', str(model.get('weights_sha256') or 'unknown')),
         ('Calibration', _calibration_text(model)),
@@ -278,9 +288,10 @@ def reference_line_text(line: str | None) -> str:
     """
     if line is None:
         return 'none: nothing was measured'
-    if not line[0].isdigit():
+    number = line_landmark(line)
+    if number is None:
         return 'the axes of the image'
-    words = LANDMARK_CLASSES[int(line.split('L')[0]) - 1].description
+    words = LANDMARK_CLASSES[number - 1].description
     return f'{words[0].lower()}{words[1:]}, left and right ({line})'
 
 

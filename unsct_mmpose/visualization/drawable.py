@@ -68,7 +68,8 @@ class Drawable:
     @property
     def relations(self) -> tuple[tuple[int, int], ...] | None:
         """The relations that the fields belong to, by their number."""
-        known = {2 * len(one): one.pairs for one in self.landmarks.relations.values()}
+        sets = self.landmarks.relations.values()
+        known = {2 * len(relations): relations.pairs for relations in sets}
         return None if self.pafs is None else known.get(len(self.pafs))
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -228,7 +229,6 @@ def _panel(name: str, gray: np.ndarray, drawable: Drawable, width_px: int) -> np
 
 def _landmark_panel(gray: np.ndarray, drawable: Drawable, long_side_px: int) -> np.ndarray:
     """Draw the landmarks, and below them the caption and what the marks mean."""
-    estimates = [one for one in drawable.estimates if np.isfinite((one.x, one.y)).all()]
     picture = draw_landmarks(
         gray,
         drawable.estimates,
@@ -238,7 +238,8 @@ def _landmark_panel(gray: np.ndarray, drawable: Drawable, long_side_px: int) -> 
         long_side_px=long_side_px,
     )
     width = picture.shape[1]
-    legend = landmark_legend(width, estimates, truth=drawable.truth is not None)
+    shown = [mark for mark in drawable.estimates if math.isfinite(mark.x)]
+    legend = landmark_legend(width, shown, truth=drawable.truth is not None)
     return np.concatenate([picture, caption_strip(width, drawable.caption.splitlines()), legend])
 
 

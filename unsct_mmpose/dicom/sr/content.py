@@ -24,13 +24,10 @@ from unsct_mmpose.anatomy import (
 )
 
 from . import codes as sr_codes
-from .records import Algorithm
+from .records import PIXEL_CENTRE, Algorithm
 
 RESEARCH = 'Research software, not a medical device: not a diagnosis, not for clinical use.'
 SIMULATED = 'Simulated image: no patient. Its numbers say nothing about clinical accuracy.'
-
-PIXEL_CENTRE = 0.5
-"""DICOM counts from the corner of the first pixel, we from its centre (PS3.3, C.18.6)."""
 
 _DEVICE_UID = generate_uid(entropy_srcs=['unsct_mmpose', 'device observer'])
 _HAS_PROPERTIES = hd.RelationshipTypeValues.HAS_PROPERTIES
@@ -76,15 +73,17 @@ class Content:
         self.landmarks = landmarks
         self.context = context
         self.points = {
-            one.name: (one.x + PIXEL_CENTRE, one.y + PIXEL_CENTRE)
-            for one in landmarks
-            if one.reported
+            landmark.name: (landmark.x + PIXEL_CENTRE, landmark.y + PIXEL_CENTRE)
+            for landmark in landmarks
+            if landmark.reported
         }
 
     def report(self, measurements: Sequence[Measurement]) -> hd.MeasurementReport:
         """Return the whole tree."""
         groups = [self._measurement_group(side, measurements) for side in (*SIDES, None)]
-        groups += [self._landmark_group(one) for one in self.landmarks if one.reported]
+        groups += [
+            self._landmark_group(landmark) for landmark in self.landmarks if landmark.reported
+        ]
         groups += [self._unreported_group(side) for side in SIDES]
         report = hd.MeasurementReport(
             observation_context=self._observers(),
@@ -116,10 +115,11 @@ class Content:
         )
 
     def _algorithm(self) -> hd.AlgorithmIdentification:
-        one = self.context.algorithm
-        hashes = {'model hash': one.model_hash, 'calibration hash': one.calibration_hash}
-        lines = [f'{name}: {value}' for name, value in hashes.items() if value]
-        return hd.AlgorithmIdentification(one.name, one.version, [*lines, *one.parameters])
+        algorithm = self.context.algorithm
+        hashes = (('model', algorithm.model_hash), ('calibration', algorithm.calibration_hash))
+        lines = [f'{name} hash: {value}' for name, value in hashes if value]
+        lines += algorithm.parameters
+        return hd.AlgorithmIdentification(algorithm.name, algorithm.version, lines)
 
     def _image(self, kind: type) -> hd.ImageContentItem:
         """Return a reference to the image, of the kind that its place asks for."""
@@ -130,20 +130,21 @@ class Content:
         self, side: str | None, measurements: Sequence[Measurement]
     ) -> hd.MeasurementsAndQualitativeEvaluations | None:
         """Return the measurements of one side (None: of both together)."""
-        chosen = [one for one in measurements if one.side == side]
+        chosen = [measurement for measurement in measurements if measurement.side == side]
         if not chosen:
             return None
+        absences = [
+            _absence(sr_codes.MEASUREMENTS[absent.parameter], sr_codes.MEASUREMENT_FAILURE, absent)
+            for absent in chosen
+            if absent.value is None
+        ]
         site = sr_codes.PELVIS if side is None else sr_codes.HIP_JOINT
         return hd.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=_tracking(f'{side or "both"} hip measurements'),
             finding_sites=[hd.FindingSite(site, sr_codes.LATERALITY[side])],
             algorithm_id=self._algorithm(),
-            measurements=[self._measurement(one) for one in chosen if one.value is not None],
-            qualitative_evaluations=[
-                _absence(sr_codes.MEASUREMENTS[one.parameter], sr_codes.MEASUREMENT_FAILURE, one)
-                for one in chosen
-                if one.value is None
-            ],
+            measurements=[self._measurement(given) for given in chosen if given.value is not None],
+            qualitative_evaluations=absences,
             source_images=[self._image(hd.SourceImageForMeasurementGroup)],
         )
 
@@ -172,37 +173,42 @@ class Content:
             measurement[0].ContentSequence.insert(0, item)
         return measurement
 
-    def _properties(self, one: Measurement) -> hd.MeasurementProperties:
+    def _properties(self, measurement: Measurement) -> hd.MeasurementProperties:
         """Return the interval as ranges about the value, its level, and the standard error."""
         entries: list[tuple[Code, float, str]] = []
-        if one.value is not None and one.low is not None and one.high is not None:
+        value, low, high, unit = (
+            measurement.value, measurement.low, measurement.high, measurement.unit
+        )  # fmt: skip
+        if value is not None and low is not None and high is not None:
             entries += [
-                (sr_codes.UPPER_RANGE, one.high - one.value, one.unit),
-                (sr_codes.LOWER_RANGE, one.value - one.low, one.unit),
+                (sr_codes.UPPER_RANGE, high - value, unit),
+                (sr_codes.LOWER_RANGE, value - low, unit),
                 (sr_codes.INTERVAL_LEVEL, 100 * self.context.interval_level, '%'),
             ]
-        if one.standard_error is not None:
-            entries.append((sr_codes.STANDARD_ERROR, one.standard_error, one.unit))
-        if one.unit == 'mm' and self.context.magnification is not None:
+        if measurement.standard_error is not None:
+            entries.append((sr_codes.STANDARD_ERROR, measurement.standard_error, unit))
+        if measurement.unit == 'mm' and self.context.magnification is not None:
             entries.append((sr_codes.MAGNIFICATION, self.context.magnification, '1'))
         properties = hd.MeasurementProperties()
         properties.extend([_number(*entry) for entry in entries])
         return properties
 
     def _landmark_group(
-        self, one: LandmarkEstimate
+        self, landmark: LandmarkEstimate
     ) -> hd.PlanarROIMeasurementsAndQualitativeEvaluations:
         """Return a landmark as a region that is one point (TID 1410)."""
-        side, kind = _side_and_class(one.name)
+        side, kind = _side_and_class(landmark.name)
         measurements = []
-        if one.presence is not None:
+        if landmark.presence is not None:
             measurements.append(
-                hd.Measurement(sr_codes.PRESENCE, float(one.presence), sr_codes.UNITS['1'])
+                hd.Measurement(sr_codes.PRESENCE, float(landmark.presence), sr_codes.UNITS['1'])
             )
         return hd.PlanarROIMeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracking(one.name),
+            tracking_identifier=_tracking(landmark.name),
             referenced_region=hd.ImageRegion(
-                'POINT', np.array([self.points[one.name]]), self._image(hd.SourceImageForRegion)
+                'POINT',
+                np.array([self.points[landmark.name]]),
+                self._image(hd.SourceImageForRegion),
             ),
             finding_category=sr_codes.ANATOMICAL_STRUCTURE,
             finding_type=sr_codes.LANDMARKS[kind],
@@ -216,10 +222,10 @@ class Content:
     def _unreported_group(self, side: str) -> hd.MeasurementsAndQualitativeEvaluations | None:
         """Return the landmarks of one side that are not reported: names and reasons, no places."""
         evaluations = []
-        for one in self.landmarks:
-            if not one.reported and _side_and_class(one.name)[0] == side:
-                name = sr_codes.LANDMARKS[_side_and_class(one.name)[1]]
-                evaluations.append(_absence(name, sr_codes.NOT_REPORTED, one))
+        for landmark in self.landmarks:
+            if not landmark.reported and _side_and_class(landmark.name)[0] == side:
+                name = sr_codes.LANDMARKS[_side_and_class(landmark.name)[1]]
+                evaluations.append(_absence(name, sr_codes.NOT_REPORTED, landmark))
         if not evaluations:
             return None
         return hd.MeasurementsAndQualitativeEvaluations(

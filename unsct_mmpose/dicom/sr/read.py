@@ -21,12 +21,11 @@ from unsct_mmpose.dicom.decode import DecodeError, parse_dicom
 from unsct_mmpose.dicom.radiograph import RadiographError
 
 from . import codes as sr_codes
-from .records import Algorithm
+from .records import PIXEL_CENTRE, Algorithm
 
 _PARAMETERS = {one.value: name for name, one in sr_codes.MEASUREMENTS.items()}
 _NUMBERS = {one.value: number for number, one in sr_codes.LANDMARKS.items()}
 _PLANES = {one.value: plane for plane, one in sr_codes.PLANES.items()}
-_PIXEL_CENTRE = 0.5
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,8 @@ def read_structured_report(path: str | os.PathLike[str]) -> StructuredReport:
     except DecodeError as error:
         raise RadiographError(path, str(error)) from None
     schemes = [
-        one.CodingSchemeDesignator for one in report.get('CodingSchemeIdentificationSequence', ())
+        scheme.CodingSchemeDesignator
+        for scheme in report.get('CodingSchemeIdentificationSequence', ())
     ]
     if report.get('Modality') != 'SR' or sr_codes.SCHEME not in schemes:
         raise RadiographError(
@@ -134,7 +134,7 @@ def _read(report: Dataset) -> StructuredReport:
 def _read_landmarks(group: Dataset, side: str | None) -> Iterator[LandmarkEstimate]:
     """Yield the landmark that the group is about, or those that it says are not reported."""
     for region in _children(group, sr_codes.IMAGE_REGION):
-        x, y = (float(value) - _PIXEL_CENTRE for value in region.GraphicData)
+        x, y = (float(value) - PIXEL_CENTRE for value in region.GraphicData)
         number = _NUMBERS[_coded(group, sr_codes.FINDING).CodeValue]
         name = LANDMARK_NAMES[side_index(str(side), number)]
         yield LandmarkEstimate(name, x, y, presence=_number(group, sr_codes.PRESENCE))
@@ -174,7 +174,7 @@ def _read_measurement(item: Dataset, name: str) -> Measurement:
 
 
 def _read_algorithm(group: Dataset) -> Algorithm:
-    lines = [one.TextValue for one in _children(group, sr_codes.ALGORITHM_PARAMETERS)]
+    lines = [item.TextValue for item in _children(group, sr_codes.ALGORITHM_PARAMETERS)]
     hashes = dict.fromkeys(('model hash', 'calibration hash'), '')
     rest = []
     for line in lines:
@@ -220,8 +220,8 @@ def _coded(parent: Dataset, name: Code) -> Dataset:
 
 
 def _text(parent: Dataset, name: Code) -> str | None:
-    found = next(_children(parent, name), None)
-    return None if found is None else str(found.TextValue)
+    item = next(_children(parent, name), None)
+    return None if item is None else str(item.TextValue)
 
 
 def _value(item: Dataset) -> float:
@@ -230,10 +230,10 @@ def _value(item: Dataset) -> float:
 
 
 def _number(parent: Dataset, name: Code) -> float | None:
-    found = next(_children(parent, name), None)
-    return None if found is None else _value(found)
+    item = next(_children(parent, name), None)
+    return None if item is None else _value(item)
 
 
 def _first(items: list[Dataset], name: Code) -> float | None:
-    found = (_number(item, name) for item in items)
-    return next((one for one in found if one is not None), None)
+    values = (_number(item, name) for item in items)
+    return next((value for value in values if value is not None), None)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,9 +15,10 @@ from unsct_mmpose.anatomy import (
     Measurement,
     side_index,
 )
-from unsct_mmpose.anatomy.parameters import IMAGE_AXES
+from unsct_mmpose.anatomy.parameters import REFERENCE_LINES, line_landmark
 
-_LINE = re.compile(r'(\d+)L-\1R')
+PIXEL_CENTRE = 0.5
+"""DICOM counts from the corner of the first pixel, we from its centre (PS3.3, C.18.6)."""
 
 
 @dataclass(frozen=True)
@@ -77,23 +77,25 @@ def check_measurements(
             both), an interval does not hold its value, or a value rests on a landmark that is not
             reported.
     """
-    _check_names([one.name for one in measurements], MEASUREMENT_NAMES, 'measurement')
+    names = [measurement.name for measurement in measurements]
+    _check_names(names, MEASUREMENT_NAMES, 'measurement')
     reported = {landmark.name for landmark in landmarks if landmark.reported}
-    for one in measurements:
-        _check_line(one)
-        if one.value is None:
-            if not one.reason:
-                raise ValueError(f'{one.name}: it has no value; give it a reason')
+    for measurement in measurements:
+        name, value, reason = measurement.name, measurement.value, measurement.reason
+        _check_line(measurement)
+        if value is None:
+            if not reason:
+                raise ValueError(f'{name}: it has no value; give it a reason')
             continue
-        if not math.isfinite(one.value):
-            raise ValueError(f'{one.name}: value is {one.value}; give it a reason, and None')
-        if one.reason:
-            raise ValueError(f'{one.name}: it has a value and a reason for none; leave one out')
-        _check_uncertainty(one, one.value)
-        missing = [name for name in _rests_on(one) if name not in reported]
+        if not math.isfinite(value):
+            raise ValueError(f'{name}: value is {value}; give it a reason, and None')
+        if reason:
+            raise ValueError(f'{name}: it has a value and a reason for none; leave one out')
+        _check_uncertainty(measurement, value)
+        missing = [landmark for landmark in _rests_on(measurement) if landmark not in reported]
         if missing:
             raise ValueError(
-                f'{one.name}: it has a value, but {", ".join(missing)} is not reported; '
+                f'{name}: it has a value, but {", ".join(missing)} is not reported; '
                 'give None with a reason, or report the landmark'
             )
 
@@ -106,31 +108,29 @@ def _check_names(names: Sequence[str], known: Sequence[str], kind: str) -> None:
             raise ValueError(f'unknown {kind} {name!r}; known: {", ".join(known)}')
 
 
-def _check_line(one: Measurement) -> None:
-    line = one.reference_line
-    if line is not None and line != IMAGE_AXES and not _LINE.fullmatch(line):
+def _check_line(measurement: Measurement) -> None:
+    line = measurement.reference_line
+    if line is not None and line not in REFERENCE_LINES:
         raise ValueError(
-            f"{one.name}: reference_line must be like '8L-8R' or '{IMAGE_AXES}', not {line!r}"
+            f'{measurement.name}: reference_line must be one of {REFERENCE_LINES}, not {line!r}'
         )
 
 
-def _check_uncertainty(one: Measurement, value: float) -> None:
-    error, low, high = one.standard_error, one.low, one.high
+def _check_uncertainty(measurement: Measurement, value: float) -> None:
+    error, low, high = measurement.standard_error, measurement.low, measurement.high
     if error is not None and not 0 <= error < math.inf:
-        raise ValueError(f'{one.name}: standard_error must not be {error}')
+        raise ValueError(f'{measurement.name}: standard_error must not be {error}')
     if low is None and high is None:
         return
     if low is None or high is None or not -math.inf < low <= value <= high < math.inf:
         raise ValueError(
-            f'{one.name}: low {low} and high {high} must enclose the value {value}; '
+            f'{measurement.name}: low {low} and high {high} must enclose the value {value}; '
             'give None for both where the interval is unknown'
         )
 
 
-def _rests_on(one: Measurement) -> list[str]:
+def _rests_on(measurement: Measurement) -> list[str]:
     """Return the landmarks of a measurement and of its reference line."""
-    names = list(one.landmarks)
-    match = _LINE.fullmatch(one.reference_line or '')
-    if match:
-        names += [LANDMARK_NAMES[side_index(side, int(match[1]))] for side in SIDES]
-    return names
+    number = line_landmark(measurement.reference_line)
+    ends = [] if number is None else [LANDMARK_NAMES[side_index(side, number)] for side in SIDES]
+    return [*measurement.landmarks, *ends]

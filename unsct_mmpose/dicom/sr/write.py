@@ -117,9 +117,9 @@ def _check_settings(
     """Refuse lengths without a plane, and settings out of range."""
     if lengths_at not in (None, 'bone', 'detector'):
         raise ValueError(f"lengths_at must be 'bone' or 'detector', not {lengths_at!r}")
-    for one in measurements:
-        if one.value is not None and one.unit == 'mm' and lengths_at is None:
-            raise ValueError(f"{one.name} is a length: say lengths_at='bone' or 'detector'")
+    for measurement in measurements:
+        if measurement.value is not None and measurement.unit == 'mm' and lengths_at is None:
+            raise ValueError(f"{measurement.name} is a length: say lengths_at='bone' or 'detector'")
     if magnification is not None and not 0 < magnification < math.inf:
         raise ValueError(f'magnification must be positive, not {magnification}')
     if not 0 < interval_level < 1:
