@@ -18,9 +18,8 @@ from mmpose.apis import init_model
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
-from unsct_mmpose.anatomy import HIP, RelationSet, landmark_set
+from unsct_mmpose.anatomy import HIP, RelationSet, landmark_set, landmarks_of
 from unsct_mmpose.datasets.data_settings import with_data
-from unsct_mmpose.datasets.tha_dataset import landmarks_of
 from unsct_mmpose.engine.device import AUTO, resolve_device
 from unsct_mmpose.maps.calibration_fit import COLUMNS, EvidenceTable
 from unsct_mmpose.maps.evidence import Evidence

@@ -52,5 +52,6 @@ def _check_udp(affine: Any, target: GenerateTarget) -> None:
             raise ValueError(
                 f'{type(affine).__name__} has use_udp={wanted} and {type(encoder).__name__} '
                 f'use_udp={encoder.use_udp}: give both the same, for training, test and the '
-                "decoder of the head, or landmarks come back up to a pixel of the network's input off"
+                "decoder of the head, or landmarks come back up to a pixel of the network's input "
+                'off'
             )

@@ -80,11 +80,6 @@ def metainfo_of(landmarks: LandmarkSet) -> dict:
     )
 
 
-def landmarks_of(metainfo: Mapping[str, Any] | None) -> LandmarkSet:
-    """Return the landmarks of a data set, by its parsed meta information; else the hip's."""
-    return landmark_set((metainfo or {}).get('landmarks', HIP))
-
-
 @DATASETS.register_module()
 class THADataset(BaseCocoStyleDataset):
     """Radiographs with landmarks: AP pelvic ones with the paper's, unless told otherwise.

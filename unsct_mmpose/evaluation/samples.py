@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 
-from unsct_mmpose.anatomy import HIP, LandmarkSet
-from unsct_mmpose.datasets.tha_dataset import landmarks_of
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmarks_of
 from unsct_mmpose.functional.bootstrap import bootstrap_intervals
 
 SUBSETS = ('all', 'structured', 'unstructured')

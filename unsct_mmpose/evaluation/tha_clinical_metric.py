@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from mmpose.registry import METRICS
 
-from unsct_mmpose.anatomy import Estimate
-from unsct_mmpose.datasets.tha_dataset import landmarks_of
+from unsct_mmpose.anatomy import Estimate, landmarks_of
 from unsct_mmpose.functional import agreement
 from unsct_mmpose.functional.bootstrap import share_by_patient
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
