@@ -108,9 +108,7 @@ def test_a_turned_file_is_measured_as_the_one_that_lies_right(
     left = places[SIDES[0]]
     assert stored[round(left.y), round(left.x)] == 4000
     mine = found[SIDES[0]]
-    assert place.to_stored(np.array([mine.x, mine.y])) == pytest.approx(
-        (left.x, left.y), abs=1e-2
-    )
+    assert place.to_stored(np.array([mine.x, mine.y])) == pytest.approx((left.x, left.y), abs=1e-2)
     assert any('PatientOrientation' in text for text in report.algorithm.parameters)
     page = (tmp_path / 'out/report.html').read_text()
     assert 'PatientOrientation' in page

@@ -1,6 +1,6 @@
 """What things are: landmarks, relations and clinical parameters. Standard library only."""
 
-from .landmark_set import HIP, LANDMARK_SETS, LandmarkSet, landmark_set
+from .landmark_set import HIP, LANDMARK_SETS, LandmarkSet, landmark_set, landmarks_of
 from .landmarks import (
     FLIP_INDICES,
     LANDMARK_CLASSES,
@@ -38,6 +38,7 @@ __all__ = [
     'Spacing',
     'index_of',
     'landmark_set',
+    'landmarks_of',
     'parameter',
     'relation_set',
     'side_index',

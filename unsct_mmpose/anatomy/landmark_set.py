@@ -376,3 +376,8 @@ def landmark_set(source: str | os.PathLike[str] | Mapping[str, Any] | LandmarkSe
     if not isinstance(content, Mapping):
         raise ValueError(f'{name}: holds no mapping; give {list(_REQUIRED)}')
     return LandmarkSet.from_dict(content, name)
+
+
+def landmarks_of(metainfo: Mapping[str, Any] | None) -> LandmarkSet:
+    """Return the landmarks of a data set, by its parsed meta information; else the hip's."""
+    return landmark_set((metainfo or {}).get('landmarks', HIP))

@@ -162,7 +162,7 @@ def read_annotations(
     root = None if image_root is None else Path(image_root)
     cases, problems = _parse(document, root, require_spacing, check_sides, landmarks)
     _raise_errors(path, problems)
-    doubts = tuple(str(one) for one in problems)
+    doubts = tuple(str(problem) for problem in problems)
     images = tuple(document['images'])
     return AnnotationFile(Path(path), tuple(cases), images, document.get('info') or {}, doubts)
 
@@ -193,7 +193,7 @@ def find_problems(
 
 
 def _raise_errors(path: str | os.PathLike[str], problems: Sequence[AnnotationProblem]) -> None:
-    errors = [str(one) for one in problems if not one.is_doubt]
+    errors = [str(problem) for problem in problems if not problem.is_doubt]
     if errors:
         raise AnnotationError(path, errors)
 

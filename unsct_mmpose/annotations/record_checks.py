@@ -184,7 +184,7 @@ def scale_problems(image: Record, require_spacing: bool = False) -> list[str]:
             problems.append(f"field 'pixel_spacing' is missing, and mm are asked for; {cure}")
     elif not (isinstance(spacing, list) and len(spacing) == 2 and all(map(_is_length, spacing))):
         texts = spacing if isinstance(spacing, list) else [spacing]
-        comma = any(isinstance(one, str) and ',' in one for one in texts)
+        comma = any(isinstance(text, str) and ',' in text for text in texts)
         advice = ', as numbers with a decimal point and no comma' if comma else ''
         problems.append(f"field 'pixel_spacing' is {spacing!r}; {cure}{advice}")
     elif found := spacing_problem(spacing):

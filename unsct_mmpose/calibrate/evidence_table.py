@@ -18,9 +18,8 @@ from mmpose.apis import init_model
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
-from unsct_mmpose.anatomy import HIP, RelationSet, landmark_set
+from unsct_mmpose.anatomy import HIP, RelationSet, landmark_set, landmarks_of
 from unsct_mmpose.datasets.data_settings import with_data
-from unsct_mmpose.datasets.tha_dataset import landmarks_of
 from unsct_mmpose.engine.device import AUTO, resolve_device
 from unsct_mmpose.maps.calibration_fit import COLUMNS, EvidenceTable
 from unsct_mmpose.maps.evidence import Evidence
@@ -182,9 +181,9 @@ def network_maps(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 
 def evidence_table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> EvidenceTable:
     """Return evidence of a batch in image pixels, with the truth of its data samples."""
-    meta = [one.metainfo for one in samples]
-    scale = np.stack([np.asarray(one['input_scale'], float) for one in meta])
-    centre = np.stack([np.asarray(one['input_center'], float) for one in meta])
+    meta = [sample.metainfo for sample in samples]
+    scale = np.stack([np.asarray(info['input_scale'], float) for info in meta])
+    centre = np.stack([np.asarray(info['input_center'], float) for info in meta])
     input_px = scale / np.asarray(codec.input_size, float)
     cell_px = input_px * (codec.to_pixels(np.ones(2)) - codec.to_pixels(np.zeros(2)))
     points = codec.to_pixels(evidence.points.numpy().astype(np.float64))
@@ -193,13 +192,13 @@ def evidence_table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> Ev
         points_px=points * input_px[:, None] + (centre - 0.5 * scale)[:, None],
         covariances_px=covariances_to_px(evidence.covariances.numpy(), cell_px),
         landmarks=codec.landmarks,
-        **_truth([one['raw_ann_info'] for one in meta]),
+        **_truth([info['raw_ann_info'] for info in meta]),
     )
 
 
 def _score_table(samples: Sequence[Any], relations: RelationSet) -> EvidenceTable:
-    preds = [one.pred_instances for one in samples]
-    scores = torch.stack([torch.as_tensor(one.keypoint_scores[0]).float() for one in preds])
+    preds = [sample.pred_instances for sample in samples]
+    scores = torch.stack([torch.as_tensor(pred.keypoint_scores[0]).float() for pred in preds])
     nothing = torch.zeros_like(scores)
     unit = torch.eye(2).expand(*scores.shape, 2, 2).clone()
     evidence = Evidence(
@@ -215,26 +214,26 @@ def _score_table(samples: Sequence[Any], relations: RelationSet) -> EvidenceTabl
     )
     return EvidenceTable(
         evidence=evidence,
-        points_px=np.stack([np.asarray(one.keypoints[0], float) for one in preds]),
+        points_px=np.stack([np.asarray(pred.keypoints[0], float) for pred in preds]),
         covariances_px=unit.numpy().astype(float),
-        **_truth([one.metainfo['raw_ann_info'] for one in samples]),
+        **_truth([sample.metainfo['raw_ann_info'] for sample in samples]),
     )
 
 
 def _truth(truth: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    for one in truth:
-        if one['pixel_spacing'] is None:
+    for image in truth:
+        if image['pixel_spacing'] is None:
             raise ValueError(
-                f'{one["file_name"]}: no pixel_spacing; calibration measures in mm: add '
+                f'{image["file_name"]}: no pixel_spacing; calibration measures in mm: add '
                 'pixel_spacing to its image in the annotation file'
             )
     return dict(
-        true_px=np.stack([one['points'] for one in truth]),
-        present=np.stack([one['present'] for one in truth]),
-        labelled=np.stack([one['labelled'] for one in truth]),
-        spacing_xy_mm=np.array([one['pixel_spacing'] for one in truth], float),
-        magnification=np.array([one['magnification'] for one in truth], float),
-        patients=np.array([str(one['patient_id'] or one['file_name']) for one in truth]),
-        subsets=np.array([one['subset'] for one in truth]),
-        files=np.array([one['file_name'] for one in truth]),
+        true_px=np.stack([image['points'] for image in truth]),
+        present=np.stack([image['present'] for image in truth]),
+        labelled=np.stack([image['labelled'] for image in truth]),
+        spacing_xy_mm=np.array([image['pixel_spacing'] for image in truth], float),
+        magnification=np.array([image['magnification'] for image in truth], float),
+        patients=np.array([str(image['patient_id'] or image['file_name']) for image in truth]),
+        subsets=np.array([image['subset'] for image in truth]),
+        files=np.array([image['file_name'] for image in truth]),
     )

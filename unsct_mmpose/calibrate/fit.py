@@ -106,8 +106,8 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
     provenance = dict(
         config=Path(request.config).name,
         weights_sha256=weights_hash(model.state_dict()),
-        annotations=', '.join(Path(one.ann_file).name for one in inner),
-        annotations_sha256=', '.join(file_sha256(one.ann_file) for one in inner),
+        annotations=', '.join(Path(dataset.ann_file).name for dataset in inner),
+        annotations_sha256=', '.join(file_sha256(dataset.ann_file) for dataset in inner),
         data=str(dataset[0]['data_samples'].metainfo['raw_ann_info']['source']),
         reading=asdict(codec.reading),
         flip_test=bool(model.test_cfg.get('flip_test', False)),
@@ -274,13 +274,13 @@ def promise_lines(calibration: Calibration) -> list[str]:
             else ''
         ),
     ]
-    for name, one in calibration.offsets.items():
-        if one.corrected:
+    for name, offset in calibration.offsets.items():
+        if offset.corrected:
             unit = name.rsplit('_', 1)[1]
             lines.append(
-                f'systematic error of {name}: {one.value:+.2f} {unit} [{one.low:+.2f}, '
-                f'{one.high:+.2f}] over {one.patients} patients; taken from the centre of its '
-                'intervals'
+                f'systematic error of {name}: {offset.value:+.2f} {unit} [{offset.low:+.2f}, '
+                f'{offset.high:+.2f}] over {offset.patients} patients; taken from the centre of '
+                'its intervals'
             )
     return lines
 

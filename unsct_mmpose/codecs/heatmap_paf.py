@@ -175,11 +175,6 @@ class HeatmapPAF(BaseKeypointCodec):
         self.calibration: Calibration | None = None
         self.learning = False
 
-    @property
-    def num_outputs(self) -> int:
-        """Channels that a head must predict: K heatmaps and 2 L field components."""
-        return len(self.landmarks) + 2 * len(self.relations)
-
     def encode(
         self,
         keypoints: np.ndarray,
@@ -267,7 +262,7 @@ class HeatmapPAF(BaseKeypointCodec):
         """
         maps = torch.as_tensor(encoded)
         batch = self.batch_decode(maps[None] if maps.ndim == 3 else maps)
-        return DecodedLandmarks(*(one[0] for one in batch))
+        return DecodedLandmarks(*(column[0] for column in batch))
 
     def batch_decode(self, batch_encoded: Tensor) -> DecodedLandmarks:
         """Find the landmarks of a batch and decide which of them each image shows.
@@ -280,7 +275,7 @@ class HeatmapPAF(BaseKeypointCodec):
         """
         found = self.decode_maps(batch_encoded)
         columns = ('keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible')
-        return DecodedLandmarks(*([one[name] for one in found] for name in columns))
+        return DecodedLandmarks(*([row[name] for row in found] for name in columns))
 
     def decode_maps(self, batch_encoded: Tensor) -> list[dict[str, np.ndarray]]:
         """Read everything from the maps of a batch.

@@ -1,4 +1,4 @@
-"""Codec ``LandmarkHeatmap``: heatmaps for MMPose's own heads, absence supervised or ignored."""
+"""Codec ``LandmarkHeatmap``: heatmaps for MMPose's own heads, absence ignored."""
 
 from __future__ import annotations
 
@@ -27,13 +27,12 @@ class LandmarkHeatmap(BaseKeypointCodec):
     ``HeatmapHead``, ``CPMHead`` and :class:`HigherHeatmapHead`. Encoded:
 
         - heatmaps (np.ndarray): ``(K, H, W)``, peak 1; zero where a landmark is not shown
-        - keypoint_weights (np.ndarray): ``(1, K)``
+        - keypoint_weights (np.ndarray): ``(1, K)``; as in MMPose, an absent landmark is ignored
 
     Args:
         input_size: ``(w, h)`` of the network's input, pixels.
         heatmap_size: ``(w, h)`` of the maps, cells.
         sigma: standard deviation of the Gaussians, cells.
-        supervise_absence: an absent landmark teaches silence; else, as in MMPose, it is ignored.
         refinement: sub-pixel decoding, as for :class:`HeatmapPAF`.
         use_udp: the pipeline's affine map has ``use_udp=True``
             (:func:`~unsct_mmpose.codecs.landmark_cells.estimator_stretch`).
@@ -50,7 +49,6 @@ class LandmarkHeatmap(BaseKeypointCodec):
         input_size: tuple[int, int],
         heatmap_size: tuple[int, int],
         sigma: float = 2.0,
-        supervise_absence: bool = False,
         refinement: str = 'dark',
         use_udp: bool = False,
         landmarks: str | Mapping[str, Any] | LandmarkSet = HIP.name,
@@ -60,7 +58,6 @@ class LandmarkHeatmap(BaseKeypointCodec):
         self.input_size = tuple(input_size)
         self.heatmap_size = tuple(heatmap_size)
         self.sigma = sigma
-        self.supervise_absence = supervise_absence
         self.refinement = refinement
         self.use_udp = use_udp
 
@@ -88,9 +85,7 @@ class LandmarkHeatmap(BaseKeypointCodec):
             self.heatmap_size,
             len(self.landmarks),
         )
-        weights = cells.labelled
-        if not self.supervise_absence:
-            weights = weights & cells.shown.numpy()
+        weights = cells.labelled & cells.shown.numpy()
         size_hw = self.heatmap_size[::-1]
         return dict(
             heatmaps=draw_heatmaps(cells.points, cells.shown, size_hw, self.sigma)[0].numpy(),

@@ -29,12 +29,10 @@ def find_shipped_metainfo() -> None:
     """Let ``metainfo=dict(from_file='configs/_base_/datasets/tha.py')`` work from any folder.
 
     MMPose looks for a file that is not there among its own configs; afterwards it looks among ours
-    first. A file that is there always wins. Calling again changes nothing. Meta information that
-    holds ``landmarks`` keeps them: a set that is not the hip's.
+    first. A file that is there always wins. Meta information that holds ``landmarks`` (a set that
+    is not the hip's) keeps them.
     """
     original = utils.parse_pose_metainfo
-    if getattr(original, 'finds_shipped', False):
-        return
 
     @functools.wraps(original)
     def parse_pose_metainfo(metainfo: Mapping[str, Any]) -> dict[str, Any]:
@@ -45,7 +43,6 @@ def find_shipped_metainfo() -> None:
         parsed = original(metainfo)
         return {**parsed, 'landmarks': metainfo['landmarks']} if 'landmarks' in metainfo else parsed
 
-    parse_pose_metainfo.finds_shipped = True
     for name, module in list(sys.modules.items()):
         if name.startswith('mmpose.') and vars(module).get('parse_pose_metainfo') is original:
             module.parse_pose_metainfo = parse_pose_metainfo

@@ -80,11 +80,6 @@ def metainfo_of(landmarks: LandmarkSet) -> dict:
     )
 
 
-def landmarks_of(metainfo: Mapping[str, Any] | None) -> LandmarkSet:
-    """Return the landmarks of a data set, by its parsed meta information; else the hip's."""
-    return landmark_set((metainfo or {}).get('landmarks', HIP))
-
-
 @DATASETS.register_module()
 class THADataset(BaseCocoStyleDataset):
     """Radiographs with landmarks: AP pelvic ones with the paper's, unless told otherwise.
@@ -167,7 +162,7 @@ class THADataset(BaseCocoStyleDataset):
         self._check_against_images(annotations)
         source = str(annotations.info.get('description', ''))
         interval = getattr(self, 'sample_interval', 1)  # MMPose 1.1 has none
-        chosen = [one for one in annotations.cases if one.image_id % interval == 0]
+        chosen = [case for case in annotations.cases if case.image_id % interval == 0]
         return [self._parse_case(case, source) for case in chosen]
 
     def _check_against_images(self, annotations: AnnotationFile) -> None:
@@ -177,10 +172,10 @@ class THADataset(BaseCocoStyleDataset):
             problems = size_problems(annotations, self.data_prefix['img'])
             if any(isinstance(step, LoadImageFromFile) for step in self.pipeline.transforms):
                 problems += [
-                    f'{one}, and nothing but LoadRadiograph takes landmarks along: begin the '
+                    f'{problem}, and nothing but LoadRadiograph takes landmarks along: begin the '
                     "pipeline with dict(type='LoadRadiograph'), or convert the data set "
                     '(tools/convert_dicom.py)'
-                    for one in turned_problems(annotations, self.data_prefix['img'])
+                    for problem in turned_problems(annotations, self.data_prefix['img'])
                 ]
         if problems:
             raise AnnotationError(self.ann_file, problems)

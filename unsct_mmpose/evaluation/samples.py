@@ -12,8 +12,7 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 
-from unsct_mmpose.anatomy import HIP, LandmarkSet
-from unsct_mmpose.datasets.tha_dataset import landmarks_of
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmarks_of
 from unsct_mmpose.functional.bootstrap import bootstrap_intervals
 
 SUBSETS = ('all', 'structured', 'unstructured')
@@ -92,8 +91,8 @@ def stack(results: Sequence[Mapping[str, Any]], landmarks: LandmarkSet = HIP) ->
         table |= {name: np.empty((0, *each), bool) for name in ('kept', 'present', 'labelled')}
         words = {name: np.empty(0, str) for name in ('patient', 'subset')}
         return {**table, **words, 'magnification': np.empty(0)}
-    shared = [name for name in results[0] if all(name in one for one in results)]
-    return {name: np.stack([one[name] for one in results]) for name in shared}
+    shared = [name for name in results[0] if all(name in result for result in results)]
+    return {name: np.stack([result[name] for result in results]) for name in shared}
 
 
 class SampleMetric(BaseMetric):
@@ -174,9 +173,9 @@ class SampleMetric(BaseMetric):
         if not self.bootstrap:
             return self.summary(table)
         found = bootstrap_intervals(table, self.summary, table['patient'], self.bootstrap)
-        figures = {name: one.value for name, one in found.items()}
-        for name, one in found.items():
-            figures.update({f'{name}_low': one.low, f'{name}_high': one.high})
+        figures = {name: interval.value for name, interval in found.items()}
+        for name, interval in found.items():
+            figures.update({f'{name}_low': interval.low, f'{name}_high': interval.high})
         return figures
 
     def _scale(self, truth: Mapping[str, Any]) -> tuple[float, float]:

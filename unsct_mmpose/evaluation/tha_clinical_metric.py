@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from mmpose.registry import METRICS
 
-from unsct_mmpose.anatomy import Estimate
-from unsct_mmpose.datasets.tha_dataset import landmarks_of
+from unsct_mmpose.anatomy import Estimate, landmarks_of
 from unsct_mmpose.functional import agreement
 from unsct_mmpose.functional.bootstrap import share_by_patient
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
@@ -46,12 +45,9 @@ class THAClinicalMetric(SampleMetric):
     sides. A figure of nothing is NaN.
 
     Args:
-        plane: ``'detector'``: mm as on the detector; ``'bone'``: divided by the magnification.
-        bootstrap: resamples of patients for 95 % intervals, ``figure_low`` and ``figure_high``;
-            0 for none.
-        collect_device: see ``BaseMetric``.
-        prefix: stands before all keys instead of ``clinical``.
         level: what the intervals claim to hold, for their score.
+        **kwargs: keyword arguments of :class:`~unsct_mmpose.evaluation.samples.SampleMetric`, but
+            ``unit``.
 
     Raises:
         ValueError: an image has no pixel spacing, or the landmarks no clinical parameters.
@@ -59,15 +55,8 @@ class THAClinicalMetric(SampleMetric):
 
     default_prefix = 'clinical'
 
-    def __init__(
-        self,
-        plane: str = 'detector',
-        bootstrap: int = 0,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        level: float = 0.95,
-    ) -> None:
-        super().__init__('mm', plane, bootstrap, collect_device, prefix)
+    def __init__(self, level: float = 0.95, **kwargs) -> None:
+        super().__init__(unit='mm', **kwargs)
         if not 0 < level < 1:
             raise ValueError(f'level must lie inside (0, 1), not {level!r}')
         self.level = level

@@ -195,7 +195,7 @@ def describe_preprocessing(settings: Config, model: Any) -> dict[str, Any]:
     Raises:
         ValueError: its test pipeline does something that the graph's user would not do.
     """
-    steps = {one['type']: one for one in pipeline_settings(settings.test_dataloader.dataset)}
+    steps = {step['type']: step for step in pipeline_settings(settings.test_dataloader.dataset)}
     codec = getattr(model.head, 'decoder', None)
     size = tuple(getattr(codec, 'input_size', ()))
     udp = getattr(codec, 'use_udp', False) or steps.get('RadiographAffine', {}).get('use_udp')
@@ -205,7 +205,7 @@ def describe_preprocessing(settings: Config, model: Any) -> dict[str, Any]:
             f'model is used with {list(_KNOWN_STEPS)} and use_udp=False; set these'
         )
     wanted = tuple(steps['RadiographAffine']['input_size'])
-    if wanted != size or any(one % STRIDE_LIMIT for one in size):
+    if wanted != size or any(side % STRIDE_LIMIT for side in size):
         raise ValueError(
             f'input_size is {wanted} in the test pipeline and {size} in the codec: set the same '
             f'multiples of {STRIDE_LIMIT}'

@@ -22,7 +22,7 @@ from mmpose.utils.typing import (
 )
 from torch import Tensor
 
-from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet, landmark_set
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.maps.calibration import CALIBRATION_KEY, Calibration, unpack_calibration
 from unsct_mmpose.maps.grid import coarsen_heatmaps
 from unsct_mmpose.maps.heatmap import flip_heatmaps
@@ -46,44 +46,6 @@ class Targets(NamedTuple):
     relation_weights: Tensor
 
 
-class HeadFields(NamedTuple):
-    """What the channels of a head mean.
-
-    Attributes:
-        landmarks: the K landmarks.
-        relations: the L relations.
-    """
-
-    landmarks: LandmarkSet
-    relations: RelationSet
-
-    @property
-    def channels(self) -> int:
-        """K heatmaps and 2 L field components."""
-        return len(self.landmarks) + 2 * len(self.relations)
-
-
-def head_fields(
-    landmarks: str | Mapping[str, Any] | LandmarkSet | None,
-    relations: str,
-    decoder: Mapping[str, Any] | None,
-) -> HeadFields:
-    """Return what the channels of a head mean, as its settings say.
-
-    Args:
-        landmarks: of :func:`unsct_mmpose.anatomy.landmark_set`; None takes the decoder's.
-        relations: name of their relations.
-        decoder: settings of the codec, if any.
-
-    Raises:
-        ValueError: there are no such landmarks or relations.
-    """
-    if landmarks is None:
-        landmarks = (decoder or {}).get('landmarks', HIP)
-    chosen = landmark_set(landmarks)
-    return HeadFields(chosen, chosen.relation_set(relations))
-
-
 class UncertaintyMixin:
     """Losses, prediction and calibration of a head with K heatmaps and 2 L field channels.
 
@@ -94,28 +56,45 @@ class UncertaintyMixin:
 
     ``misfit`` says how the checkpoint that was loaded differs from the model, None if it does not
     (:mod:`unsct_mmpose.engine.checkpoint_fit`); such a model trains, and does not predict.
+
+    Args:
+        relations: name of the landmarks' relations, ``'full'`` or ``'core'``; those of the decoder.
+        heatmap_loss: loss of the heatmaps, its ``loss_weight`` being W1 of equation (9).
+        paf_loss: loss of the fields, its ``loss_weight`` being W2.
+        intermediate_weight: weight of the coarse heatmaps that come before the last feature map
+            (as :class:`SRFNeck`, :class:`SRFHRNet` and :class:`SRFUNet` give them), averaged over
+            them; 0 leaves them unsupervised. The coarser a map is, the more of its cells a landmark
+            takes: each one counts by its side over that of the target, so that silence costs about
+            the same on all.
+        decoder: the codec, :class:`HeatmapPAF`.
+        landmarks: the K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`); None: those of the
+            decoder, or the hip's without one.
+        **kwargs: of the head that this is mixed into.
+
+    Raises:
+        ValueError: there are no such landmarks or relations, or the codec expects others.
     """
 
     _said: Set[str] = frozenset()
     misfit: str | None = None
 
-    def set_up_fields(
-        self, fields: HeadFields, paf_loss: ConfigType, intermediate_weight: float
+    def __init__(
+        self,
+        *,
+        relations: str = 'full',
+        heatmap_loss: ConfigType = dict(type='MaskedAdaptiveWingLoss'),  # noqa: B006
+        paf_loss: ConfigType = dict(type='PAFMSELoss'),  # noqa: B006
+        intermediate_weight: float = 0.0,
+        decoder: OptConfigType = None,
+        landmarks: str | Mapping[str, Any] | LandmarkSet | None = None,
+        **kwargs,
     ) -> None:
-        """Add what a heatmap head lacks; to be called at the end of the head's ``__init__``.
-
-        Args:
-            fields: what the channels mean.
-            paf_loss: loss of the fields, its ``loss_weight`` being W2 of equation (9).
-            intermediate_weight: weight of the coarse heatmaps that come before the last feature
-                map, averaged over them; 0 leaves them unsupervised. The coarser a map is, the
-                more of its cells a landmark takes: each one counts by its side over that of the
-                target, so that silence costs about the same on all.
-
-        Raises:
-            ValueError: the codec expects other landmarks or relations.
-        """
-        self.landmarks, self.relations = fields
+        if landmarks is None:
+            landmarks = (decoder or {}).get('landmarks', HIP)
+        known = landmark_set(landmarks)
+        channels = len(known) + 2 * len(known.relation_set(relations))
+        super().__init__(out_channels=channels, loss=heatmap_loss, decoder=decoder, **kwargs)
+        self.landmarks, self.relations = known, known.relation_set(relations)
         self.paf_loss_module = MODELS.build(paf_loss)
         self.intermediate_weight = intermediate_weight
         if self.decoder is None:
@@ -195,7 +174,7 @@ class UncertaintyMixin:
                 f'{type(self).__name__} has no decoder; set head=dict(decoder=codec)'
             )
         self._say_once(self.decoder.notice())
-        return [InstanceData(**one) for one in self.decoder.decode_maps(batch_outputs)]
+        return [InstanceData(**row) for row in self.decoder.decode_maps(batch_outputs)]
 
     def _refuse_random_weights(self) -> None:
         """Refuse to predict with weights that a checkpoint should have given and did not."""
@@ -262,7 +241,7 @@ class UncertaintyMixin:
                 for maps in levels
             ]
             losses = self._losses(
-                [one[alone] for one in feats], [one[alone] for one in levels], targets
+                [feat[alone] for feat in feats], [level[alone] for level in levels], targets
             )
             for name, value in losses.items():
                 pred.set_field(value.detach().reshape(1).cpu().numpy(), name)
@@ -289,11 +268,11 @@ class UncertaintyMixin:
 
     def _targets(self, samples: Sequence[Any], levels: int) -> list[Targets]:
         """Stack the targets of a batch, or draw them where the codec left that to the head."""
-        labels = [one.gt_instance_labels for one in samples]
+        labels = [sample.gt_instance_labels for sample in samples]
         if 'keypoint_cells' not in labels[0]:
             return _level_targets(samples, levels)
-        cells = torch.cat([one.keypoint_cells for one in labels])
-        shown = torch.cat([one.keypoint_shown for one in labels])
+        cells = torch.cat([label.keypoint_cells for label in labels])
+        shown = torch.cat([label.keypoint_shown for label in labels])
         weights, relation_weights = _stack_weights(labels, ...)
         return [Targets(*self.decoder.draw(cells, shown), weights, relation_weights)] * levels
 
@@ -307,12 +286,12 @@ class UncertaintyMixin:
             )
         side = target.heatmaps.shape[-1]
         total = sum(
-            one.shape[-1]
+            maps.shape[-1]
             / side
             * self.loss_module(
-                one, coarsen_heatmaps(target.heatmaps, one.shape[-2:]), target.weights
+                maps, coarsen_heatmaps(target.heatmaps, maps.shape[-2:]), target.weights
             )
-            for one in coarse
+            for maps in coarse
         )
         return self.intermediate_weight / len(coarse) * total
 
@@ -330,30 +309,30 @@ class UncertaintyMixin:
 def _level_targets(samples: Sequence[Any], levels: int) -> list[Targets]:
     """Stack the targets of a batch, for each level its own or for all the same."""
     if not isinstance(samples[0].gt_fields, MultilevelPixelData):
-        fields = [one.gt_fields for one in samples]
-        labels = [one.gt_instance_labels for one in samples]
+        fields = [sample.gt_fields for sample in samples]
+        labels = [sample.gt_instance_labels for sample in samples]
         return [_stack(fields, labels, ...)] * levels
     if samples[0].gt_fields.nlevel != levels:
         raise ValueError(
             f'the head trains {levels} levels but the pipeline draws '
             f'{samples[0].gt_fields.nlevel}: give GenerateTarget one encoder for each'
         )
-    labels = [one.gt_instance_labels for one in samples]
-    return [_stack([one.gt_fields[i] for one in samples], labels, i) for i in range(levels)]
+    labels = [sample.gt_instance_labels for sample in samples]
+    return [_stack([sample.gt_fields[i] for sample in samples], labels, i) for i in range(levels)]
 
 
 def _stack(fields: Sequence[Any], labels: Sequence[Any], level: Any) -> Targets:
     return Targets(
-        torch.stack([one.heatmaps for one in fields]),
-        torch.stack([one.pafs for one in fields]),
+        torch.stack([field.heatmaps for field in fields]),
+        torch.stack([field.pafs for field in fields]),
         *_stack_weights(labels, level),
     )
 
 
 def _stack_weights(labels: Sequence[Any], level: Any) -> tuple[Tensor, Tensor]:
     return (
-        torch.cat([one.keypoint_weights[level] for one in labels]),
-        torch.cat([one.relation_weights[level] for one in labels]),
+        torch.cat([label.keypoint_weights[level] for label in labels]),
+        torch.cat([label.relation_weights[level] for label in labels]),
     )
 
 
@@ -367,7 +346,7 @@ def _as_targets(encoded: Mapping[str, np.ndarray], maps: Tensor) -> Targets:
 
 
 def _refuse_other_size(maps: Tensor, target: Targets) -> None:
-    size, drawn = (tuple(one.shape[-2:]) for one in (maps, target.heatmaps))
+    size, drawn = (tuple(each.shape[-2:]) for each in (maps, target.heatmaps))
     if size != drawn:
         raise ValueError(
             f'the head trains maps of {size[0]} x {size[1]} cells but the pipeline draws targets '

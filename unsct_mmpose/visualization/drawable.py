@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.anatomy import HIP, LandmarkEstimate, LandmarkSet, landmark_set
+from unsct_mmpose.anatomy import HIP, LandmarkEstimate, LandmarkSet
 from unsct_mmpose.drawing.canvas import Box
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.geometry import region_of
@@ -78,11 +77,6 @@ class Drawable:
         left, top, right, bottom = self.box
         share = (self.points - (left, top)) / (right - left, bottom - top)
         return share * self.heatmaps.shape[:0:-1] - 0.5
-
-
-def landmarks_of(dataset_meta: Mapping[str, Any] | None) -> LandmarkSet:
-    """Return the landmarks of a data set by its meta information: else the hip's."""
-    return landmark_set((dataset_meta or {}).get('landmarks') or HIP)
 
 
 def holds(sample: PoseDataSample, landmarks: LandmarkSet = HIP) -> bool:

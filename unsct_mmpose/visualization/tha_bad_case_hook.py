@@ -14,10 +14,10 @@ from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS, METRICS
 from mmpose.structures import PoseDataSample
 
+from unsct_mmpose.anatomy import landmarks_of
 from unsct_mmpose.drawing.picture_files import write_picture
 from unsct_mmpose.files import replace_file
 
-from .drawable import landmarks_of
 from .sample_pictures import SamplePictures, folder_of
 
 _KINDS = ('loss', 'accuracy')

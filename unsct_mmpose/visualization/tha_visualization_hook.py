@@ -10,9 +10,9 @@ from mmpose.engine.hooks import PoseVisualizationHook
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
+from unsct_mmpose.anatomy import landmarks_of
 from unsct_mmpose.drawing.picture_files import write_picture
 
-from .drawable import landmarks_of
 from .sample_pictures import SamplePictures, folder_of
 
 

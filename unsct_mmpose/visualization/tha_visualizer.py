@@ -18,7 +18,7 @@ from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
-from unsct_mmpose.anatomy import HIP
+from unsct_mmpose.anatomy import HIP, landmarks_of
 from unsct_mmpose.drawing.canvas import to_gray, whole
 from unsct_mmpose.drawing.grids import heatmap_grid, paf_grid
 from unsct_mmpose.drawing.measurements import measurement_panel
@@ -29,7 +29,7 @@ from unsct_mmpose.drawing.sheet import GAP_PX, arrange
 from unsct_mmpose.drawing.strokes import caption_strip
 from unsct_mmpose.maps.uncertainty import certainty_map
 
-from .drawable import Drawable, holds, landmarks_of, unpack
+from .drawable import Drawable, holds, unpack
 
 PANELS = (
     ('landmarks', 'measurements'),
