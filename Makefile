@@ -53,7 +53,7 @@ $(STAMP): $(REQUIREMENTS) setup.py | $(PY)
 	@touch $(STAMP)
 
 predict: $(STAMP)
-	$(PY) tools/predict.py configs/demo/unsct_hrnet_tha_cpu.py configs/demo/unsct_hrnet_tha_cpu.pth $(INPUT) --out work_dirs/predict
+	$(VENV)/bin/unsct predict configs/demo/unsct_hrnet_tha_cpu.py configs/demo/unsct_hrnet_tha_cpu.pth $(INPUT) --out work_dirs/predict
 	@echo 'open work_dirs/predict/report.html'
 
 demo: $(STAMP)

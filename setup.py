@@ -48,14 +48,15 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     license_files=['LICENSE'],
-    packages=find_packages(include=['unsct_mmpose', 'unsct_mmpose.*']),
+    packages=find_packages(include=['unsct_mmpose', 'unsct_mmpose.*'], exclude=['*.research']),
+    entry_points={'console_scripts': ['unsct = unsct_mmpose.cli.main:main']},
     package_data={
         'unsct_mmpose.report': ['schema/*.json', 'templates/*'],
         'unsct_mmpose.serve': ['templates/*'],
     },
     python_requires='>=3.10',
     # Only what an MMPose installation lacks: torch, mmcv, mmengine and mmpose are the host's own.
-    install_requires=['pycocotools>=2.0.6', 'pydicom>=3.0', 'scipy', 'six', 'tqdm'],
+    install_requires=['pycocotools>=2.0.6', 'pydicom>=3.0', 'scipy', 'shtab>=1.8', 'six', 'tqdm'],
     extras_require={
         'dicom': [
             'pylibjpeg>=2.0',

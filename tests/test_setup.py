@@ -45,7 +45,8 @@ def test_the_wheel_ships_every_config_and_tool_where_openmmlab_looks_for_them(wh
         for path in (ROOT / folder).rglob('*.py'):
             assert f'unsct_mmpose/.mim/{path.relative_to(ROOT).as_posix()}' in shipped
     for path in (ROOT / 'unsct_mmpose').rglob('*.py'):
-        assert path.relative_to(ROOT).as_posix() in shipped
+        is_research = path.parent.name == 'research'
+        assert (path.relative_to(ROOT).as_posix() in shipped) != is_research
     index = yaml.safe_load((ROOT / 'model-index.yml').read_text())
     for name in ('model-index.yml', *index['Import']):
         assert f'unsct_mmpose/.mim/{name}' in shipped
@@ -66,6 +67,21 @@ def test_the_wheel_finds_its_models_and_weights_by_name(wheel, tmp_path, run_pyt
     done = run_python('-c', script, cwd=tmp_path, path=[site])
     weights, config, there = done.stdout.split()[-3:]
     assert weights.startswith(str(site)) and config.startswith(str(site)) and there == 'True'
+
+
+def test_the_wheel_brings_the_command_which_leaves_research_to_a_checkout(
+    wheel, tmp_path, run_python
+):
+    archive = zipfile.ZipFile(wheel)
+    (name,) = [n for n in archive.namelist() if n.endswith('/entry_points.txt')]
+    assert 'unsct = unsct_mmpose.cli.main:main' in archive.read(name).decode()
+    site = tmp_path / 'site'
+    archive.extractall(site)
+    words = ('-m', 'unsct_mmpose', 'results', 'page')
+    done = run_python(*words, cwd=tmp_path, path=[site], check=False)
+    assert done.returncode == 1 and 'run it in a checkout' in done.stderr
+    launcher = site / 'unsct_mmpose/.mim/tools/measure.py'
+    assert 'landmarks' in run_python(launcher, '--help', cwd=tmp_path, path=[site]).stdout
 
 
 def test_a_source_archive_carries_the_index(tmp_path):

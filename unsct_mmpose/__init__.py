@@ -7,6 +7,7 @@ is loaded already, importing the package registers.
 
 The packages, each importing those below it only:
 
+- ``cli``: the commands of ``unsct``
 - ``research``: experiments, studies, benchmarks and the pages of their results
 - ``serve``: a small web server
 - ``export``: ONNX graphs, quantization, small checkpoints

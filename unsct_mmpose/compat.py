@@ -164,7 +164,7 @@ def _cure(name: str, error: ImportError) -> str:
         return f"MMPose's {name} needs {package}, not installed here: pip install {package}{extra}"
     return (
         f"MMPose's {name} cannot be run with this MMPose, it was written for another: {error}. "
-        'tools/mmpose_tool.py --list names the others.'
+        'unsct mmpose-tool --list names the others.'
     )
 
 

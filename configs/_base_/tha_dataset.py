@@ -36,7 +36,7 @@ test_dataloader = dict(
 )
 
 val_evaluator = dict(type='THALandmarkMetric')
-# a calibrated checkpoint (tools/calibrate.py) decides what is reported; else everything is
+# a calibrated checkpoint (unsct calibrate) decides what is reported; else everything is
 test_evaluator = [
     dict(type='THALandmarkMetric', per_landmark=True),
     dict(type='THASetErrorMetric'),

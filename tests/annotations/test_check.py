@@ -1,4 +1,4 @@
-"""tools/check.py: all problems of a data set at once, as text and json."""
+"""unsct check: all problems of a data set at once, as text and json."""
 
 import json
 

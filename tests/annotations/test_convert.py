@@ -17,6 +17,7 @@ from mmpose.apis import inference_topdown, init_model
 from mmpose.datasets.transforms import LoadImage
 from mmpose.registry import DATASETS
 from pydicom import dcmread
+from pydicom.data import get_testdata_file
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations import (
@@ -527,6 +528,20 @@ def test_real_dicom_converts_and_checks(shared_dir, tmp_path):
     assert 'was not converted' in problem
 
 
+def test_a_frame_is_chosen_and_remembered(tmp_path):
+    source = Path(get_testdata_file('SC_rgb_rle_2frame.dcm'))
+    out, lines = tmp_path / 'out', []
+    result, _ = run(source, out, lines=lines, split='none')
+    assert not result.written and '2 frames' in lines[0]
+    result, sources = run(source, out, split='none', picture=ConvertOptions(frame=1))
+    assert len(all_cases(out)) == 1
+    assert not check_conversion(sources, out, KEY, progress=False).problems
+    with_other, _ = run(source, out, split='none', picture=ConvertOptions(frame=0))
+    assert len(with_other.written) == 1
+    assert ConvertOptions(frame=0).to_dict()['frame'] == 0
+    assert 'frame' not in ConvertOptions().to_dict()
+
+
 def test_the_command_converts_checks_and_hides_names_unless_asked(files, tmp_path):
     def tool(*arguments):
         command = [
@@ -543,7 +558,7 @@ def test_the_command_converts_checks_and_hides_names_unless_asked(files, tmp_pat
     assert done.returncode == 1
     assert re.search(r'hips/train\.json: \d images \(0 unstructured\) of \d patients', done.stdout)
     assert '1 files could not be converted' in done.stdout and 'hips.key' in done.stdout
-    assert 'convert_dicom: file 1: ' in done.stderr and 'broken' not in done.stderr
+    assert 'convert: file 1: ' in done.stderr and 'broken' not in done.stderr
     assert oct((tmp_path / 'hips.key').stat().st_mode)[-3:] == '600'
     assert len(read_key(tmp_path / 'hips.key')) == 32
     done = tool('--out', 'hips', '--name-files', '--check')

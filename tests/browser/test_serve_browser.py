@@ -164,7 +164,7 @@ def test_the_keyboard_reaches_everything_in_order(page):
     for _ in range(5):
         page.keyboard.press('Tab')
         reached.append(page.evaluate('document.activeElement.name || document.activeElement.type'))
-    assert reached == ['file', 'spacing_x', 'spacing_y', 'magnification', 'submit']
+    assert reached == ['file', 'spacing_x', 'spacing_y', 'magnification', 'frame', 'submit']
     assert page.evaluate('getComputedStyle(document.activeElement).outlineStyle') == 'solid'
 
 

@@ -8,6 +8,7 @@ from mmpose.registry import KEYPOINT_CODECS
 
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES, relation_set
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
+from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
 from unsct_mmpose.maps.bare import PAPER_THRESHOLD
 from unsct_mmpose.maps.calibration import RULES, Calibration
@@ -272,6 +273,19 @@ def test_covariances_are_in_input_pixels_squared_and_scaled_by_the_calibration(c
             np.testing.assert_allclose(scaled[index], 2 * one.number * plain[index])
 
 
+def test_a_faint_landmark_has_a_wider_covariance_where_the_calibration_says_so(codec, points):
+    maps = maps_of(codec, points)[None]
+    maps[0, 4] *= 0.5
+    codec = calibrated(codec)
+    before = codec.decode_maps(maps)[0]['keypoint_covariances'][0]
+    codec.calibration = replace(codec.calibration, peak_power=2.0)
+    after = codec.decode_maps(maps)[0]['keypoint_covariances'][0]
+    wider = after[:, 0, 0] / before[:, 0, 0]
+    peaks = codec.assess(maps)[0].peak[0].numpy()
+    np.testing.assert_allclose(wider, peak_variances(peaks) ** 2, rtol=1e-5)
+    assert wider[4] > 20 * np.delete(wider, 4).max()
+
+
 def test_cells_that_are_not_square_stretch_the_covariances(points):
     codec = KEYPOINT_CODECS.build(
         dict(type='HeatmapPAF', input_size=(128, 192), heatmap_size=(32, 24), sigma=1.5)
@@ -313,9 +327,9 @@ def test_while_the_head_trains_every_landmark_is_reported(points):
 
 def test_what_decides_in_the_place_of_a_calibration_is_said():
     codec = build()
-    assert re.search('no calibration: a fixed limit .*tools/calibrate.py', codec.notice())
+    assert re.search('no calibration: a fixed limit .*unsct calibrate', codec.notice())
     codec.learning = True
-    assert re.search('being trained .* reports every .*tools/calibrate.py', codec.notice())
+    assert re.search('being trained .* reports every .*unsct calibrate', codec.notice())
     assert calibrated(build()).notice() is None
     assert build(threshold=0.4).notice() is None
     assert 'up to 0.365' in build(mode='paper').notice()

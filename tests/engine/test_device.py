@@ -1,26 +1,32 @@
 """`--device`: what it means, and what is said where it cannot be had."""
 
-import runpy
-import sys
+import argparse
 from pathlib import Path
 
 import pytest
 import torch
 
 from unsct_mmpose.calibrate.evidence_table import load_model
+from unsct_mmpose.cli.main import build_parser, main
 from unsct_mmpose.engine.device import resolve_device
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / 'configs/demo/unsct_hrnet_tha_cpu.py', ROOT / 'configs/demo/unsct_hrnet_tha_cpu.pth'
-TOOLS = {
-    'benchmark.py step': (),
-    'benchmark.py decode': (),
-    'calibrate.py': DEMO,
-    'predict.py': (*DEMO, ROOT / 'configs/demo/phantom_example.dcm'),
-    'serve.py': (*DEMO, '--port', '0'),
-    'study.py collect': (*DEMO, '--data', '.', '--ann-file', 'val.json', '--out', 'table.npz'),
+TABLE = (*DEMO, '--data', '.', '--ann-file', 'val.json')
+COMMANDS = {
+    'benchmark step': (),
+    'benchmark decode': (),
+    'benchmark gradients': DEMO[:1],
+    'calibrate': DEMO,
+    'predict': (*DEMO, ROOT / 'configs/demo/phantom_example.dcm'),
+    'serve': (*DEMO, '--port', '0'),
+    'study collect': (*TABLE, '--out', 'table.npz'),
+    'study grown': (
+        *TABLE,
+        *['--name', 'n', '--model', 'm', '--describe', 'd', '--out', 'out.json'],
+    ),
 }
-"""Every tool that has `--device`, with the arguments that it cannot do without."""
+"""Every command that has `--device`, with the arguments that it cannot do without."""
 
 
 def machine(monkeypatch, *, cuda='13.0', devices=0):
@@ -63,25 +69,32 @@ def test_a_model_is_loaded_to_where_auto_says():
     assert next(model.parameters()).device.type == resolve_device()
 
 
-def test_these_are_the_tools_that_have_a_device():
-    having = {path.name for path in (ROOT / 'tools').glob('*.py') if '--device' in path.read_text()}
-    assert having == {name.split()[0] for name in TOOLS}
-    for name in having:
-        assert "'--device', default='auto'" in (ROOT / 'tools' / name).read_text()
+def options(parser, words=()):
+    """Yield the words that lead to each option of a parser, and the option."""
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for name, child in action.choices.items():
+                yield from options(child, (*words, name))
+        yield ' '.join(words), action
 
 
-@pytest.mark.parametrize('name', TOOLS)
-def test_a_tool_without_its_device_says_what_to_do(name, tmp_path, monkeypatch, capsys):
+def test_these_are_the_commands_that_have_a_device():
+    defaults = {
+        words: action.default
+        for words, action in options(build_parser())
+        if '--device' in action.option_strings
+    }
+    assert defaults == dict.fromkeys(COMMANDS, 'auto')
+
+
+@pytest.mark.parametrize('name', COMMANDS)
+def test_a_command_without_its_device_says_what_to_do(name, tmp_path, monkeypatch, capsys):
     machine(monkeypatch, devices=0)
-    tool, *command = name.split()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(sys, 'path', [str(ROOT / 'tools'), *sys.path])
-    words = [*command, '--device', 'cuda', *TOOLS[name]]
-    monkeypatch.setattr(sys, 'argv', [tool, *map(str, words)])
-    with pytest.raises(SystemExit) as ended:
-        sys.exit(runpy.run_path(str(ROOT / 'tools' / tool))['main']())
-    assert ended.value.code not in (0, None)
+    with pytest.raises(SystemExit) as left:
+        main([*name.split(), '--device', 'cuda', *map(str, COMMANDS[name])])
+    assert left.value.code not in (0, None)
     error = capsys.readouterr().err
-    assert f'{tool.removesuffix(".py")}: device cuda: ' in error
+    assert f'{name.split()[0]}: device cuda: ' in error
     assert 'or take --device cpu' in error
     assert not list(tmp_path.iterdir())

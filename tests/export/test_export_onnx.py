@@ -78,7 +78,7 @@ def make(tmp_path_factory, request):
                 any_calibration(len(relations), relations.name),
                 fusion=Fusion(('standout', 'supported'), model_of, (1.0,) * len(relations)),
                 region_scales={one.name: 1.0 + one.number for one in LANDMARK_CLASSES},
-                incomplete_factor=1.5,
+                peak_power=1.3,
                 region_shapes={one.name: (1.25, 0.5, 1.0) for one in LANDMARK_CLASSES},
             )
             state[f'head.{CALIBRATION_KEY}'] = pack_calibration(calibration)
@@ -306,7 +306,7 @@ def test_another_file_is_refused_with_the_cure(exported, tmp_path):
     proto = onnx.load(str(exported[1]))
     del proto.metadata_props[:]
     onnx.save(proto, str(other))
-    with pytest.raises(ValueError, match='format None is not 1; export the checkpoint with tools'):
+    with pytest.raises(ValueError, match='format None is not 1; export the checkpoint with unsct'):
         OnnxModel(other)
 
 

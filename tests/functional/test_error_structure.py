@@ -10,7 +10,8 @@ from unsct_mmpose.functional.error_structure import (
     direction_shapes,
     error_correlation,
     error_products,
-    incompleteness_factor,
+    peak_power,
+    peak_variances,
     shaped,
     side_shapes,
     symmetric_root,
@@ -77,12 +78,30 @@ def test_the_direction_of_errors_is_found_mirrored_on_the_right():
     assert others.shape == (12, 100, 2, 2)
 
 
-def test_three_patients_say_little_of_a_direction():
-    error = np.random.default_rng(4).standard_normal((30, 24, 2)) * [3.0, 1.0]
-    few, _ = direction_shapes(class_residuals(error, people(3, 10)))
-    many, _ = direction_shapes(class_residuals(error, people(30, 1)))
-    assert (few[:, 0, 0] < many[:, 0, 0]).all()
-    assert (few[:, 0, 0] < 1.5).all()
+def test_three_patients_say_nothing_of_a_direction_and_ten_that_agree_nearly_all():
+    error = np.random.default_rng(4).standard_normal((300, 24, 2)) * [3.0, 1.0]
+    few, _ = direction_shapes(class_residuals(error[:30], people(3, 10)))
+    np.testing.assert_array_equal(few, np.tile(np.eye(2), (12, 1, 1)))
+    many, others = direction_shapes(class_residuals(error[:100], people(10, 10)))
+    # 3 is the truth
+    assert np.median(many[:, 0, 0]) > 2.6 and np.median(others[..., 0, 0]) > 2.6
+
+
+def test_patients_with_one_image_tell_of_a_direction_by_agreeing():
+    error = np.random.default_rng(6).standard_normal((12, 24, 2)) * [3.0, 1.0]
+    shapes, _ = direction_shapes(class_residuals(error, people(12, 1)))
+    assert np.median(shapes[:, 0, 0]) > 2  # 3 is the truth
+
+
+def test_patients_who_disagree_say_nothing_of_a_direction():
+    rng = np.random.default_rng(5)
+    turn = rng.uniform(0, np.pi, (8, 24)).repeat(5, axis=0)
+    along = np.stack([np.cos(turn), np.sin(turn)], axis=-1)
+    error = 3 * rng.standard_normal((40, 24, 1)) * along + rng.standard_normal((40, 24, 2))
+    shapes, _ = direction_shapes(class_residuals(error, people(8, 5)))
+    longest = np.linalg.eigvalsh(shapes)[:, 1]
+    assert np.median(longest) < 1.1  # each patient alone has about 3
+    assert (longest < 1.02).sum() >= 4
 
 
 def test_the_shape_without_a_patient_is_that_of_the_others():
@@ -147,16 +166,63 @@ def test_gaps_count_nowhere():
     assert found[2 * 5 + 1, 2 * 8] == 0 or abs(found[2 * 5 + 1, 2 * 8]) < 1
 
 
-def test_larger_errors_of_incomplete_images_are_found():
+def test_a_peak_shows_how_far_the_centres_of_its_gaussians_lie_apart():
+    x, y = np.meshgrid(*[np.arange(-60.0, 61.0)] * 2)
+    for sigma, apart in ((2.0, 0.0), (2.0, 1.5), (3.0, 6.0)):
+        centres = np.random.default_rng(0).normal(scale=apart, size=(4000, 2))
+        heights = np.exp(-(centres**2).sum(axis=1) / (2 * sigma**2)).mean()
+        wide = sigma**2 + apart**2
+        mean = sigma**2 / wide * np.exp(-(x**2 + y**2) / (2 * wide))
+        assert heights == pytest.approx(mean.max(), rel=0.05)  # the height is the theory's
+        found = peak_variances(np.array(mean.max())) - peak_variances(np.array(1.0))
+        assert found == pytest.approx(apart**2 / sigma**2)
+
+
+def test_numpy_and_torch_agree_on_peaks_and_high_or_missing_ones_stay_finite():
+    peaks = np.array([-0.2, 0.0, 0.1, 0.5, 1.0, 1.4])
+    found = peak_variances(peaks)
+    np.testing.assert_allclose(peak_variances(torch.from_numpy(peaks)).numpy(), found)
+    assert np.isfinite(found).all() and (np.diff(found) <= 0).all() and found[-1] > 0
+
+
+@pytest.mark.parametrize('power', [0.0, 0.7, 1.5])
+def test_the_power_of_the_peaks_is_found_whatever_the_classes_sizes(power):
     rng = np.random.default_rng(11)
-    partly = rng.random(200) < 0.3
-    error = rng.standard_normal((200, 24, 2)) * np.where(partly, np.sqrt(1.5), 1.0)[:, None, None]
-    names = people(50, 4)
-    assert incompleteness_factor(error, partly, names) == pytest.approx(1.5, abs=0.12)
-    few = incompleteness_factor(error[:8], partly[:8], names[:8])
-    assert abs(np.log(few)) < abs(np.log(1.9))
-    assert incompleteness_factor(error, np.zeros(200, bool), names) == 1
-    assert incompleteness_factor(error, np.ones(200, bool), names) == 1
+    peaks = rng.uniform(0.3, 1.0, (300, 24))
+    size = np.tile(rng.uniform(0.2, 5.0, 12), 2)[:, None]
+    error = (
+        rng.standard_normal((300, 24, 2)) * size * peak_variances(peaks)[..., None] ** (power / 2)
+    )
+    error[rng.random((300, 24)) < 0.2] = np.nan
+    error[:, 3] = np.nan
+    found = peak_power(error, peaks, people(100, 3))
+    assert found == pytest.approx(power + 5 / 105 * (1 - power), abs=0.07)
+    # patients with one image and with five, and classes that are a thousand times as large
+    uneven = np.repeat(people(100, 1), [1, 5] * 50)
+    larger = np.where(np.arange(24)[:, None] % 12 < 4, 1e3, 1.0)
+    assert peak_power(error * larger, peaks, uneven) == pytest.approx(
+        peak_power(error, peaks, uneven)
+    )
+
+
+def test_a_patient_of_many_images_says_of_peaks_what_one_of_few_does():
+    rng = np.random.default_rng(13)
+    peaks = rng.uniform(0.3, 1.0, (600, 24))
+    power = np.where(np.arange(600) < 300, 0.0, 1.5)[:, None, None]  # the first patient's is 0
+    error = rng.standard_normal((600, 24, 2)) * peak_variances(peaks)[..., None] ** (power / 2)
+    names = np.r_[['many'] * 300, people(60, 5)]
+    assert peak_power(error, peaks, names) > 1.3
+
+
+def test_few_patients_are_drawn_to_theory_and_none_is_theory():
+    rng = np.random.default_rng(12)
+    peaks = rng.uniform(0.3, 1.0, (60, 24))
+    error = rng.standard_normal((60, 24, 2)) * peak_variances(peaks)[..., None]  # the power is 2
+    assert peak_power(error, peaks, people(3, 20)) == pytest.approx(1 + 3 / 8, abs=0.1)
+    assert peak_power(np.full_like(error, np.nan), peaks, people(3, 20)) == 1.0
+    assert peak_power(error, np.full_like(peaks, 1.0), people(3, 20)) == 1.0
+    wrong = rng.standard_normal((60, 24, 2)) / peak_variances(peaks)[..., None]
+    assert peak_power(wrong, peaks, people(60, 1)) == 0.0
 
 
 MIXED = LandmarkSet.from_dict(

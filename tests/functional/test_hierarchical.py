@@ -51,7 +51,7 @@ def over_images(residuals, level):
 @pytest.mark.parametrize('correlation', CORRELATIONS)
 @pytest.mark.parametrize('patients, repeats', [(3, 800), (10, 250), (50, 60)])
 def test_intervals_hold_for_new_patients(patients, repeats, correlation, level):
-    residuals = draw(repeats, patients, correlation)
+    residuals = draw(repeats, patients, correlation)[:, None]  # repeats, and one group in each
     assert held(random_effects_radius(residuals, level)) == pytest.approx(level, abs=0.03)
     assert held(new_patient_radius(residuals, level).value) == pytest.approx(level, abs=0.03)
 
@@ -60,7 +60,7 @@ def test_intervals_hold_for_new_patients(patients, repeats, correlation, level):
 @pytest.mark.parametrize('correlation', CORRELATIONS)
 @pytest.mark.parametrize('patients, repeats', [(3, 500), (10, 150), (50, 40)])
 def test_regions_hold_for_new_patients(patients, repeats, correlation, level):
-    residuals = draw(repeats, patients, correlation, axes=2, seed=1)
+    residuals = draw(repeats, patients, correlation, axes=2, seed=1)[:, None]
     found = held(new_patient_radius(residuals, level).value, axes=2)
     # which way the error of a patient goes is no more than one number: cautious with few
     assert level - 0.03 <= found <= level + (0.07 if patients == 3 else 0.03)
@@ -164,12 +164,44 @@ def test_groups_are_done_at_once_and_gaps_count_nowhere():
     residuals[1, :, 5:] = np.nan
     residuals[2, 4:] = np.nan
     residuals[3] = np.nan
-    together = new_patient_radius(residuals, 0.9)
+    together = new_patient_radius(residuals[:, None], 0.9)
     parts = [residuals[0], residuals[1, :, :5], residuals[2, :4]]
     each = [new_patient_radius(one, 0.9).value for one in parts]
-    assert together.value[:3] == pytest.approx(np.array(each))
+    assert together.value[:3, 0] == pytest.approx(np.array(each))
     assert np.isnan(together.value[3])
-    assert together.patients.tolist() == [6, 6, 4, 0]
+    assert together.patients[:, 0].tolist() == [6, 6, 4, 0]
+    # as groups of the same patients: what is not there changes nothing
+    groups = new_patient_radius(residuals, 0.9).value
+    assert groups[:3] == pytest.approx(new_patient_radius(residuals[:3], 0.9).value)
+    assert np.isnan(groups[3])
+
+
+def heavy(repeats, groups, patients, axes, seed):
+    """Draw t residuals of 3 degrees of freedom, of one image of each patient."""
+    rng = np.random.default_rng(seed)
+    return rng.standard_t(3, size=(repeats, groups, patients, 1, axes))
+
+
+@pytest.mark.parametrize('patients', [3, 5, 10])
+def test_groups_tell_each_other_of_heavy_tails(patients):
+    residuals = heavy(60, 12, patients, 1, seed=11)
+    for level in (0.5, 0.8, 0.95):
+        radius = random_effects_radius(residuals, level)
+        found = (2 * stats.t.cdf(radius, 3) - 1).mean()
+        assert found == pytest.approx(level, abs=0.035)
+    alone = random_effects_radius(residuals[:, :1], 0.5)
+    together = random_effects_radius(residuals, 0.5)
+    nominal = stats.t.ppf(0.75, 3)
+    assert np.median(together) == pytest.approx(nominal, rel=0.25)
+    assert np.median(alone) > np.median(together)
+
+
+def test_a_group_is_hardly_told_of_what_many_patients_say_themselves():
+    normal = np.random.default_rng(12).standard_normal((1, 1, 300, 1, 1))
+    tails = heavy(1, 11, 300, 1, seed=13)
+    alone = random_effects_radius(normal, 0.95)[0, 0]
+    among = random_effects_radius(np.concatenate([normal, tails], axis=1), 0.95)[0, 0]
+    assert among == pytest.approx(alone, rel=0.03)
 
 
 def test_perfect_residuals_have_no_radius():

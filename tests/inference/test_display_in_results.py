@@ -13,7 +13,7 @@ from unsct_mmpose.dicom.placement import Placement, Turn
 from unsct_mmpose.dicom.read_ahead import FileOptions
 from unsct_mmpose.dicom.sr import read_structured_report
 from unsct_mmpose.inference.inferencer import Inferencer
-from unsct_mmpose.inference.predict import RunOptions, predict_files, predict_one
+from unsct_mmpose.inference.predict import PredictOptions, predict_files, predict_one
 from unsct_mmpose.report.prediction import Prediction, prediction_schema
 
 SIZE = (86, 80)
@@ -71,7 +71,7 @@ def hip(tmp_path):
 
 def run(backend, path, out, mirrored=None, **options):
     settings = dict(jobs=0, progress=False, read=FileOptions(mirrored=mirrored), **options)
-    return predict_files(backend, find_inputs([str(path)]), out, RunOptions(**settings))
+    return predict_files(backend, find_inputs([str(path)]), out, PredictOptions(**settings))
 
 
 def codes(prediction):

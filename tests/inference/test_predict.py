@@ -3,6 +3,7 @@
 import csv
 import importlib
 import json
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 from jsonschema import Draft202012Validator
+from pydicom.data import get_testdata_file
 
 from unsct_mmpose.dicom import RadiographError, read_radiograph, write_radiograph
 from unsct_mmpose.dicom import read_ahead as decoding
@@ -18,7 +20,7 @@ from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.read_ahead import FileOptions, read_ahead
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference.inferencer import Inferencer
-from unsct_mmpose.inference.predict import RunOptions, predict_files, predict_one
+from unsct_mmpose.inference.predict import PredictOptions, predict_files, predict_one
 from unsct_mmpose.report.prediction import prediction_schema
 from unsct_mmpose.report.run_files import COLUMNS
 
@@ -49,7 +51,7 @@ def study(tmp_path):
 
 def run(backend, study, out, **options):
     inputs = find_inputs([str(study)], leave_out=out)
-    return predict_files(backend, inputs, out, RunOptions(**(QUIET | options)))
+    return predict_files(backend, inputs, out, PredictOptions(**(QUIET | options)))
 
 
 def test_every_file_gets_its_results_or_a_cause(study, tmp_path, make_backend):
@@ -94,6 +96,27 @@ def test_no_identity_leaves_the_file_unless_it_is_asked_for(study, tmp_path, mak
     assert holders == {'.json'}
     run(make_backend(), study, out)
     assert not [path.name for path in out.iterdir() if b'secret' in path.read_bytes()]
+
+
+def test_a_frame_is_chosen_noted_and_predicted_again_when_another_is(tmp_path, make_backend):
+    study, out = tmp_path / 'study', tmp_path / 'out'
+    study.mkdir()
+    shutil.copy(get_testdata_file('SC_rgb_rle_2frame.dcm'), study / 'two.dcm')
+
+    def frame(number):
+        result = run(make_backend(), study, out, read=FileOptions(frame=number))
+        return result, json.loads((out / 'two.json').read_text()) if result.predicted else None
+
+    result, _ = frame(None)
+    ((_, cause),) = result.errors
+    assert '2 frames' in cause and '--frame' in cause and result.exit_status == 2
+    for number in (1, 0):
+        result, document = frame(number)
+        assert result.predicted == 1 and document['image']['provenance']['frame'] == number
+    result, _ = frame(0)
+    assert (result.predicted, result.already_there) == (0, 1)
+    ((_, cause),) = frame(2)[0].errors
+    assert 'no frame 2' in cause
 
 
 def test_a_second_run_predicts_nothing_and_gives_the_same_tables(study, tmp_path, make_backend):

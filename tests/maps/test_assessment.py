@@ -204,6 +204,17 @@ def test_an_image_is_usual_unusual_or_without_a_pelvis():
     ]  # fmt: skip
 
 
+def test_an_image_whose_landmarks_are_all_faint_is_unusual():
+    given = evidence(4, agreement=[0.9] * 4)
+    peaks = torch.tensor(
+        [[0.9, 0.9, 0.9, 0.9], [0.1, 0.9, 0.9, 0.9], [0.5, 0.5, 0.5, 0.5], [0.5] * 4]
+    )
+    given = replace(given, peak=peaks)
+    one = calibration(typical_peak=0.6)
+    assert image_state(given, one).tolist() == [TYPICAL, TYPICAL, UNUSUAL, UNUSUAL]
+    assert not image_state(given, calibration()).any()  # nothing was noted
+
+
 def test_half_a_pelvis_is_unusual_but_not_nothing():
     given = replace(evidence(1), relation_alignment=torch.tensor([[0.9, 0.9, 0.0, 0.0]]))
     assert image_state(given, calibration()).tolist() == [UNUSUAL]

@@ -384,10 +384,10 @@ def test_a_calibration_survives_packing_into_a_tensor(tmp_path):
     assert unpack_calibration(again) == calibration()
 
 
-@pytest.mark.parametrize('number', [None, 0, 3, '1'])
+@pytest.mark.parametrize('number', [None, 0, 4, '1'])
 def test_another_format_is_refused_with_what_to_do(number):
     content = {**calibration().to_dict(), 'format': number}
-    with pytest.raises(ValueError, match=r'best.json: format .* tools/calibrate.py'):
+    with pytest.raises(ValueError, match=r'best.json: format .* unsct calibrate'):
         Calibration.from_dict(content, 'best.json')
 
 
@@ -493,6 +493,16 @@ def test_a_calibration_of_format_1_is_read_and_promises_nothing_for_patients():
     assert found.patients is None and found.allowed_level is None
 
 
+@pytest.mark.parametrize('factor, expected', [(1.5, 1.5), (0.8, 1.0)])
+def test_of_format_2_every_image_is_as_wide_as_incomplete_ones_were(factor, expected):
+    content = calibration(region_scales=dict(fovea=2.0, sharp=3.0)).to_dict()
+    for name in ('peak_power', 'typical_peak'):
+        del content[name]
+    found = Calibration.from_dict({**content, 'format': 2, 'incomplete_factor': factor})
+    assert found.region_scales == dict(fovea=2.0 * expected, sharp=3.0 * expected)
+    assert (found.peak_power, found.typical_peak) == (0.0, 0.0)
+
+
 def test_what_patients_allow_is_written_down():
     one = calibration(
         patients=3,
@@ -501,7 +511,7 @@ def test_what_patients_allow_is_written_down():
         correlation=(0.25,) * 1128,
     )
     content = json.loads(json.dumps(one.to_dict(), allow_nan=False))
-    assert content['allowed_level'] == 0.75 and content['format'] == 2
+    assert content['allowed_level'] == 0.75 and content['format'] == 3
     assert content['offsets']['sharp']['low'] is None
     assert Calibration.from_dict(content) == one
     assert unpack_calibration(pack_calibration(one)) == one

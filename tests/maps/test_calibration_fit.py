@@ -11,6 +11,7 @@ from scipy.stats import chi2, rankdata
 from tests.golden_hip import PELVIS_MM
 from unsct_mmpose.anatomy import HIP, LANDMARK_CLASSES, LandmarkSet, relation_set
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
+from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.functional.presence import squared_mahalanobis
 from unsct_mmpose.maps.assessment import (
     EVIDENCES,
@@ -190,6 +191,7 @@ def test_the_typical_image_is_the_least_of_the_calibrations(table, fitted):
     mean, quarter = image_agreement(table.evidence, fitted.fusion.reference)
     assert fitted.typical_agreement == pytest.approx(mean.min().item())
     assert fitted.typical_quorum == pytest.approx(quarter.min().item())
+    assert fitted.typical_peak == pytest.approx(np.median(table.peaks, axis=1).min())
     assert (
         assess(table.evidence, FULL.pairs, DecisionOptions(), fitted).image_state.max() == TYPICAL
     )
@@ -409,11 +411,28 @@ def held(table, calibration):
     return (squared <= chi2.ppf(calibration.region_level, 2)).mean()
 
 
+def test_faint_landmarks_that_err_more_are_held_as_often_as_bright_ones():
+    def spread(seed):
+        table = world(120, seed, network_error=0.2)
+        size = peak_variances(table.peaks)[..., None]
+        error = np.random.default_rng(seed).normal(0, 3.0, table.points_px.shape) * size
+        return replace(table, points_px=table.points_px + error)
+
+    base, others = spread(8), spread(9)
+    found = fit_calibration(base, FULL, FitOptions(follow=('peak',)))
+    without = fit_calibration(base, FULL, FitOptions(follow=()))
+    assert found.peak_power > 1.2 and without.peak_power == 0
+    faint = others.peaks < 0.5
+    only = replace(others, labelled=others.labelled & faint)
+    assert held(only, found) > held(only, without) + 0.1
+    assert held(only, found) == pytest.approx(held(others, found), abs=0.05)
+
+
 def test_patients_and_not_images_are_promised():
     few = clustered(3, 15, 5)
     others, found = clustered(20, 2, 6), fit_calibration(few, FULL, FitOptions())
     before = held(others, fit_calibration(few, FULL, FitOptions(unit='image')))
-    assert held(others, found) > max(before + 0.02, 0.93)
+    assert held(others, found) > max(before + 0.02, 0.92)
     assert found.patients == 3 and found.allowed_level == 0.75
     assert found.correlation is None  # three patients say nothing of it
     assert fit_calibration(few, FULL, FitOptions(unit='image')).patients is None

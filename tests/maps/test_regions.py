@@ -21,7 +21,7 @@ from unsct_mmpose.maps.regions import (
 OUTPUTS = list(dict.fromkeys(split_side(name)[1] for name in MEASUREMENT_NAMES))
 
 
-ALL = np.ones((3, 24), bool)
+HIGH = np.ones((3, 24))
 
 
 def calibration(regions, intervals):
@@ -105,25 +105,28 @@ def test_a_calibration_without_shapes_scales_and_turns_nothing():
     scales = {one.name: 1.0 + one.number for one in LANDMARK_CLASSES}
     one = calibration(scales, {})
     factors = region_factors(one)[:, None, None]
-    np.testing.assert_allclose(calibrated_covariances(plain, one, ALL), plain * factors)
-    np.testing.assert_array_equal(calibrated_covariances(plain, None, ~ALL), plain)
+    np.testing.assert_allclose(calibrated_covariances(plain, one, HIGH), plain * factors)
+    np.testing.assert_array_equal(calibrated_covariances(plain, None, 0 * HIGH), plain)
 
 
-def test_an_image_with_a_rejected_landmark_is_less_sure_of_all():
+def test_a_low_peak_is_less_sure_of_its_place_alone():
     scales = {one.name: 1.0 for one in LANDMARK_CLASSES}
-    one = replace(calibration(scales, {}), incomplete_factor=1.5)
-    kept = ALL.copy()
-    kept[1, 7] = False
+    one = replace(calibration(scales, {}), peak_power=1.5)
+    peaks = np.ones((3, 24))
+    peaks[1, 7] = 0.5
     plain = np.tile(np.eye(2), (3, 24, 1, 1))
-    found = calibrated_covariances(plain, one, kept)
-    np.testing.assert_array_equal(found[[0, 2]], plain[[0, 2]])
-    np.testing.assert_array_equal(found[1], 1.5 * plain[1])
+    found = calibrated_covariances(plain, one, peaks)
+    assert found[1, 7] == pytest.approx(found[1, 6] * 11**1.5)  # 1.1 and 0.1 of sigma squared
+    assert (np.delete(found.reshape(-1, 2, 2), 24 + 7, axis=0) == found[0, 0]).all()
+    np.testing.assert_array_equal(
+        calibrated_covariances(plain, replace(one, peak_power=0.0), peaks), plain
+    )
 
 
 def test_a_shape_is_mirrored_on_the_right():
     scales = {one.name: 2.0 for one in LANDMARK_CLASSES}
     one = replace(calibration(scales, {}), region_shapes=dict(fovea=(2.0, 0.5, 1.0)))
-    found = calibrated_covariances(np.tile(np.eye(2), (1, 24, 1, 1)), one, ALL[:1])[0]
+    found = calibrated_covariances(np.tile(np.eye(2), (1, 24, 1, 1)), one, HIGH[:1])[0]
     left, right = (LANDMARK_NAMES.index(f'{side}_fovea') for side in ('left', 'right'))
     np.testing.assert_allclose(found[left], [[4.0, 1.0], [1.0, 2.0]], atol=1e-9)
     np.testing.assert_allclose(found[right], [[4.0, -1.0], [-1.0, 2.0]], atol=1e-9)

@@ -147,7 +147,7 @@ class Estimator(torch.nn.Module):
 
 
 def write_checkpoint(path, model, one):
-    """Write weights and a calibration as ``tools/calibrate.py`` does."""
+    """Write weights and a calibration as ``unsct calibrate`` does."""
     state = dict(model.state_dict())
     if one is not None:
         state['head.calibration'] = pack_calibration(one)

@@ -211,7 +211,7 @@ def test_a_model_without_calibration_says_so_once(kind, samples, said):
         head.predict(feats(), samples)
     ((message, logger, level),) = said
     assert 'no calibration: a fixed limit decides' in message
-    assert 'tools/calibrate.py' in message
+    assert 'unsct calibrate' in message
     assert (logger, level) == ('current', logging.WARNING)
     build(kind).predict(feats(), samples)  # another model
     assert len(said) == 2

@@ -9,7 +9,7 @@ import pytest
 from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.sr import read_structured_report
-from unsct_mmpose.inference.predict import RunOptions, predict_files
+from unsct_mmpose.inference.predict import PredictOptions, predict_files
 from unsct_mmpose.report.prediction import Prediction
 from unsct_mmpose.report.structured_report import report_prediction
 
@@ -24,7 +24,7 @@ def found(tmp_path, make_backend):
     pixels = np.random.default_rng(0).integers(0, 4095, (400, 430), dtype=np.uint16)
     write_radiograph(source, pixels, patient_id='secret-7', uid_seed='7', spacing_xy_mm=(1.2, 1.2),
                      magnification=1.2, source_detector_mm=1150.0)  # fmt: skip
-    options = RunOptions(jobs=0, report=False, structured_report=True, progress=False)
+    options = PredictOptions(jobs=0, report=False, structured_report=True, progress=False)
     result = predict_files(make_backend(), find_inputs([str(source)]), out, options)
     assert not result.errors
     prediction = Prediction.from_dict(json.loads((out / 'hip.json').read_text()))
@@ -80,7 +80,7 @@ def test_no_identity_is_written_unless_it_was_asked_for(found):
 
 def test_a_picture_that_is_no_dicom_gets_no_report_and_is_no_error(tmp_path, make_backend):
     cv2.imwrite(str(tmp_path / 'hip.png'), np.full((400, 430), 90, np.uint8))
-    options = RunOptions(jobs=0, report=False, structured_report=True, progress=False)
+    options = PredictOptions(jobs=0, report=False, structured_report=True, progress=False)
     inputs = find_inputs([str(tmp_path / 'hip.png')])
     result = predict_files(make_backend(), inputs, tmp_path / 'out', options)
     assert result.predicted == 1

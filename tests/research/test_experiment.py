@@ -3,7 +3,7 @@ import os
 import pytest
 
 from unsct_mmpose.research.experiment import Experiment, best_checkpoint, check_result, run_tool
-from unsct_mmpose.research.results import RunResult, write_result
+from unsct_mmpose.research.results import Result, write_result
 
 
 def test_the_best_checkpoint_wins_over_the_last(tmp_path):
@@ -55,6 +55,8 @@ def test_a_result_is_held_against_its_config(tmp_path):
     config = tmp_path / 'c.py'
     config.write_text("expected = dict(metrics={'all/MRE': dict(value=2.0, tolerance=0.1)})")
     for value, agrees in ((2.05, True), (2.2, False)):
-        result = RunResult('r', str(config), 'simulated', 0, [], {'all/MRE': value})
+        result = Result(
+            name='r', config=str(config), data='simulated', seed=0, metrics={'all/MRE': value}
+        )
         write_result(tmp_path / 'r.json', result)
         assert (check_result(tmp_path / 'r.json') == []) is agrees

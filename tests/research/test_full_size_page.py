@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from unsct_mmpose.research.full_size_page import render_full_size_page, write_full_size_page
+from unsct_mmpose.research.full_size_page import render_full_size_page
+from unsct_mmpose.research.pages import write_page
 from unsct_mmpose.research.training_log import read_log, write_run
 
 FOLDER = Path(__file__).resolve().parents[2] / 'docs' / 'results'
@@ -27,7 +28,7 @@ def test_the_committed_page_is_made_from_the_committed_files():
 
 
 def test_errors_are_compared_where_both_trainings_have_a_validation(folder):
-    page = write_full_size_page(folder).read_text()
+    page = write_page(folder, 'full-size').read_text()
     rows = [row for row in page.splitlines() if ' % |' in row]
     assert [row.split(' | ')[:5] for row in rows] == [
         ['| 440', '98 %', '4.205', '2.102', '0.500'],

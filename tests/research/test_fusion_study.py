@@ -9,11 +9,10 @@ from unsct_mmpose.research.fusion_study import (
     CHOSEN,
     REMEDIES,
     compare,
-    render_fusion_page,
     simulated_table,
-    write_fusion_page,
 )
-from unsct_mmpose.research.study import StudyResult, write_study
+from unsct_mmpose.research.pages import write_page
+from unsct_mmpose.research.results import Result, write_result
 
 CORE = relation_set('core')
 TODAY = next(iter(REMEDIES))
@@ -65,13 +64,15 @@ def test_good_fields_tell_and_misleading_ones_do_not():
 
 
 def test_the_page_shows_each_result_and_its_words(tmp_path, figures):
-    result = StudyResult('two', 'fusion', 'a model', 'drawn', 'design: 3 draws', 0, figures)
-    write_study(tmp_path / 'fusion' / 'two.json', result)
+    result = Result(
+        name='two', kind='fusion', model='a model', data='drawn', seed=0,
+        calibrated_on='design: 3 draws', figures=figures,
+    )  # fmt: skip
+    write_result(tmp_path / 'fusion' / 'two.json', result)
     assert json.loads((tmp_path / 'fusion' / 'two.json').read_text())['figures']['other']['1']
     (tmp_path / 'notes').mkdir()
     (tmp_path / 'notes' / 'fusion.md').write_text('Some words.')
-    page = write_fusion_page(tmp_path).read_text()
-    assert page == render_fusion_page(tmp_path)
+    page = write_page(tmp_path, 'fusion').read_text()
     assert 'Some words.' in page and '## two' in page and 'Judged on other:' in page
     rows = [row for row in page.splitlines() if row.startswith(f'| **{CHOSEN}**')]
     assert len(rows) == 2

@@ -14,7 +14,7 @@ from unsct_mmpose.calibrate.fit import CalibrationRequest, calibrate
 from unsct_mmpose.research import paper_figures
 from unsct_mmpose.research.paper_figures import draw_convergence, draw_training, draw_uncertainty
 from unsct_mmpose.research.paper_plan import plan
-from unsct_mmpose.research.paper_run import PaperResult
+from unsct_mmpose.research.results import Result
 
 CONFIG = Path(__file__).resolve().parents[2] / 'configs/hrnet/unsct-hrnet.py'
 
@@ -41,7 +41,7 @@ def is_a_picture(path):
 
 def write_run(folder, stem, seed, curve):
     run = plan('cpu', Path('set'), [stem], seeds=seed + 1)[seed]
-    result = PaperResult(
+    result = Result(
         name=run.name, config=f'configs/{run.row.config}', label=run.row.label, budget='cpu',
         data='simulated, validation split', calibrated_on='', seed=seed, figures={}, curve=curve,
     )  # fmt: skip
@@ -141,7 +141,7 @@ def test_figure_9_shows_what_the_calibrated_model_reports(trained, monkeypatch, 
 
 def test_figure_9_needs_a_calibration(trained, tmp_path):
     checkpoint, out = trained / 'epoch_1.pth', tmp_path / 'figure_9.png'
-    with pytest.raises(ValueError, match=r'epoch_1\.pth: .* no calibration.* tools/calibrate\.py'):
+    with pytest.raises(ValueError, match=r'epoch_1\.pth: .* no calibration.* unsct calibrate'):
         draw_uncertainty(CONFIG, checkpoint, trained, 0, 'noise', out)
     assert not out.exists()
 

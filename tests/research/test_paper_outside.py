@@ -18,7 +18,8 @@ from unsct_mmpose.research.paper_outside import (
 )
 from unsct_mmpose.research.paper_page import render_paper_page
 from unsct_mmpose.research.paper_plan import PEERS, plan
-from unsct_mmpose.research.paper_run import read_paper_result, run_one
+from unsct_mmpose.research.paper_run import run_one
+from unsct_mmpose.research.results import read_result
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs/hrnet/ori-hrnet.py'
@@ -121,7 +122,7 @@ def test_an_outside_peer_goes_from_images_to_its_place_among_the_peers(
     hide_landmarks(run.data, [3, 14, 20])
     out = tmp_path_factory.mktemp('out')
     path = run_one(run, out / 'work', out / 'paper', 'noise', ROOT / 'tools')
-    found = read_paper_result(path)
+    found = read_result(path)
     assert found.config == f'tools/peers/{STEM}.py' and found.stem == STEM
     assert found.stem in PEERS
     assert found.curve['epoch'] == [4, 8, 12, 16, 20]

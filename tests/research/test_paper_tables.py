@@ -1,11 +1,9 @@
 import csv
-import importlib.util
 import io
 import json
 import math
 import re
 import shlex
-import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from mmpose.registry import MODELS
 from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.calibrate.evidence_table import save_table
 from unsct_mmpose.calibrate.fit import evaluate, predicted_samples
+from unsct_mmpose.cli.main import main
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration_fit import FitOptions, fit_calibration
@@ -26,18 +25,22 @@ from unsct_mmpose.maps.uncertainty import landmark_alignment
 from unsct_mmpose.research import paper_run
 from unsct_mmpose.research.paper_judge import judge_decisions, judge_paper
 from unsct_mmpose.research.paper_page import render_csv, render_paper_page, write_paper_page
-from unsct_mmpose.research.paper_plan import REVISION, ROWS, plan
-from unsct_mmpose.research.paper_published import PUBLISHED, PUBLISHED_COLUMNS
+from unsct_mmpose.research.paper_plan import (
+    PUBLISHED,
+    PUBLISHED_COLUMNS,
+    REVISION,
+    ROWS,
+    judged_file,
+    plan,
+)
 from unsct_mmpose.research.paper_run import (
-    PaperResult,
     final_checkpoint,
     judge_again,
-    judged_file,
     read_curve,
-    read_paper_result,
     run_one,
     train,
 )
+from unsct_mmpose.research.results import Result, read_result
 
 ROOT = Path(__file__).resolve().parents[2]
 CONFIGS = ROOT / 'configs'
@@ -334,7 +337,7 @@ def test_the_papers_protocol_punishes_what_is_suppressed(decided):
 def make_result(stem, seed=0, error=2.0, budget='cpu', **figures):
     row = next(row for row in ROWS if row.stem == stem)
     shared = {'landmark/all/MRE': error, 'presence/all/recall': 1.0, 'presence/all/AUROC': None}
-    return PaperResult(
+    return Result(
         name=f'{stem}_s{seed}', config=row.source, label=row.label, budget=budget,
         data='simulated, validation split', calibrated_on='validation split, cross-fitted',
         seed=seed, figures={name: {**shared, **figures} for name in ('keep_all', 'peak', 'fused')},
@@ -359,7 +362,7 @@ def rows_of(page, label, decision):
 def test_a_result_is_read_back(tmp_path, decided):
     one = replace(make_result('u_net'), figures=decided, versions=dict(torch='2'))
     write(tmp_path, one)
-    again = read_paper_result(tmp_path / 'cpu/set/u_net_s0.json')
+    again = read_result(tmp_path / 'cpu/set/u_net_s0.json')
     assert again == replace(one, figures=jsonable(decided))
 
 
@@ -368,7 +371,7 @@ def test_what_is_no_result_file_is_named(tmp_path):
     path.parent.mkdir(parents=True)
     for text in ('{"name": 1}', '{', '[]'):
         path.write_text(text)
-        with pytest.raises(ValueError, match=r'a\.json: not a result of tools/paper_tables\.py'):
+        with pytest.raises(ValueError, match=r'a\.json: not a result file of this project'):
             render_paper_page(tmp_path)
 
 
@@ -546,14 +549,13 @@ def test_half_a_pair_is_no_comparison(tmp_path):
 @pytest.fixture
 def tool(monkeypatch, tmp_path):
     """Return a function that calls the tool in this process."""
-    spec = importlib.util.spec_from_file_location('paper_tables', ROOT / 'tools/paper_tables.py')
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
     monkeypatch.chdir(tmp_path)
 
     def call(*words):
-        monkeypatch.setattr(sys, 'argv', ['paper_tables.py', *map(str, words)])
-        return module.main()
+        try:
+            return main(['paper', *map(str, words)])
+        except SystemExit as left:
+            return left.code
 
     return call
 
@@ -631,7 +633,7 @@ def test_a_run_goes_from_images_to_its_place_in_the_tables(
     results = out / 'paper'
     path = run_one(run, out / 'work', results, 'noise', ROOT / 'tools')
     assert path == run.result_file(results)
-    found = read_paper_result(path)
+    found = read_result(path)
     assert found.data == 'noise, validation split'
     assert found.curve == {'epoch': [4], 'all/MRE': [9.0]}
     words = ['UNSCT_BUDGET=cpu', f'UNSCT_DATA={hidden_set}', 'python', 'tools/train.py']
@@ -705,4 +707,4 @@ def test_a_result_is_completed_by_its_own_weights_or_not_at_all(
     save_table(run.work_dir(root) / 'val.npz', doubtful)
     assert tool(*words) == 0
     assert 'judged  unsct-hrnet_s0' in capsys.readouterr().out
-    assert read_paper_result(path).figures == jsonable(decided)
+    assert read_result(path).figures == jsonable(decided)

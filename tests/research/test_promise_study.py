@@ -9,7 +9,7 @@ from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.drawing import figure_promise
 from unsct_mmpose.research import promise_study
 from unsct_mmpose.research.fusion_study import simulated_table
-from unsct_mmpose.research.study import StudyResult, write_study
+from unsct_mmpose.research.results import Result, write_result
 
 FULL = relation_set('core')
 
@@ -59,18 +59,18 @@ def test_the_first_images_of_each_patient_are_taken():
 
 
 def test_the_page_shows_every_study_and_its_figure(tmp_path, figures):
-    result = StudyResult(
+    result = Result(
         name='drawn', kind='promise', model='none', data='drawn evidence', calibrated_on='2 draws',
         seed=0, figures=figures,
     )  # fmt: skip
     (tmp_path / 'promise').mkdir()
-    write_study(tmp_path / 'promise' / 'drawn.json', result)
+    write_result(tmp_path / 'promise' / 'drawn.json', result)
     grown = {'0.5': {'ellipse': dict(coverage=0.5, radius=2.0)}}
-    other = StudyResult(
+    other = Result(
         name='regions', kind='grown', model='none', data='drawn', calibrated_on='2 draws', seed=0,
         figures=grown,
     )  # fmt: skip
-    write_study(tmp_path / 'promise' / 'regions.json', other)
+    write_result(tmp_path / 'promise' / 'regions.json', other)
     page = promise_study.write_promise_page(tmp_path).read_text()
     assert '## drawn' in page and 'noisier' in page and '50.0 %, 2.00 mm' in page
     assert (tmp_path / 'promise' / 'promise.png').read_bytes()[:4] == b'\x89PNG'

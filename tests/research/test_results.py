@@ -8,23 +8,29 @@ import pytest
 
 from unsct_mmpose.files import write_json
 from unsct_mmpose.research.experiment import check_result
+from unsct_mmpose.research.markdown import markdown_table
+from unsct_mmpose.research.pages import render_index_page, write_pages
 from unsct_mmpose.research.results import (
-    RunResult,
+    Result,
     check_expected,
-    describe_machine,
-    installed_versions,
-    markdown_table,
+    describe_host,
     read_folder,
-    read_result,
-    render_page,
     write_result,
 )
+from unsct_mmpose.research.results import read_result as read_any
 
 
 @pytest.fixture
 def result():
     metrics = {'structured/MRE': 2.5, 'unstructured/MRE': math.nan, 'all/MRE': 2.5}
-    return RunResult('run', 'c.py', 'simulated', 3, ['python a'], metrics, {'train': 1.5})
+    return Result(
+        name='run', config='c.py', data='simulated', seed=3, commands=['python a'],
+        metrics=metrics, seconds={'train': 1.5},
+    )  # fmt: skip
+
+
+def read_result(path):
+    return read_any(path, needs='metrics')
 
 
 def test_a_result_survives_its_file(tmp_path, result):
@@ -41,7 +47,10 @@ def test_the_file_is_strict_json_and_leaves_no_part_behind(tmp_path, result):
     assert [path.name for path in tmp_path.iterdir()] == ['r.json']
 
 
-@pytest.mark.parametrize('text', ['', '{', '[]', '{"metrics": 3}', '{"metrics": {}}'])
+A_STUDY = '{"name": "a", "data": "simulated", "seed": 0, "figures": {"E_20": 1.0}}'
+
+
+@pytest.mark.parametrize('text', ['', '{', '[]', '{"metrics": 3}', '{"metrics": {}}', A_STUDY])
 def test_another_file_is_refused_by_name(tmp_path, text):
     (tmp_path / 'x.json').write_text(text)
     with pytest.raises(ValueError, match=r'x\.json: not a result file'):
@@ -67,13 +76,14 @@ def test_expected_numbers_are_held_against_the_measured_ones():
 
 
 def test_the_machine_and_its_packages_are_named():
-    assert 'cores' in describe_machine()
-    assert installed_versions()['torch'][0].isdigit()
+    host = describe_host()
+    assert 'cores' in host['machine']
+    assert host['versions']['torch'][0].isdigit()
 
 
 def test_the_page_in_docs_is_what_its_result_files_say():
     folder = Path(__file__).resolve().parents[2] / 'docs' / 'results'
-    assert (folder / 'README.md').read_text() == render_page(folder)
+    assert (folder / 'README.md').read_text() == render_index_page(folder)
 
 
 def test_the_page_names_command_seed_machine_and_simulation(tmp_path, result):
@@ -81,7 +91,7 @@ def test_the_page_names_command_seed_machine_and_simulation(tmp_path, result):
     (tmp_path / 'notes').mkdir()
     write_result(tmp_path / 'runs' / 'run.json', result)
     (tmp_path / 'notes' / 'run.md').write_text('What fails.')
-    page = render_page(tmp_path)
+    page = render_index_page(tmp_path)
     for words in ('| run | all | 2.500 |', 'python a', 'Seed 3', 'simulated', 'What fails.'):
         assert words in page
 
@@ -102,14 +112,14 @@ def test_the_demo_s_result_is_what_its_config_expects(monkeypatch):
 
 
 PAGES = {
-    'runs/a.json': 'results.render_page',
-    'step/a.json': 'results.render_page',
-    'decode/a.json': 'results.render_page',
+    'runs/a.json': 'pages.render_index_page',
+    'step/a.json': 'pages.render_index_page',
+    'decode/a.json': 'pages.render_index_page',
     'uncertainty/a.json': 'study_page.render_study_page',
     'fusion/a.json': 'fusion_study.render_fusion_page',
     'full_size/a.json': 'full_size_page.render_full_size_page',
     'full_size/timings.json': 'full_size_page.render_full_size_page',
-    'onnx/predict.json': 'onnx_study.render_page',
+    'onnx/predict.json': 'onnx_study.render_onnx_page',
     'cpu/set/a.json': 'paper_page.render_paper_page',
 }
 
@@ -131,3 +141,14 @@ def test_a_folder_is_read_by_name_in_order_and_may_be_missing(tmp_path):
     assert read_folder(tmp_path) == {name: dict(is_=name) for name in ('a', 'b', 'c')}
     assert list(read_folder(tmp_path, pattern='b*.json')) == ['b']
     assert read_folder(tmp_path / 'none') == {}
+
+
+def test_a_folder_gets_the_pages_that_it_has_results_for_and_an_index_that_names_them(tmp_path):
+    study = Result(
+        name='s', kind='fusion', model='m', data='simulated', seed=0, calibrated_on='c', figures={}
+    )
+    write_result(tmp_path / 'fusion' / 's.json', study)
+    write_json(tmp_path / 'onnx' / 'predict.json', dict(config='c.py'))
+    pages = write_pages(tmp_path)
+    assert [path.name for path in pages] == ['fusion.md', 'onnx.md', 'README.md']
+    assert '](fusion.md)' in pages[-1].read_text() and '](onnx.md)' in pages[-1].read_text()

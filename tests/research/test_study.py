@@ -7,17 +7,9 @@ import pytest
 import torch
 
 from unsct_mmpose.anatomy import relation_set
-from unsct_mmpose.maps.assessment import DecisionOptions
-from unsct_mmpose.maps.calibration_fit import FitOptions
 from unsct_mmpose.maps.evidence import Evidence
-from unsct_mmpose.research.study import (
-    StudyResult,
-    ablate,
-    judge,
-    read_study,
-    restrict_relations,
-    write_study,
-)
+from unsct_mmpose.research.results import Result, read_result, write_result
+from unsct_mmpose.research.study import ablate, judge, restrict_relations
 from unsct_mmpose.research.study_page import render_study_page
 
 FULL = relation_set('full')
@@ -25,9 +17,7 @@ FULL = relation_set('full')
 
 @pytest.fixture(scope='module')
 def figures(table):
-    return judge(
-        table, FULL, DecisionOptions(), calibration_table=None, fit=FitOptions(), bootstrap=5
-    )
+    return judge(table, table, FULL, bootstrap=5)
 
 
 def test_ours_lies_between_keeping_all_and_the_oracle(figures):
@@ -63,11 +53,11 @@ def test_the_smaller_relation_set_is_read_from_the_same_fields(table):
 
 def test_an_ablation_has_a_row_for_every_variant(table):
     half = np.isin(table.patients, ['p0', 'p1'])
-    rows = ablate(table.take(half), FULL, calibration_table=table.take(~half), fit=FitOptions())
+    rows = ablate(table.take(half), table.take(~half), FULL)
     paf = [row for row in rows if row['evidence'] == 'paf']
     assert len(paf) == 2 * 2 * 4
     assert {row['relations'] for row in rows} == {'full', 'core'}
-    assert all(0 <= row['recall'] <= 1 for row in rows)
+    assert all(0 <= row['recall'] <= 1 and row['recovered'] <= 1 for row in rows)
     monotone = {
         row['auroc']
         for row in paf
@@ -79,10 +69,13 @@ def test_an_ablation_has_a_row_for_every_variant(table):
 
 
 def test_a_result_is_read_back_and_shown(figures, tmp_path):
-    result = StudyResult('set-val_s3', 'main', 'all', 'simulated', 'cross-fitted', 3, figures)
+    result = Result(
+        name='set-val_s3', kind='main', model='all', data='simulated',
+        calibrated_on='cross-fitted', seed=3, figures=figures,
+    )  # fmt: skip
     folder = tmp_path / 'uncertainty'
-    write_study(folder / 'a.json', result)
-    again = read_study(folder / 'a.json')
+    write_result(folder / 'a.json', result)
+    again = read_result(folder / 'a.json')
     assert again.name == result.name
     page = render_study_page(tmp_path)
     ours = figures['set_error/unstructured/fused/E_20']
@@ -93,14 +86,14 @@ def test_a_result_is_read_back_and_shown(figures, tmp_path):
 
 def test_what_is_no_result_file_is_named(tmp_path):
     (tmp_path / 'b.json').write_text('{"name": 1}')
-    with pytest.raises(ValueError, match=r'b\.json: not a study'):
-        read_study(tmp_path / 'b.json')
+    with pytest.raises(ValueError, match=r'b\.json: not a result file'):
+        read_result(tmp_path / 'b.json')
 
 
 def test_nan_is_written_as_null(tmp_path):
-    result = StudyResult('x', 'main', 'm', 'd', 'c', 0, dict(value=math.nan))
-    write_study(tmp_path / 'c.json', result)
-    assert read_study(tmp_path / 'c.json').figures['value'] is None
+    result = Result(name='x', data='d', seed=0, figures=dict(value=math.nan))
+    write_result(tmp_path / 'c.json', result)
+    assert read_result(tmp_path / 'c.json').figures['value'] is None
 
 
 def test_evidence_has_one_row_for_each_image(table):

@@ -13,6 +13,7 @@ import tempfile
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -25,16 +26,26 @@ uvicorn = pytest.importorskip('uvicorn')
 
 from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator
+from pydicom.data import get_testdata_file
 
 from unsct_mmpose.dicom import RadiographError, write_radiograph
 from unsct_mmpose.report.prediction import NOTICE, Prediction, prediction_schema
 from unsct_mmpose.serve import upload as serve_upload
 from unsct_mmpose.serve.app import ServeOptions, create_app, is_loopback
 from unsct_mmpose.serve.desk import PredictionDesk
-from unsct_mmpose.serve.reader import DirectReader, ProcessReader
+from unsct_mmpose.serve.reader import ProcessReader, decode
 from unsct_mmpose.serve.upload import RefusedError, Upload
 
 HERE = 'http://127.0.0.1:8000'
+
+
+class DirectReader:
+    """Decodes in this process, which starts at once."""
+
+    read = staticmethod(decode)
+
+    def close(self):
+        pass
 
 
 @pytest.fixture
@@ -102,6 +113,17 @@ def test_a_picture_is_measured_with_the_spacing_of_its_form(connect, png):
     assert with_one['scale']['magnification'] == 1.1
     with_two = post(connect(), png, 'hip.png', spacing_x='2', spacing_y='3').json()
     assert with_two['scale']['spacing_xy_mm'] == [2, 3]
+
+
+def test_a_frame_is_chosen_in_the_form(connect):
+    content = Path(get_testdata_file('SC_rgb_rle_2frame.dcm')).read_bytes()
+    refused = post(connect(), content)
+    assert refused.status_code == 422 and '2 frames' in refused.json()['error']
+    answer = post(connect(), content, frame='1')
+    assert answer.json()['image']['provenance']['frame'] == 1
+    for text in ('-1', '0.5', 'x'):
+        assert 'number of the image' in post(connect(), content, frame=text).json()['error']
+    assert 'name="frame"' in connect().get('/').text
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ def read_annotated(
     content: bytes | None = None,
     spacing_xy_mm: tuple[float, float] | None = None,
     magnification: float | None = None,
+    frame: int | None = None,
 ) -> tuple[Radiograph, AnnotatedRadiograph]:
     """Read the image of an annotation, and take the annotation along when it is turned.
 
@@ -38,21 +39,22 @@ def read_annotated(
         spacing_xy_mm: width and height of a pixel of the file at the detector, mm; wins over the
             annotation's.
         magnification: wins over the file's.
+        frame: which image of a file that holds several, from 0.
 
     Raises:
         RadiographError: the image cannot be read, its size is not that of the annotation, or its
             sides are not once it is turned.
     """
-    spacing = case.spacing_xy_mm if spacing_xy_mm is None else spacing_xy_mm
-    mirrored = case.read_mirrored
+    given: dict[str, Any] = dict(
+        spacing_xy_mm=case.spacing_xy_mm if spacing_xy_mm is None else spacing_xy_mm,
+        magnification=magnification,
+        frame=frame,
+        mirrored=case.read_mirrored,
+    )
     if content is None:
-        radiograph = read_radiograph(
-            path, spacing_xy_mm=spacing, magnification=magnification, mirrored=mirrored
-        )
+        radiograph = read_radiograph(path, **given)
     else:
-        radiograph = radiograph_from_bytes(
-            content, path, spacing_xy_mm=spacing, magnification=magnification, mirrored=mirrored
-        )
+        radiograph = radiograph_from_bytes(content, path, **given)
     check_size(path, radiograph, case.size_wh)
     laid = lay(case, radiograph.placement)
     if radiograph.placement is not None and sides_problem(laid.states):

@@ -48,6 +48,7 @@ class ConvertOptions:
             others, and those without a spacing, keep their size.
         spacing_xy_mm: pixel at the detector of all files; wins over the files'.
         magnification: of all files; wins over the files'.
+        frame: which image of files that hold several, from 0.
     """
 
     form: str = 'png'
@@ -56,6 +57,7 @@ class ConvertOptions:
     finer_than_mm: float = 0.5
     spacing_xy_mm: tuple[float, float] | None = None
     magnification: float | None = None
+    frame: int | None = None
 
     def __post_init__(self) -> None:
         if self.form not in PICTURE_SUFFIXES:
@@ -71,8 +73,12 @@ class ConvertOptions:
     def to_dict(self) -> dict[str, Any]:
         """Return the options as json holds them; those that the form does not use are left out."""
         fields = json.loads(json.dumps(asdict(self)))
-        unused = ('quality',) * (self.form != 'jpeg') + ('finer_than_mm',) * (self.pixel_mm is None)
-        return {name: value for name, value in fields.items() if name not in unused}
+        unused = dict(
+            quality=self.form != 'jpeg',
+            finer_than_mm=self.pixel_mm is None,
+            frame=self.frame is None,
+        )
+        return {name: value for name, value in fields.items() if not unused.get(name)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,7 +179,9 @@ def render(task: Task, content: bytes) -> tuple[Radiograph, NDArray[np.float32]]
     """
     source, options = task.source, task.options
     given: dict[str, Any] = dict(
-        spacing_xy_mm=options.spacing_xy_mm, magnification=options.magnification
+        spacing_xy_mm=options.spacing_xy_mm,
+        magnification=options.magnification,
+        frame=options.frame,
     )
     if source.case:
         radiograph, _ = read_annotated(source.path, source.case, content=content, **given)

@@ -127,7 +127,7 @@ def decision_notice(
 
 
 _CURE = (
-    'To calibrate it on validation images: python tools/calibrate.py CONFIG CHECKPOINT, with the '
+    'To calibrate it on validation images: unsct calibrate CONFIG CHECKPOINT, with the '
     'same --cfg-options if there are any. An explicit threshold of the codec decides instead; '
     'inf reports every landmark.'
 )

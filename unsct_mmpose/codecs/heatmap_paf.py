@@ -107,7 +107,7 @@ class HeatmapPAF(BaseKeypointCodec):
         - keypoint_shown (np.ndarray): ``(1, K)`` bool, present and on the grid
 
     ``calibration``, of :class:`unsct_mmpose.maps.calibration.Calibration`, comes with the
-    checkpoint (``tools/calibrate.py``). Without one, and without a threshold, a fixed limit decides
+    checkpoint (``unsct calibrate``). Without one, and without a threshold, a fixed limit decides
     in test and inference (:meth:`notice` says so), and while the head trains (``learning``) every
     landmark is reported, so that validation compares epochs by all landmarks.
     """
@@ -308,7 +308,7 @@ class HeatmapPAF(BaseKeypointCodec):
         covariances = calibrated_covariances(
             covariances_to_px(evidence.covariances.cpu().numpy(), cell_px),
             calibration,
-            assessment.kept.cpu().numpy(),
+            evidence.peak.cpu().numpy(),
         )
         points = self.to_pixels(evidence.points.cpu().numpy().astype(np.float64))
         columns = prediction_fields(

@@ -40,7 +40,7 @@ _PAPER = dict(
 
 _NO_DATA = (
     'there is no such file. For a first try make simulated radiographs, which takes minutes: '
-    'python tools/make_phantom.py --out data/phantom. For data elsewhere set UNSCT_DATA=DIR, or '
+    'unsct phantom --out data/phantom. For data elsewhere set UNSCT_DATA=DIR, or '
     '--cfg-options train_dataloader.dataset.data_root=DIR and the same of val and test '
     '(docs/how-to/your-own-data.md)'
 )
@@ -101,7 +101,7 @@ class THADataset(BaseCocoStyleDataset):
         require_spacing: refuse a file in which an image has no pixel spacing.
         check_images: refuse a file that names an image that is not there, or that has another
             size than its record says (a sample of 256 images by their headers; each image is
-            compared again when it is loaded). ``tools/check.py`` looks at all of them.
+            compared again when it is loaded). ``unsct check`` looks at all of them.
         landmarks: which (:func:`unsct_mmpose.anatomy.landmark_set`).
         disjoint_from: other annotation files, from ``data_root``, that must not share a patient
             with this one; files that do not exist are passed over.
@@ -174,7 +174,7 @@ class THADataset(BaseCocoStyleDataset):
                 problems += [
                     f'{problem}, and nothing but LoadRadiograph takes landmarks along: begin the '
                     "pipeline with dict(type='LoadRadiograph'), or convert the data set "
-                    '(tools/convert_dicom.py)'
+                    '(unsct convert)'
                     for problem in turned_problems(annotations, self.data_prefix['img'])
                 ]
         if problems:
@@ -182,7 +182,7 @@ class THADataset(BaseCocoStyleDataset):
         if annotations.doubts:
             print_log(
                 f'{self.ann_file}: {len(annotations.doubts)} doubts, such as: '
-                f'{annotations.doubts[0]} (tools/check.py lists all)',
+                f'{annotations.doubts[0]} (unsct check lists all)',
                 'current',
                 logging.WARNING,
             )

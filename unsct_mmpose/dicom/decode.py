@@ -206,7 +206,8 @@ def _parse_without_preamble(content: bytes) -> Dataset:
 def _choose_frame(frames: int, frame: int | None) -> int:
     if frames > 1 and frame is None:
         raise DecodeError(
-            f'it holds {frames} frames and a radiograph is one; choose with frame=0 .. {frames - 1}'
+            f'it holds {frames} frames and a radiograph is one; '
+            f'choose with --frame N, or frame=0 .. {frames - 1}'
         )
     if not 0 <= (frame or 0) < frames:
         raise DecodeError(f'there is no frame {frame}: the file holds {frames}, counted from 0')

@@ -130,7 +130,7 @@ def _choose_page(pages: list[PageHeader], frame: int | None) -> int:
     if len(pages) > 1 and frame is None:
         raise DecodeError(
             f'it holds {len(pages)} pages and a radiograph is one; '
-            f'choose with frame=0 .. {len(pages) - 1}'
+            f'choose with --frame N, or frame=0 .. {len(pages) - 1}'
         )
     if not 0 <= (frame or 0) < len(pages):
         raise DecodeError(f'there is no frame {frame}: the file holds {len(pages)}, from 0')

@@ -242,6 +242,8 @@ def render_dicom(
             provenance[keyword] = found
     if mark := simulation_mark(dataset):
         provenance['simulated'] = mark
+    if frame is not None:
+        provenance['frame'] = frame
     if notes:
         provenance['notes'] = '; '.join(notes)
     aspect = numbers(dataset, 'PixelAspectRatio')  # vertical over horizontal (PS3.3, C.7.6.3.1.7)
@@ -306,6 +308,8 @@ def _render_picture(
     provenance['transfer_syntax'] = provenance['format']
     provenance['photometric'] = 'MONOCHROME1' if picture.inverted else 'MONOCHROME2'
     provenance['bits_stored'] = grey.dtype.itemsize * 8
+    if frame is not None:
+        provenance['frame'] = frame
     if grey.dtype == np.uint8:
         pixels = _render_ready(grey, 255.0, window, provenance)
     else:

@@ -34,12 +34,14 @@ class FileOptions:
         keep_identity: whether to read PatientID and PatientName too.
         mirrored: whether left and right are exchanged in the stored pixels of all files; None
             leaves it to the files.
+        frame: which image of files that hold several, from 0.
     """
 
     spacing_xy_mm: tuple[float, float] | None = None
     magnification: float | None = None
     keep_identity: bool = False
     mirrored: bool | None = None
+    frame: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,6 +124,7 @@ def read_file(path: Path, options: FileOptions) -> ReadFile:
             spacing_xy_mm=options.spacing_xy_mm,
             magnification=options.magnification,
             mirrored=options.mirrored,
+            frame=options.frame,
         )
         patient = patient_identity(path) if options.keep_identity else {}
     except NoRadiographError as error:

@@ -14,6 +14,7 @@ from mmengine.evaluator import BaseMetric
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet, landmarks_of
 from unsct_mmpose.functional.bootstrap import bootstrap_intervals
+from unsct_mmpose.maps.assessment import EVIDENCES
 
 SUBSETS = ('all', 'structured', 'unstructured')
 
@@ -93,6 +94,26 @@ def stack(results: Sequence[Mapping[str, Any]], landmarks: LandmarkSet = HIP) ->
         return {**table, **words, 'magnification': np.empty(0)}
     shared = [name for name in results[0] if all(name in result for result in results)]
     return {name: np.stack([result[name] for result in results]) for name in shared}
+
+
+def decisions(table: Table) -> Table:
+    """Return what each way to decide reports of the same landmarks, ``(N, K)`` bool.
+
+    Args:
+        table: columns as :func:`unpack` gives them.
+
+    Returns:
+        ``keep_all``, ``suppress_all``, ``oracle`` (exactly the present ones) and, where the model
+        has our own head, each evidence by itself: ``peak``, ``paf`` and ``fused``.
+    """
+    ways = dict(
+        keep_all=table['labelled'],
+        suppress_all=np.zeros_like(table['labelled']),
+        oracle=table['present'],
+    )
+    if 'decisions' in table:
+        ways |= {name: table['decisions'][..., i] for i, name in enumerate(EVIDENCES)}
+    return ways
 
 
 class SampleMetric(BaseMetric):

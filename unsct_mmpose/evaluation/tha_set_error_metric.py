@@ -10,7 +10,7 @@ from mmpose.registry import METRICS
 from unsct_mmpose.functional import errors
 from unsct_mmpose.maps.assessment import EVIDENCES
 
-from .samples import SampleMetric, Table
+from .samples import SampleMetric, Table, decisions
 
 
 @METRICS.register_module()
@@ -62,11 +62,10 @@ class THASetErrorMetric(SampleMetric):
 
     def summary(self, table: Table) -> dict[str, float]:
         """Return the headline, that of the baselines, and what is recovered."""
-        figures: dict[str, float] = {}
-        for name, kept in _decisions(table).items():
-            figures.update(
-                {f'{name}{key}': value for key, value in self._headline(table, kept).items()}
-            )
+        figures = self._headline(table, table['kept'])
+        for name, reported in decisions(table).items():
+            headline = self._headline(table, reported)
+            figures.update({f'{name}/{key}': value for key, value in headline.items()})
         judged = ['', *(f'{name}/' for name in EVIDENCES if 'decisions' in table)]
         for name in judged:
             for key in map(self._key, self.cutoffs):
@@ -86,16 +85,3 @@ class THASetErrorMetric(SampleMetric):
 
     def _key(self, cutoff: float) -> str:
         return f'E_{cutoff:g}{"" if self.unit == "mm" else self.unit}'
-
-
-def _decisions(table: Table) -> dict[str, np.ndarray]:
-    """Return what each way to decide keeps, by the prefix of its keys."""
-    found = {
-        '': table['kept'],
-        'keep_all/': table['labelled'],
-        'suppress_all/': np.zeros_like(table['kept']),
-        'oracle/': table['present'],
-    }
-    if 'decisions' in table:
-        found |= {f'{name}/': table['decisions'][..., i] for i, name in enumerate(EVIDENCES)}
-    return found

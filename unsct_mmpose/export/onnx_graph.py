@@ -9,7 +9,7 @@ from mmpose.models import PoseDataPreprocessor
 from torch import Tensor, nn
 
 from unsct_mmpose.codecs import HeatmapPAF
-from unsct_mmpose.functional.error_structure import shaped
+from unsct_mmpose.functional.error_structure import peak_variances, shaped
 from unsct_mmpose.maps.assessment import Assessment, assess
 from unsct_mmpose.maps.evidence import Evidence, decode_evidence
 from unsct_mmpose.maps.heatmap import flip_heatmaps
@@ -66,7 +66,7 @@ class LandmarkGraph(nn.Module):
         self.register_buffer('cell_px', cell)
         self.register_buffer('area_px', cell[:, None] * cell)
         self.register_buffer('factors', factors[:, None, None])
-        self.incomplete = 1.0 if self.calibration is None else self.calibration.incomplete_factor
+        self.power = 0.0 if self.calibration is None else self.calibration.peak_power
         self.directed = bool(self.calibration is not None and self.calibration.region_shapes)
         shapes = region_shapes(self.calibration, codec.landmarks)
         self.register_buffer('shapes', torch.from_numpy(shapes).float())
@@ -122,9 +122,9 @@ class LandmarkGraph(nn.Module):
         covariances = evidence.covariances * self.area_px
         if self.directed:
             covariances = shaped(covariances, self.shapes)
-        if self.incomplete != 1.0:
-            share = assessment.kept.float().mean(dim=1)[:, None, None, None]
-            covariances = torch.where(share < 1, covariances * self.incomplete, covariances)
+        if self.power:
+            sizes = peak_variances(evidence.peak) ** self.power
+            covariances = covariances * sizes[..., None, None]
         columns = dict(
             keypoints=(evidence.points + 0.5) * self.cell_px - 0.5,
             keypoint_scores=evidence.peak,

@@ -19,7 +19,7 @@ def publish(checkpoint: Path, out: Path, notice: Mapping[str, str]) -> Path:
 
     Optimiser states, logs and the config's text, which holds the paths of whoever trained it, are
     left out: the file loads with ``weights_only=True``. A calibration is dropped too, as it
-    belongs to the unrounded weights: calibrate the new file (``tools/calibrate.py``).
+    belongs to the unrounded weights: calibrate the new file (``unsct calibrate``).
 
     Args:
         checkpoint: the checkpoint to take.

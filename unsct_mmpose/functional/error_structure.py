@@ -20,14 +20,17 @@ from .hierarchical import by_patient
 Floats = NDArray[np.float64]
 Array = TypeVar('Array', bound=Any)
 
-SHAPE_PATIENTS = 10.0
-"""Patients at which the direction of the errors counts as much as none."""
+LEAST_DIRECTED = 4
+"""Patients below which errors are taken to go in all directions alike."""
 
-INCOMPLETE_PATIENTS = 5.0
-"""Patients with rejected landmarks at which what they say of such images counts half."""
+POWER_PATIENTS = 5.0
+"""Patients at which what they say of peaks and errors counts as much as theory."""
 
 _GROSS = 4.0  # times the median length of a landmark's errors, at which an error is cut
 _SMALLEST = 1e-12
+_LOWEST_PEAK = 0.1
+_UNSEEN = 0.1  # of sigma squared
+_THINNEST = 1e-3  # determinant, before it is brought to 1
 
 
 def symmetric_root(covariances: Array) -> Array:
@@ -100,8 +103,9 @@ def class_residuals(
 def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
     """Return the shape of each class's errors, and what it is without each patient.
 
-    The second moment of whitened errors, averaged over patients, drawn towards the circle by
-    ``10 / (P + 10)`` and brought to determinant 1: which way errors go, not how far.
+    The second moment of whitened errors, averaged over patients, drawn towards the circle by the
+    share of its squared elongation that patients' disagreement explains, and brought to determinant
+    1: which way errors go, not how far. Three patients say nothing.
 
     Args:
         residuals: ``(G, P, n, 2)`` whitened errors, from :func:`class_residuals`.
@@ -119,12 +123,26 @@ def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
     known = ~np.isnan(values[..., 0])
     clean = np.where(known[..., None], values, 0.0)
     count = known.sum(axis=-1)
-    each = np.einsum('gpni,gpnj->gpij', clean, clean)
-    each = each / np.maximum(count, 1)[..., None, None]
+    each = np.einsum('gpni,gpnj->gpij', clean, clean) / np.maximum(count, 1)[..., None, None]
+    # size, and elongation along x and along the diagonal
+    parts = np.stack(
+        [
+            (each[..., 0, 0] + each[..., 1, 1]) / 2,
+            (each[..., 0, 0] - each[..., 1, 1]) / 2,
+            each[..., 0, 1],
+        ],
+        axis=-1,
+    )
+    products = parts[..., :, None] * parts[..., None, :]
     there = (count > 0).astype(float)
-    whole = _drawn(each.sum(axis=1), there.sum(axis=1))
-    others = _drawn(each.sum(axis=1, keepdims=True) - each, there.sum(1, keepdims=True) - there)
-    return whole, others
+    whole = [one.sum(axis=1) for one in (parts, products, there)]
+    own = (parts, products, there)
+    others = [total[:, None] - one for total, one in zip(whole, own, strict=True)]
+    # the shape of all must not follow what that of the others, which judges it, does not
+    return (
+        _drawn(*whole, least=LEAST_DIRECTED),
+        _drawn(*others, least=LEAST_DIRECTED - 1),
+    )
 
 
 def side_shapes(shapes: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
@@ -135,42 +153,53 @@ def side_shapes(shapes: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
     return found
 
 
-def incompleteness_factor(
+def peak_variances(peaks: Array) -> Array:
+    """Return what a peak's height says of the variance of its place, in units of sigma squared.
+
+    A network that is trained by squared errors shows the mean of the Gaussians (of variance sigma
+    squared) that it holds possible. If their centres vary by s squared along either axis, the peak
+    is ``1 / (1 + s^2 / sigma^2)``. A tenth is added, for errors that no heatmap shows.
+
+    Args:
+        peaks: ``(...)`` heights, numpy or torch; taken as 0.1 to 1.
+
+    Example:
+        >>> peak_variances(np.array([1.0, 0.5, 0.0])).round(3).tolist()
+        [0.1, 1.1, 9.1]
+    """
+    return 1 / peaks.clip(_LOWEST_PEAK, 1.0) - 1 + _UNSEEN
+
+
+def peak_power(
     whitened_errors: ArrayLike,
-    incomplete: ArrayLike,
+    peaks: ArrayLike,
     patients: ArrayLike,
     landmarks: LandmarkSet = HIP,
 ) -> float:
-    """Return by how much squared errors are larger in images of which landmarks were rejected.
+    """Return the power of :func:`peak_variances` that squared errors follow.
 
-    What hides a landmark makes its neighbours harder to find, too. The mean logarithm of the
-    squared errors, a patient counting once in either kind of image, and the difference drawn
-    towards 0 by ``5 / (P + 5)`` for P patients with such images.
+    The slope of the logarithm of squared errors over that of the variances, each without its
+    class's mean and a patient counting once, drawn towards 1, which theory says, by ``5 / (P + 5)``
+    for P patients; 0 at least. A network whose peaks say nothing has a power near 0.
 
     Args:
         whitened_errors: ``(N, K, 2)``, NaN where unknown.
-        incomplete: ``(N,)`` bool, whether any landmark of the image was rejected.
+        peaks: ``(N, K)``.
         patients: ``(N,)``.
         landmarks: the K landmarks.
     """
     squared = (np.asarray(whitened_errors, float) ** 2).sum(axis=-1)
-    some, whose = np.asarray(incomplete, bool), np.asarray(patients)
-    with np.errstate(divide='ignore'):
-        logs = by_class(np.log(np.maximum(squared, _SMALLEST)), landmarks)
-    known = ~np.isnan(logs)
-    usual = np.where(known, logs, 0.0).sum(axis=(0, 1)) / np.maximum(known.sum(axis=(0, 1)), 1)
-    above = np.where(known, logs - usual, 0.0).sum(axis=(1, 2))
-    count = known.sum(axis=(1, 2))
-    means = []
-    for kind in (some, ~some):
-        names, index = np.unique(whose[kind & (count > 0)], return_inverse=True)
-        rows = kind & (count > 0)
-        total, number = (np.bincount(index, one[rows], len(names)) for one in (above, count))
-        means.append(total / np.maximum(number, 1))
-    if not (len(means[0]) and len(means[1])):
-        return 1.0
-    weight = len(means[0]) / (len(means[0]) + INCOMPLETE_PATIENTS)
-    return float(np.exp(weight * (means[0].mean() - means[1].mean())))
+    errors = _without_class_means(np.log(np.maximum(squared, _SMALLEST)), landmarks)
+    known = ~np.isnan(errors)
+    sizes = np.log(peak_variances(np.asarray(peaks, float)))
+    sizes = _without_class_means(np.where(known, sizes, np.nan), landmarks)
+    count = known.sum(axis=1)
+    names, index = np.unique(np.asarray(patients)[count > 0], return_inverse=True)
+    number = np.bincount(index, count[count > 0], len(names))
+    sums = (np.nansum(one * sizes, axis=1)[count > 0] for one in (errors, sizes))
+    both, own = ((np.bincount(index, one, len(names)) / number).sum() for one in sums)
+    weight = len(names) / (len(names) + POWER_PATIENTS)
+    return float(max(weight * both / own + 1 - weight, 0.0)) if own > _SMALLEST else 1.0
 
 
 def error_products(
@@ -245,16 +274,37 @@ def _mirrored(products: Floats, landmarks: LandmarkSet) -> Floats:
     return swapped
 
 
-def _drawn(total: Floats, patients: Floats) -> Floats:
-    mean = total / np.maximum(patients, 1)[..., None, None]
-    size = np.trace(mean, axis1=-2, axis2=-1)[..., None, None] / 2
-    unit = np.eye(2)
-    known = (size > 0) & (patients > 0)[..., None, None]
-    shape = np.where(known, mean / np.where(size > 0, size, 1.0), unit)
-    weight = (patients / (patients + SHAPE_PATIENTS))[..., None, None]
-    drawn = weight * shape + (1 - weight) * unit
-    scaled: Floats = drawn / np.sqrt(np.linalg.det(drawn))[..., None, None]
+def _drawn(parts: Floats, products: Floats, patients: Floats, *, least: int) -> Floats:
+    """Return shapes ``(..., 2, 2)`` of sums over patients of their sizes and elongations."""
+    number = np.maximum(patients, 1)
+    mean = parts / number[..., None]
+    size = np.maximum(mean[..., 0], _SMALLEST)
+    found = mean[..., 1:] / size[..., None]
+    # squared distances of the patients' elongations from what the mean gives each by its size
+    apart = sum(
+        products[..., axis, axis]
+        - 2 * found[..., axis - 1] * products[..., axis, 0]
+        + found[..., axis - 1] ** 2 * products[..., 0, 0]
+        for axis in (1, 2)
+    )
+    chance = apart / size**2 / np.maximum(patients - 1, 1) / number
+    strength = np.maximum((found**2).sum(axis=-1), _SMALLEST)
+    weight = np.where(patients >= least, np.clip(1 - chance / strength, 0, 1), 0.0)
+    along, across = np.moveaxis(weight[..., None] * found, -1, 0)
+    rows = [[1 + along, across], [across, 1 - along]]
+    shape = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
+    flat = np.maximum(1 - along**2 - across**2, _THINNEST)
+    scaled: Floats = shape / np.sqrt(flat)[..., None, None]
     return scaled
+
+
+def _without_class_means(values: Floats, landmarks: LandmarkSet) -> Floats:
+    """Take each class's mean from ``(N, K)`` numbers, NaN where unknown."""
+    classes = by_class(values, landmarks)
+    known = ~np.isnan(classes)
+    total = np.where(known, classes, 0.0).sum(axis=(0, 1))
+    mean = total / np.maximum(known.sum(axis=(0, 1)), 1)
+    return values - mean[list(landmarks.class_indices)]
 
 
 def _cut(values: Floats) -> Floats:

@@ -5,8 +5,9 @@ what new images of the same patients will do. Here every patient counts once, an
 differ decides how much wider a promise about the next one must be.
 
 Arrays are padded: P patients with at most n scores each, ``(..., P, n)`` or ``(..., P, n, D)``,
-NaN where a patient has fewer; leading axes are groups (landmarks, parameters), done at once. D is 1
-for a number and 2 for a point.
+NaN where a patient has fewer; leading axes are done at once. The last of them is that of groups
+(landmarks, parameters) of the same patients, whose scores are taken to be of much the same shape. D
+is 1 for a number and 2 for a point.
 
 References: R. Dunn, L. Wasserman and A. Ramdas, "Distribution-free prediction sets for two-layer
 hierarchical models", JASA 118 (2023); Y. Lee, R. F. Barber and R. Willett, "Distribution-free
@@ -34,10 +35,11 @@ about the worst of their images: a model is then far narrower and holds as well.
 ENOUGH_PATIENTS = 20
 """Patients who allow 95 % without a model; below, a calibration is warned of."""
 
-_PSEUDO_SCORES = 10.0  # what the normal model's shape weighs beside the scores' own
+_PSEUDO_SCORES = 10.0  # what the other groups' shape weighs beside a group's own, the model's too
 _CAUTION = 0.5  # standard errors that are added to the covariance of a patient's images
 _TAME = 4.0  # robust standard deviations from a patient's median at which a single score is cut
 _BISECTIONS = 32
+_SMALLEST = 1e-12
 
 
 class Radius(NamedTuple):
@@ -202,13 +204,16 @@ def random_effects_radius(residuals: ArrayLike, level: float) -> Floats:
     half a standard error is added to it: three patients say little of it, and too small is worse.
 
     The shape need not be normal: each patient's residuals, over the radius by all others, are
-    pooled with ten pseudo-scores of the model, and their quantile is the factor by which the radius
-    is corrected. Where patients are many this is CDF pooling (Dunn et al. 2023). A single residual
+    pooled with ten pseudo-scores of what is expected, and their quantile is the factor by which the
+    radius is corrected. Expected is what the other groups show, pooled with ten pseudo-scores of
+    the model: heavy tails are much the same in all. Where patients are many this is CDF pooling
+    (Dunn et al. 2023). A single residual
     that lies more than four robust standard deviations from its patient's median counts as if it
     lay there.
 
     Args:
-        residuals: ``(..., P, n, D)``, NaN where there is none; 0 is a perfect prediction.
+        residuals: ``(..., G, P, n, D)`` of G groups, or ``(P, n, D)``; NaN where there is none; 0
+            is a perfect prediction.
         level: probability, in (0, 1).
 
     Returns:
@@ -246,7 +251,7 @@ def new_patient_radius(residuals: ArrayLike, level: float) -> Radius:
     level is allowed (images are patients then); else :func:`random_effects_radius`.
 
     Args:
-        residuals: ``(..., P, n, D)``, NaN where there is none.
+        residuals: ``(..., G, P, n, D)`` of G groups, or ``(P, n, D)``; NaN where there is none.
         level: probability, in (0, 1).
 
     Raises:
@@ -384,20 +389,32 @@ def _model(sums: _Sums, level: float, axes: int) -> tuple[Floats, Floats]:
 
 
 def _mixed_quantile(ratio: Floats, freedom: Floats, level: float, axes: int) -> Floats:
-    """Return the quantile of ratios ``(..., P, n)`` mixed with those that the model expects."""
+    """Return the quantile of ratios ``(..., G, P, n)`` mixed with those that are expected.
+
+    What is expected is in turn what the other groups show, mixed with the model.
+    """
+    if ratio.ndim == 2:
+        return _mixed_quantile(ratio[None], freedom[None], level, axes)[0]
     known = np.isfinite(ratio)
     count = known.sum(axis=-1, keepdims=True)
     patients = (count > 0).sum(axis=(-2, -1))
-    share = np.where(known, 1 / np.maximum(count * np.maximum(patients, 1)[..., None, None], 1), 0)
-    size = np.where(known, ratio, np.inf)
     weight = np.where(patients > 0, freedom, 0.0)
+    share = (weight / np.maximum(patients, 1))[..., None, None] / np.maximum(count, 1)
+    share, size = np.where(known, share, 0.0), np.where(known, ratio, np.inf)
+    others = weight.sum(axis=-1, keepdims=True) - weight
+    # groups are of the same patients: N of them say as much as sqrt(N)
+    heard = others / np.sqrt(np.maximum((weight > 0).sum(axis=-1, keepdims=True) - 1, 1))
     bound = special.fdtri(axes, freedom, level)
     low, high = np.zeros(weight.shape), np.full(weight.shape, 1e3)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
-        seen = np.where(size <= middle[..., None, None], share, 0.0).sum(axis=(-2, -1))
-        expected = special.fdtr(axes, freedom, middle**2 * bound)
-        enough = weight * seen + _PSEUDO_SCORES * expected >= level * (weight + _PSEUDO_SCORES)
+        own = np.where(size <= middle[..., None, None], share, 0.0).sum(axis=(-2, -1))
+        within = size[..., None, :, :, :] <= middle[..., None, None, None]
+        rest = np.where(within, share[..., None, :, :, :], 0.0).sum(axis=(-3, -2, -1)) - own
+        model = special.fdtr(axes, freedom, middle**2 * bound)
+        shown = heard * rest / np.maximum(others, _SMALLEST)
+        expected = (shown + _PSEUDO_SCORES * model) / (heard + _PSEUDO_SCORES)
+        enough = own + _PSEUDO_SCORES * expected >= level * (weight + _PSEUDO_SCORES)
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return high
 

@@ -7,6 +7,7 @@ TYPICAL, UNUSUAL, NOTHING_FOUND = 0, 1, 2
 
 IMAGE_WORDS = (
     'like the images of the calibration',
-    'out of range: its parts agree less than in any image of the calibration',
+    'out of range: its parts agree less, or its landmarks are fainter, than in any image of the '
+    'calibration',
     'no pelvis found: hardly any relation of landmarks is there',
 )

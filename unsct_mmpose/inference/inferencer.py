@@ -29,8 +29,6 @@ from .interpret import interpret
 Source = Any
 """A path, a :class:`Radiograph`, an array ``(H, W)`` or a ``pydicom.Dataset``."""
 
-Spacing = tuple[float, float]
-
 
 class Inferencer:
     """Find the landmarks of radiographs with a backend.
@@ -47,29 +45,18 @@ class Inferencer:
         self.batch_size = batch_size
 
     @overload
-    def __call__(
-        self,
-        inputs: list | tuple,
-        spacing_xy_mm: Spacing | None = None,
-        magnification: Any = None,
-        mirrored: bool | None = None,
-    ) -> list[Prediction]: ...
+    def __call__(self, inputs: list | tuple, *args: Any, **given: Any) -> list[Prediction]: ...
 
     @overload
-    def __call__(
-        self,
-        inputs: Source,
-        spacing_xy_mm: Spacing | None = None,
-        magnification: Any = None,
-        mirrored: bool | None = None,
-    ) -> Prediction: ...
+    def __call__(self, inputs: Source, *args: Any, **given: Any) -> Prediction: ...
 
     def __call__(
         self,
         inputs: Any,
-        spacing_xy_mm: Spacing | None = None,
+        spacing_xy_mm: tuple[float, float] | None = None,
         magnification: float | None = None,
         mirrored: bool | None = None,
+        frame: int | None = None,
     ) -> Any:
         """Predict one radiograph or several.
 
@@ -82,6 +69,7 @@ class Inferencer:
             magnification: size on the detector over size at the bone, of all inputs.
             mirrored: whether left and right are exchanged in all inputs as they are stored; takes
                 the place of what the files say. Not applied to a :class:`Radiograph`.
+            frame: which image of files that hold several, from 0.
 
         Returns:
             A :class:`Prediction` for one input, a list for a list or tuple, and for any other
@@ -90,79 +78,72 @@ class Inferencer:
         Raises:
             RadiographError: an input cannot be read; the message names it and the cause.
         """
+        given = dict(
+            spacing_xy_mm=spacing_xy_mm, magnification=magnification, mirrored=mirrored, frame=frame
+        )
         if _is_single(inputs):
-            return next(self.stream([inputs], spacing_xy_mm, magnification, mirrored))
-        found = self.stream(inputs, spacing_xy_mm, magnification, mirrored)
-        return list(found) if isinstance(inputs, (list, tuple)) else found
+            return next(self.stream([inputs], **given))
+        predictions = self.stream(inputs, **given)
+        return list(predictions) if isinstance(inputs, (list, tuple)) else predictions
 
-    def stream(
-        self,
-        inputs: Iterable[Source],
-        spacing_xy_mm: Spacing | None = None,
-        magnification: float | None = None,
-        mirrored: bool | None = None,
-    ) -> Iterator[Prediction]:
+    def stream(self, inputs: Iterable[Source], **given: Any) -> Iterator[Prediction]:
         """Predict inputs as they come, in their order; see :meth:`__call__`."""
         remaining = enumerate(inputs)
         while batch := list(islice(remaining, self.batch_size)):
-            named = [
-                (open_source(one, spacing_xy_mm, magnification, mirrored), source_name(one, index))
-                for index, one in batch
-            ]
-            yield from self.predict_radiographs(named)
+            yield from self.predict_radiographs(
+                (open_source(source, **given), source_name(source, index))
+                for index, source in batch
+            )
 
     def predict_radiographs(self, named: Iterable[tuple[Radiograph, str]]) -> list[Prediction]:
         """Predict one batch of radiographs, each with the name that its prediction carries."""
         batch = list(named)
-        squared = [square_pixels(one.pixels, one.pixel_aspect) for one, _ in batch]
-        read = self.backend.infer([one.pixels for one in squared])
+        squared = [square_pixels(image.pixels, image.pixel_aspect) for image, _ in batch]
+        results = self.backend.infer([square.pixels for square in squared])
         identity = self.backend.identity
         return [
-            interpret(_noted(radiograph, seen), _in_original(fields, seen), identity, name)
-            for (radiograph, name), seen, fields in zip(batch, squared, read, strict=True)
+            interpret(_noted(radiograph, square), _in_original(fields, square), identity, name)
+            for (radiograph, name), square, fields in zip(batch, squared, results, strict=True)
         ]
 
 
-def _in_original(fields: Mapping[str, Any], seen: Squared) -> Mapping[str, Any]:
+def _in_original(fields: Mapping[str, Any], square: Squared) -> Mapping[str, Any]:
     """Take what was found in a resampled image back to the pixels of the original."""
-    if not seen:
+    if not square:
         return fields
-    steps = seen.steps_xy
+    steps = square.steps_xy
     return {
         **fields,
-        'keypoints': seen.to_original(np.asarray(fields['keypoints'])),
+        'keypoints': square.to_original(np.asarray(fields['keypoints'])),
         'keypoint_covariances': np.asarray(fields['keypoint_covariances']) * np.outer(steps, steps),
     }
 
 
-def _noted(radiograph: Radiograph, seen: Squared) -> Radiograph:
-    if not seen:
+def _noted(radiograph: Radiograph, square: Squared) -> Radiograph:
+    if not square:
         return radiograph
-    height, width = seen.pixels.shape
+    height, width = square.pixels.shape
     done = f'to {width} x {height} square pixels for the model'
     return replace(radiograph, provenance={**radiograph.provenance, 'resampled': done})
 
 
-def open_source(
-    source: Source,
-    spacing_xy_mm: Spacing | None = None,
-    magnification: float | None = None,
-    mirrored: bool | None = None,
-) -> Radiograph:
+def open_source(source: Source, **given: Any) -> Radiograph:
     """Return the radiograph of an input.
+
+    Args:
+        source: see :class:`Inferencer`.
+        given: what :func:`unsct_mmpose.dicom.read_radiograph` takes; an array has no frames.
 
     Raises:
         RadiographError: it cannot be read or displayed.
         TypeError: it is nothing that can be a radiograph.
     """
-    given: dict[str, Any] = dict(spacing_xy_mm=spacing_xy_mm, magnification=magnification)
-    given['mirrored'] = mirrored
     if isinstance(source, Radiograph):
         return source
     if isinstance(source, (str, os.PathLike)):
         return read_radiograph(source, **given)
     if isinstance(source, np.ndarray):
-        return radiograph_from_array(source, **given)
+        return radiograph_from_array(source, **{k: v for k, v in given.items() if k != 'frame'})
     if _is_dataset(source):
         return radiograph_from_dataset(source, **given)
     raise TypeError(
@@ -181,7 +162,7 @@ def source_name(source: Source, index: int = 0) -> str:
     if isinstance(source, (str, os.PathLike)):
         return Path(source).name
     kinds = ((np.ndarray, 'array'), (Radiograph, 'radiograph'))
-    kind = next((word for cls, word in kinds if isinstance(source, cls)), 'dataset')
+    kind = next((name for cls, name in kinds if isinstance(source, cls)), 'dataset')
     return f'{kind}-{index}'
 
 

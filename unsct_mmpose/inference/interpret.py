@@ -205,13 +205,14 @@ def _about_the_image(state: int, calibrated: bool) -> Iterator[PredictionWarning
             'no_calibration',
             'The model is not calibrated: a fixed limit, fitted to nothing, decides which '
             'landmarks are reported, and regions and intervals have no tested coverage. Calibrate '
-            'it with tools/calibrate.py.',
+            'it with unsct calibrate.',
         )
     if state == UNUSUAL:
         yield PredictionWarning(
             'out_of_range',
-            'The image is unlike those of the calibration: its parts agree less with each other '
-            'than in any of them. What was measured may be wrong by more than its interval.',
+            'The image is unlike those of the calibration: its parts agree less with each other, '
+            'or its landmarks are fainter, than in any of them. What was measured may be wrong by '
+            'more than its interval.',
         )
     if state == NOTHING_FOUND:
         yield PredictionWarning(

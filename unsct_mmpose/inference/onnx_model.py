@@ -36,7 +36,7 @@ _IDENTITY = (
 
 
 class OnnxModel:
-    """A model that ``tools/export_onnx.py`` wrote.
+    """A model that ``unsct export`` wrote.
 
     Args:
         path: the ONNX file.
@@ -168,9 +168,9 @@ def read_metadata(session: Any, path: str) -> dict[str, Any]:
     """Return what a model says about itself.
 
     Raises:
-        ValueError: it was not written by ``tools/export_onnx.py``, or by another version of it.
+        ValueError: it was not written by ``unsct export``, or by another version of it.
     """
-    cure = 'export the checkpoint with tools/export_onnx.py'
+    cure = 'export the checkpoint with unsct export'
     stored = session.get_modelmeta().custom_metadata_map
     found = {name: _json(text) for name, text in stored.items()}
     if found.get('format') != FORMAT:

@@ -32,7 +32,7 @@ from .inferencer import Inferencer, Source, open_source, source_name
 
 
 @dataclass(frozen=True)
-class RunOptions:
+class PredictOptions:
     """How a run predicts.
 
     Attributes:
@@ -55,7 +55,7 @@ class RunOptions:
 
 
 @dataclass(frozen=True)
-class RunResult:
+class PredictResult:
     """What a run did.
 
     Attributes:
@@ -113,36 +113,28 @@ class OneResult:
 
 
 def predict_one(
-    source: Source,
-    backend: Backend,
-    *,
-    spacing_xy_mm: tuple[float, float] | None = None,
-    magnification: float | None = None,
-    mirrored: bool | None = None,
-    name: str | None = None,
+    source: Source, backend: Backend, *, name: str | None = None, **given: Any
 ) -> OneResult:
     """Predict one radiograph and keep everything in memory.
 
     Args:
         source: path, array, ``pydicom.Dataset`` or :class:`Radiograph`.
         backend: the model.
-        spacing_xy_mm: width and height of a pixel at the detector, mm; wins over the file's.
-        magnification: size on the detector over size at the bone; wins over the file's.
-        mirrored: whether left and right are exchanged in the stored pixels; None leaves it to the
-            file.
         name: what the prediction calls the image; by default the name of its file.
+        given: ``spacing_xy_mm``, ``magnification``, ``mirrored`` and ``frame``, as
+            :func:`unsct_mmpose.dicom.read_radiograph` takes them.
 
     Raises:
         RadiographError: the source cannot be read; the message says why.
     """
-    radiograph = open_source(source, spacing_xy_mm, magnification, mirrored)
+    radiograph = open_source(source, **given)
     named = [(radiograph, name or source_name(source))]
     return OneResult(Inferencer(backend).predict_radiographs(named)[0], radiograph)
 
 
 def predict_files(
-    backend: Backend, inputs: FoundInputs, out: Path, options: RunOptions | None = None
-) -> RunResult:
+    backend: Backend, inputs: FoundInputs, out: Path, options: PredictOptions | None = None
+) -> PredictResult:
     """Predict files into a folder: ``NAME.json``, ``NAME.png`` and the tables of the run.
 
     A file that cannot be read does not end the run. What is there already from the same model and
@@ -158,14 +150,14 @@ def predict_files(
         OSError: the folder cannot be written to.
     """
     out.mkdir(parents=True, exist_ok=True)
-    return _Run(backend, inputs, out, options or RunOptions()).run()
+    return _Run(backend, inputs, out, options or PredictOptions()).run()
 
 
 class _Run:
     """One run: its files, and what has become of them."""
 
     def __init__(
-        self, backend: Backend, inputs: FoundInputs, out: Path, options: RunOptions
+        self, backend: Backend, inputs: FoundInputs, out: Path, options: PredictOptions
     ) -> None:
         self.inferencer = Inferencer(backend, batch_size=options.batch_size)
         self.inputs, self.out, self.options = inputs, out, options
@@ -176,7 +168,7 @@ class _Run:
         self.duplicates: list[Path] = []
         self.predicted = self.already_there = 0
 
-    def run(self) -> RunResult:
+    def run(self) -> PredictResult:
         paths, options = self.inputs.paths, self.options
         tables = RunTables(self.out, len(paths), report=options.report)
         bar = tqdm(total=len(paths), desc='radiographs', unit='', disable=not options.progress)
@@ -198,7 +190,7 @@ class _Run:
             tables.finish(self._counts(), self.errors)
         passed_over = self.inputs.passed_over
         write_errors(self.out / 'errors.json', self.errors, passed_over, self.no_images)
-        return RunResult(
+        return PredictResult(
             self.predicted,
             self.already_there,
             tuple(self.duplicates),
@@ -244,7 +236,7 @@ class _Run:
         return True
 
     def _same_reading(self, before: Prediction) -> bool:
-        """Tell whether an earlier run was given the same spacing, sides and identity."""
+        """Tell whether an earlier run was given the same spacing, sides, frame and identity."""
         wanted, spacing = self.options.read, before.spacing
         given = spacing.spacing_xy_mm if spacing.source == 'caller' else None
         factor = spacing.magnification if spacing.magnification_source == 'caller' else None
@@ -252,6 +244,7 @@ class _Run:
             _close(given, wanted.spacing_xy_mm)
             and _close(factor, wanted.magnification)
             and wanted.mirrored == _given_sides(before)
+            and wanted.frame == before.image.provenance.get('frame')
             and (wanted.keep_identity or before.patient is None)
             and not (wanted.keep_identity and before.patient is None)
         )
@@ -261,18 +254,18 @@ class _Run:
         if not batch:
             return
         try:
-            found = self.inferencer.predict_radiographs(
-                [(one.radiograph, one.path.name) for one in batch if one.radiograph is not None]
+            predictions = self.inferencer.predict_radiographs(
+                [(read.radiograph, read.path.name) for read in batch if read.radiograph is not None]
             )
         except Exception as error:
             if len(batch) > 1:
-                for one in batch:
-                    self._predict([one])
+                for read in batch:
+                    self._predict([read])
             else:
                 self._fail(batch[0].path, f'the model failed: {error or type(error).__name__}')
             return
-        for one, prediction in zip(batch, found, strict=True):
-            self._write(one, prediction.with_patient(one.patient))
+        for read, prediction in zip(batch, predictions, strict=True):
+            self._write(read, prediction.with_patient(read.patient))
 
     def _write(self, read: ReadFile, prediction: Prediction) -> None:
         assert read.radiograph is not None
@@ -301,14 +294,13 @@ class _Run:
         self.bar.update()
 
     def _counts(self) -> list[tuple[str, str]]:
-        counts: list[tuple[str, Any]] = [
-            ('Predicted', self.predicted),
-            ('There already', self.already_there),
-            ('Same content twice', len(self.duplicates)),
-            ('Could not be read', len(self.errors)),
-            ('No images', len(self.inputs.passed_over) + len(self.no_images)),
+        return [
+            ('Predicted', str(self.predicted)),
+            ('There already', str(self.already_there)),
+            ('Same content twice', str(len(self.duplicates))),
+            ('Could not be read', str(len(self.errors))),
+            ('No images', str(len(self.inputs.passed_over) + len(self.no_images))),
         ]
-        return [(name, str(number)) for name, number in counts]
 
 
 def _given_sides(before: Prediction) -> bool | None:

@@ -31,7 +31,7 @@ class UNSCTInferencer(Inferencer):
 
     Args:
         config: config of the model.
-        checkpoint: its weights, with their calibration if ``tools/calibrate.py`` has made one.
+        checkpoint: its weights, with their calibration if ``unsct calibrate`` has made one.
         device: ``'auto'`` (CUDA where there is any), ``'cpu'``, ``'cuda'`` or ``'cuda:1'``.
         batch_size: radiographs that the model reads at a time.
 
@@ -40,8 +40,8 @@ class UNSCTInferencer(Inferencer):
         inferencer = UNSCTInferencer('configs/unsct_hrnet_tha.py', 'best.pth')
         prediction = inferencer('hip.dcm')
         prediction['left_center_edge_angle_deg'].value
-        for one in inferencer(path for path in Path('study').glob('*.dcm')):
-            print(one.image.file_name, one.image_words)
+        for prediction in inferencer(path for path in Path('study').glob('*.dcm')):
+            print(prediction.image.file_name, prediction.image_words)
     """
 
     def __init__(
@@ -91,10 +91,10 @@ class TorchBackend:
 
     @torch.no_grad()
     def infer(self, images: Sequence[NDArray[np.float32]]) -> list[dict[str, Any]]:
-        """Read images; see :class:`~unsct_mmpose.report.prediction.Backend`."""
+        """Infer; see :class:`~unsct_mmpose.report.prediction.Backend`."""
         if not images:
             return []
-        batch = pseudo_collate([self.pipeline(self._sample(one)) for one in images])
+        batch = pseudo_collate([self.pipeline(self._sample(image)) for image in images])
         return [_fields(sample.pred_instances) for sample in self.model.test_step(batch)]
 
     def _sample(self, pixels: NDArray[np.float32]) -> dict[str, Any]:
@@ -108,12 +108,9 @@ class TorchBackend:
 
 
 def _fields(instances: Any) -> dict[str, Any]:
-    found = {name: np.asarray(instances[name])[0] for name in FIELDS}
-    return {
-        **found,
-        'image_state': int(found['image_state']),
-        'calibrated': bool(found['calibrated']),
-    }
+    fields: dict[str, Any] = {name: np.asarray(instances[name])[0] for name in FIELDS}
+    fields.update(image_state=int(fields['image_state']), calibrated=bool(fields['calibrated']))
+    return fields
 
 
 def _identity(model: Any, codec: Any, config: Path, checkpoint: Path) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, TYP
 from .bare import standing
 from .calibration import RULES, Calibration
 from .evidence import Evidence
-from .fusion import normalised_alignment, upper_quartile
+from .fusion import normalised_alignment, row_quantile, upper_quartile
 from .paf import Relations
 from .uncertainty import AGGREGATIONS, ENTROPY_MODES, alignment_entropy, landmark_alignment
 
@@ -32,6 +32,7 @@ __all__ = [
     'decides',
     'image_agreement',
     'image_state',
+    'median_peak',
     'uncertainty_of',
     'weigh_relations',
 ]
@@ -231,13 +232,19 @@ def image_agreement(
     return aligned.mean(dim=1), upper_quartile(aligned)[:, 0]
 
 
+def median_peak(evidence: Evidence) -> Tensor:
+    """Return ``(B,)`` medians of an image's peaks: noise and poor contrast lower them all."""
+    return row_quantile(evidence.peak, 0.5)[:, 0]
+
+
 def image_state(evidence: Evidence, calibration: Calibration | None) -> Tensor:
     """Return ``(B,)`` int64: usual, out of range or without a pelvis."""
     state = torch.zeros_like(evidence.peak[:, 0], dtype=torch.long)
     if calibration is None:
         return state
     mean, quarter = image_agreement(evidence, calibration.fusion.reference)
-    state = state.masked_fill(mean < calibration.typical_agreement, UNUSUAL)
+    faint = median_peak(evidence) < calibration.typical_peak
+    state = state.masked_fill((mean < calibration.typical_agreement) | faint, UNUSUAL)
     return state.masked_fill(quarter < QUORUM_SHARE * calibration.typical_quorum, NOTHING_FOUND)
 
 
@@ -278,7 +285,7 @@ def applicable(
 
 _CURES = (
     'give HeatmapPAF a threshold, which decides instead, or fit a calibration for these settings '
-    '(tools/calibrate.py CONFIG CHECKPOINT, with the same --cfg-options)'
+    '(unsct calibrate CONFIG CHECKPOINT, with the same --cfg-options)'
 )
 
 

@@ -26,9 +26,11 @@ RULES = ('equal_cost', 'recall', 'youden', 'conformal')
 """How a threshold is chosen: a miss and an invention cost the same; a share of the present
 landmarks is kept; Youden's J; conformal risk control."""
 
-FORMAT = 2
+FORMAT = 3
 
-_READABLE = (1, FORMAT)  # of format 1, quantiles are over images: it says nothing of patients
+_READABLE = (1, 2, FORMAT)
+# of format 1, quantiles are over images: it says nothing of patients; format 2 knows no peaks, but
+# a factor of images of which landmarks are rejected
 
 CALIBRATION_KEY = 'calibration'
 """Name, below the head's own, of the packed calibration in a checkpoint's ``state_dict``."""
@@ -314,7 +316,9 @@ class Calibration:
             covariance takes on the patient's left,
             :func:`unsct_mmpose.functional.error_structure.shaped`; a class that is not named
             keeps the heatmap's.
-        incomplete_factor: of the covariances of an image of which any landmark is rejected.
+        peak_power: power of :func:`unsct_mmpose.functional.error_structure.peak_variances` by
+            which heatmap covariances are multiplied; 0 follows no peaks.
+        typical_peak: lowest median peak of a calibration image; 0 where it was not noted.
         offsets: for each clinical output what all patients' errors had in common.
         correlation: of the landmarks' errors, the upper triangle of ``(2 K, 2 K)`` without its
             diagonal, row by row; None: independent.
@@ -338,7 +342,8 @@ class Calibration:
     weights: tuple[float, ...] | None = None
     patients: int | None = None
     region_shapes: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
-    incomplete_factor: float = 1.0
+    peak_power: float = 0.0
+    typical_peak: float = 0.0
     offsets: Mapping[str, SystematicOffset] = field(default_factory=dict)
     correlation: tuple[float, ...] | None = None
     landmarks: LandmarkSet = HIP
@@ -385,9 +390,10 @@ class Calibration:
         if found not in _READABLE:
             raise ValueError(
                 f'{source}: format {found!r} is not one of {_READABLE}; make the calibration '
-                'anew with tools/calibrate.py'
+                'anew with unsct calibrate'
             )
         values = {k: one for k, one in content.items() if k not in ('format', 'allowed_level')}
+        wider = max(values.pop('incomplete_factor', 1.0), 1.0)  # now for every image
         try:
             values['fusion'] = Fusion.from_dict(values['fusion'])
             values['landmarks'] = landmark_set(values.get('landmarks', HIP))
@@ -406,6 +412,9 @@ class Calibration:
             }
             for name in ('region_scales', 'interval_scales', 'settings'):
                 values[name] = {key: _number(one) for key, one in values[name].items()}
+            values['region_scales'] = {
+                key: wider * one for key, one in values['region_scales'].items()
+            }
             values['thresholds'] = {
                 kind: {rule: _number(one) for rule, one in rules.items()}
                 for kind, rules in values['thresholds'].items()
@@ -414,7 +423,7 @@ class Calibration:
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(
                 f'{source}: field missing or unknown ({error}); make the calibration anew with '
-                'tools/calibrate.py'
+                'unsct calibrate'
             ) from error
 
 

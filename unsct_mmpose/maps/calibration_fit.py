@@ -27,7 +27,8 @@ from unsct_mmpose.functional.error_structure import (
     direction_shapes,
     error_correlation,
     error_products,
-    incompleteness_factor,
+    peak_power,
+    peak_variances,
     symmetric_root,
     whitened,
 )
@@ -48,6 +49,7 @@ from .assessment import (
     applicable,
     assess,
     image_agreement,
+    median_peak,
     weigh_relations,
 )
 from .assessment import uncertainty_of as _uncertainty_of
@@ -72,9 +74,9 @@ LEAST_CORRELATED = 6
 """Patients below which landmarks are taken to err independently: fewer promise a correlation that
 the next one does not keep."""
 
-FOLLOWED = ('direction', 'completeness', 'correlation', 'offset')
-"""What can be followed: the direction of a landmark's errors, whether the image shows all of
-them, how they err together, and what all patients have in common."""
+FOLLOWED = ('peak', 'direction', 'correlation', 'offset')
+"""What can be followed: how high a landmark's peak is, the direction of its errors, how landmarks
+err together, and what all patients have in common."""
 
 _IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
 _CORRELATION_DIGITS = 4
@@ -114,6 +116,11 @@ class EvidenceTable:
 
     def __len__(self) -> int:
         return len(self.points_px)
+
+    @property
+    def peaks(self) -> Floats:
+        """``(N, K)`` heights of the chosen peaks."""
+        return self.evidence.peak.numpy().astype(float)
 
     def take(self, rows: NDArray[Any]) -> EvidenceTable:
         """Return the images that an index array or a mask names."""
@@ -235,6 +242,7 @@ def fit_calibration(
         interval_scales={},
         typical_agreement=float(mean.min()),
         typical_quorum=float(quarter.min()),
+        typical_peak=float(median_peak(table.evidence).min()),
         settings=dict(
             recall=options.recall,
             alpha=options.alpha,
@@ -296,7 +304,7 @@ def refit_claims(
         region_level=options.level,
         region_scales=dict.fromkeys(table.landmarks.class_names, 1.0),
         region_shapes={},
-        incomplete_factor=1.0,
+        peak_power=0.0,
         interval_level=options.level,
         interval_scales={},
         patients=None,
@@ -321,8 +329,7 @@ def apply_calibration(
     """
     calibration = applicable(calibration, decision, len(relations))
     assessment = assess(table.evidence, relations.pairs, decision, calibration)
-    kept = assessment.kept.numpy()
-    return assessment, calibrated_covariances(table.covariances_px, calibration, kept)
+    return assessment, calibrated_covariances(table.covariances_px, calibration, table.peaks)
 
 
 def _fusion(
@@ -375,12 +382,12 @@ def _add_regions(
     table: EvidenceTable, kept: Bools, calibration: Calibration, options: FitOptions
 ) -> tuple[Calibration, NDArray[np.int64]]:
     """Fit the shapes and sizes of the reported landmarks' regions."""
-    level, shapes, incomplete = options.level, {}, 1.0
+    level, shapes, power = options.level, {}, 0.0
     errors = _whitened(table, kept, table.covariances_px)
-    if 'completeness' in options.follow:
-        partly = ~kept.all(axis=1)
-        incomplete = incompleteness_factor(errors, partly, table.patients, table.landmarks)
-        errors = errors / np.sqrt(np.where(partly, incomplete, 1.0))[:, None, None]
+    if 'peak' in options.follow:
+        peaks = table.peaks
+        power = peak_power(errors, peaks, table.patients, table.landmarks)
+        errors = errors / peak_variances(peaks)[..., None] ** (power / 2)
     residuals = class_residuals(errors, table.patients, table.landmarks)
     if 'direction' in options.follow:
         whole, by_others = direction_shapes(residuals)
@@ -395,7 +402,7 @@ def _add_regions(
         calibration,
         region_scales=dict(zip(table.landmarks.class_names, factors.tolist(), strict=True)),
         region_shapes=shapes,
-        incomplete_factor=incomplete,
+        peak_power=power,
     )
     return fitted, radius.patients
 
@@ -405,7 +412,7 @@ def _add_intervals(
 ) -> tuple[Calibration, NDArray[np.int64]]:
     """Fit how landmarks err together, what is systematic, and how wide intervals must be."""
     kept = measured.kept
-    covariances = calibrated_covariances(table.covariances_px, calibration, kept)
+    covariances = calibrated_covariances(table.covariances_px, calibration, table.peaks)
     level, correlation, by_others = options.level, None, None
     if 'correlation' in options.follow and len(set(table.patients)) >= LEAST_CORRELATED:
         products = error_products(
@@ -531,7 +538,7 @@ def _fit_to_images(
     )
     if not table.landmarks.clinical:
         return regions
-    covariances = calibrated_covariances(table.covariances_px, regions, measured.kept)
+    covariances = calibrated_covariances(table.covariances_px, regions, table.peaks)
     errors, spread = measured.errors, measured.slopes.standard_errors(covariances)
     usable = np.isfinite(errors) & (spread > 0)
     ratio = np.full(errors.shape, np.nan)

@@ -267,15 +267,20 @@ def _log_odds(share: Tensor) -> Tensor:
 
 
 def upper_quartile(values: Tensor) -> Tensor:
-    """Return ``(B, 1)``: the linearly interpolated upper quartile of each row of ``(B, N)``.
+    """Return ``(B, 1)``: the upper quartile of each row, see :func:`row_quantile`."""
+    return row_quantile(values, _QUARTILE)
+
+
+def row_quantile(values: Tensor, share: float) -> Tensor:
+    """Return ``(B, 1)``: a linearly interpolated quantile of each row of ``(B, N)``.
 
     What ``torch.quantile`` gives, by operations that every exporter knows.
 
     Example:
-        >>> upper_quartile(torch.tensor([[4.0, 1.0, 3.0]])).tolist()
+        >>> row_quantile(torch.tensor([[4.0, 1.0, 3.0]]), 0.75).tolist()
         [[3.5]]
     """
-    rank = _QUARTILE * (values.shape[1] - 1)
+    rank = share * (values.shape[1] - 1)
     below = math.floor(rank)
     ordered = values.sort(dim=1).values
     low, high = ordered[:, below : below + 1], ordered[:, math.ceil(rank) : math.ceil(rank) + 1]

@@ -11,7 +11,7 @@ from scipy.stats import norm
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.functional.clinical import measurement_names, split_side
-from unsct_mmpose.functional.error_structure import shaped, side_shapes
+from unsct_mmpose.functional.error_structure import peak_variances, shaped, side_shapes
 
 from .calibration import Calibration
 
@@ -49,7 +49,7 @@ def region_shapes(
 
 
 def calibrated_covariances(
-    covariances: ArrayLike, calibration: Calibration | None, kept: ArrayLike
+    covariances: ArrayLike, calibration: Calibration | None, peaks: ArrayLike
 ) -> NDArray[np.float64]:
     """Return covariances whose ellipses hold at the calibration's level, in the errors' directions.
 
@@ -57,15 +57,14 @@ def calibrated_covariances(
         covariances: ``(N, K, 2, 2)`` moments of heatmaps, in the square of a unit that is the same
             along x and y.
         calibration: None returns them as they are.
-        kept: ``(N, K)`` bool, reported: what hides some landmarks makes the others less sure.
+        peaks: ``(N, K)`` heights of the heatmaps: a low one is less sure of its place.
     """
     plain = np.asarray(covariances, float)
     if calibration is None:
         return plain
     if calibration.region_shapes:
         plain = shaped(plain, region_shapes(calibration))
-    partly = (~np.asarray(kept, bool)).any(axis=1, keepdims=True)
-    factors = np.where(partly, calibration.incomplete_factor, 1.0)
+    factors = peak_variances(np.asarray(peaks, float)) ** calibration.peak_power
     return plain * (region_factors(calibration) * factors)[..., None, None]
 
 

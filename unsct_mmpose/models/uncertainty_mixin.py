@@ -247,7 +247,7 @@ class UncertaintyMixin:
                 pred.set_field(value.detach().reshape(1).cpu().numpy(), name)
 
     def _load_from_state_dict(self, state_dict: dict, prefix: str, *args) -> None:
-        """Take the calibration out of a checkpoint, where ``tools/calibrate.py`` put it."""
+        """Take the calibration out of a checkpoint, where ``unsct calibrate`` put it."""
         packed = state_dict.pop(prefix + CALIBRATION_KEY, None)
         if self.decoder is not None:
             self.decoder.calibration = None if packed is None else self._unpack(packed)

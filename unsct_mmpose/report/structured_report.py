@@ -60,6 +60,7 @@ def report_prediction(prediction: Prediction, source: Path, out: Path) -> str:
         lengths_at=prediction.spacing.plane,
         magnification=prediction.spacing.known_magnification,
         interval_level=prediction.interval_level,
+        frame=prediction.image.provenance.get('frame', 0),
         simulated=bool(prediction.simulated),
         keep_identity=prediction.patient is not None,
     )

@@ -31,33 +31,59 @@ from unsct_mmpose.maps.fusion import DEFAULT_FEATURES, FEATURE_SIGNS, Fusion, Mo
 
 
 @dataclass(frozen=True)
-class StepCost:
-    """Cost of a training step.
+class PairedTimes:
+    """Wall times of two functions that ran in turn, seconds."""
 
-    Attributes:
-        ms_per_image: median wall time of a step for each image, milliseconds.
-        plain_ms_per_image: the same of the plain heatmap model.
-        ratios: time of each step over that of the plain step that ran beside it.
+    ours: tuple[float, ...]
+    other: tuple[float, ...]
+
+    def medians_ms(self) -> tuple[float, float]:
+        """Return the median of each, milliseconds."""
+        return 1000 * statistics.median(self.ours), 1000 * statistics.median(self.other)
+
+    def ratios(self, name: str, digits: int) -> dict[str, float]:
+        """Return what ours takes over the other: median, least and largest ratio of the pairs.
+
+        Example:
+            >>> PairedTimes((9.0, 1.1, 1.2), (1.0, 1.0, 1.0)).ratios('ratio', 1)
+            {'ratio_median': 1.2, 'ratio_min': 1.1, 'ratio_max': 9.0}
+        """
+        ratios = [ours / other for ours, other in zip(self.ours, self.other, strict=True)]
+        summary = dict(median=statistics.median(ratios), min=min(ratios), max=max(ratios))
+        return {f'{name}_{key}': round(value, digits) for key, value in summary.items()}
+
+
+def time_pairs(
+    ours: Callable[[], object],
+    other: Callable[[], object],
+    rounds: int,
+    threads: int | None = None,
+) -> PairedTimes:
+    """Time two functions in turn, after two rounds that do not count.
+
+    PyTorch has so many ``threads`` meanwhile; None leaves them.
     """
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads or before)
+    try:
+        times = [(seconds_of(ours), seconds_of(other)) for _ in range(rounds + 2)][2:]
+    finally:
+        torch.set_num_threads(before)
+    return PairedTimes(tuple(pair[0] for pair in times), tuple(pair[1] for pair in times))
 
-    ms_per_image: float
-    plain_ms_per_image: float
-    ratios: tuple[float, ...]
 
-    @property
-    def ratio(self) -> float:
-        """Median ratio."""
-        return statistics.median(self.ratios)
+def seconds_of(function: Callable[[], object]) -> float:
+    """Return the wall time of one call."""
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
 
 
 def plain_config(config: Config) -> Config:
-    """Return the same HRNet with MMPose's own ``HeatmapHead`` and no neck.
-
-    Args:
-        config: a config of this project with an HRNet backbone.
-    """
+    """Return the same HRNet with MMPose's own ``HeatmapHead`` and no neck."""
     plain = copy.deepcopy(config)
-    model, plain.codec = plain.model, _plain_codec(plain.codec)
+    sizes = {name: config.codec[name] for name in ('input_size', 'heatmap_size', 'sigma')}
+    model, plain.codec = plain.model, dict(type='MSRAHeatmap', **sizes)
     model.backbone.extra.stage4.multiscale_output = False
     model.neck = None
     model.head = dict(
@@ -76,48 +102,12 @@ def plain_config(config: Config) -> Config:
 def _target_step(config: Config) -> dict:
     """Return the step of the training pipeline that draws the targets."""
     steps = pipeline_settings(config.train_dataloader.dataset)
-    return next(one for one in steps if one['type'] == 'GenerateTarget')
-
-
-def _plain_codec(codec: dict) -> dict:
-    return dict(
-        type='MSRAHeatmap',
-        input_size=codec['input_size'],
-        heatmap_size=codec['heatmap_size'],
-        sigma=codec['sigma'],
-    )
-
-
-@dataclass(frozen=True)
-class DecodeCost:
-    """Cost of decoding with uncertainty estimation, on one CPU core or on a GPU.
-
-    Attributes:
-        map_size: side of the maps, cells.
-        decode_ms_per_image: median wall time, milliseconds.
-        forward_ms_per_image: median wall time of the forward pass that makes such maps.
-        shares: time of each decoding over that of the forward pass beside it.
-    """
-
-    map_size: int
-    decode_ms_per_image: float
-    forward_ms_per_image: float
-    shares: tuple[float, ...]
-
-    @property
-    def share(self) -> float:
-        """Median share of the forward pass."""
-        return statistics.median(self.shares)
+    return next(step for step in steps if step['type'] == 'GenerateTarget')
 
 
 def decode_cost(
-    config: Config,
-    *,
-    map_size: int,
-    batch_size: int = 16,
-    rounds: int = 10,
-    device: str = AUTO,
-) -> DecodeCost:
+    config: Config, *, map_size: int, batch_size: int = 16, rounds: int = 10, device: str = AUTO
+) -> dict[str, float]:
     """Time decoding plus uncertainty estimation against the forward pass, in alternating runs.
 
     The maps are those of random pelvises with noise, not of an untrained network. A calibration is
@@ -126,20 +116,22 @@ def decode_cost(
     Args:
         config: config of a model with :class:`HeatmapPAFHead`.
         map_size: side of the maps, cells; the input is as many times larger as in the config.
-        batch_size: images in a batch.
-        rounds: pairs that are timed, after two that are not.
+        batch_size: images.
+        rounds: pairs that are timed.
         device: ``'auto'``, ``'cpu'`` (one thread) or ``'cuda'``.
+
+    Returns:
+        ``decode_ms_per_image`` and ``forward_ms_per_image``, medians, and ``share_...``: what
+        decoding takes of the forward pass beside it.
     """
     device = resolve_device(device)
     init_default_scope('mmpose')
-    stride = config.codec.input_size[0] // config.codec.heatmap_size[0]
-    side = map_size * stride
+    side = map_size * (config.codec.input_size[0] // config.codec.heatmap_size[0])
     codec = KEYPOINT_CODECS.build(
         {**config.codec, 'input_size': (side, side), 'heatmap_size': (map_size, map_size)}
     )
-    codec.calibration = any_calibration(
-        len(codec.evidence_relations), codec.evidence_relations.name
-    )
+    relations = codec.evidence_relations
+    codec.calibration = any_calibration(len(relations), relations.name)
     model = MODELS.build(config.model).to(device).eval()
     generator = torch.Generator().manual_seed(0)
     images = torch.rand(batch_size, 3, side, side, generator=generator).to(device)
@@ -151,23 +143,12 @@ def decode_cost(
         if device.startswith('cuda'):
             torch.cuda.synchronize(device)
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        for _ in range(2):
-            forward()
-            codec.decode_maps(maps)
-        times = [
-            (_seconds(lambda: codec.decode_maps(maps)), _seconds(forward)) for _ in range(rounds)
-        ]
-    finally:
-        torch.set_num_threads(threads)
-    per_image = 1000.0 / batch_size
-    return DecodeCost(
-        map_size=map_size,
-        decode_ms_per_image=per_image * statistics.median(one for one, _ in times),
-        forward_ms_per_image=per_image * statistics.median(other for _, other in times),
-        shares=tuple(one / other for one, other in times),
+    times = time_pairs(lambda: codec.decode_maps(maps), forward, rounds, threads=1)
+    decode_ms, forward_ms = times.medians_ms()
+    return dict(
+        decode_ms_per_image=round(decode_ms / batch_size, 2),
+        forward_ms_per_image=round(forward_ms / batch_size, 1),
+        **times.ratios('share', 4),
     )
 
 
@@ -184,7 +165,7 @@ def any_calibration(relations: int, name: str) -> Calibration:
         thresholds={evidence: {'equal_cost': 0.5} for evidence in EVIDENCES},
         fusion=Fusion(features, MonotoneLogistic(0.0, ones, ones, ones, signs), (1.0,) * relations),
         region_level=0.95,
-        region_scales={one.name: 1.0 for one in LANDMARK_CLASSES},
+        region_scales={landmark.name: 1.0 for landmark in LANDMARK_CLASSES},
         interval_level=0.95,
         interval_scales={},
         typical_agreement=0.5,
@@ -207,11 +188,6 @@ def make_step(config: Config, batch_size: int, device: str) -> Callable[[], None
     """Build a model and return a function that makes one training step on a random batch.
 
     A step is what MMEngine does: data preprocessing, forward, losses, backward, optimiser.
-
-    Args:
-        config: config with ``model``, ``codec`` and ``optim_wrapper``.
-        batch_size: images in the batch.
-        device: ``'cpu'`` or ``'cuda'``.
     """
     init_default_scope('mmpose')
     torch.manual_seed(0)
@@ -241,11 +217,11 @@ def training_batch(config: Config, count: int, data: Path | None = None) -> dict
         samples = [_random_sample(config, rng) for _ in range(count)]
     else:
         settings = with_data(config.train_dataloader.dataset, data, None)
-        for _, one in inner_settings(settings):
-            one['disjoint_from'] = []
+        for _, inner in inner_settings(settings):
+            inner['disjoint_from'] = []
         dataset = DATASETS.build(settings)
         samples = [dataset[index] for index in range(count)]
-    return {name: [one[name] for one in samples] for name in ('inputs', 'data_samples')}
+    return {name: [sample[name] for sample in samples] for name in ('inputs', 'data_samples')}
 
 
 def _random_sample(config: Config, rng: np.random.Generator) -> dict:
@@ -267,43 +243,25 @@ def _random_sample(config: Config, rng: np.random.Generator) -> dict:
 
 def step_cost(
     config: Config, *, batch_size: int = 8, rounds: int = 10, device: str = AUTO
-) -> StepCost:
+) -> dict[str, float]:
     """Time the training step of a config against its plain counterpart, in alternating runs.
 
-    Args:
-        config: a config of this project with an HRNet backbone.
-        batch_size: images in a batch.
-        rounds: pairs of steps that are timed, after two that are not.
-        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
+    Returns:
+        ``ms_per_image`` and ``plain_ms_per_image``, medians, and ``ratio_...`` of the two.
     """
     device = resolve_device(device)
-    step = make_step(config, batch_size, device)
-    plain = make_step(plain_config(config), batch_size, device)
-    for _ in range(2):
-        step()
-        plain()
-    times = [(_seconds(step), _seconds(plain)) for _ in range(rounds)]
-    per_image = 1000.0 / batch_size
-    return StepCost(
-        ms_per_image=per_image * statistics.median(ours for ours, _ in times),
-        plain_ms_per_image=per_image * statistics.median(other for _, other in times),
-        ratios=tuple(ours / other for ours, other in times),
+    steps = [make_step(each, batch_size, device) for each in (config, plain_config(config))]
+    times = time_pairs(*steps, rounds)
+    ours_ms, plain_ms = times.medians_ms()
+    return dict(
+        ms_per_image=round(ours_ms / batch_size, 1),
+        plain_ms_per_image=round(plain_ms / batch_size, 1),
+        **times.ratios('ratio', 3),
     )
-
-
-def _seconds(function: Callable[[], None]) -> float:
-    started = time.perf_counter()
-    function()
-    return time.perf_counter() - started
 
 
 def peak_memory_mb(config: Config, *, batch_size: int = 8, device: str = AUTO) -> float:
     """Return the peak memory of training steps, in a process of its own.
-
-    Args:
-        config: config with ``model``, ``codec`` and ``optim_wrapper``.
-        batch_size: images in a batch.
-        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
 
     Returns:
         Megabytes (2**20 bytes); on a CPU the resident memory of the process, Python and its
@@ -321,9 +279,8 @@ def _peak_memory_mb(config_text: str, batch_size: int, device: str) -> float:
         step()
     if device.startswith('cuda'):
         return torch.cuda.max_memory_allocated(device) / 2**20
-    status = Path('/proc/self/status')
-    if status.is_file():  # getrusage would also count what the parent process had
-        words = re.search(r'^VmHWM:\s*(\d+) kB', status.read_text(), re.MULTILINE)
-        if words:
-            return int(words[1]) / 2**10
+    status = Path('/proc/self/status')  # getrusage would also count what the parent process had
+    text = status.read_text() if status.is_file() else ''
+    if match := re.search(r'^VmHWM:\s*(\d+) kB', text, re.MULTILINE):
+        return int(match[1]) / 2**10
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10

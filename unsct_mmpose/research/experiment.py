@@ -14,16 +14,10 @@ from pathlib import Path
 from mmengine.config import Config
 
 from unsct_mmpose.datasets.data_settings import inner_settings
+from unsct_mmpose.files import replace_file
 
-from .results import (
-    RunResult,
-    check_expected,
-    describe_machine,
-    installed_versions,
-    markdown_table,
-    read_result,
-    write_result,
-)
+from .markdown import markdown_table
+from .results import Result, check_expected, describe_host, read_result, write_result
 
 CALIBRATION_FILE = 'val.json'
 
@@ -72,7 +66,7 @@ class Experiment:
         return names[0]
 
 
-def run_experiment(experiment: Experiment, tools: Path) -> RunResult:
+def run_experiment(experiment: Experiment, tools: Path) -> Result:
     """Train, calibrate, test and record; an interrupted run goes on.
 
     Training and test are MMPose's own scripts. The best checkpoint on the validation split is
@@ -103,7 +97,7 @@ def run_experiment(experiment: Experiment, tools: Path) -> RunResult:
             '--cfg-options', *experiment.cfg_options()]  # fmt: skip
     seconds['test'] = run_tool(test)
     commands.append(test)
-    result = RunResult(
+    result = Result(
         name=experiment.name,
         config=config,
         data=experiment.describe,
@@ -111,8 +105,7 @@ def run_experiment(experiment: Experiment, tools: Path) -> RunResult:
         commands=[format_command(command) for command in commands],
         metrics=json.loads(metrics.read_text()),
         seconds={name: round(value, 1) for name, value in seconds.items()},
-        machine=describe_machine(),
-        versions=installed_versions(),
+        **describe_host(),
     )
     write_result(work_dir / 'results.json', result)
     return result
@@ -127,7 +120,7 @@ def check_result(path: Path) -> list[str]:
     Returns:
         What differs, one sentence each; empty when all agree.
     """
-    result = read_result(path)
+    result = read_result(path, needs='metrics')
     expected = Config.fromfile(result.config).get('expected', {})
     return check_expected(expected.get('metrics', {}), result.metrics)
 
@@ -147,7 +140,7 @@ def best_checkpoint(work_dir: Path) -> Path:
     raise FileNotFoundError(f'{work_dir}: no checkpoint; train first (tools/train.py)')
 
 
-def print_summary(result: RunResult, work_dir: Path) -> None:
+def print_summary(result: Result, work_dir: Path) -> None:
     """Print the table of a run and where its files lie."""
     minutes = sum(result.seconds.values()) / 60
     print(f'\n{result.data}; mm on the detector; {result.machine}; {minutes:.1f} min\n')
@@ -155,17 +148,18 @@ def print_summary(result: RunResult, work_dir: Path) -> None:
     print(f'\nresults:  {work_dir / "results.json"}\noverlays: {work_dir / "overlays"}')
 
 
-def format_command(command: Sequence[str]) -> str:
-    """Return a Python command as a user types it, its paths relative to the working directory.
+def format_command(command: Sequence[str], root: Path | None = None) -> str:
+    """Return a Python command as a user types it, its paths relative to a folder.
 
     Args:
         command: script and arguments.
+        root: the folder; None takes the working directory.
 
     Example:
         >>> format_command([str(Path.cwd() / 'tools' / 'train.py'), '--amp'])
         'python tools/train.py --amp'
     """
-    here = f'{Path.cwd()}/'
+    here = f'{root or Path.cwd()}/'
     return shlex.join(['python', *(word.removeprefix(here) for word in command)])
 
 
@@ -181,3 +175,29 @@ def run_tool(command: Sequence[str]) -> float:
     if code != 0:
         raise RuntimeError(f'exit status {code} from: {format_command(command)}')
     return time.monotonic() - started
+
+
+def attempt(command: Sequence[str], text: str, work_dir: Path) -> None:
+    """Run a training; it prints to ``log.txt``, its time is added to that of earlier attempts.
+
+    Args:
+        command: program and arguments.
+        text: the command as a reader would type it.
+        work_dir: folder of the training.
+
+    Raises:
+        RuntimeError: the training failed; the message names its command.
+    """
+    started = time.monotonic()
+    with (work_dir / 'log.txt').open('a') as log:
+        code = subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, check=False).returncode
+    seconds = attempted_seconds(work_dir) + time.monotonic() - started
+    replace_file(work_dir / 'seconds', str(seconds).encode())
+    if code != 0:
+        raise RuntimeError(f'exit status {code} from: {text}; see {work_dir / "log.txt"}')
+
+
+def attempted_seconds(work_dir: Path) -> float:
+    """Return the wall time of all attempts so far."""
+    path = work_dir / 'seconds'
+    return float(path.read_text()) if path.is_file() else 0.0

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 
 from unsct_mmpose.anatomy import RelationSet
-from unsct_mmpose.files import replace_file
 from unsct_mmpose.functional import errors
 from unsct_mmpose.maps.assessment import (
     QUORUM_SHARE,
@@ -30,10 +29,10 @@ from unsct_mmpose.maps.fusion import (
     fusion_features,
 )
 from unsct_mmpose.maps.fusion_choice import choose_field_penalty, left_out_losses
-from unsct_mmpose.maps.uncertainty import landmark_alignment
 
-from .results import read_folder, render_table
-from .study import read_study
+from .markdown import read_notes, render_page, render_table
+from .results import read_folder, read_result
+from .study import draw_patients, with_alignments
 
 STRENGTHS = (math.inf, 300.0, 100.0, 30.0, 10.0, 3.0, 1.0, 0.3, 0.1)
 """Penalties of the fields' weights that cross-validation chooses from, strongest first."""
@@ -43,10 +42,15 @@ CHOSEN = 'chosen: 20 / patients, veto'
 Fit = Callable[[EvidenceTable, RelationSet], Fusion]
 
 
+def _labels(table: EvidenceTable) -> tuple[Evidence, np.ndarray, np.ndarray]:
+    return table.evidence, table.present, table.labelled
+
+
 def _fixed(field_penalty: float, penalty: float = DEFAULT_PENALTY) -> Fit:
     def fit(table: EvidenceTable, relations: RelationSet) -> Fusion:
-        known = (table.evidence, table.present, table.labelled)
-        return fit_fusion(*known, relations.pairs, DEFAULT_FEATURES, penalty, field_penalty)
+        return fit_fusion(
+            *_labels(table), relations.pairs, DEFAULT_FEATURES, penalty, field_penalty
+        )
 
     return fit
 
@@ -55,24 +59,20 @@ def _cross_validated(strengths: Sequence[float], tolerance: float) -> Fit:
     """Return the fit with the strongest penalty within some standard errors of the best."""
 
     def fit(table: EvidenceTable, relations: RelationSet) -> Fusion:
-        known = (table.evidence, table.present, table.labelled)
-        losses = left_out_losses(*known, table.patients, relations.pairs, strengths)
-        best = losses[:, losses.sum(axis=0).argmin()] if len(losses) else losses.sum(axis=1)
-        strength = strengths[0]
-        for index, one in enumerate(strengths if len(losses) else ()):
-            worse = losses[:, index] - best
+        losses = left_out_losses(*_labels(table), table.patients, relations.pairs, strengths)
+        best = losses[:, losses.sum(axis=0).argmin()]
+        for strength, loss in zip(strengths, losses.T, strict=True):
+            worse = loss - best
             error = worse.std(ddof=1) * math.sqrt(len(worse)) if len(worse) > 1 else 0.0
             if worse.sum() <= tolerance * error + 1e-9:
-                strength = one
-                break
-        return _fixed(strength)(table, relations)
+                return _fixed(strength)(table, relations)
+        raise AssertionError('the best is no worse than itself')
 
     return fit
 
 
 def _chosen(table: EvidenceTable, relations: RelationSet) -> Fusion:
-    known = (table.evidence, table.present, table.labelled)
-    strength = choose_field_penalty(*known, table.patients, relations.pairs)
+    strength = choose_field_penalty(*_labels(table), table.patients, relations.pairs)
     return _fixed(strength)(table, relations)
 
 
@@ -118,26 +118,17 @@ def compare(
     rng = np.random.default_rng(seed)
     people = np.array(sorted(set(pool.patients.tolist())))
     figures: dict[str, Any] = {name: {} for name in judged}
-    for size in (one for one in sizes if one < len(people)):
+    for size in (size for size in sizes if size < len(people)):
         rows: dict[str, list[dict[str, tuple[float, float]]]] = {name: [] for name in judged}
         for _ in range(draws):
-            base = _drawn(pool, people, size, rng)
+            base = draw_patients(pool, people, size, rng)
             fits = {name: fit(base, relations) for name, fit in REMEDIES.items()}
             for name, table in judged.items():
                 rest = table.take(~np.isin(table.patients, base.patients))
                 rows[name].append(_judge(base, rest, relations, fits))
-        for name, found in rows.items():
-            figures[name][str(size)] = _summary(found)
+        for name, draw_rows in rows.items():
+            figures[name][str(size)] = _summary(draw_rows)
     return figures
-
-
-def _drawn(
-    pool: EvidenceTable, people: np.ndarray, size: int, rng: np.random.Generator
-) -> EvidenceTable:
-    while True:
-        base = pool.take(np.isin(pool.patients, rng.choice(people, size, replace=False)))
-        if (base.labelled & ~base.present).any():
-            return base
 
 
 def _judge(
@@ -145,37 +136,37 @@ def _judge(
 ) -> dict[str, tuple[float, float]]:
     """Return set error and log loss of each decision; the log loss of thresholds is NaN."""
     distance = errors.radial_errors_mm(table.points_px, table.true_px, table.spacing_xy_mm)
-    seen, options = table.present & table.labelled, DecisionOptions()
-    found = {}
+    present, options = table.present & table.labelled, DecisionOptions()
+    figures = {}
     for name in ('peak', 'paf'):
         calibrating, judged = (
             uncertainty_of(
-                name, one.evidence, one.evidence.peak, options.entropy, options.aggregation
+                name, part.evidence, part.evidence.peak, options.entropy, options.aggregation
             ).numpy()
-            for one in (base, table)
+            for part in (base, table)
         )
         limit = equal_cost_threshold(calibrating, base.present, base.labelled)
-        kept = (judged <= limit) & table.labelled
-        found[name] = (errors.mean_set_error(distance, seen, kept), math.nan)
+        reported = (judged <= limit) & table.labelled
+        figures[name] = (errors.mean_set_error(distance, present, reported), math.nan)
     reference = next(iter(fits.values())).reference  # of the calibrating images, all the same
     columns = fusion_features(table.evidence, relations.pairs, reference)
     least = image_agreement(base.evidence, reference)[1].min().item()
     shown = image_agreement(table.evidence, reference)[1].numpy()[:, None] >= QUORUM_SHARE * least
     for name, fusion in fits.items():
         odds = fusion.model.log_odds(columns).numpy().astype(float)
-        kept = (odds >= 0) & shown & table.labelled
+        reported = (odds >= 0) & shown & table.labelled
         loss = np.logaddexp(0, np.where(table.present, -odds, odds))[table.labelled].mean()
-        found[name] = (errors.mean_set_error(distance, seen, kept), float(loss))
-    return found
+        figures[name] = (errors.mean_set_error(distance, present, reported), float(loss))
+    return figures
 
 
 def _summary(rows: Sequence[Mapping[str, tuple[float, float]]]) -> dict[str, Any]:
     today, peak = (
-        np.array([one[name][0] for one in rows]) for name in (next(iter(REMEDIES)), 'peak')
+        np.array([row[name][0] for row in rows]) for name in (next(iter(REMEDIES)), 'peak')
     )
     summary = {}
     for name in rows[0]:
-        value = np.array([one[name] for one in rows])
+        value = np.array([row[name] for row in rows])
         summary[name] = dict(E_20=value[:, 0].mean(), log_loss=value[:, 1].mean())
         for other, base in (('today', today), ('peak', peak)):
             apart = value[:, 0] - base
@@ -208,8 +199,8 @@ def simulated_table(
     peak = torch.from_numpy(1 / (1 + np.exp(-odds - rng.normal(0, 0.4, (len(whose), 1))))).float()
     both = present[:, np.array(relations.pairs)].all(axis=-1)
     lost = (rng.random(patients) < misleading)[whose][:, None]
-    said = np.where(lost, rng.random(both.shape) < 0.75, both)
-    aligned = np.where(said, 0.8, 0.2) + rng.normal(0, 0.12, both.shape)
+    claimed = np.where(lost, rng.random(both.shape) < 0.75, both)
+    aligned = np.where(claimed, 0.8, 0.2) + rng.normal(0, 0.12, both.shape)
     true = rng.uniform(0, 100, (*shape, 2))
     unit = np.tile(np.eye(2), (*shape, 1, 1))
     return EvidenceTable(
@@ -221,83 +212,59 @@ def simulated_table(
         labelled=np.ones_like(present),
         spacing_xy_mm=np.ones((len(whose), 2)),
         magnification=np.ones(len(whose)),
-        patients=np.array([f'{seed}-{one}' for one in whose]),
+        patients=np.array([f'{seed}-{patient}' for patient in whose]),
         subsets=np.where(present.all(axis=1), 'structured', 'unstructured'),
-        files=np.array([str(one) for one in range(len(whose))]),
+        files=np.array([str(row) for row in range(len(whose))]),
     )
 
 
 def _evidence(peak: torch.Tensor, aligned: torch.Tensor, relations: RelationSet) -> Evidence:
-    count, nothing = peak.shape[1], torch.zeros_like(peak)
-    peeled = landmark_alignment(aligned, relations.pairs, count, fallback=peak.clamp(0, 1))
-    mean = landmark_alignment(aligned, relations.pairs, count, aggregation='paper')
-    return Evidence(
+    nothing = torch.zeros_like(peak)
+    evidence = Evidence(
         points=torch.zeros(*peak.shape, 2),
         covariances=torch.eye(2).expand(*peak.shape, 2, 2).clone(),
         peak=peak,
         rival=nothing,
         spread=torch.ones_like(peak),
-        alignment=mean.alignment,
-        peeled=peeled.alignment,
-        support=peeled.support,
+        alignment=nothing,
+        peeled=nothing,
+        support=nothing,
         relation_alignment=aligned,
     )
-
-
-def write_fusion_page(folder: Path) -> Path:
-    """Write ``fusion.md`` of a folder of results; nothing in it is typed by hand.
-
-    Args:
-        folder: holds ``fusion/*.json`` and perhaps ``notes/fusion.md``.
-
-    Returns:
-        The path of the page.
-    """
-    replace_file(folder / 'fusion.md', render_fusion_page(folder).encode())
-    return folder / 'fusion.md'
+    return with_alignments(evidence, aligned, relations)
 
 
 def render_fusion_page(folder: Path) -> str:
-    """Return the page that :func:`write_fusion_page` writes."""
+    """Return the page of a folder of results.
+
+    Args:
+        folder: holds ``fusion/*.json`` and perhaps ``notes/fusion.md``.
+    """
     parts = [
-        '# How far the fusion is drawn to the peak',
         'Made by `python tools/results.py page docs/results` from the json files in `fusion/`, '
         'each written by `tools/study.py fusion`, whose command stands in it. Columns: patients to '
         'calibrate on, drawn again and again. E_20 in mm over all images of the other patients, '
         'in brackets minus that of the fusion until now, with the standard error over the draws; '
         'then the log loss, nats a landmark, where the decision is a probability. '
         '**All images are simulated.**',
+        *read_notes(folder, 'fusion'),
     ]
-    words = folder / 'notes' / 'fusion.md'
-    parts += [words.read_text().strip()] if words.is_file() else []
-    for result in read_folder(folder / 'fusion', read_study).values():
+    for result in read_folder(folder / 'fusion', read_result).values():
         parts.append(f'## {result.name}\n\n{result.data}; {result.model}; {result.calibrated_on}.')
-        for name, sizes in result.figures.items():
+        for name, sizes in (result.figures or {}).items():
             parts += [f'Judged on {name}:', _table(sizes)]
-    return '\n\n'.join(parts) + '\n'
+    return render_page('How far the fusion is drawn to the peak', parts)
 
 
 def _table(sizes: Mapping[str, Mapping[str, Mapping[str, float | None]]]) -> str:
-    names = list(next(iter(sizes.values())))
     rows = [
-        [
-            f'**{name}**' if name == CHOSEN else name,
-            *(_cell(found[name]) for found in sizes.values()),
-        ]
-        for name in names
+        [f'**{name}**' if name == CHOSEN else name, *(_cell(rows[name]) for rows in sizes.values())]
+        for name in next(iter(sizes.values()))
     ]
-    return render_table(
-        [
-            'decision',
-            *(f'{size} patients' for size in sizes),
-        ],
-        rows,
-    )
+    return render_table(['decision', *(f'{size} patients' for size in sizes)], rows)
 
 
 def _cell(figures: Mapping[str, float | None]) -> str:
     loss = figures['log_loss']
-    return (
-        f'{figures["E_20"]:.3f} ({figures["minus_today"]:+.3f} '
-        f'± {figures["minus_today_error"]:.3f})' + ('' if loss is None else f', {loss:.3f}')
-    )
+    apart = f'{figures["minus_today"]:+.3f} ± {figures["minus_today_error"]:.3f}'
+    return f'{figures["E_20"]:.3f} ({apart})' + ('' if loss is None else f', {loss:.3f}')

@@ -53,8 +53,7 @@ def term_gradients(
         config: config with ``model``, ``codec`` and ``optim_wrapper``.
         batch_size: images in the batch.
         at_steps: numbers of optimiser steps after which to look.
-        data: folder of the data set whose first training images are the batch; None takes random
-            landmarks on noise.
+        data: see :func:`.benchmark.training_batch`.
         device: ``'cpu'`` or ``'cuda'``.
     """
     init_default_scope('mmpose')
@@ -65,32 +64,30 @@ def term_gradients(
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
     packed = training_batch(config, batch_size, data)
     batch = model.data_preprocessor(packed, training=True)
-    found = []
+    terms = []
     for step in range(max(at_steps) + 1):
         if step in at_steps:
-            found += _look_at_terms(model, wrapper, batch, step)
+            terms += _look_at_terms(model, wrapper, batch, step)
         with wrapper.optim_context(model):
             losses = model(**batch, mode='loss')
         wrapper.update_params(model.parse_losses(losses)[0])
-    return found
+    return terms
 
 
 def _look_at_terms(model: Any, wrapper: Any, batch: dict, step: int) -> list[TermGradient]:
-    parameters = [one for one in model.backbone.parameters() if one.requires_grad]
+    parameters = [weight for weight in model.backbone.parameters() if weight.requires_grad]
     with wrapper.optim_context(model):
         feats = model.extract_feat(batch['inputs'])
         losses = model.head.loss(feats, batch['data_samples'])
         silent = silent_losses(model.head, feats, batch['data_samples'])
-    terms = {name: value for name, value in losses.items() if 'loss' in name}
-    found = []
-    for name, value in terms.items():
+    terms = []
+    for name, value in ((name, value) for name, value in losses.items() if 'loss' in name):
         gradients = torch.autograd.grad(value, parameters, retain_graph=True, allow_unused=True)
-        squares = [one.float().square().sum() for one in gradients if one is not None]
+        squares = [each.float().square().sum() for each in gradients if each is not None]
         norm = float(torch.stack(squares).sum().sqrt()) if squares else 0.0
-        found.append(
-            TermGradient(step, name, float(value.detach()), silent.get(name, math.nan), norm)
-        )
-    return found
+        costs = float(value.detach()), silent.get(name, math.nan)
+        terms.append(TermGradient(step, name, *costs, norm))
+    return terms
 
 
 def silent_losses(
@@ -109,12 +106,12 @@ def silent_losses(
     def zeros(made: Any) -> Any:
         if isinstance(made, torch.Tensor):
             return torch.zeros_like(made)
-        return type(made)(zeros(one) for one in made)
+        return type(made)(map(zeros, made))
 
     def silent(function: Callable[..., Any]) -> Callable[..., Any]:
         return lambda *args: zeros(function(*args))
 
-    coarse = [torch.zeros_like(one) for one in feats[:-1]]
+    coarse = [torch.zeros_like(level) for level in feats[:-1]]
     try:
         for name in names:
             setattr(head, name, silent(plain[name]))

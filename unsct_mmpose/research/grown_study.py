@@ -12,7 +12,7 @@ from unsct_mmpose.anatomy import NUM_CLASSES, NUM_LANDMARKS, relation_set
 from unsct_mmpose.calibrate.evidence_table import batches, concatenate, evidence_table, network_maps
 from unsct_mmpose.functional.hierarchical import by_patient, hierarchical_quantile
 from unsct_mmpose.functional.presence import region_radii, squared_mahalanobis
-from unsct_mmpose.maps.assessment import DecisionOptions
+from unsct_mmpose.maps.assessment import Assessment, DecisionOptions
 from unsct_mmpose.maps.calibration_fit import (
     EvidenceTable,
     FitOptions,
@@ -52,9 +52,11 @@ def collect(model: torch.nn.Module, dataset: Any, images: int | None = None) -> 
             batch = model.data_preprocessor(raw, False)
             maps = network_maps(model, batch['inputs'])
             table = evidence_table(codec.gather(maps).cpu(), batch['data_samples'], codec)
-            meta = [one.metainfo for one in batch['data_samples']]
-            scale = np.stack([np.asarray(one['input_scale'], float) for one in meta])
-            centre = np.stack([np.asarray(one['input_center'], float) for one in meta])
+            meta = [sample.metainfo for sample in batch['data_samples']]
+            scale, centre = (
+                np.array([each[key] for each in meta], float)
+                for key in ('input_scale', 'input_center')
+            )
             cell = scale / np.asarray(codec.heatmap_size, float)
             true = np.nan_to_num(table.true_px, nan=-1e6)
             points = (true - (centre - 0.5 * scale)[:, None] + 0.5) / cell[:, None] - 0.5
@@ -75,11 +77,11 @@ def collect(model: torch.nn.Module, dataset: Any, images: int | None = None) -> 
     )
 
 
-def compare(found: dict[str, Any], patients: int, draws: int, seed: int = 0) -> dict[str, Any]:
+def compare(collected: dict[str, Any], patients: int, draws: int, seed: int = 0) -> dict[str, Any]:
     """Calibrate each kind of region on drawn patients and judge it on the others.
 
     Args:
-        found: from :func:`collect`, of a model with the ``full`` relations.
+        collected: from :func:`collect`, of a model with the ``full`` relations.
         patients: to calibrate on; many, so that no model is needed.
         draws: how often.
         seed: of the drawing.
@@ -88,48 +90,48 @@ def compare(found: dict[str, Any], patients: int, draws: int, seed: int = 0) -> 
         For each level and kind ``coverage`` and mean ``radius``, mm, of the circle as large as
         the region.
     """
-    table, relations = restrict_relations(found['table'], relation_set('full'), 'core')
+    table, relations = restrict_relations(collected['table'], relation_set('full'), 'core')
     rng = np.random.default_rng(seed)
     people = np.array(sorted(set(table.patients.tolist())))
     sums: dict[tuple[float, str], Floats] = {}
     for _ in range(draws):
         taught = np.isin(table.patients, rng.choice(people, patients, replace=False))
         base, rest = table.take(taught), table.take(~taught)
-        first = fit_calibration(base, relations, FitOptions())
+        first, decision = fit_calibration(base, relations, FitOptions()), DecisionOptions()
         for level in LEVELS:
             for name, follow in (
                 ('ellipse of the heatmap', ()),
                 ('ellipse in the direction of the errors', ('direction',)),
+                ('the same, by the height of the peak, too', ('peak', 'direction')),
             ):
                 options = FitOptions(level=level, follow=follow)
                 fitted = refit_claims(first, base, relations, options)
-                inside, radius, counted = _ellipses(rest, relations, fitted)
-                _add(sums, (level, name), inside, radius, counted)
-            kept = apply_calibration(rest, relations, first, DecisionOptions())[0].kept.numpy()
-            counted = rest.present & rest.labelled & kept
-            taught_kept = apply_calibration(base, relations, first, DecisionOptions())[0].kept
-            learnt = base.present & base.labelled & taught_kept.numpy()
+                _add(sums, (level, name), *_ellipses(rest, relations, fitted))
+            learnt = _counted(base, apply_calibration(base, relations, first, decision)[0])
+            counted = _counted(rest, apply_calibration(rest, relations, first, decision)[0])
             for index, power in enumerate(POWERS):
-                inside, radius = _grown(
-                    found['masses'][index], found['areas'][index], taught, learnt,
-                    base.patients, level,
-                )  # fmt: skip
-                _add(sums, (level, f'grown, heatmap to the power {power:g}'), inside, radius,
-                     counted)  # fmt: skip
+                maps = collected['masses'][index], collected['areas'][index]
+                inside, radius = _grown(*maps, taught, learnt, base.patients, level)
+                name = f'grown, heatmap to the power {power:g}'
+                _add(sums, (level, name), inside, radius, counted)
     figures: dict[str, Any] = {}
     for (level, name), (hits, size, count) in sums.items():
-        found_here = figures.setdefault(f'{level:g}', {})
-        found_here[name] = dict(coverage=hits / count, radius=size / count)
+        share = dict(coverage=hits / count, radius=size / count)
+        figures.setdefault(f'{level:g}', {})[name] = share
     return figures
+
+
+def _counted(table: EvidenceTable, assessment: Assessment) -> Any:
+    return table.present & table.labelled & assessment.kept.numpy()
 
 
 def _ellipses(table: EvidenceTable, relations: Any, fitted: Any) -> tuple[Floats, Floats, Floats]:
     assessment, covariances = apply_calibration(table, relations, fitted, DecisionOptions())
-    counted = table.present & table.labelled & assessment.kept.numpy()
     squared = squared_mahalanobis(table.points_px, table.true_px, covariances)
     scale = table.spacing_xy_mm / table.magnification[:, None]
     radius = region_radii(covariances_to_px(covariances, scale), fitted.region_level)
-    return squared <= -2 * np.log1p(-fitted.region_level), radius, counted
+    inside = squared <= -2 * np.log1p(-fitted.region_level)
+    return inside, radius, _counted(table, assessment)
 
 
 def _grown(
@@ -140,8 +142,8 @@ def _grown(
     by_class = np.moveaxis(rows, 2, 0).reshape(NUM_CLASSES, len(rows), -1)
     limits = np.tile(hierarchical_quantile(by_class, level), 2)
     inside = masses[~taught] <= limits
-    place = np.searchsorted(_MASSES, np.minimum(limits, _MASSES[-1]) - 1e-12)
-    area = np.take_along_axis(areas[~taught], place[None, :, None], axis=2)[..., 0]
+    index = np.searchsorted(_MASSES, np.minimum(limits, _MASSES[-1]) - 1e-12)
+    area = np.take_along_axis(areas[~taught], index[None, :, None], axis=2)[..., 0]
     return inside, np.sqrt(area / np.pi)
 
 

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from mmengine.config import Config
 
 from unsct_mmpose.files import file_sha256, replace_file
 
-from .paper_plan import ROWS
-from .paper_run import PaperResult, read_paper_result
-from .results import RunResult, read_result
+from .paper_page import result_groups
+from .paper_plan import ROWS, is_old
+from .results import mean_of, read_folder, read_result
 
 INDEX = 'model-index.yml'
 METAFILE = 'metafile.yml'
@@ -76,7 +75,7 @@ def render_model_index(root: Path) -> dict[Path, str]:
     records: dict[Path, Results] = defaultdict(list)
     for config in released_configs(root / 'configs'):
         records[config.parent].append(_record(root, config, results))
-    _check_names([one['Name'] for group in records.values() for one in group])
+    _check_names([record['Name'] for group in records.values() for record in group])
     content = {
         folder / METAFILE: _yaml({**_collection(folder, root), 'Models': models})
         for folder, models in records.items()
@@ -87,8 +86,8 @@ def render_model_index(root: Path) -> dict[Path, str]:
 
 def released_configs(configs: Path) -> list[Path]:
     """Return every config that describes a model, sorted by folder and name."""
-    found = [*configs.glob('*.py'), *configs.glob('*/*.py')]
-    return sorted(path for path in found if not path.parent.name.startswith('_'))
+    paths = [*configs.glob('*.py'), *configs.glob('*/*.py')]
+    return sorted(path for path in paths if not path.parent.name.startswith('_'))
 
 
 def _record(root: Path, config: Path, results: Mapping[str, Results]) -> dict[str, Any]:
@@ -97,7 +96,8 @@ def _record(root: Path, config: Path, results: Mapping[str, Results]) -> dict[st
     model = Config.fromfile(config).model
     parts = [model[part]['type'] for part in ('backbone', 'neck', 'head') if model.get(part)]
     fields = 'PAF' in parts[-1]
-    found = results.get(path, [])
+    measured = results.get(path, [])
+    data = 'simulated radiographs' if measured else 'none: no result of this state'
     record: dict[str, Any] = {
         'Name': name,
         **({'Alias': ALIASES[name]} if name in ALIASES else {}),
@@ -105,11 +105,11 @@ def _record(root: Path, config: Path, results: Mapping[str, Results]) -> dict[st
         'In Collection': 'UNSCT' if fields else 'Stock',
         'Metadata': {
             'Architecture': parts,
-            'Training Data': 'simulated radiographs' if found else 'none: no result of this state',
+            'Training Data': data,
         },
     }
-    if found:
-        record['Results'] = found
+    if measured:
+        record['Results'] = measured
     weights = config.with_suffix('.pth')
     if weights.is_file():
         record['Weights'] = f'unsct://{name}'
@@ -120,61 +120,55 @@ def _record(root: Path, config: Path, results: Mapping[str, Results]) -> dict[st
 
 def _results_of_configs(results: Path) -> dict[str, Results]:
     """Return what was measured of each config, by its path from the repository."""
-    found: dict[str, Results] = defaultdict(list)
+    measured: dict[str, Results] = defaultdict(list)
     for source in (_runs, _full_size, _paper_tables):
         for config, result in source(results):
-            found[config].append(result)
-    return found
+            measured[config].append(result)
+    return measured
 
 
 def _runs(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the runs of configs as they stand; one with another schedule is of no config."""
-    for path in sorted((results / 'runs').glob('*.json')):
-        run: RunResult = read_result(path)
+    runs = read_folder(results / 'runs', partial(read_result, needs='metrics'))
+    for name, run in runs.items():
         if not any('train_cfg.' in command for command in run.commands):
-            yield run.config, _result(path, f'seed {run.seed}', run.data, run.metrics, 1)
+            path = results / 'runs' / f'{name}.json'
+            yield str(run.config), _result(path, f'seed {run.seed}', run.data, run.metrics, 1)
 
 
 def _full_size(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the trainings at full size that ended as planned; how long they were is said."""
-    for path in sorted((results / 'full_size').glob('*.json')):
-        run = json.loads(path.read_text('utf-8'))
+    for name, run in read_folder(results / 'full_size').items():
         config = str(run.get('config', ''))
-        if not run.get('finished') or not config.endswith('.py'):
-            continue  # a config with changes is described in words
-        words = f'{run["epochs"]} epochs of {run["steps_per_epoch"]} steps, batch of'
-        words = f'{words} {run["batch_size"]}, not the whole schedule of the config'
-        yield config, _result(path, words, run['data'], run['curve'][-1], 1)
+        if run.get('finished') and config.endswith('.py'):  # one with changes is told in words
+            text = (
+                f'{run["epochs"]} epochs of {run["steps_per_epoch"]} steps, batch of '
+                f'{run["batch_size"]}, not the whole schedule of the config'
+            )
+            path = results / 'full_size' / f'{name}.json'
+            yield config, _result(path, text, run['data'], run['curve'][-1], 1)
 
 
 def _paper_tables(results: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield means over the seeds of each row; results before the row last changed are left out."""
-    groups: dict[tuple[str, str, str], list[PaperResult]] = defaultdict(list)
-    paths = {}
-    for path in sorted((results / 'paper').glob('*/*/*.json')):
-        one = read_paper_result(path)
-        if not one.old:
-            groups[one.config, one.budget, path.parent.name].append(one)
-            paths[one.config, one.budget, path.parent.name] = path
-    fields = {row.source: row.fields for row in ROWS}
-    for key, runs in groups.items():
-        config, budget, _ = key
-        if config not in fields or not config.startswith('configs/'):
-            continue
-        decision = 'fused' if fields[config] else 'peak'
-        figures = {
-            name: _mean([run.figure(decision, name) for run in runs])
-            for name, _ in _FIGURES.values()
-        }
-        seeds = ', '.join(str(run.seed) for run in runs)
-        which = f'mean of seeds {seeds}' if len(runs) > 1 else f'seed {seeds}'
-        words = f'UNSCT_BUDGET={budget}, {which}, decision {decision}'
-        yield config, _result(paths[key], words, runs[0].data, figures, 0)
+    for (budget, data), group in result_groups(results / 'paper').items():
+        for row in ROWS:
+            runs = [run for run in group if run.config == row.source and not is_old(run)]
+            if not runs or row.script:
+                continue
+            decision = 'fused' if row.fields else 'peak'
+            figures = {
+                name: mean_of([run.figure(decision, name) for run in runs])
+                for name, _ in _FIGURES.values()
+            }
+            seeds = ', '.join(str(run.seed) for run in runs)
+            which = f'mean of seeds {seeds}' if len(runs) > 1 else f'seed {seeds}'
+            text = f'UNSCT_BUDGET={budget}, {which}, decision {decision}'
+            path = results / 'paper' / budget / data / f'{runs[0].name}.json'
+            yield row.source, _result(path, text, runs[0].data, figures, 0)
 
 
-def _result(
-    path: Path, words: str, data: str, figures: Mapping[str, Any], column: int
-) -> dict[str, Any]:
+def _result(path: Path, text: str, data: str, figures: Any, column: int) -> dict[str, Any]:
     if 'simulated' not in data.lower():
         raise ValueError(
             f"{path}: field 'data' does not say that the images are simulated ({data!r}); figures "
@@ -182,19 +176,14 @@ def _result(
         )
     named = {name: figures.get(keys[column]) for name, keys in _FIGURES.items()}
     return {
-        'Task': f'Hip landmarks; {data}; {words}',
-        'Dataset': next((f'simulated-{one}' for one in _SETS if one in data), 'simulated'),
+        'Task': f'Hip landmarks; {data}; {text}',
+        'Dataset': next((f'simulated-{name}' for name in _SETS if name in data), 'simulated'),
         'Metrics': {
             name: round(float(value), 4)
             for name, value in named.items()
             if value is not None and math.isfinite(value)
         },
     }
-
-
-def _mean(values: Sequence[float]) -> float:
-    known = [value for value in values if math.isfinite(value)]
-    return float(np.mean(known)) if known else math.nan
 
 
 def _collection(folder: Path, root: Path) -> dict[str, Any]:

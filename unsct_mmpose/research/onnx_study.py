@@ -1,24 +1,31 @@
-"""What exporting and quantizing a model changes: its figures beside those of PyTorch."""
+"""What exporting and quantizing changes: time, memory and figures beside those of PyTorch."""
 
 from __future__ import annotations
 
 import os
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from mmcv.transforms import Compose
+from mmengine.dataset import pseudo_collate
 
 from unsct_mmpose.calibrate.evidence_table import build_dataset, load_model
 from unsct_mmpose.calibrate.fit import evaluate
+from unsct_mmpose.datasets.data_settings import pipeline_settings
 from unsct_mmpose.dicom import read_radiograph
-from unsct_mmpose.files import replace_file
+from unsct_mmpose.functional.crop import grey_levels
 from unsct_mmpose.inference.onnx_model import OnnxModel
 
-from .benchmark_predict import torch_reader
-from .results import read_folder, render_table
+from .benchmark import PairedTimes, seconds_of, time_pairs
+from .markdown import read_notes, render_page, render_records
+from .results import read_folder
 
 FIGURES = ('landmark/all/MRE', 'set_error/all/E_20', 'set_error/unstructured/E_20')
 
@@ -32,6 +39,93 @@ _PREDICT_COLUMNS = (
 )  # fmt: skip
 
 
+def predict_cost(
+    config: str | os.PathLike[str],
+    checkpoint: str | os.PathLike[str],
+    onnx_path: str | os.PathLike[str],
+    files: Sequence[Path],
+    *,
+    rounds: int = 20,
+    images: int = 1000,
+    threads: int = 2,
+) -> dict[str, float]:
+    """Time both ways from a file to its landmarks, in alternating runs.
+
+    Args:
+        config: config of the model.
+        checkpoint: its weights.
+        onnx_path: the same, exported.
+        files: radiographs, taken in turn.
+        rounds: pairs that are timed.
+        images: reads of the exported model while the memory is watched; at least 10.
+        threads: processor cores to use.
+
+    Returns:
+        ``onnx_ms``, ``torch_ms`` and ``file_ms``, of decoding the file alone, medians;
+        ``ratio_...`` of PyTorch's time over that of the exported model; ``growth_mb`` of the
+        resident memory over ``images`` reads of the exported model, after a tenth of them.
+
+    Raises:
+        ValueError: there are no files, or fewer than 10 images to watch the memory over.
+    """
+    if not files or images < 10:
+        raise ValueError(f'{len(files)} files and {images} images: give a file and 10 images')
+    exported = OnnxModel(onnx_path, threads=threads)
+    usual, turns, same = torch_reader(config, checkpoint), cycle(files), cycle(files)
+
+    def fast(path: Path) -> None:
+        exported.infer([read_radiograph(path).pixels])
+
+    times = time_pairs(lambda: fast(next(turns)), lambda: usual(next(same)), rounds, threads)
+    onnx_ms, torch_ms = times.medians_ms()
+    alone = [
+        seconds_of(partial(read_radiograph, path)) for path in islice(cycle(files), rounds + 2)
+    ]
+    return dict(
+        onnx_ms=round(onnx_ms, 1),
+        torch_ms=round(torch_ms, 1),
+        file_ms=round(1000 * statistics.median(alone), 1),
+        **PairedTimes(times.other, times.ours).ratios('ratio', 2),
+        growth_mb=round(memory_growth_mb(fast, islice(cycle(files), images), images // 10), 1),
+        images=images,
+    )
+
+
+def torch_reader(
+    config: str | os.PathLike[str], checkpoint: str | os.PathLike[str]
+) -> Callable[[Path], Any]:
+    """Return what reads a file with PyTorch and MMPose: the test pipeline and the model's step."""
+    model, settings = load_model(config, checkpoint, 'cpu')
+    pipeline = Compose(pipeline_settings(settings.test_dataloader.dataset))
+
+    def read(path: Path) -> Any:
+        grey = grey_levels(read_radiograph(path).pixels)
+        bbox = np.array([[0, 0, grey.shape[1], grey.shape[0]]], np.float32)
+        item = pipeline(dict(img=grey, bbox=bbox, bbox_score=np.ones(1, np.float32)))
+        with torch.no_grad():
+            return model.test_step(pseudo_collate([item]))[0].pred_instances
+
+    return read
+
+
+def memory_growth_mb(read: Callable[[Path], Any], files: Any, warm_up: int) -> float:
+    """Return by how much the resident memory of this process grows while files are read."""
+    start = 0.0
+    for number, path in enumerate(files):
+        if number == warm_up:
+            start = resident_mb()
+        read(path)
+    return resident_mb() - start
+
+
+def resident_mb() -> float:
+    """Return the resident memory of this process, in units of 2**20 bytes; NaN if unknown."""
+    statm = Path('/proc/self/statm')
+    if not statm.is_file():
+        return float('nan')
+    return int(statm.read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2**20
+
+
 def compare_exports(
     config: str | os.PathLike[str],
     checkpoint: str | os.PathLike[str],
@@ -39,7 +133,6 @@ def compare_exports(
     *,
     data: Path | None = None,
     ann_file: str | None = None,
-    threads: int = 1,
 ) -> list[dict[str, Any]]:
     """Read annotated images with PyTorch and with exported models.
 
@@ -49,7 +142,6 @@ def compare_exports(
         files: the exported models.
         data: folder of the images; None takes that of the config's ``test_dataloader``.
         ann_file: annotation file in it; None takes the config's.
-        threads: processor cores to use.
 
     Returns:
         For PyTorch and each file its figures: :data:`FIGURES`, ``megabytes``, ``time_ratio`` (its
@@ -60,8 +152,8 @@ def compare_exports(
     _, settings = load_model(config, checkpoint, 'cpu')
     dataset = build_dataset(settings, 'test', data, ann_file)
     usual = torch_reader(config, checkpoint)
-    models = [OnnxModel(path, threads=threads) for path in files]
-    found: list[list[dict]] = [[] for _ in range(len(files) + 1)]
+    models = [OnnxModel(path, threads=1) for path in files]
+    predictions: list[list[dict]] = [[] for _ in range(len(files) + 1)]
     seconds: list[list[float]] = [[] for _ in files]
     truth = []
     for row in range(len(dataset)):
@@ -71,28 +163,33 @@ def compare_exports(
         pixels = read_radiograph(item['img_path']).pixels
         for number, model in enumerate(models):
             started = time.perf_counter()
-            found[number + 1].append(model.infer([pixels])[0])
+            predictions[number + 1].append(model.infer([pixels])[0])
             seconds[number].append(time.perf_counter() - started)
-        found[0].append({name: np.asarray(fields[name])[0] for name in found[1][-1]})
-    rows = [_row(one, found[0], truth) for one in found]
-    rows[0] |= dict(model='PyTorch', megabytes=round(os.path.getsize(checkpoint) / 2**20, 2))
+        predictions[0].append({key: np.asarray(fields[key])[0] for key in predictions[1][-1]})
+    rows = [_row(each, predictions[0], truth) for each in predictions]
+    rows[0] |= dict(model='PyTorch', megabytes=_megabytes(checkpoint))
     for row, path, own in zip(rows[1:], files, seconds, strict=True):
-        ratios = [one / first for one, first in zip(own, seconds[0], strict=True)]
-        size = round(os.path.getsize(path) / 2**20, 2)
-        row |= dict(model=path.stem, megabytes=size, time_ratio=round(statistics.median(ratios), 2))
+        times = PairedTimes(tuple(own), tuple(seconds[0])).ratios('time_ratio', 2)
+        row |= dict(
+            model=path.stem, megabytes=_megabytes(path), time_ratio=times['time_ratio_median']
+        )
     return rows
 
 
-def _row(found: Sequence[Mapping], usual: Sequence[Mapping], truth: Sequence) -> dict[str, Any]:
+def _megabytes(path: str | os.PathLike[str]) -> float:
+    return round(os.path.getsize(path) / 2**20, 2)
+
+
+def _row(predictions: Sequence[Mapping], usual: Sequence[Mapping], truth: Sequence) -> dict:
     samples = [
-        dict(pred_instances={k: np.asarray(v)[None] for k, v in one.items()}, raw_ann_info=info)
-        for one, info in zip(found, truth, strict=True)
+        dict(pred_instances={k: np.asarray(v)[None] for k, v in fields.items()}, raw_ann_info=info)
+        for fields, info in zip(predictions, truth, strict=True)
     ]
     figures = evaluate(samples)
-    visible, expected = (
-        np.stack([one['keypoints_visible'] for one in every]) for every in (found, usual)
+    (visible, points), (expected, wanted) = (
+        [np.stack([fields[key] for fields in each]) for key in ('keypoints_visible', 'keypoints')]
+        for each in (predictions, usual)
     )
-    points, wanted = (np.stack([one['keypoints'] for one in every]) for every in (found, usual))
     moves = np.linalg.norm(points - wanted, axis=-1)[(visible > 0) & (expected > 0)]
     return dict(
         {name: round(figures[name], 3) for name in FIGURES},
@@ -103,21 +200,14 @@ def _row(found: Sequence[Mapping], usual: Sequence[Mapping], truth: Sequence) ->
     )
 
 
-def write_page(folder: Path) -> Path:
-    """Write ``onnx.md`` of a folder of results from the json files in ``onnx``.
+def render_onnx_page(folder: Path) -> str:
+    """Return the page of a folder of results.
 
     Args:
         folder: holds ``onnx/predict*.json`` of ``tools/benchmark.py predict``,
             ``onnx/exports*.json`` of ``exports`` and perhaps ``notes/onnx.md``.
     """
-    replace_file(folder / 'onnx.md', render_page(folder).encode())
-    return folder / 'onnx.md'
-
-
-def render_page(folder: Path) -> str:
-    """Return the page that :func:`write_page` writes."""
     parts = [
-        '# The exported model',
         'Made by `python tools/benchmark.py onnx-page docs/results` from the json files in `onnx`. '
         '**All images are simulated: no figure here says anything about clinical accuracy.**',
     ]
@@ -125,12 +215,7 @@ def render_page(folder: Path) -> str:
         ('From a file to decisions', 'predict*.json', _PREDICT_COLUMNS),
         ('What changes', 'exports*.json', _EXPORT_COLUMNS),
     ):
-        rows: list[Mapping[str, Any]] = []
-        for content in read_folder(folder / 'onnx', pattern=pattern).values():
-            rows += content.get('models', [content])
-        if rows:
-            cells = [[str(row.get(column, '-')) for column in columns] for row in rows]
-            parts += [f'## {title}', render_table(columns, cells)]
-    words = folder / 'notes' / 'onnx.md'
-    parts += [words.read_text().strip()] if words.is_file() else []
-    return '\n\n'.join(parts) + '\n'
+        files = read_folder(folder / 'onnx', pattern=pattern).values()
+        rows = [row for content in files for row in content.get('models', [content])]
+        parts += [f'## {title}', render_records(columns, rows)] if rows else []
+    return render_page('The exported model', [*parts, *read_notes(folder, 'onnx')])

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from mmengine.dataset import pseudo_collate
@@ -17,11 +16,13 @@ from unsct_mmpose.annotations.annotated import read_display
 from unsct_mmpose.calibrate.evidence_table import build_dataset, collect_evidence, load_model
 from unsct_mmpose.calibrate.fit import predicted_samples
 from unsct_mmpose.drawing import figure_convergence, figure_training, figure_uncertainty
-from unsct_mmpose.files import replace_file
+from unsct_mmpose.drawing.picture_files import write_picture
 from unsct_mmpose.maps.uncertainty import certainty_map
+from unsct_mmpose.visualization.drawable import maps_box
 
 from .paper_page import result_groups
-from .paper_run import PaperResult, judged_file, runs_of
+from .paper_plan import judged_file, runs_of
+from .results import Result
 
 LOSSES = ('loss_mse', 'loss_mse_heavy', 'loss_adaptive_wing', 'unsct-hrnet')
 SNAPSHOTS = 5
@@ -39,16 +40,15 @@ def draw_convergence(results: Path, budget: str, data: str, out: Path) -> Path:
     Raises:
         ValueError: there is no run of any of the losses.
     """
-    found = result_groups(results).get((budget, data), [])
+    group = result_groups(results).get((budget, data), [])
     curves = {}
     for stem in LOSSES:
-        runs = runs_of(found, stem)
-        if runs:
+        if runs := runs_of(group, stem):
             label = 'masked AdaptiveWing' if stem == 'unsct-hrnet' else runs[0].label
             curves[label] = _curves(runs)
     if not curves:
         raise ValueError(f'{results}: no run of {", ".join(LOSSES)} with {budget}, {data} yet')
-    return _save(out, figure_convergence(curves, source=found[0].data))
+    return write_picture(out, figure_convergence(curves, source=group[0].data))
 
 
 def draw_training(config: Path, checkpoints: Sequence[Path], data: Path, row: int, source: str,
@@ -63,28 +63,21 @@ def draw_training(config: Path, checkpoints: Sequence[Path], data: Path, row: in
         source: what the image is; must say so when it is simulated.
         out: PNG to write.
     """
-    chosen = _spread(sorted(checkpoints, key=_epoch))
     snapshots, meta = {}, {}
-    for checkpoint in chosen:
+    for checkpoint in _spread(sorted(checkpoints, key=_epoch)):
         model, settings = load_model(config, checkpoint, 'cpu')
         dataset = build_dataset(settings, 'test', data, judged_file(data))
         maps, meta = _maps(model, dataset, row)
         snapshots[_epoch(checkpoint)] = (maps[:NUM_LANDMARKS], maps[NUM_LANDMARKS:])
-    image = _image(meta)
-    return _save(out, figure_training(image, snapshots, source=source, box=_box(meta)))
+    picture = figure_training(_image(meta), snapshots, source=source, box=maps_box(meta))
+    return write_picture(out, picture)
 
 
 def draw_uncertainty(config: Path, checkpoint: Path, data: Path, row: int, source: str,
                      out: Path) -> Path:  # fmt: skip
     """Draw Figure 9: certainty map, landmarks without and with uncertainty estimation.
 
-    Args:
-        config: the model's config.
-        checkpoint: its weights, calibrated (``tools/calibrate.py``).
-        data: folder of the data set, whose images may be shown.
-        row: number of the image in the judged file.
-        source: what the image is; must say so when it is simulated.
-        out: PNG to write.
+    The checkpoint is a calibrated one (``tools/calibrate.py``); the rest is as for Figure 8.
 
     Raises:
         ValueError: the checkpoint holds no calibration for the config's decision, which has no
@@ -100,12 +93,11 @@ def draw_uncertainty(config: Path, checkpoint: Path, data: Path, row: int, sourc
     if missing:
         raise ValueError(f'{checkpoint}: {missing}')
     dataset = build_dataset(settings, 'test', data, judged_file(data))
-    table = collect_evidence(model, _Rows(dataset, [row]), progress=False)
+    table = collect_evidence(model, torch.utils.data.Subset(dataset, [row]), progress=False)
     sample = predicted_samples(table, codec.evidence_relations, calibration, decision)
     maps, meta = _maps(model, dataset, row)
-    heatmaps, fields = torch.from_numpy(maps)[None].split(
-        [NUM_LANDMARKS, len(maps) - NUM_LANDMARKS], dim=1
-    )
+    stacked = torch.from_numpy(maps)[None]
+    heatmaps, fields = stacked[:, :NUM_LANDMARKS], stacked[:, NUM_LANDMARKS:]
     pairs = codec.relations.pairs
     certainty = certainty_map(heatmaps, fields, table.evidence.points, pairs)[0].numpy()
     pred = sample[0]['pred_instances']
@@ -115,22 +107,9 @@ def draw_uncertainty(config: Path, checkpoint: Path, data: Path, row: int, sourc
         pred['keypoints'][0],
         pred['keypoints_visible'][0] > 0.5,
         source=source,
-        box=_box(meta),
+        box=maps_box(meta),
     )
-    return _save(out, picture)
-
-
-class _Rows:
-    """Some images of a data set."""
-
-    def __init__(self, dataset: Any, rows: Sequence[int]) -> None:
-        self.dataset, self.rows = dataset, rows
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __getitem__(self, index: int) -> Any:
-        return self.dataset[self.rows[index]]
+    return write_picture(out, picture)
 
 
 def _maps(model: Any, dataset: Any, row: int) -> tuple[np.ndarray, dict]:
@@ -147,18 +126,11 @@ def _image(meta: dict) -> np.ndarray:
     return read_display(meta['img_path'], meta.get('raw_ann_info') or {})[1].pixels
 
 
-def _box(meta: dict) -> tuple[float, float, float, float]:
-    """Return the edges of the network's input in the image, pixels."""
-    scale, centre = np.asarray(meta['input_scale'], float), np.asarray(meta['input_center'], float)
-    half = 0.5 * scale / np.asarray(meta['input_size'], float)
-    start = centre - 0.5 * scale - half
-    return (*start, *(start + scale))
-
-
-def _curves(runs: Sequence[PaperResult]) -> tuple[list[float], list[list[float]]]:
-    epochs = sorted(set.intersection(*(set(one.curve['epoch']) for one in runs)))
-    values = [dict(zip(one.curve['epoch'], one.curve['all/MRE'], strict=True)) for one in runs]
-    return epochs, [[one[epoch] for epoch in epochs] for one in values]
+def _curves(runs: Sequence[Result]) -> tuple[list[float], list[list[float]]]:
+    curves = [run.curve or {} for run in runs]
+    values = [dict(zip(one['epoch'], one['all/MRE'], strict=True)) for one in curves]
+    epochs = sorted(set.intersection(*map(set, values)))
+    return epochs, [[errors[epoch] for epoch in epochs] for errors in values]
 
 
 def _spread(checkpoints: Sequence[Path]) -> list[Path]:
@@ -168,16 +140,7 @@ def _spread(checkpoints: Sequence[Path]) -> list[Path]:
 
 
 def _epoch(checkpoint: Path) -> int:
-    found = re.fullmatch(r'epoch_(\d+)', checkpoint.stem)
-    if found is None:
+    match = re.fullmatch(r'epoch_(\d+)', checkpoint.stem)
+    if match is None:
         raise ValueError(f'{checkpoint}: not a checkpoint of an epoch (epoch_N.pth)')
-    return int(found.group(1))
-
-
-def _save(out: Path, picture: np.ndarray) -> Path:
-    done, content = cv2.imencode('.png', picture[..., ::-1])
-    if not done:
-        raise OSError(f'{out}: the picture could not be encoded')
-    out.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(out, content.tobytes())
-    return out
+    return int(match.group(1))

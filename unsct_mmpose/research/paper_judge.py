@@ -6,37 +6,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.calibrate.fit import evaluate, judged_samples, predicted_samples
 from unsct_mmpose.codecs.decision_modes import decision_options, mode_settings
+from unsct_mmpose.evaluation.samples import decisions, stack, unpack
 from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
 from unsct_mmpose.maps.calibration_fit import EvidenceTable, FitOptions
 from unsct_mmpose.maps.printed_entropy import describe_alignment
 
+from .paper_plan import FIELD_DECISIONS, STOCK_DECISIONS
 from .study import restrict_relations
 
-SPEAKING = 'core'
+DECIDING = 'core'
 """Relations that take part in the project's own decisions; the ``full`` set trains the network."""
 
-PAPER_DECISIONS = ('paper', 'paper_fitted', 'paper_mirrored')
-"""``HeatmapPAF(mode='paper')`` with its stated threshold, and with one fitted like the others';
-and the same alignments with the entropy mirrored, so that it falls, and a fitted threshold."""
-
-FIELD_DECISIONS = ('keep_all', 'peak', *PAPER_DECISIONS, 'paf', 'fused', 'oracle')
-"""What a model with fields is judged by."""
-
-STOCK_DECISIONS = ('keep_all', 'peak', 'oracle')
-"""What a model of heatmaps alone is judged by."""
-
-KEPT_FIGURES = (
+FIGURES = (
     'set_error/{}/E_20', 'presence/{}/recall', 'presence/{}/specificity', 'presence/{}/AUROC',
     'landmark/{}/MRE', 'landmark/{}/SDR@2mm', 'landmark/{}/SDR@4mm', 'landmark/{}/SDR@10mm',
     'paper/{}/NME', 'paper/{}/MRE', 'paper/{}/SDR@2mm', 'paper/{}/SDR_images@2mm', 'paper/{}/PCC',
     'paper/{}/ICC', 'paper/{}/t_test_p', 'paper/{}/images',
 )  # fmt: skip
-SUBSETS = ('structured', 'unstructured', 'all')
 
 
 def judge_decisions(
@@ -55,16 +44,16 @@ def judge_decisions(
         :func:`unsct_mmpose.maps.printed_entropy.describe_alignment`.
     """
     full = relation_set('full')
-    part, relations = restrict_relations(table, full, SPEAKING)
-    rest, _ = restrict_relations(base, full, SPEAKING)
+    part, relations = restrict_relations(table, full, DECIDING)
+    rest, _ = restrict_relations(base, full, DECIDING)
     options = FitOptions() if fields else FitOptions(features=('peak',))
     decision = DecisionOptions(evidence='fused' if fields else 'peak')
     samples = judged_samples(part, rest, relations, options, decision)
     figures = judge_paper(table, base) if fields else {}
-    for name in FIELD_DECISIONS if fields else STOCK_DECISIONS:
-        if name not in figures:
-            figures[name] = _figures([_decided(sample, name) for sample in samples])
-    return {name: figures[name] for name in (FIELD_DECISIONS if fields else STOCK_DECISIONS)}
+    names = FIELD_DECISIONS if fields else STOCK_DECISIONS
+    for name in (name for name in names if name not in figures):
+        figures[name] = _figures([_decided(sample, name) for sample in samples])
+    return {name: figures[name] for name in names}
 
 
 def judge_paper(table: EvidenceTable, base: EvidenceTable) -> dict[str, dict[str, float]]:
@@ -91,22 +80,15 @@ def judge_paper(table: EvidenceTable, base: EvidenceTable) -> dict[str, dict[str
 
 
 def _figures(samples: Sequence[dict]) -> dict[str, float]:
-    found = evaluate(samples)
-    return {
-        name: found[name]
-        for name in (key.format(subset) for key in KEPT_FIGURES for subset in SUBSETS)
-    }
+    figures, subsets = evaluate(samples), ('structured', 'unstructured', 'all')
+    return {name: figures[name] for key in FIGURES for name in map(key.format, subsets)}
 
 
 def _decided(sample: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a data sample as if another evidence had decided."""
-    pred = dict(sample['pred_instances'])
-    if name == 'keep_all':
-        visible = np.ones_like(pred['keypoints_visible'])
-    elif name == 'oracle':
-        visible = np.asarray(sample['raw_ann_info']['present'], float)[None]
-    else:
+    pred, columns = dict(sample['pred_instances']), stack([unpack(sample)])
+    if name in EVIDENCES:
         which = EVIDENCES.index(name)
-        visible = np.asarray(pred['keypoint_decisions'], float)[..., which]
         pred['keypoint_uncertainties'] = pred['keypoint_evidences'][..., which]
-    return dict(sample, pred_instances=dict(pred, keypoints_visible=visible))
+    reported = decisions(columns)[name].astype(float)
+    return dict(sample, pred_instances=dict(pred, keypoints_visible=reported))

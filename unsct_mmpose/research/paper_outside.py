@@ -8,7 +8,6 @@ from __future__ import annotations
 import copy
 import json
 import os
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,7 +24,7 @@ from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.calibrate.evidence_table import build_dataset, collect_scores
 from unsct_mmpose.maps.calibration_fit import EvidenceTable
 
-from .paper_attempt import attempt
+from .experiment import attempt, format_command
 from .paper_plan import Run, judged_file
 
 INTERPRETER = 'UNSCT_PEER_PYTHON'
@@ -55,9 +54,9 @@ class OutsideModel:
             row, meta = self.rows[sample.metainfo['img_id']], sample.metainfo
             scale = np.asarray(meta['input_scale'], float)
             start = np.asarray(meta['input_center'], float) - 0.5 * scale
-            found = self.points[row] / np.asarray(meta['input_size'], float) * scale + start
+            points = self.points[row] / np.asarray(meta['input_size'], float) * scale + start
             sample.pred_instances = InstanceData(
-                keypoints=found[None], keypoint_scores=self.peaks[row, None]
+                keypoints=points[None], keypoint_scores=self.peaks[row, None]
             )
         return samples
 
@@ -77,15 +76,14 @@ def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
     work_dir, settings = run.work_dir(root), Config.fromfile(config)
     last = settings.train_cfg.max_epochs
     script = str(tools.parent / run.row.script)
-    words = [
+    command = [
         script, str(work_dir / 'packed'), str(work_dir / 'found'), '--epochs', str(last),
         '--batch-size', str(settings.train_dataloader.batch_size),
         '--interval', str(settings.train_cfg.val_interval),
         '--channels', str(CHANNELS[run.budget]), '--seed', str(run.seed),
     ]  # fmt: skip
-    spelled = shlex.join(word.removeprefix(f'{tools.parent}/') for word in words)
-    spelled = f'"${INTERPRETER}" {spelled}'
-    if not _found(work_dir, last, judged_file(run.data)).is_file():
+    text = format_command(command, tools.parent).replace('python', f'"${INTERPRETER}"', 1)
+    if not _output(work_dir, last, judged_file(run.data)).is_file():
         python = os.environ.get(INTERPRETER)
         if not python:
             raise RuntimeError(
@@ -93,20 +91,17 @@ def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
                 f'the environment of {script}'
             )
         pack(run, settings, work_dir / 'packed')
-        attempt([python, *words], spelled, work_dir)
+        attempt([python, *command], text, work_dir)
     write_curve(run, settings, work_dir)
-    return spelled
+    return text
 
 
-def read_outside(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
-    """Return what the peer found in the images to judge and in those to calibrate on."""
-    settings, work_dir = Config.fromfile(config), run.work_dir(root)
-    tables = {}
-    for name in sorted({'val.json', judged_file(run.data)}):
-        dataset = _dataset(run, settings, name)
-        model = _model(work_dir, settings.train_cfg.max_epochs, name, dataset)
-        tables[name] = collect_scores(model, dataset, relation_set('full'))
-    return tables[judged_file(run.data)], tables['val.json']
+def read_outside(run: Run, config: Path, root: Path, ann_file: str) -> EvidenceTable:
+    """Return what the peer found in the images of an annotation file."""
+    settings = Config.fromfile(config)
+    dataset = _dataset(run, settings, ann_file)
+    model = _model(run.work_dir(root), settings.train_cfg.max_epochs, ann_file, dataset)
+    return collect_scores(model, dataset, relation_set('full'))
 
 
 def outside_versions(work_dir: Path) -> dict[str, str]:
@@ -118,15 +113,12 @@ def outside_versions(work_dir: Path) -> dict[str, str]:
 def pack(run: Run, settings: Config, folder: Path) -> None:
     """Write the images of each split as arrays; those of training augmented, in their order.
 
-    Args:
-        run: whose data and seed to take.
-        settings: of a stock model that draws heatmaps.
-        folder: gets ``train.npz``, ``val.npz`` and, where there is one, ``test.npz``.
+    The folder gets ``train.npz``, ``val.npz`` and, where there is one, ``test.npz``.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for name in sorted({'val.json', judged_file(run.data)}):
-        images = [_grey(one['inputs']) for one in _rows(_dataset(run, settings, name))]
-        np.savez(folder / f'{Path(name).stem}.npz', images=np.stack(images))
+    for name in run.ann_files:
+        images = [np.asarray(item['inputs'])[0] for item in _rows(_dataset(run, settings, name))]
+        np.savez(folder / f'{Path(name).stem}.npz', images=np.stack(images).astype(np.uint8))
     np.savez(folder / 'train.npz', **training_arrays(run, settings))
 
 
@@ -152,28 +144,23 @@ def training_arrays(run: Run, settings: Config) -> dict[str, np.ndarray]:
     for epoch in tqdm(range(settings.train_cfg.max_epochs), desc='packing', unit='epoch'):
         loader.sampler.set_epoch(epoch)
         for batch in loader:
-            parts['images'] += [one[..., 0] for one in batch['img']]
-            parts['points'] += [one[0] for one in batch['transformed_keypoints']]
-            parts['weights'] += [one[0] for one in batch['keypoint_weights']]
+            parts['images'] += [image[..., 0] for image in batch['img']]
+            parts['points'] += [points[0] for points in batch['transformed_keypoints']]
+            parts['weights'] += [weights[0] for weights in batch['keypoint_weights']]
     dtypes = dict(images=np.uint8, points=np.float32, weights=np.float32)
     return {name: np.stack(part).astype(dtypes[name]) for name, part in parts.items()}
 
 
 def write_curve(run: Run, settings: Config, work_dir: Path) -> None:
-    """Judge the reading of every interval as a training does, in a log like MMEngine's.
-
-    Args:
-        run: whose data to take.
-        settings: of the stock model whose images the peer saw.
-        work_dir: folder of the training.
-    """
+    """Judge what was found after every interval as a training does, in a log like MMEngine's."""
     dataset = _dataset(run, settings, 'val.json')
-    samples = [one['data_samples'] for one in _rows(dataset)]
+    samples = [item['data_samples'] for item in _rows(dataset)]
     metric, lines = METRICS.build(dict(type='THALandmarkMetric')), []
-    for epoch in sorted(int(one.name[6:]) for one in (work_dir / 'found').glob('epoch_*')):
-        found = _model(work_dir, epoch, 'val.json', dataset).test_step(dict(data_samples=samples))
-        metric.process({}, [one.to_dict() for one in found])
-        error = float(metric.evaluate(len(found))['all/MRE'])
+    for epoch in sorted(int(path.name[6:]) for path in (work_dir / 'found').glob('epoch_*')):
+        model = _model(work_dir, epoch, 'val.json', dataset)
+        judged = model.test_step(dict(data_samples=samples))
+        metric.process({}, [sample.to_dict() for sample in judged])
+        error = float(metric.evaluate(len(judged))['all/MRE'])
         lines.append(json.dumps({'all/MRE': error, 'step': epoch}))
     path = work_dir / 'found' / 'vis_data' / 'scalars.json'
     path.parent.mkdir(exist_ok=True)
@@ -187,20 +174,15 @@ def _dataset(run: Run, settings: Config, ann_file: str) -> Any:
 
 def _model(work_dir: Path, epoch: int, ann_file: str, dataset: Any) -> OutsideModel:
     """Return what a peer found after an epoch in the images of a data set."""
-    with np.load(_found(work_dir, epoch, ann_file)) as arrays:
+    with np.load(_output(work_dir, epoch, ann_file)) as arrays:
         content = dict(arrays)
     ids = [dataset.get_data_info(row)['img_id'] for row in range(len(dataset))]
     return OutsideModel(**content, ids=ids)
 
 
-def _found(work_dir: Path, epoch: int, ann_file: str) -> Path:
+def _output(work_dir: Path, epoch: int, ann_file: str) -> Path:
     return work_dir / 'found' / f'epoch_{epoch}' / f'{Path(ann_file).stem}.npz'
 
 
 def _rows(dataset: Any) -> Iterator[Any]:
     return (dataset[row] for row in range(len(dataset)))
-
-
-def _grey(inputs: Any) -> np.ndarray:
-    """Return one of three equal channels: ``(3, H, W)`` to ``(H, W)``."""
-    return np.asarray(inputs)[0].astype(np.uint8)

@@ -15,16 +15,23 @@ from unsct_mmpose.files import replace_file
 from unsct_mmpose.maps.bare import PAPER_THRESHOLD
 from unsct_mmpose.maps.printed_entropy import QUANTILES
 
-from .paper_judge import PAPER_DECISIONS
-from .paper_paired import render_paired
-from .paper_plan import PAIRS, PEERS, ROWS, Row
-from .paper_published import PUBLISHED, PUBLISHED_COLUMNS
-from .paper_run import PaperResult, read_paper_result, runs_of
-from .paper_summary import render_summary
-from .results import read_folder, render_table
+from .markdown import read_notes, render_page, render_table
+from .paper_changes import render_paired, render_summary
+from .paper_plan import (
+    PAIRS,
+    PAPER_DECISIONS,
+    PEERS,
+    PUBLISHED,
+    PUBLISHED_COLUMNS,
+    ROWS,
+    is_old,
+    row_of,
+    runs_of,
+)
+from .results import Result, read_folder, read_result
 
 PAPER_KEYS = ('NME', 'MRE', 'SDR@2mm', 'PCC', 'ICC', 't_test_p')
-_PLACES = {'MRE': 2, 'E_20': 2, 'recall': 4, 'AUROC': 4}
+_DIGITS = {'MRE': 2, 'E_20': 2, 'recall': 4, 'AUROC': 4}
 
 
 @dataclass(frozen=True)
@@ -34,7 +41,7 @@ class Table:
     Attributes:
         name: of its CSV file.
         title: heading.
-        words: what to know before reading it.
+        text: what to know before reading it.
         columns: headings, after those of model, decision and seeds.
         keys: figures in the columns, as ``metric/subset/figure``.
         rows: config stem and decision of each row.
@@ -43,7 +50,7 @@ class Table:
 
     name: str
     title: str
-    words: str
+    text: str
     columns: tuple[str, ...]
     keys: tuple[str, ...]
     rows: tuple[tuple[str, str], ...]
@@ -53,13 +60,13 @@ class Table:
 _PAIR_ROWS = tuple(
     row
     for ori, unsct in PAIRS
-    for row in ((ori, 'keep_all'), *((unsct, one) for one in ('keep_all', 'paper', 'paf', 'fused')))
+    for row in ((ori, 'keep_all'), *((unsct, way) for way in ('keep_all', 'paper', 'paf', 'fused')))
 )
 _DECIDED = (*(unsct for _, unsct in PAIRS), 'srf_stages')
 _DECISION_ROWS = tuple(
-    (stem, one)
+    (stem, decision)
     for stem in _DECIDED
-    for one in ('keep_all', *PAPER_DECISIONS, 'paf', 'fused', 'oracle')
+    for decision in ('keep_all', *PAPER_DECISIONS, 'paf', 'fused', 'oracle')
 )
 _SRF = (
     'srf_none', 'unsct-hrnet', 'srf_stages', 'u_net_srf_none', 'unsct-u_net', 'srf_deep',
@@ -90,13 +97,15 @@ def _both(subset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _tables() -> tuple[Table, ...]:
-    peer_keys = tuple(f'set_error/{one}/E_20' for one in ('unstructured', 'structured', 'all'))
+    peer_keys = tuple(
+        f'set_error/{subset}/E_20' for subset in ('unstructured', 'structured', 'all')
+    )
     return (
         Table(
             'table_3', 'Table 3: spatial relationship fusion',
             'All images, every landmark reported. *HRNet (no SRF)* has the same head and losses.',
             *_both('all'),
-            tuple((one, 'keep_all') for one in _SRF),
+            tuple((stem, 'keep_all') for stem in _SRF),
             'Table 3',
         ),
         Table(
@@ -157,8 +166,8 @@ def _tables() -> tuple[Table, ...]:
                 'set_error/unstructured/E_20', 'presence/all/AUROC',
             ),
             tuple(
-                (one, 'fused' if _row(one).fields and one != 'no_paf' else 'peak')
-                for one in _ABLATIONS
+                (stem, 'fused' if row_of(stem).fields and stem != 'no_paf' else 'peak')
+                for stem in _ABLATIONS
             ),
         ),
     )  # fmt: skip
@@ -173,10 +182,9 @@ def write_paper_page(results: Path) -> Path:
     Returns:
         The path of the page, ``RESULTS.md``.
     """
-    page = results.with_suffix('.md')
     for name, text in render_csv(results).items():
-        path = results / f'{name}.csv'
-        replace_file(path, text.encode())
+        replace_file(results / f'{name}.csv', text.encode())
+    page = results.with_suffix('.md')
     replace_file(page, render_paper_page(results).encode())
     return page
 
@@ -184,7 +192,6 @@ def write_paper_page(results: Path) -> Path:
 def render_paper_page(results: Path) -> str:
     """Return the page that :func:`write_paper_page` writes."""
     parts = [
-        "# The paper's experiments",
         'Made by `python tools/paper_tables.py collect` from the json files in `paper/`, each '
         'written by `tools/paper_tables.py run`; its training command stands in it. Cells are '
         'means over seeds, plus or minus their standard deviation; mm on the detector. Columns '
@@ -194,20 +201,18 @@ def render_paper_page(results: Path) -> str:
         'Rows marked † still come from networks before their initial weights were mended (see the '
         'words below) and are being run again. '
         '**All images are simulated: no figure says anything about clinical accuracy.**',
+        *read_notes(results.parent, 'paper'),
     ]
-    words = results.parent / 'notes' / 'paper.md'
-    parts += [words.read_text().strip()] if words.is_file() else []
-    for (budget, data), found in result_groups(results).items():
-        first = found[0]
+    for (budget, data), group in result_groups(results).items():
+        first = group[0]
         parts.append(f'## {data}, budget `{budget}`')
         parts.append(f'{first.data}; thresholds from the {first.calibrated_on}; {first.machine}.')
-        parts += render_summary(found)
+        parts += render_summary(group)
         for table in _tables():
-            parts += _render_table(table, found)
-            parts += render_paired(found) if table.name == 'table_3' else []
-        parts += _provenance(found)
-    parts += _figures(results)
-    return '\n\n'.join(parts) + '\n'
+            parts += _render_table(table, group)
+            parts += render_paired(group) if table.name == 'table_3' else []
+        parts += _provenance(group)
+    return render_page("The paper's experiments", [*parts, *_figures(results)])
 
 
 def render_csv(results: Path) -> dict[str, str]:
@@ -217,26 +222,30 @@ def render_csv(results: Path) -> dict[str, str]:
         out = io.StringIO()
         writer = csv.writer(out, lineterminator='\n')
         writer.writerow(['budget', 'data', 'model', 'decision', 'seed', *table.columns])
-        for (budget, data), found in result_groups(results).items():
+        for (budget, data), group in result_groups(results).items():
             for stem, decision in table.rows:
-                for one in (run for run in runs_of(found, stem) if decision in run.figures):
-                    cells = [one.figure(decision, key) for key in table.keys]
+                for run in _judged(runs_of(group, stem), decision):
+                    cells = [run.figure(decision, key) for key in table.keys]
                     cells = ['' if math.isnan(cell) else repr(cell) for cell in cells]
-                    writer.writerow([budget, data, one.label, decision, one.seed, *cells])
+                    writer.writerow([budget, data, run.label, decision, run.seed, *cells])
         texts[table.name] = out.getvalue()
     return texts
 
 
-def _render_table(table: Table, found: Sequence[PaperResult]) -> list[str]:
+def _judged(runs: Sequence[Result], decision: str) -> list[Result]:
+    return [run for run in runs if decision in (run.figures or {})]
+
+
+def _render_table(table: Table, results: Sequence[Result]) -> list[str]:
     rows = []
     for stem, decision in table.rows:
-        runs = runs_of(found, stem)
-        judged = [one for one in runs if decision in one.figures]
-        cells = [_spread([one.figure(decision, key) for one in judged], key) for key in table.keys]
+        runs = runs_of(results, stem)
+        judged = _judged(runs, decision)
+        cells = [_spread([run.figure(decision, key) for run in judged], key) for key in table.keys]
         seeds = str(len(judged)) if judged else NOT_JUDGED if runs else 'not run'
         rows.append([_label(stem, runs), decision, seeds, *cells])
     columns = ['model', 'decision', 'seeds', *table.columns]
-    parts = [f'### {table.title}', table.words, render_table(columns, rows)]
+    parts = [f'### {table.title}', table.text, render_table(columns, rows)]
     parts += [_WHY_NOT_JUDGED] if any(row[2] == NOT_JUDGED for row in rows) else []
     if table.published:
         published = [[name, *map(str, v)] for name, v in PUBLISHED[table.published].items()]
@@ -263,51 +272,45 @@ _FIGURES = {
 
 
 def _figures(results: Path) -> list[str]:
-    there = {name: words for name, words in _FIGURES.items() if (results / f'{name}.png').is_file()}
-    if not there:
-        return []
-    parts = ['## Figures', 'Drawn by `python tools/paper_tables.py figures`.']
-    for name, words in there.items():
-        parts.append(f'![{words}]({results.name}/{name}.png)\n*{words}.*')
-    return parts
+    drawn = [
+        f'![{title}]({results.name}/{name}.png)\n*{title}.*'
+        for name, title in _FIGURES.items()
+        if (results / f'{name}.png').is_file()
+    ]
+    intro = ['## Figures', 'Drawn by `python tools/paper_tables.py figures`.']
+    return [*intro, *drawn] if drawn else []
 
 
-def _provenance(found: Sequence[PaperResult]) -> list[str]:
+def _provenance(runs: Sequence[Result]) -> list[str]:
     rows = [
-        [one.name, f'`{one.config}`', str(one.seed), f'{one.seconds / 60:.1f}', one.machine]
-        for one in found
+        [run.name, f'`{run.config}`', str(run.seed), f'{run.seconds / 60:.1f}', run.machine]
+        for run in runs
     ]
     columns = ['run', 'config', 'seed', 'training, min', 'machine']
-    example = f'```bash\n{found[0].commands[0]}\n```'
+    example = f'```bash\n{runs[0].commands[0]}\n```'
     return ['### Runs', render_table(columns, rows), 'For example:', example]
 
 
-def result_groups(results: Path) -> dict[tuple[str, str], list[PaperResult]]:
+def result_groups(results: Path) -> dict[tuple[str, str], list[Result]]:
     """Read all result files, by budget and data set, in the order of the plan."""
     order = {row.stem: index for index, row in enumerate(ROWS)}
-    groups: dict[tuple[str, str], list[PaperResult]] = {}
+    groups: dict[tuple[str, str], list[Result]] = {}
     for folder in sorted(results.glob('*/*/')):
-        found = list(read_folder(folder, read_paper_result).values())
-        if found:
-            groups[folder.parent.name, folder.name] = found
-    for found in groups.values():
-        found.sort(key=lambda one: (order.get(one.stem, len(order)), one.seed))
+        if group := list(read_folder(folder, read_result).values()):
+            group.sort(key=lambda run: (order.get(run.stem, len(order)), run.seed))
+            groups[folder.parent.name, folder.name] = group
     return groups
 
 
-def _label(stem: str, runs: Sequence[PaperResult]) -> str:
+def _label(stem: str, runs: Sequence[Result]) -> str:
     """Return what a table calls a row; marked where a result is older than what it trains."""
-    return _row(stem).label + (' †' if any(one.old for one in runs) else '')
-
-
-def _row(stem: str) -> Row:
-    return next(row for row in ROWS if row.stem == stem)
+    return row_of(stem).label + ' †' * any(map(is_old, runs))
 
 
 def _spread(values: Sequence[float], key: str) -> str:
-    known = [value for value in values if not math.isnan(value)]
-    if not known:
+    defined = [value for value in values if not math.isnan(value)]
+    if not defined:
         return '-'
-    places = _PLACES.get(key.rsplit('/', 1)[-1], 3)
-    mean = f'{np.mean(known):.{places}f}'
-    return f'{mean} ± {np.std(known, ddof=1):.{places}f}' if len(known) > 1 else mean
+    digits = _DIGITS.get(key.rsplit('/', 1)[-1], 3)
+    mean = f'{np.mean(defined):.{digits}f}'
+    return f'{mean} ± {np.std(defined, ddof=1):.{digits}f}' if len(defined) > 1 else mean

@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from .results import Result
 
 BUDGETS = ('cpu', 'gpu')
 
 REVISION = 2
 """Rises when a change makes earlier results of affected rows void."""
+
+PAPER_DECISIONS = ('paper', 'paper_fitted', 'paper_mirrored')
+"""``HeatmapPAF(mode='paper')`` with its stated threshold, and with one fitted like the others';
+and the same alignments with the entropy mirrored, so that it falls, and a fitted threshold."""
+
+FIELD_DECISIONS = ('keep_all', 'peak', *PAPER_DECISIONS, 'paf', 'fused', 'oracle')
+"""What a model with fields is judged by."""
+
+STOCK_DECISIONS = ('keep_all', 'peak', 'oracle')
+"""What a model of heatmaps alone is judged by."""
 
 
 @dataclass(frozen=True)
@@ -47,14 +59,19 @@ class Row:
         """Name of what defines the model, without its folder."""
         return Path(self.source).stem
 
+    @property
+    def decisions(self) -> tuple[str, ...]:
+        """Ways to decide that its runs are judged by."""
+        return FIELD_DECISIONS if self.fields else STOCK_DECISIONS
 
+
+_WHY = 'why SRF helps or not'
 ROWS = (
     Row('hrnet/unsct-hrnet.py', 'UNSCT-HRNet', 'Tables 3, 4, 5', True, 3, 0),
     Row('hrnet/ori-hrnet.py', 'Ori-HRNet', 'Tables 4, 5; peer: HRNet + HeatmapHead', False, 3, 0),
     Row('ablation/srf_none.py', 'HRNet (no SRF)', 'Table 3', True, 3, 0),
-    Row(
-        'peers/hrnet_silent.py', 'HRNet + MSE, silent', 'peer; loss and field ablation', False, 1, 1
-    ),
+    Row('peers/hrnet_silent.py', 'HRNet + MSE, silent', 'peer; loss and field ablation', False,
+        1, 1),
     Row('hourglass/unsct-hourglass.py', 'UNSCT-Hourglass', 'Tables 4, 5', True, 1, 2),
     Row('hourglass/ori-hourglass.py', 'Ori-Hourglass', 'Tables 4, 5', False, 1, 2),
     Row('higherhrnet/unsct-higherhrnet.py', 'UNSCT-HigherHRNet', 'Tables 4, 5', True, 1, 2),
@@ -63,47 +80,21 @@ ROWS = (
     Row('peers/u_net.py', 'U-Net', 'Tables 4, 5; peer', False, 2, 3, since=1),
     Row('peers/simcc_cspnext.py', 'RTMPose (SimCC)', 'peer', False, 1, 3, since=1),
     Row('peers/rle_res50.py', 'ResNet-50 RLE', 'peer', False, 1, 3, since=1),
-    Row(
-        'hrnet/ori-hrnet.py',
-        'SCN (landmarker)',
-        'peer from outside MMPose',
-        False,
-        1,
-        3,
-        script='tools/peers/scn_landmarker.py',
-        since=1,
-    ),
-    Row(
-        'hrnet/ori-hrnet.py',
-        'SCN (landmarker), with Adam',
-        'variant of that peer',
-        False,
-        1,
-        3,
-        script='tools/peers/scn_landmarker_adam.py',
-        since=1,
-    ),
+    Row('hrnet/ori-hrnet.py', 'SCN (landmarker)', 'peer from outside MMPose', False, 1, 3,
+        script='tools/peers/scn_landmarker.py', since=1),
+    Row('hrnet/ori-hrnet.py', 'SCN (landmarker), with Adam', 'variant of that peer', False, 1, 3,
+        script='tools/peers/scn_landmarker_adam.py', since=1),
     Row('ablation/srf_stages.py', 'HRNet + SRF at every stage', 'Table 3', True, 3, 0),
     Row('ablation/u_net_srf_none.py', 'U-Net (no SRF)', 'Table 3', True, 3, 1),
-    Row(
-        'ablation/mmpose_weights.py', "Ori-HRNet, MMPose's weights", 'initial weights', False, 1, 2
-    ),
-    Row('ablation/srf_deep.py', 'SRF, deep supervision', 'why SRF helps or not', True, 1, 4),
-    Row('ablation/srf_late.py', 'SRF at stages 3 and 4', 'why SRF helps or not', True, 1, 4),
-    Row('ablation/srf_unsupervised.py', 'SRF unsupervised', 'why SRF helps or not', True, 1, 4),
-    Row('ablation/srf_zero_init.py', 'SRF from 0', 'why SRF helps or not', True, 1, 4),
-    Row('ablation/srf_full_init.py', 'SRF from 1', 'why SRF helps or not', True, 1, 4),
-    Row(
-        'ablation/srf_long.py', 'UNSCT-HRNet, twice the epochs', 'why SRF helps or not', True, 2, 4
-    ),
-    Row(
-        'ablation/srf_none_long.py',
-        'HRNet (no SRF), twice the epochs',
-        'why SRF helps or not',
-        True,
-        2,
-        4,
-    ),
+    Row('ablation/mmpose_weights.py', "Ori-HRNet, MMPose's weights", 'initial weights', False,
+        1, 2),
+    Row('ablation/srf_deep.py', 'SRF, deep supervision', _WHY, True, 1, 4),
+    Row('ablation/srf_late.py', 'SRF at stages 3 and 4', _WHY, True, 1, 4),
+    Row('ablation/srf_unsupervised.py', 'SRF unsupervised', _WHY, True, 1, 4),
+    Row('ablation/srf_zero_init.py', 'SRF from 0', _WHY, True, 1, 4),
+    Row('ablation/srf_full_init.py', 'SRF from 1', _WHY, True, 1, 4),
+    Row('ablation/srf_long.py', 'UNSCT-HRNet, twice the epochs', _WHY, True, 2, 4),
+    Row('ablation/srf_none_long.py', 'HRNet (no SRF), twice the epochs', _WHY, True, 2, 4),
     Row('ablation/loss_mse.py', 'MSE', 'Figure 5', True, 1, 5),
     Row('ablation/loss_mse_heavy.py', 'MSE, ten times the weight', 'Figure 5', True, 1, 5),
     Row('ablation/loss_adaptive_wing.py', 'AdaptiveWing', 'Figure 5', True, 1, 5),
@@ -111,7 +102,8 @@ ROWS = (
     Row('ablation/no_boundary.py', 'no boundary', 'coordinates on the boundary', True, 1, 6),
     Row('ablation/attention_parallel.py', 'attention parallel', 'attention', True, 1, 6),
     Row('ablation/attention_code.py', 'attention as in code', 'attention', True, 1, 6),
-)
+)  # fmt: skip
+_ROWS = {row.stem: row for row in ROWS}
 
 PAIRS = (
     ('ori-hrnet', 'unsct-hrnet'),
@@ -135,6 +127,33 @@ PEERS = (
 """What a user would take instead."""
 
 
+PUBLISHED_COLUMNS = ('NME', 'MRE', 'SDR', 'PCC', 'ICC', 'T-Test')
+
+PUBLISHED: Mapping[str, Mapping[str, tuple[float, ...]]] = {
+    'Table 3': {
+        'HRNet': (0.145, 12.479, 0.617, 0.846, 0.843, 0.331),
+        'HRNet + SRF module': (0.087, 7.442, 0.774, 0.951, 0.949, 0.403),
+    },
+    'Table 4': {
+        'Ori-HRNet': (0.085, 7.228, 0.915, 0.967, 0.964, 0.322),
+        'UNSCT-HRNet': (0.073, 6.149, 0.943, 0.975, 0.972, 0.391),
+        'Ori-HigherHRNet': (0.087, 6.245, 0.833, 0.967, 0.964, 0.337),
+        'UNSCT-HigherHRNet': (0.073, 6.161, 0.943, 0.975, 0.973, 0.387),
+        'Ori-HourglassNet': (0.068, 5.637, 0.943, 0.976, 0.973, 0.290),
+        'UNSCT-HourglassNet': (0.098, 8.161, 0.800, 0.919, 0.916, 0.281),
+    },
+    'Table 5': {
+        'Ori-HRNet': (0.402, 39.189, 0.111, 0.630, 0.626, 0.385),
+        'UNSCT-HRNet': (0.102, 8.206, 0.688, 0.920, 0.916, 0.445),
+        'Ori-HigherHRNet': (0.318, 28.316, 0.111, 0.643, 0.638, 0.364),
+        'UNSCT-HigherHRNet': (0.104, 8.390, 0.688, 0.919, 0.917, 0.446),
+        'Ori-HourglassNet': (0.187, 16.485, 0.125, 0.725, 0.720, 0.335),
+    },
+}
+"""What the paper prints, of other images and other patients, for comparison; the last row of
+Table 5, UNSCT-HourglassNet, is missing from our copy of the text."""
+
+
 @dataclass(frozen=True)
 class Run:
     """One training of a row.
@@ -156,6 +175,11 @@ class Run:
         """Short name, unique within a budget and a data set."""
         return f'{self.row.stem}_s{self.seed}'
 
+    @property
+    def ann_files(self) -> list[str]:
+        """Annotation files to judge and to calibrate on, often the same."""
+        return sorted({judged_file(self.data), 'val.json'})
+
     def work_dir(self, root: Path) -> Path:
         """Return the folder of checkpoints and evidence."""
         return root / self.budget / self.data.name / self.row.stem / f'seed_{self.seed}'
@@ -163,6 +187,21 @@ class Run:
     def result_file(self, results: Path) -> Path:
         """Return where the result goes, in the folder of all results."""
         return results / self.budget / self.data.name / f'{self.name}.json'
+
+
+def row_of(stem: str) -> Row:
+    """Return the row of a config's name."""
+    return _ROWS[stem]
+
+
+def is_old(result: Result) -> bool:
+    """Return whether the row has changed since, so that the result awaits another run."""
+    return result.stem in _ROWS and (result.revision or 1) < _ROWS[result.stem].since
+
+
+def runs_of(results: Sequence[Result], stem: str) -> list[Result]:
+    """Return the runs of one config, all its seeds."""
+    return [result for result in results if result.stem == stem]
 
 
 def judged_file(data: Path) -> str:

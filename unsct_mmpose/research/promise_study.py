@@ -37,19 +37,23 @@ from unsct_mmpose.maps.regions import (
     interval_scales,
 )
 
-from .results import render_table
-from .study import StudyResult, read_study
+from .markdown import render_table
+from .results import Result as StudyResult
+from .results import read_result as read_study
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 UNITS = ('patient', 'image')
 VARIANTS: Mapping[str, tuple[str, ...]] = {
     'ellipse of the heatmap, nothing followed': (),
-    'direction': ('direction',),
-    'direction, completeness': ('direction', 'completeness'),
-    'direction, correlation': ('direction', 'correlation'),
-    'direction, offset': ('direction', 'offset'),
+    'peak': ('peak',),
+    'peak, direction': ('peak', 'direction'),
+    'peak, direction, correlation': ('peak', 'direction', 'correlation'),
+    'peak, direction, offset': ('peak', 'direction', 'offset'),
     'all (default)': FOLLOWED,
 }
+DIRECTED = ('peak', 'peak, direction')
+"""The variants whose ellipses are compared with the direction of the errors."""
+
 SUBSETS = ('all', 'structured', 'unstructured')
 ROOM = dict(regions=0.03, parameters=0.03, worst=0.07)
 """How far coverage may be from the nominal level: regions, mean and worst parameter."""
@@ -129,7 +133,7 @@ def compare(
         }
         if last:
             figures['variants'] = {name: _held(found[name]) for name in VARIANTS}
-            figures['aspect'] = {name: _aspect(found[name]) for name in list(VARIANTS)[:2]}
+            figures['aspect'] = {name: _aspect(found[name]) for name in DIRECTED}
             figures['shifted'] = {
                 name: {
                     unit: {f'{level:g}': _held(found[unit, level, name]) for level in levels}
@@ -195,7 +199,7 @@ def _judge(
 ) -> Claims:
     """Return what became of a calibration's claims about the images of a table."""
     kept, level = measured.kept, calibration.region_level
-    covariances = calibrated_covariances(table.covariances_px, calibration, kept)
+    covariances = calibrated_covariances(table.covariances_px, calibration, table.peaks)
     counted = table.present & table.labelled & kept
     squared = squared_mahalanobis(table.points_px, table.true_px, covariances)
     scale = table.spacing_xy_mm / table.magnification[:, None]

@@ -11,6 +11,8 @@ from PIL import Image
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_CLASSES, SIDES, relation_set
 from unsct_mmpose.drawing import figure_relations
 
+from .markdown import render_page, render_table
+
 PAGE, PICTURE = Path('explanation/relations.md'), Path('images/relations.png')
 
 _LEFT_MM = (
@@ -33,59 +35,40 @@ def schematic_points() -> NDArray[np.float64]:
 def relations_page() -> str:
     """Return the Markdown page: numbers, names and the relations of both sets."""
     full, core = relation_set('full'), relation_set('core')
-    speaking = set(core.pairs)
-    rows = [
-        f'| {number} | {_word(pair[0])} | {_word(pair[1])} | {"yes" if pair in speaking else ""} |'
+    relations = [
+        [str(number), *map(_name, pair), 'yes' if pair in core.pairs else '']
         for number, pair in enumerate(full.pairs, 1)
     ]
-    names = [f'| {one.number} | {one.description} | {one.bone} |' for one in LANDMARK_CLASSES]
-    return '\n'.join(
-        (
-            '# The relations that the fields draw',
-            '',
+    landmarks = [[str(each.number), each.description, each.bone] for each in LANDMARK_CLASSES]
+    return render_page(
+        'The relations that the fields draw',
+        [
             '<!-- made by `python tools/results.py relations` from unsct_mmpose/anatomy -->',
-            '',
-            "The paper's Figure 4 is not in its text: these are this project's. Each one serves a",
-            'clinical parameter or ties landmarks of one bone or of both sides; why, says',
+            "The paper's Figure 4 is not in its text: these are this project's. Each one serves a\n"
+            'clinical parameter or ties landmarks of one bone or of both sides; why, says\n'
             '`unsct_mmpose/anatomy/relations.py`. A field runs from the tail to the head.',
-            '',
-            f'![the relations as arrows between the landmarks](../{PICTURE.as_posix()})',
+            f'![the relations as arrows between the landmarks](../{PICTURE.as_posix()})\n'
             '*A schematic pelvis, not an image; the numbers are those of the table below.*',
-            '',
-            f'All {len(full)} (`full`) are learnt, {len(core)} of them (`core`) decide about',
-            "presence; in the paper's mode all do. The order is that of the channels (x and y of",
+            f'All {len(full)} (`full`) are learnt, {len(core)} of them (`core`) decide about\n'
+            "presence; in the paper's mode all do. The order is that of the channels (x and y of\n"
             'each in turn) and of `relation_weights`.',
-            '',
-            '| relation | tail | head | in `core` |',
-            '|---|---|---|---|',
-            *rows,
-            '',
-            '| landmark | what (Table 1) | bone |',
-            '|---|---|---|',
-            *names,
-            '',
-        )
+            render_table(['relation', 'tail', 'head', 'in `core`'], relations),
+            render_table(['landmark', 'what (Table 1)', 'bone'], landmarks),
+        ],
     )
 
 
+def _name(index: int) -> str:
+    side, place = divmod(index, NUM_CLASSES)
+    return f'{SIDES[side]} {place + 1}'
+
+
 def write_relations_page(folder: Path) -> tuple[Path, Path]:
-    """Write the page and its picture.
-
-    Args:
-        folder: of the documentation.
-
-    Returns:
-        The two files.
-    """
+    """Write the page and its picture into a folder of documentation, and return both paths."""
     page, picture = folder / PAGE, folder / PICTURE
-    for one in (page, picture):
-        one.parent.mkdir(parents=True, exist_ok=True)
+    for path in (page, picture):
+        path.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(relations_page())
     drawn = figure_relations(schematic_points(), relation_set('full'), relation_set('core'))
     Image.fromarray(drawn).quantize(64).save(picture, optimize=True)
     return page, picture
-
-
-def _word(index: int) -> str:
-    side, place = divmod(index, NUM_CLASSES)
-    return f'{SIDES[side]} {place + 1}'

@@ -40,11 +40,11 @@ class TrainingRun:
 
     Attributes:
         name: short name of the run.
-        config: config that was trained, in words or as a path.
-        data: what it was trained and validated on; says so when images are simulated.
+        config: what was trained, in words or as a path.
+        data: what on; says so when images are simulated.
         command: how it was started, in words.
         revision: the code, in words.
-        seed: of the training; None where the log names none.
+        seed: None where the log names none.
         machine: accelerator, or that there was none.
         versions: packages, as the log's header names them.
         precision: optimiser wrapper of the config, with its type of number where it names one.
@@ -110,12 +110,14 @@ def read_log(
     if not trained:
         raise ValueError(f"{path}: not an MMEngine log of a training by epochs; no 'Epoch(train)'")
     settings = _settings(path, text)
-    epoch, step, steps = (int(one) for one in _TRAIN.search(trained[-1]).groups())
+    epoch, step, steps = map(int, _TRAIN.search(trained[-1]).groups())
     curve = _curve(text, steps)
     planned = int(settings['train_cfg']['max_epochs'])
     validates = settings.get('val_dataloader') is not None
     judged = not validates or bool(curve and curve[-1]['epoch'] == planned)
-    seed = _SEED.search(text)
+    seed, gpu = _SEED.search(text), _GPU.search(text)
+    versions = {name: pattern.search(text) for name, pattern in _VERSIONS.items()}
+    later = [dict(_FIGURE.findall(row))['time'] for row in trained[len(trained) // 2 :]]
     return TrainingRun(
         name=name,
         config=config,
@@ -123,14 +125,14 @@ def read_log(
         command=command,
         revision=revision,
         seed=int(seed.group(1)) if seed else None,
-        machine=machine or _machine(text),
-        versions=_versions(text),
+        machine=machine or (gpu.group(1).strip() if gpu else 'no GPU'),
+        versions={name: match.group(1) for name, match in versions.items() if match},
         precision=_precision(settings['optim_wrapper']),
         batch_size=int(settings['train_dataloader']['batch_size']),
         planned_epochs=planned,
         epochs=epoch,
         steps_per_epoch=steps,
-        ms_per_step=round(1000 * statistics.median(_times(trained)), 1),
+        ms_per_step=round(1000 * statistics.median(map(float, later)), 1),
         finished=epoch == planned and step == steps and judged,
         curve=curve,
     )
@@ -156,28 +158,12 @@ def read_run(path: Path) -> TrainingRun:
 def _curve(text: str, steps_per_epoch: int) -> list[dict[str, float]]:
     curve = []
     for row in text.splitlines():
-        found = _VALIDATION.search(row)
-        figures = dict(_FIGURE.findall(row)) if found else {}
-        kept = {key: float(figures[key]) for key in CURVE_FIGURES if key in figures}
-        if found and kept:  # other lines tell the progress of a validation
-            epoch = int(found.group(1))
-            curve.append(dict(epoch=epoch, steps=epoch * steps_per_epoch, **kept))
+        match, figures = _VALIDATION.search(row), dict(_FIGURE.findall(row))
+        chosen = {key: float(figures[key]) for key in CURVE_FIGURES if key in figures}
+        if match and chosen:  # other lines tell the progress of a validation
+            epoch = int(match.group(1))
+            curve.append(dict(epoch=epoch, steps=epoch * steps_per_epoch, **chosen))
     return curve
-
-
-def _times(rows: Sequence[str]) -> list[float]:
-    later = rows[len(rows) // 2 :]
-    return [float(dict(_FIGURE.findall(row))['time']) for row in later]
-
-
-def _versions(text: str) -> dict[str, str]:
-    found = {name: pattern.search(text) for name, pattern in _VERSIONS.items()}
-    return {name: one.group(1) for name, one in found.items() if one}
-
-
-def _machine(text: str) -> str:
-    gpu = _GPU.search(text)
-    return gpu.group(1).strip() if gpu else 'no GPU'
 
 
 def _precision(wrapper: Mapping[str, Any]) -> str:
@@ -189,14 +175,12 @@ def _precision(wrapper: Mapping[str, Any]) -> str:
 
 def _settings(path: Path, text: str) -> dict[str, Any]:
     """Return the config that a log begins with; nothing in it is run or imported."""
-    found = _CONFIG.search(text)
+    match = _CONFIG.search(text)
     try:
-        if found is None:
+        if match is None:
             raise ValueError('it does not hold its config')
-        tree = ast.parse(found.group(1))
-        return {
-            row.targets[0].id: _value(row.value) for row in tree.body if isinstance(row, ast.Assign)
-        }
+        rows = [row for row in ast.parse(match.group(1)).body if isinstance(row, ast.Assign)]
+        return {row.targets[0].id: _value(row.value) for row in rows}
     except (ValueError, SyntaxError, AttributeError) as error:
         raise ValueError(f'{path}: the config in this log cannot be read ({error})') from error
 
@@ -204,9 +188,9 @@ def _settings(path: Path, text: str) -> dict[str, Any]:
 def _value(node: ast.expr) -> Any:
     """Return a literal, or a ``dict(...)`` of them, which is how MMEngine prints a config."""
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == 'dict':
-        return {one.arg: _value(one.value) for one in node.keywords}
+        return {keyword.arg: _value(keyword.value) for keyword in node.keywords}
     if isinstance(node, (ast.List, ast.Tuple)):
-        return [_value(one) for one in node.elts]
+        return [_value(element) for element in node.elts]
     if isinstance(node, ast.Dict):
         pairs = zip(node.keys, node.values, strict=True)
         return {_value(key): _value(value) for key, value in pairs if key is not None}

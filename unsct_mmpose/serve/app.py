@@ -1,7 +1,7 @@
 """A small server: a page to hand a radiograph in, its report, and the json for programs.
 
 Nothing of an upload is kept: it is decoded and predicted in memory and gone with the answer. Run
-it with ``tools/serve.py``; it needs the extra ``serve`` (``pip install 'unsct-mmpose[serve]'``).
+it with ``unsct serve``; it needs the extra ``serve`` (``pip install 'unsct-mmpose[serve]'``).
 """
 
 # no `from __future__ import annotations`: FastAPI reads the annotations of local functions
@@ -17,7 +17,7 @@ from unsct_mmpose.report.prediction import Backend, prediction_schema
 
 from .desk import PredictionDesk
 from .page import form_page, result_page, security_policy
-from .reader import ProcessReader, Reader
+from .reader import ProcessReader
 from .upload import RefusedError, drain, megabytes, receive
 
 LOG = logging.getLogger('unsct_mmpose.serve')
@@ -30,6 +30,7 @@ _FIELDS = {
         'type': 'number',
         'description': 'size on the detector over that at the bone',
     },
+    'frame': {'type': 'integer', 'description': 'which image of a file that holds several'},
 }
 _FORM = {'schema': {'type': 'object', 'required': ['file'], 'properties': _FIELDS}}
 _BODY = {'requestBody': {'required': True, 'content': {'multipart/form-data': _FORM}}}
@@ -53,13 +54,13 @@ class ServeOptions:
     any_host: bool = False
 
 
-def create_app(backend: Backend, options: ServeOptions, reader: Reader | None = None) -> Any:
+def create_app(backend: Backend, options: ServeOptions, reader: ProcessReader | None = None) -> Any:
     """Return the application, for uvicorn or any other ASGI server.
 
     Args:
         backend: the model.
         options: limits.
-        reader: decodes uploads; by default a :class:`ProcessReader`.
+        reader: decodes uploads (default: a new one).
 
     Raises:
         ImportError: FastAPI is missing; the message says how to install it.
@@ -96,7 +97,7 @@ def create_app(backend: Backend, options: ServeOptions, reader: Reader | None = 
         """Say that the server lives, with which model, and how many uploads it has in hand."""
         return {'status': 'ok', 'uploads': desk.inside, 'model': identity}
 
-    _word_errors(app)
+    _answer_errors(app)
     app.add_middleware(_Guard, any_host=options.any_host)
     return app
 
@@ -112,7 +113,7 @@ async def _answer(
             upload = await receive(request, options.max_bytes, options.receive_seconds)
             text = await desk.predict(upload, render)
     except RefusedError as error:
-        status, text = error.status, error.words
+        status, text = error.status, error.text
         if status == 503:
             await drain(request, options.max_bytes)
     except Exception as error:  # in words, whatever it is
@@ -139,21 +140,21 @@ def _responses() -> dict[int | str, dict[str, Any]]:
         503: 'the server is busy',
     }
     schema = {'content': {'application/json': {'schema': prediction_schema()}}}
-    found: dict[int | str, dict[str, Any]] = {200: {'description': 'the prediction', **schema}}
-    return found | {status: {'description': one, **refused} for status, one in causes.items()}
+    answers: dict[int | str, dict[str, Any]] = {200: {'description': 'the prediction', **schema}}
+    return answers | {status: {'description': text, **refused} for status, text in causes.items()}
 
 
-def _word_errors(app: Any) -> None:
+def _answer_errors(app: Any) -> None:
     """Answer what no route answers with a sentence too, and never with a stack trace."""
     from fastapi.responses import JSONResponse
     from starlette.exceptions import HTTPException
 
-    async def known(request: Any, error: Any) -> Any:
-        words = {404: 'There is nothing at this address.', 405: 'This address takes no such call.'}
-        said = words.get(error.status_code, 'The request cannot be answered.')
-        return JSONResponse({'error': said}, error.status_code)
+    async def answer(request: Any, error: Any) -> Any:
+        texts = {404: 'There is nothing at this address.', 405: 'This address takes no such call.'}
+        text = texts.get(error.status_code, 'The request cannot be answered.')
+        return JSONResponse({'error': text}, error.status_code)
 
-    app.add_exception_handler(HTTPException, known)
+    app.add_exception_handler(HTTPException, answer)
 
 
 class _Guard:
@@ -181,10 +182,10 @@ class _Guard:
                 message['headers'] = [*message.get('headers', ()), *self.headers]
             await send(message)
 
-        asked = {key: value.decode('latin-1') for key, value in scope['headers']}
-        site = asked.get(b'sec-fetch-site')
+        headers = {key: value.decode('latin-1') for key, value in scope['headers']}
+        site = headers.get(b'sec-fetch-site')
         foreign = site in ('cross-site', 'same-site') and scope['method'] != 'GET'
-        if foreign or not (self.any_host or is_loopback(asked.get(b'host', ''))):
+        if foreign or not (self.any_host or is_loopback(headers.get(b'host', ''))):
             from fastapi.responses import JSONResponse
 
             refused = JSONResponse({'error': 'This server answers its own page only.'}, 403)
@@ -196,7 +197,7 @@ def is_loopback(host: str) -> bool:
     """Tell whether a host, with or without a port, is this machine to itself.
 
     Example:
-        >>> [is_loopback(one) for one in ('127.0.0.1:80', '[::1]:8000', 'localhost', 'evil.org')]
+        >>> [is_loopback(host) for host in ('127.0.0.1:80', '[::1]:8000', 'localhost', 'evil.org')]
         [True, True, True, False]
     """
     name = host.rsplit(':', 1)[0] if host.count(':') == 1 or ']:' in host else host

@@ -11,7 +11,7 @@ from unsct_mmpose.dicom import RadiographError
 from unsct_mmpose.inference.predict import OneResult, predict_one
 from unsct_mmpose.report.prediction import Backend
 
-from .reader import Reader
+from .reader import ProcessReader
 from .upload import RefusedError, Upload
 
 
@@ -24,7 +24,7 @@ class PredictionDesk:
         waiting: how many may wait, or be on their way here, while one is predicted.
     """
 
-    def __init__(self, backend: Backend, reader: Reader, *, waiting: int = 4) -> None:
+    def __init__(self, backend: Backend, reader: ProcessReader, *, waiting: int = 4) -> None:
         self.backend, self.reader, self.waiting = backend, reader, waiting
         self.inside = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix='predict')

@@ -49,8 +49,10 @@ def result_page(result: OneResult) -> str:
 def security_policy() -> str:
     """Return the content security policy: what is in the pages, and nothing else."""
     scripts = re.findall(r'<script>(.*?)</script>', _foot(), re.DOTALL)
-    hashes = [base64.b64encode(hashlib.sha256(one.encode()).digest()).decode() for one in scripts]
-    allowed = ' '.join(f"'sha256-{one}'" for one in hashes)
+    hashes = [
+        base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts
+    ]
+    allowed = ' '.join(f"'sha256-{text}'" for text in hashes)
     return (
         f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
         "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

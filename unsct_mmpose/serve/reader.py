@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from typing import Any, Protocol
+from typing import Any
 
 from unsct_mmpose.dicom import Radiograph, RadiographError, radiograph_from_bytes
 
@@ -18,32 +18,6 @@ from .upload import Upload
 MAX_MEGAPIXELS = 80
 
 _MEMORY_BYTES = 4 << 30
-
-
-class Reader(Protocol):
-    """Turns uploads into radiographs."""
-
-    def read(self, upload: Upload) -> Radiograph:
-        """Decode an upload.
-
-        Raises:
-            RadiographError: it cannot be read; the cause says why.
-        """
-        ...
-
-    def close(self) -> None:
-        """Free what it holds."""
-
-
-class DirectReader:
-    """Decodes in this process: quick, and at the mercy of the decoders."""
-
-    def read(self, upload: Upload) -> Radiograph:
-        """Decode an upload; see :class:`Reader`."""
-        return decode(upload)
-
-    def close(self) -> None:
-        """Do nothing."""
 
 
 class ProcessReader:
@@ -59,7 +33,11 @@ class ProcessReader:
         self._pipe: Connection | None = None
 
     def read(self, upload: Upload) -> Radiograph:
-        """Decode an upload; see :class:`Reader`. Not for several threads at once."""
+        """Decode an upload; not for several threads at once.
+
+        Raises:
+            RadiographError: it cannot be read; the cause says why.
+        """
         if self._process is None or not self._process.is_alive():
             self.start()
         assert self._pipe is not None
@@ -70,15 +48,15 @@ class ProcessReader:
                 raise RadiographError(
                     upload.name, f'decoding it takes more than {self.seconds:g} s'
                 )
-            found = self._pipe.recv()
+            answer = self._pipe.recv()
         except (EOFError, OSError):
             self.close()
             raise RadiographError(
                 upload.name, 'decoding it ends the decoder: its pixel data are damaged'
             ) from None
-        if isinstance(found, str):
-            raise RadiographError(upload.name, found)
-        return found
+        if isinstance(answer, str):
+            raise RadiographError(upload.name, answer)
+        return answer
 
     def start(self) -> None:
         """Start the process; a fresh interpreter that does not import MMPose."""
@@ -111,6 +89,7 @@ def decode(upload: Upload) -> Radiograph:
             upload.name,
             spacing_xy_mm=upload.spacing_xy_mm,
             magnification=upload.magnification,
+            frame=upload.frame,
         )
     except RadiographError:
         raise
@@ -133,11 +112,11 @@ def _decode_for(pipe: Connection) -> None:
         except (EOFError, OSError):
             return
         try:
-            found: Radiograph | str = decode(upload)
+            answer: Radiograph | str = decode(upload)
         except RadiographError as error:
-            found = error.cause
+            answer = error.cause
         try:
-            pipe.send(found)
+            pipe.send(answer)
         except OSError:
             return
 

@@ -22,6 +22,7 @@ _FORM_BYTES = 64 * 1024  # what a form may hold beside its file
 _DRAIN_SECONDS = 5.0
 _SPACING_MM = (0.001, 100.0)
 _MAGNIFICATION = (0.5, 5.0)
+_FRAMES = (0, 9999)
 _BARE_DICOM = (b'\x02\x00', b'\x08\x00', b'\x00\x08')  # group of a first element, no preamble
 
 
@@ -30,12 +31,12 @@ class RefusedError(Exception):
 
     Args:
         status: of HTTP.
-        words: a sentence for people; nothing of the file but its name.
+        text: a sentence for people; nothing of the file but its name.
     """
 
-    def __init__(self, status: int, words: str) -> None:
-        super().__init__(status, words)
-        self.status, self.words = status, words
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(status, text)
+        self.status, self.text = status, text
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,20 +48,22 @@ class Upload:
         name: its name without folders and control characters.
         spacing_xy_mm: width and height of a pixel at the detector; None when not given.
         magnification: size on the detector over size at the bone; None when not given.
+        frame: which image of a file that holds several, from 0; None when not given.
     """
 
     content: bytes
     name: str
     spacing_xy_mm: tuple[float, float] | None = None
     magnification: float | None = None
+    frame: int | None = None
 
 
 async def receive(request: Request, max_bytes: int, seconds: float) -> Upload:
     """Receive one file and its fields; no byte of them is written to a disk.
 
     Args:
-        request: with a multipart form: ``file``, and perhaps ``spacing_x``, ``spacing_y`` and
-            ``magnification``.
+        request: with a multipart form: ``file``, and perhaps ``spacing_x``, ``spacing_y``,
+            ``magnification`` and ``frame``.
         max_bytes: of the file.
         seconds: in which all of it must have come.
 
@@ -118,7 +121,7 @@ def clean_name(name: str) -> str:
         ('hip.dcm', 'unnamed file')
     """
     last = re.split(r'[/\\]', name)[-1]
-    kept = ''.join(one for one in last if unicodedata.category(one)[0] != 'C').strip()
+    kept = ''.join(c for c in last if unicodedata.category(c)[0] != 'C').strip()
     return kept[:_MAX_NAME] or 'unnamed file'
 
 
@@ -165,9 +168,12 @@ def _upload(form: Any, max_bytes: int, too_large: RefusedError) -> Upload:
     if len(content) > max_bytes:
         raise too_large
     _check_type(content, name)
-    spacing = _spacing(form)
     return Upload(
-        content, name, spacing, _number(form, 'magnification', 'magnification', _MAGNIFICATION)
+        content,
+        name,
+        _spacing(form),
+        _field(form, 'magnification', 'magnification', _MAGNIFICATION),
+        _field(form, 'frame', 'number of the image', _FRAMES, int),
     )
 
 
@@ -183,21 +189,21 @@ def _check_type(content: bytes, name: str) -> None:
 
 
 def _spacing(form: Any) -> tuple[float, float] | None:
-    x = _number(form, 'spacing_x', 'width of a pixel', _SPACING_MM)
-    y = _number(form, 'spacing_y', 'height of a pixel', _SPACING_MM)
+    x = _field(form, 'spacing_x', 'width of a pixel', _SPACING_MM)
+    y = _field(form, 'spacing_y', 'height of a pixel', _SPACING_MM)
     if x is None and y is not None:
         raise RefusedError(422, 'The width of a pixel is missing: its height alone is no spacing.')
     return None if x is None else (x, x if y is None else y)
 
 
-def _number(form: Any, field: str, words: str, ends: tuple[float, float]) -> float | None:
+def _field(form: Any, field: str, title: str, ends: tuple[float, float], kind: type = float) -> Any:
     text = form.get(field)
     if text is None or (isinstance(text, str) and not text.strip()):
         return None
     try:
-        value = float(str(text).replace(',', '.'))
+        value = kind(str(text).replace(',', '.'))
     except ValueError:
         value = math.nan
     if not ends[0] <= value <= ends[1]:
-        raise RefusedError(422, f'The {words} must be a number from {ends[0]:g} to {ends[1]:g}.')
+        raise RefusedError(422, f'The {title} must be a number from {ends[0]:g} to {ends[1]:g}.')
     return value

@@ -1,4 +1,4 @@
-"""The command line of tools/predict.py: statuses, and an ONNX model without PyTorch."""
+"""The command line of unsct predict: statuses, and an ONNX model without PyTorch."""
 
 import numpy as np
 import pytest
@@ -7,13 +7,16 @@ from unsct_mmpose.dicom import write_radiograph
 
 STUB = """
 import sys, types
-sys.path[:0] = [{root!r}, {root!r} + '/tools']
+sys.path.insert(0, {root!r})
 from tests.fake_backend import FakeBackend
 model = types.ModuleType('unsct_mmpose.inference.onnx_model')
 model.OnnxModel = lambda path: FakeBackend()
 sys.modules['unsct_mmpose.inference.onnx_model'] = model
-import predict
-status = predict.main(sys.argv[1:])
+from unsct_mmpose.cli.main import main
+try:
+    status = main(['predict', *sys.argv[1:]])
+except SystemExit as left:
+    status = left.code
 found = [name for name in sys.modules if name.split('.')[0] in ('torch', 'mmpose', 'mmengine')]
 print('frameworks:', found[:3])
 sys.exit(status)

@@ -1,4 +1,4 @@
-"""Errors that a user can mend end a tool in words, without the traceback of a library.
+"""Errors that a user can mend end a command in words, without the traceback of a library.
 
 Only the standard library is needed, so that it works where little else does.
 """
@@ -29,33 +29,49 @@ EXTRAS = {
 }
 """Optional packages, and the extra of ``setup.py`` that brings each."""
 
-_PACKAGE = f'{Path(__file__).resolve().parent.as_posix()}/'
+_PACKAGE = f'{Path(__file__).resolve().parents[1].as_posix()}/'
 _OPTIONS = '--cfg-options'
 _EXAMPLE = 'train_cfg.max_epochs=5 train_dataloader.batch_size=4'
 
 
 @contextmanager
-def errors_in_words(tool: str, arguments: Sequence[str] | None = None) -> Iterator[None]:
-    """Run a tool; an error that its user can mend ends it with one message and status 1.
+def explain_errors(
+    command: str,
+    arguments: Sequence[str],
+    mendable: tuple[type[Exception], ...] = (),
+    status: int = 1,
+    resumable: bool = False,
+) -> Iterator[None]:
+    """Run a command; an error that its user can mend ends it with one message.
 
     Every other error passes as it is; with ``UNSCT_TRACEBACK=1`` all do.
 
     Args:
-        tool: name of the tool, which the message starts with.
-        arguments: its command line (default: that of this process).
+        command: its name, which the message starts with.
+        arguments: its command line.
+        mendable: errors whose text tells the user what is wrong, wherever they come from.
+        status: exit status of an error.
+        resumable: whether the same command continues after an interruption.
 
     Raises:
-        SystemExit: with the message.
+        SystemExit: after the message; 130 after an interruption.
     """
     try:
-        check_cfg_options(sys.argv[1:] if arguments is None else arguments)
+        check_cfg_options(arguments)
         yield
-    except Exception as error:
-        words = explain(error)
-        if words is None or os.environ.get(TRACEBACK_VARIABLE) == '1':
-            raise
-        print(f'{tool}: {words}\n({TRACEBACK_VARIABLE}=1 shows where)', file=sys.stderr)
+    except BrokenPipeError:  # the reader of the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        more = '; the same command continues' if resumable else ''
+        print(f'{command}: interrupted{more}', file=sys.stderr)
+        raise SystemExit(130) from None
+    except Exception as error:
+        text = explain(error) or (str(error) if isinstance(error, mendable) else None)
+        if text is None or os.environ.get(TRACEBACK_VARIABLE) == '1':
+            raise
+        print(f'{command}: {text}\n({TRACEBACK_VARIABLE}=1 shows where)', file=sys.stderr)
+        raise SystemExit(status) from None
 
 
 def check_cfg_options(arguments: Sequence[str]) -> None:
@@ -65,19 +81,18 @@ def check_cfg_options(arguments: Sequence[str]) -> None:
         ValueError: the message quotes it.
     """
     inside = False
-    for one in arguments:
-        if one.startswith('--'):
-            inside, _, one = one.partition('=') if one.startswith(f'{_OPTIONS}=') else (one, '', '')
-            inside = inside == _OPTIONS
-            if not one:
-                continue
-        if not inside:
+    for word in arguments:
+        pair = word
+        if word.startswith('--'):
+            option, _, pair = word.partition('=')
+            inside = option == _OPTIONS
+        if not inside or not pair:
             continue
-        key, equals, value = one.partition('=')
-        if not equals or not key or not all(key.split('.')):
-            raise ValueError(f'{_OPTIONS} takes KEY=VALUE pairs, not {one!r}; such as {_EXAMPLE}')
+        key, equals, value = pair.partition('=')
+        if not equals or not all(key.split('.')):
+            raise ValueError(f'{_OPTIONS} takes KEY=VALUE pairs, not {pair!r}; such as {_EXAMPLE}')
         if any(value.count(a) != value.count(b) for a, b in ('()', '[]')):
-            raise ValueError(f'{_OPTIONS} {one!r}: its brackets do not match')
+            raise ValueError(f'{_OPTIONS} {pair!r}: its brackets do not match')
 
 
 def explain(error: BaseException) -> str | None:
@@ -86,13 +101,11 @@ def explain(error: BaseException) -> str | None:
     Args:
         error: an exception that has been raised.
     """
-    for rule in (_own_words, _missing_package, _missing_config, _options_that_do_not_fit):
-        if (words := rule(error)) is not None:
-            return words
-    return None
+    rules = (_own_text, _missing_package, _missing_config, _options_that_do_not_fit)
+    return next((text for rule in rules if (text := rule(error)) is not None), None)
 
 
-def _own_words(error: BaseException) -> str | None:
+def _own_text(error: BaseException) -> str | None:
     """Pass on what this package has said about the user's files and settings itself."""
     ours = type(error).__module__.startswith('unsct_mmpose.')
     raised_here = any(frame.startswith(_PACKAGE) for frame in _frames(error)[-1:])
@@ -120,15 +133,15 @@ def _missing_config(error: BaseException) -> str | None:
         return None
     frames = _frames(error)
     name = re.search(r'"(.+?)"|`?(\S+) can not be found', str(error))
-    what = name and (name[1] or name[2])
+    path = name and (name[1] or name[2])
     if any(frame.endswith('/mmengine/config/config.py') for frame in frames):
         return (
-            f'there is no config {what or error}: those that come with the package are listed in '
+            f'there is no config {path or error}: those that come with the package are listed in '
             'configs/README.md'
         )
     if any(frame.endswith('/mmengine/runner/checkpoint.py') for frame in frames):
         return (
-            f'there is no checkpoint {what or error}: training writes them into its work_dir, '
+            f'there is no checkpoint {path or error}: training writes them into its work_dir, '
             'configs/demo has one to try'
         )
     return None

@@ -1,7 +1,7 @@
 """What stops a newcomer is said in words that name the cure, by every way that leads there."""
 
 import re
-import runpy
+import sys
 from pathlib import Path
 
 import mmpose
@@ -11,26 +11,25 @@ from mmengine.config import Config
 from mmengine.runner import Runner
 from mmpose.apis import MMPoseInferencer, init_model
 
-from unsct_mmpose.tool_words import EXTRAS, check_cfg_options, errors_in_words, explain
+from unsct_mmpose.cli.errors import EXTRAS, check_cfg_options, explain, explain_errors
+from unsct_mmpose.cli.main import main
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 CONFIG = ROOT / 'configs' / 'unsct_hrnet_tha.py'
 DEMO = ROOT / 'configs' / 'demo'
-NO_DATA = (
-    r'there is no such file.*make_phantom\.py --out data/phantom.*UNSCT_DATA=DIR.*data_root=DIR'
-)
+NO_DATA = r'there is no such file.*unsct phantom --out data/phantom.*UNSCT_DATA=DIR.*data_root=DIR'
 
 
 @pytest.fixture
 def tool(tmp_path, monkeypatch, capsys):
-    """Run a tool from an empty folder; return what it prints on its way out."""
+    """Run a command from an empty folder; return what it prints on its way out."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv('UNSCT_DATA', raising=False)
 
     def run(name, *arguments):
-        monkeypatch.setattr('sys.argv', [name, *map(str, arguments)])
+        monkeypatch.setattr('sys.argv', sys.argv)  # put back afterwards
         with pytest.raises(SystemExit) as left:
-            runpy.run_path(str(ROOT / 'tools' / name), run_name='__main__')
+            main([name, *map(str, arguments)])
         assert left.value.code == 1
         return capsys.readouterr().err
 
@@ -53,7 +52,7 @@ SMALL = [
 
 
 def test_without_data_train_says_how_to_make_some(tool):
-    printed = tool('train.py', CONFIG, '--cfg-options', *SMALL)
+    printed = tool('train', CONFIG, '--cfg-options', *SMALL)
     assert re.search(rf'train: data/phantom/train\.json: {NO_DATA}', printed)
     assert ends_in_words(printed)
 
@@ -66,18 +65,18 @@ def test_without_data_the_stock_script_says_it_too(stock_tools, run_python, tmp_
     assert re.search(rf'train\.json: {NO_DATA}', done.stderr.splitlines()[-1])
 
 
-@pytest.mark.parametrize('name', ['train.py', 'test.py', 'calibrate.py'])
+@pytest.mark.parametrize('name', ['train', 'test', 'calibrate'])
 def test_a_config_that_is_not_there_is_named(name, tool):
-    given = ['nowhere.py'] if name == 'train.py' else ['nowhere.py', 'x.pth']
+    given = ['nowhere.py'] if name == 'train' else ['nowhere.py', 'x.pth']
     printed = tool(name, *given)
     assert 'there is no config' in printed and 'nowhere.py' in printed
     assert 'configs/README.md' in printed
     assert ends_in_words(printed)
 
 
-@pytest.mark.parametrize('name', ['train.py', 'calibrate.py'])
+@pytest.mark.parametrize('name', ['train', 'calibrate'])
 def test_options_that_are_no_pairs_are_quoted(name, tool):
-    given = [CONFIG] if name == 'train.py' else [CONFIG, 'x.pth']
+    given = [CONFIG] if name == 'train' else [CONFIG, 'x.pth']
     printed = tool(name, *given, '--cfg-options', 'a.b=1', 'max_epochs')
     assert "takes KEY=VALUE pairs, not 'max_epochs'; such as train_cfg.max_epochs=5" in printed
     assert ends_in_words(printed)
@@ -105,7 +104,7 @@ def test_options_that_mmengine_takes_pass():
 
 @pytest.mark.parametrize('option', [{'a.7': 1}, {'b.c.d': 1}])
 def test_options_that_do_not_fit_the_config_are_said(option, capsys):
-    with pytest.raises(SystemExit), errors_in_words('train', []):
+    with pytest.raises(SystemExit), explain_errors('train', []):
         Config(dict(a=[1, 2], b=dict(c=dict(_delete_=True)))).merge_from_dict(
             option if 'a.7' in option else {'a': {'x': 1}}
         )
@@ -129,21 +128,35 @@ def test_every_optional_package_is_in_the_extra_that_is_named():
     ],
 )
 def test_a_missing_package_names_its_extra(error, extra, capsys):
-    with pytest.raises(SystemExit), errors_in_words('train', []):
+    with pytest.raises(SystemExit), explain_errors('train', []):
         raise error
     assert f"pip install 'unsct-mmpose[{extra}]'" in capsys.readouterr().err
 
 
+def test_an_interruption_says_whether_the_same_command_continues(capfd):
+    with pytest.raises(SystemExit) as left, explain_errors('phantom', [], resumable=True):
+        raise KeyboardInterrupt
+    assert left.value.code == 130
+    assert capfd.readouterr().err == 'phantom: interrupted; the same command continues\n'
+
+
+def test_an_error_that_the_command_expects_is_said_wherever_it_comes_from(capsys):
+    with pytest.raises(SystemExit) as left, explain_errors('predict', [], (OSError,), status=2):
+        raise OSError('of somebody else')
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith('predict: of somebody else\n')
+
+
 def test_the_traceback_is_there_for_who_asks(tool, monkeypatch):
     monkeypatch.setenv('UNSCT_TRACEBACK', '1')
-    with pytest.raises(FileNotFoundError), errors_in_words('train', []):
+    with pytest.raises(FileNotFoundError), explain_errors('train', []):
         Config.fromfile('nowhere.py')
 
 
 def test_an_error_of_the_program_itself_keeps_its_traceback():
-    with pytest.raises(ZeroDivisionError), errors_in_words('train', []):
+    with pytest.raises(ZeroDivisionError), explain_errors('train', []):
         print(1 / 0)
-    with pytest.raises(ValueError, match='of somebody else'), errors_in_words('train', []):
+    with pytest.raises(ValueError, match='of somebody else'), explain_errors('train', []):
         raise ValueError('of somebody else')
 
 

@@ -1,0 +1,1 @@
+"""``unsct COMMAND``: one module for each command, and what they share."""

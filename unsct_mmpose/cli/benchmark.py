@@ -1,0 +1,216 @@
+"""Measure a training `step`, its `gradients`, decoding (`decode`), a prediction (`predict`)."""
+
+import argparse
+import json
+import tempfile
+from pathlib import Path
+
+from .options import add_device
+
+DEMO = 'configs/demo/unsct_hrnet_tha_cpu.py'
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    actions = parser.add_subparsers(dest='action', required=True)
+    step = actions.add_parser('step', help='time and memory of a training step')
+    step.set_defaults(measure=benchmark_step)
+    add = step.add_argument
+    add('config', nargs='?', default=DEMO, help='config with an HRNet')
+    add('--batch-size', type=int, help="images in a batch (default: the config's)")
+    add('--rounds', type=int, default=15, help='alternating pairs to time')
+    add('--precision', default='config', choices=['config', 'float32'],
+        help="the config's optimiser wrapper, or plain float32")  # fmt: skip
+    decode = actions.add_parser(
+        'decode', help='time of decoding and uncertainty estimation beside the forward pass'
+    )
+    decode.set_defaults(measure=benchmark_decode)
+    add = decode.add_argument
+    add('config', nargs='?', default=DEMO, help='config of the model')
+    add('--map-size', type=int, default=128, help='side of the maps, cells')
+    add('--batch-size', type=int, default=16, help='images in a batch')
+    add('--rounds', type=int, default=10, help='alternating pairs to time')
+    gradients = actions.add_parser(
+        'gradients', help='value and gradient on the backbone of each loss term, while training'
+    )
+    gradients.set_defaults(measure=benchmark_gradients)
+    add = gradients.add_argument
+    add('config', help='config of the model')
+    add('--steps', type=int, nargs='+', default=[0, 50], metavar='N',
+        help='steps after which to look (default: 0 50)')  # fmt: skip
+    add('--batch-size', type=int, default=2, help='images in the batch')
+    add('--data', type=Path, help='data set of the batch (default: random landmarks on noise)')
+    predict = actions.add_parser(
+        'predict', help='time from a file to decisions: PyTorch beside the exported model'
+    )
+    predict.set_defaults(measure=benchmark_predict)
+    add = predict.add_argument
+    add('config', type=Path, help='config of the model')
+    add('checkpoint', type=Path, help='its weights')
+    add('folder', type=Path, help='folder of radiographs, taken in turn')
+    add('--onnx', type=Path, help='the exported model (default: export it)')
+    add('--rounds', type=int, default=20, help='alternating pairs to time')
+    add('--images', type=int, default=1000, help='reads to watch the memory over')
+    add('--threads', type=int, default=2, help='processor cores to use')
+    exports = actions.add_parser(
+        'exports', help='what exporting and quantizing changes, on annotated images'
+    )
+    exports.set_defaults(measure=benchmark_exports)
+    add = exports.add_argument
+    add('config', type=Path, help='config of the model')
+    add('checkpoint', type=Path, help='its weights')
+    add('files', type=Path, nargs='+', help='the same, exported in several ways')
+    add('--data', type=Path, help="folder of images (default: the config's)")
+    add('--ann-file', help='annotation file in it')
+    for action in (step, decode, gradients):
+        add_device(action)
+    for action in (step, decode, gradients, predict, exports):
+        action.add_argument('--out', type=Path, help='json file of the figures')
+    page = actions.add_parser('onnx-page', help='write onnx.md from the json files of both')
+    page.add_argument('folder', type=Path, help='docs/results')
+    page.set_defaults(out=None, measure=write_onnx_page)
+
+
+def run(args: argparse.Namespace) -> int:
+    text = json.dumps(args.measure(args), indent=1)
+    print(text)
+    if args.out:
+        args.out.parent.mkdir(parents=True, exist_ok=True)
+        args.out.write_text(text + '\n')
+    return 0
+
+
+def benchmark_step(args: argparse.Namespace) -> dict:
+    from mmengine.config import Config
+
+    from unsct_mmpose.engine.device import resolve_device
+    from unsct_mmpose.research import benchmark
+    from unsct_mmpose.research.results import describe_host
+
+    device = resolve_device(args.device)
+    config = Config.fromfile(args.config)
+    if args.precision == 'float32':
+        config.optim_wrapper.type = 'OptimWrapper'
+    batch_size = args.batch_size or config.train_dataloader.batch_size
+    cost = benchmark.step_cost(config, batch_size=batch_size, rounds=args.rounds, device=device)
+    memory = {
+        name: benchmark.peak_memory_mb(model, batch_size=batch_size, device=device)
+        for name, model in (('ours', config), ('plain', benchmark.plain_config(config)))
+    }
+    return dict(
+        config=args.config,
+        precision=config.optim_wrapper.type.replace('OptimWrapper', '') or 'float32',
+        batch_size=batch_size,
+        device=device,
+        **describe_host(),
+        **cost,
+        peak_memory_mb=round(memory['ours']),
+        plain_peak_memory_mb=round(memory['plain']),
+    )
+
+
+def benchmark_gradients(args: argparse.Namespace) -> dict:
+    import logging
+    from dataclasses import asdict
+
+    from mmengine.config import Config
+
+    from unsct_mmpose.engine.device import resolve_device
+    from unsct_mmpose.research.gradients import term_gradients
+    from unsct_mmpose.research.markdown import render_table
+    from unsct_mmpose.research.results import describe_host
+
+    logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
+    device = resolve_device(args.device)
+    terms = term_gradients(
+        Config.fromfile(args.config),
+        batch_size=args.batch_size,
+        at_steps=args.steps,
+        data=args.data,
+        device=device,
+    )
+    columns = ('step', 'term', 'value', 'silence', 'norm')
+    rows = [
+        [
+            f'{value:.4g}' if isinstance(value, float) else str(value)
+            for value in asdict(term).values()
+        ]
+        for term in terms
+    ]
+    print(render_table(columns, rows), '\n')
+    return dict(
+        config=args.config,
+        batch_size=args.batch_size,
+        device=device,
+        **describe_host(),
+        terms=[asdict(term) for term in terms],
+    )
+
+
+def benchmark_decode(args: argparse.Namespace) -> dict:
+    from mmengine.config import Config
+
+    from unsct_mmpose.engine.device import resolve_device
+    from unsct_mmpose.research import benchmark
+    from unsct_mmpose.research.results import describe_host
+
+    device, host = resolve_device(args.device), describe_host()
+    cost = benchmark.decode_cost(
+        Config.fromfile(args.config),
+        map_size=args.map_size,
+        batch_size=args.batch_size,
+        rounds=args.rounds,
+        device=device,
+    )
+    return dict(
+        config=args.config,
+        map_size=args.map_size,
+        batch_size=args.batch_size,
+        device=device,
+        machine=host['machine'] + ('; one thread' if device == 'cpu' else ''),
+        versions=host['versions'],
+        **cost,
+    )
+
+
+def benchmark_predict(args: argparse.Namespace) -> dict:
+    from unsct_mmpose.export import export_onnx
+    from unsct_mmpose.research.onnx_study import predict_cost
+    from unsct_mmpose.research.results import describe_host
+
+    files = sorted(path for path in args.folder.iterdir() if path.is_file())
+    with tempfile.TemporaryDirectory() as folder:
+        path = args.onnx or Path(folder) / 'model.onnx'
+        if not args.onnx:
+            request = export_onnx.ExportRequest(args.config, args.checkpoint, path)
+            export_onnx.export_onnx(request)
+        cost = predict_cost(
+            args.config,
+            args.checkpoint,
+            path,
+            files,
+            rounds=args.rounds,
+            images=args.images,
+            threads=args.threads,
+        )
+    return dict(
+        config=str(args.config),
+        threads=args.threads,
+        **describe_host(),
+        **cost,
+    )
+
+
+def benchmark_exports(args: argparse.Namespace) -> dict:
+    from unsct_mmpose.research.onnx_study import compare_exports
+    from unsct_mmpose.research.results import describe_host
+
+    models = compare_exports(
+        args.config, args.checkpoint, args.files, data=args.data, ann_file=args.ann_file
+    )
+    return dict(config=str(args.config), **describe_host(), models=models)
+
+
+def write_onnx_page(args: argparse.Namespace) -> dict:
+    from unsct_mmpose.research.pages import write_page
+
+    return dict(page=str(write_page(args.folder, 'onnx')))
