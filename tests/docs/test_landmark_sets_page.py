@@ -20,7 +20,7 @@ from unsct_mmpose.anatomy import landmark_set
 from unsct_mmpose.annotations.coco import AnnotatedRadiograph, LandmarkStates, write_annotations
 from unsct_mmpose.calibrate.fit import META_KEY, CalibrationRequest, calibrate
 from unsct_mmpose.dicom.find_inputs import find_inputs
-from unsct_mmpose.inference.predict import RunOptions, predict_files
+from unsct_mmpose.inference.predict import PredictOptions, predict_files
 from unsct_mmpose.inference.torch_model import TorchBackend
 from unsct_mmpose.maps.calibration_fit import FitOptions
 
@@ -215,7 +215,7 @@ def predicted(calibrated):
     backend = TorchBackend(folder / 'tiny.py', out, 'cpu')
     assert backend.landmarks == landmarks
     inputs = find_inputs([folder / 'images'])
-    done = predict_files(backend, inputs, folder / 'out', RunOptions(jobs=0, progress=False))
+    done = predict_files(backend, inputs, folder / 'out', PredictOptions(jobs=0, progress=False))
     assert not done.errors
     return landmarks, folder, backend
 
