@@ -7,26 +7,10 @@ default_scope = 'mmpose'
 custom_imports = dict(imports=['unsct_mmpose.register'], allow_failed_imports=False)
 _cuda = __import__('torch').cuda.is_available()
 
-# Table 1: twelve landmarks a side, the patient's left ones first, in every file and tensor. This is
-# the set that THADataset and the codec have built in, in MMPose's form: other data sets take it
-# by metainfo=dict(from_file='THIS FILE').
-_table_1 = [
-    'innermost_ilium', 'y_cartilage_center', 'acetabulum_upper_edge', 'acetabulum_lower_edge',
-    'fovea', 'femoral_head_center', 'greater_trochanter_tip', 'teardrop_lower_edge',
-    'ischium_bottom', 'femoral_neck_distal_midpoint', 'femoral_shaft_proximal_midpoint',
-    'femoral_shaft_distal_midpoint',
-]  # fmt: skip
-_names = [f'{side}_{name}' for side in ('left', 'right') for name in _table_1]
-dataset_info = dict(
-    dataset_name='tha',
-    keypoint_info={
-        k: dict(name=name, id=k, type='upper', swap=_names[(k + 12) % 24],
-                color=[255, 128, 0] if k < 12 else [0, 153, 255])
-        for k, name in enumerate(_names)
-    },
-    skeleton_info={},
-    joint_weights=[1.0] * 24, sigmas=[0.025] * 24,
-)  # fmt: skip
+# Table 1: twelve landmarks a side, the patient's left ones first, in every file and tensor: the set
+# that THADataset and the codec have built in (landmarks='hip'). Here it is in MMPose's form, for
+# other data sets to take by metainfo=dict(from_file='THIS FILE').
+dataset_info = __import__('unsct_mmpose.datasets', fromlist=['THADataset']).THADataset.METAINFO
 
 # Sizes are ours: the paper gives neither the input's nor the heatmaps'.
 input_size = (512, 512)

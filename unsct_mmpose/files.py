@@ -142,19 +142,27 @@ def write_json(path: Path, content: Any) -> None:
     replace_file(path, (text + '\n').encode())
 
 
-def jsonable(value: Any) -> Any:
+def jsonable(value: Any, decimals: int | None = None) -> Any:
     """Return plain values, with null for NaN and infinity, which json does not know.
 
+    Args:
+        value: mappings, lists, tuples and scalars, those of NumPy too.
+        decimals: round what is no whole number, without -0.0; None: do not.
+
     Example:
-        >>> jsonable({'a': (1.5, math.nan)})
-        {'a': [1.5, None]}
+        >>> jsonable({'a': (1.5, math.nan)}), jsonable(-0.0001, 3)
+        ({'a': [1.5, None]}, 0.0)
     """
     if isinstance(value, Mapping):
-        return {key: jsonable(item) for key, item in value.items()}
+        return {key: jsonable(entry, decimals) for key, entry in value.items()}
     if isinstance(value, (list, tuple)):
-        return [jsonable(item) for item in value]
+        return [jsonable(entry, decimals) for entry in value]
+    if hasattr(value, 'dtype'):
+        value = value.item()
     if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
-        return float(value) if math.isfinite(value) else None
+        if not math.isfinite(value):
+            return None
+        return float(value) if decimals is None else round(float(value), decimals) + 0.0
     return value
 
 

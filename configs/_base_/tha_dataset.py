@@ -1,4 +1,4 @@
-# Radiographs with the 24 landmarks. The folder holds train.json, val.json, test.json and images/.
+# Radiographs of hips with landmarks. The folder holds train.json, val.json, test.json and images/.
 # Another one: UNSCT_DATA=DIR, or --cfg-options train_dataloader.dataset.data_root=DIR and so on.
 dataset_type = 'THADataset'
 data_mode = 'topdown'

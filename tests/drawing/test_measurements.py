@@ -4,7 +4,7 @@ from matplotlib.colors import to_rgb
 
 from unsct_mmpose.anatomy import side_index
 from unsct_mmpose.drawing import measurements as module
-from unsct_mmpose.drawing.measurements import ROWS, measurement_panel
+from unsct_mmpose.drawing.measurements import DRAWN, measurement_panel
 from unsct_mmpose.functional.clinical import measure
 
 SIDE = 500
@@ -46,7 +46,7 @@ def draw(image, points, reported=None, spacing=(1.0, 1.0), **kwargs):
 
 def test_every_measurement_is_drawn_in_its_colour(image, points):
     picture = draw(image, points)
-    assert all(has(picture, color) for _, _, color in ROWS)
+    assert all(has(picture, row.drawing.color) for row in DRAWN)
 
 
 def test_nothing_reported_draws_nothing(image, points):
@@ -57,8 +57,8 @@ def test_only_what_is_defined_is_drawn_and_written(image, points, texts):
     reported = np.ones(24, bool)
     reported[[side_index('left', 11), side_index('right', 11)]] = False
     picture = draw(image, points, reported)
-    drawn = {output for output, _, color in ROWS if has(picture, color)}
-    assert drawn == {'center_edge_angle_deg', 'sharp_angle_deg', 'acetabular_offset_mm'}
+    drawn = {row.name for row in DRAWN if has(picture, row.drawing.color)}
+    assert drawn == {row.name for row in DRAWN} - {'neck_shaft_angle_deg', 'femoral_offset_mm'}
     assert texts.count('–') == 4
 
 
@@ -72,12 +72,12 @@ def test_the_table_holds_the_measured_values(image, points, texts):
 def test_covariances_give_standard_errors(image, points, texts):
     draw(image, points, covariances_px=np.tile(np.eye(2), (24, 1, 1)))
     values = [words for words in texts if words.endswith(('°', 'mm'))]
-    assert len(values) == 2 * len(ROWS) and all('±' in words for words in values)
+    assert len(values) == 2 * len(DRAWN) and all('±' in words for words in values)
 
 
 def test_without_spacing_there_are_angles_only(image, points, texts):
     picture = draw(image, points, spacing=None)
-    assert not any(has(picture, color) for output, _, color in ROWS if output.endswith('_mm'))
+    assert not any(has(picture, row.drawing.color) for row in DRAWN if row.unit == 'mm')
     assert not any('mm' in words for words in texts)
     assert any('no pixel spacing' in words for words in texts)
 
@@ -85,4 +85,4 @@ def test_without_spacing_there_are_angles_only(image, points, texts):
 def test_a_reported_landmark_that_is_nowhere_counts_as_absent(image, points, texts):
     points[side_index('left', 6)] = np.nan
     draw(image, points)
-    assert texts.count('–') == 4
+    assert texts.count('–') == 5  # all on that side but Sharp's angle and the Koehler line

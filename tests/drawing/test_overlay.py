@@ -1,21 +1,34 @@
 import numpy as np
 import pytest
 
+from unsct_mmpose.anatomy import HIP, LandmarkEstimate
+from unsct_mmpose.drawing.certainty import FAIR, LEVELS, REJECTED, SURE, UNKNOWN, certainty_of
 from unsct_mmpose.drawing.overlay import (
-    LEFT_RGB,
-    RIGHT_RGB,
-    SUPPRESSED_RGB,
     TRUTH_RGB,
-    certainty_rgb,
     draw_landmarks,
-    region_outline,
+    ellipse_outline,
+    landmark_legend,
 )
+from unsct_mmpose.functional.geometry import region_of
 
 
 @pytest.fixture
 def points():
     columns, rows = np.meshgrid(np.linspace(40, 260, 6), np.linspace(40, 160, 4))
     return np.stack([columns.ravel(), rows.ravel()], axis=1)
+
+
+def landmarks(points, reported=None, presence=None, covariance=None):
+    return [
+        LandmarkEstimate(
+            name,
+            *points[k].tolist(),
+            reported=reported is None or bool(reported[k]),
+            presence=None if presence is None else float(presence[k]),
+            region=None if covariance is None else region_of(np.asarray(covariance), 0.95),
+        )
+        for k, name in enumerate(HIP.names)
+    ]
 
 
 @pytest.fixture
@@ -32,91 +45,104 @@ def has(picture, color):
     return bool((picture == color).all(axis=-1).any())
 
 
-def test_sides_have_their_colours_at_their_places(image, points):
-    picture = draw_landmarks(image, points, long_side_px=600)
+def test_levels_have_their_colours_at_their_places(image, points):
+    presence = np.full(24, 0.995)
+    presence[12:] = 0.95
+    picture = draw_landmarks(image, landmarks(points, presence=presence), long_side_px=600)
     assert picture.shape == (400, 600, 3)
-    assert color_at(picture, points[0], 2.0) == LEFT_RGB
-    assert color_at(picture, points[23], 2.0) == RIGHT_RGB
+    assert color_at(picture, points[0], 2.0) == SURE.rgb
+    assert color_at(picture, points[23], 2.0) == FAIR.rgb
 
 
-def test_suppressed_landmarks_are_crossed_out(image, points):
-    kept = np.ones(24, dtype=bool)
-    assert not has(draw_landmarks(image, points, kept=kept), SUPPRESSED_RGB)
-    kept[0] = False
-    assert has(draw_landmarks(image, points, kept=kept), SUPPRESSED_RGB)
+def test_every_level_is_drawn_in_its_colour(image, points):
+    presence = np.resize([0.995, 0.95, 0.5], 24)
+    reported = np.arange(24) < 20
+    drawn = landmarks(points, reported, presence)
+    drawn += [LandmarkEstimate('more', 20.0, 20.0)]
+    picture = draw_landmarks(image, drawn, [*HIP.labels, 'x'], long_side_px=600)
+    assert {certainty_of(landmark) for landmark in drawn} == set(LEVELS)
+    for level in LEVELS:  # a thin ring is nowhere quite white
+        assert (np.abs(picture.astype(int) - level.rgb).max(axis=-1) < 30).any(), level.key
+
+
+def test_rejected_landmarks_are_crossed_out(image, points):
+    reported = np.ones(24, dtype=bool)
+    assert not has(draw_landmarks(image, landmarks(points, reported)), REJECTED.rgb)
+    reported[0] = False
+    assert has(draw_landmarks(image, landmarks(points, reported)), REJECTED.rgb)
 
 
 def test_only_present_true_landmarks_are_drawn(image, points):
     nobody = np.zeros(24, dtype=bool)
-    assert has(draw_landmarks(image, points, truth=points), TRUTH_RGB)
-    assert not has(draw_landmarks(image, points, truth=points, present=nobody), TRUTH_RGB)
+    drawn = landmarks(points)
+    assert has(draw_landmarks(image, drawn, truth=points), TRUTH_RGB)
+    assert not has(draw_landmarks(image, drawn, truth=points, present=nobody), TRUTH_RGB)
+
+
+def test_only_reported_landmarks_are_joined_to_the_true_ones(image, points):
+    def join(reported):  # in the middle between prediction and truth, nothing else is drawn
+        drawn = landmarks(points, np.full(24, reported))
+        picture = draw_landmarks(image, drawn, truth=points + (0, 12), long_side_px=900)
+        return color_at(picture, points[0] + (0, 6), 3.0)
+
+    assert join(True)[1] > 150 and join(False) == (0, 0, 0)
 
 
 def test_landmarks_far_outside_do_not_crash(image, points):
     points[3] = (1e7, -1e7)
-    assert draw_landmarks(image, points).shape[2] == 3
-
-
-def test_a_caption_adds_a_strip_and_changes_nothing_above(image, points):
-    plain = draw_landmarks(image, points)
-    captioned = draw_landmarks(image, points, caption='simulated')
-    assert len(captioned) > len(plain)
-    np.testing.assert_array_equal(captioned[: len(plain)], plain)
+    assert draw_landmarks(image, landmarks(points)).shape[2] == 3
 
 
 def test_the_radiograph_is_not_drawn_on(image, points):
-    draw_landmarks(image, points)
+    draw_landmarks(image, landmarks(points))
     assert image.max() == 0
-
-
-def test_discs_take_the_colours_of_certainty(image, points):
-    certainty = np.linspace(0, 1, 24)
-    picture = draw_landmarks(image, points, certainty=certainty, long_side_px=600)
-    for index in (0, 12, 23):
-        assert color_at(picture, points[index], 2.0) == certainty_rgb(certainty[index])
-
-
-def test_more_certain_is_brighter_and_unknown_is_grey():
-    light = [sum(certainty_rgb(value)) for value in np.linspace(0, 1, 9)]
-    assert light == sorted(light) and light[0] < light[-1]
-    assert len(set(certainty_rgb(np.nan))) == 1
 
 
 def test_a_region_is_as_large_as_its_covariance_claims():
     covariance = np.array([[9.0, 2.0], [2.0, 4.0]])
-    outline = region_outline(covariance)
+    region = region_of(covariance, 0.95)
+    outline = ellipse_outline(np.array(region.semi_axes_px), region.angle_deg)
     squared = np.einsum('ni,ij,nj->n', outline, np.linalg.inv(covariance), outline)
     np.testing.assert_allclose(squared, 5.991, atol=1e-3)  # chi2, two degrees of freedom, 95 %
 
 
-def test_no_region_is_drawn_without_a_covariance():
-    assert region_outline(np.full((2, 2), np.nan)) is None
-    assert region_outline(np.zeros((2, 2))) is None
+@pytest.mark.parametrize('covariance', [np.full((2, 2), np.nan), np.zeros((2, 2))])
+def test_no_region_is_drawn_without_a_covariance(image, points, covariance):
+    plain = draw_landmarks(image, landmarks(points))
+    picture = draw_landmarks(image, landmarks(points, covariance=covariance))
+    np.testing.assert_array_equal(picture, plain)
 
 
 def test_only_reported_landmarks_have_a_region(image, points):
-    kept = np.ones(24, dtype=bool)
-    covariances = np.tile(np.eye(2) * 20, (24, 1, 1))
+    reported = np.ones(24, dtype=bool)
 
     def changed():
-        plain = draw_landmarks(image, points, kept=kept)
-        return (draw_landmarks(image, points, kept=kept, covariances=covariances) != plain).sum()
+        plain = draw_landmarks(image, landmarks(points, reported))
+        with_regions = landmarks(points, reported, covariance=np.eye(2) * 20)
+        return (draw_landmarks(image, with_regions) != plain).sum()
 
     everywhere = changed()
-    kept[:12] = False
+    reported[:12] = False
     assert 0 < changed() < 0.6 * everywhere
 
 
-def test_every_line_of_a_caption_has_its_strip(image, points):
-    one, two = (draw_landmarks(image, points, caption=words) for words in ('a', 'a\nb'))
-    assert len(two) - len(one) == len(one) - len(draw_landmarks(image, points))
-
-
 def test_a_landmark_that_is_nowhere_is_not_drawn(image, points):
-    assert not has(draw_landmarks(image, np.full_like(points, np.nan)), LEFT_RGB)
+    nowhere = landmarks(np.full_like(points, np.nan))
+    assert draw_landmarks(image, nowhere).max() == 0
 
 
-def test_sixteen_bits_are_drawn(points):
+def test_sixteen_bits_are_drawn():
     image = np.tile(np.linspace(0, 4095, 300), (200, 1)).astype(np.uint16)
-    picture = draw_landmarks(image, np.full_like(points, np.nan))
+    picture = draw_landmarks(image, [], [])
     assert picture[:, 0].max() < 10 and picture[:, -1].min() > 245
+
+
+def test_the_legend_shows_the_levels_that_are_there_and_fits(points):
+    presence = np.full(24, 0.995)
+    drawn = landmarks(points, np.arange(24) > 0, presence)
+    for width in (200, 900):
+        legend = landmark_legend(width, drawn, truth=True)
+        assert legend.shape[1] == width
+        assert has(legend, SURE.rgb) and has(legend, REJECTED.rgb)
+        assert not has(legend, UNKNOWN.rgb) and not has(legend, FAIR.rgb)
+    assert len(landmark_legend(200, drawn)) > len(landmark_legend(900, drawn))

@@ -8,7 +8,6 @@ from unsct_mmpose.drawing.panels import (
     certainty_panel,
     field_vectors,
     heatmap_panel,
-    landmark_word,
     paf_panel,
     strongest_vectors,
 )
@@ -100,7 +99,3 @@ def test_fields_that_do_not_fit_the_relations_are_refused(image):
         paf_panel(image, np.zeros((68, 8, 8)), PAIRS)
     with pytest.raises(ValueError, match='channels, h, w'):
         heatmap_panel(image, np.zeros((8, 8)))
-
-
-def test_words_of_landmarks_are_those_of_table_1():
-    assert [landmark_word(index) for index in (0, 11, 12, 23)] == ['1L', '12L', '1R', '12R']

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from unsct_mmpose.anatomy import FLIP_INDICES, index_of
+from unsct_mmpose.anatomy import FLIP_INDICES, LandmarkSet, index_of
 from unsct_mmpose.functional.error_structure import (
     class_residuals,
     direction_shapes,
@@ -223,3 +223,50 @@ def test_few_patients_are_drawn_to_theory_and_none_is_theory():
     assert peak_power(error, np.full_like(peaks, 1.0), people(3, 20)) == 1.0
     wrong = rng.standard_normal((60, 24, 2)) / peak_variances(peaks)[..., None]
     assert peak_power(wrong, peaks, people(60, 1)) == 0.0
+
+
+MIXED = LandmarkSet.from_dict(
+    dict(
+        name='mixed',
+        names=['middle', 'right_eye', 'left_eye'],
+        pairs=[['right_eye', 'left_eye']],
+        relations=dict(full=[['middle', 'right_eye'], ['middle', 'left_eye']]),
+    )
+)
+
+
+def test_a_landmark_without_a_twin_tells_of_itself_alone():
+    names = people(60, 2)
+    error = np.random.default_rng(0).normal(size=(120, 3, 2))
+    error[:, 0, 1] += 2 * error[:, 0, 0]  # along one diagonal
+    error[:, 1, 1] += 2 * error[:, 1, 0]
+    error[:, 2, 1] -= 2 * error[:, 2, 0]  # the mirror image
+    residuals = class_residuals(error, names, MIXED)
+    assert residuals.shape == (2, 60, 4, 2)
+    assert np.isnan(residuals[0]).all(axis=-1).sum() == 120
+    assert not np.isnan(residuals[1]).any()
+    middle, right, left = side_shapes(direction_shapes(residuals)[0], MIXED)
+    assert middle[0, 1] > 0.5 < right[0, 1]
+    np.testing.assert_allclose(left, right * [[1, -1], [-1, 1]])
+
+
+def test_products_stand_in_the_order_of_the_landmarks():
+    error = np.random.default_rng(0).uniform(-1, 1, (5, 3, 2))
+    flat = error.reshape(5, 6)
+    size = np.sqrt((flat**2).mean(axis=0))
+    expected = flat[:, :, None] * flat[:, None] / size[:, None] / size
+    np.testing.assert_allclose(error_products(error, people(5, 1), MIXED), expected)
+
+
+def test_correlations_are_mirrored_only_where_there_are_twins():
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(200, 1))
+    error = rng.normal(size=(200, 3, 2)) * 0.3
+    error[:, 0, 0] += common[:, 0]
+    error[:, 1, 1] += common[:, 0]  # x of one with y of another: gone in a mirror
+    content = MIXED.to_dict() | dict(pairs=[])
+    alone = LandmarkSet.from_dict(content)
+    found = error_correlation(error_products(error, people(200, 1), alone), alone)
+    assert found[0, 3] > 0.8
+    found = error_correlation(error_products(error, people(200, 1), MIXED), MIXED)
+    assert found[0, 3] == pytest.approx(-found[0, 5])

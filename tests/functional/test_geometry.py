@@ -16,8 +16,8 @@ from unsct_mmpose.functional.geometry import (
     perpendicular,
     perpendicular_towards,
     quadratic_form,
+    region_of,
     signed_angle_deg,
-    signed_distance_to_line,
     to_mm,
     unit,
     wrap_deg,
@@ -64,13 +64,11 @@ def test_no_length_has_no_direction():
     assert np.isnan(unit([0.0, 0.0])).all()
     assert np.isnan(signed_angle_deg([0.0, 0.0], [1.0, 0.0]))
     assert np.isnan(foot_of_point([1.0, 1.0], [2.0, 2.0], [2.0, 2.0])).all()
-    assert np.isnan(signed_distance_to_line([1.0, 1.0], [2.0, 2.0], [2.0, 2.0]))
 
 
 def test_from_x_to_y_is_a_positive_turn():
     assert perpendicular([1.0, 0.0]).tolist() == [0.0, 1.0]
     assert signed_angle_deg([1.0, 0.0], [0.0, 1.0]) == pytest.approx(90)
-    assert signed_distance_to_line([0.0, 2.0], [0.0, 0.0], [5.0, 0.0]) == pytest.approx(2)
 
 
 @given(ANGLE, ANGLE, st.floats(0.1, 100), st.floats(0.1, 100))
@@ -116,10 +114,7 @@ def test_the_foot_is_the_nearest_point_of_the_line(point, a, b):
         return
     foot = foot_of_point(point, a, b)
     assert dot(point - foot, b - a) / distance(a, b) == pytest.approx(0, abs=1e-6)
-    assert signed_distance_to_line(foot, a, b) == pytest.approx(0, abs=1e-6)
-    found = signed_distance_to_line(point, a, b)
-    assert abs(found) == pytest.approx(distance(point, foot), abs=1e-6)
-    assert signed_distance_to_line(point, b, a) == pytest.approx(-found, abs=1e-6)
+    assert cross(foot - a, b - a) / distance(a, b) == pytest.approx(0, abs=1e-6)
 
 
 @pytest.mark.parametrize('end', [(0.0, 9.0), (9.0, 0.0), (0.0, -9.0), (-9.0, 0.0)])
@@ -139,7 +134,7 @@ def test_a_quadratic_form_is_the_product_with_both_sides():
 
 ONE = (unit, perpendicular, length)
 TWO = (dot, cross, distance, signed_angle_deg, perpendicular_towards)
-THREE = (foot_of_point, signed_distance_to_line)
+THREE = (foot_of_point,)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +153,17 @@ def test_many_at_once_are_the_same_as_one_by_one_and_nothing_is_changed(function
     if count > 1:
         alone = function(*arrays[:-1], arrays[-1, 0, 0])
         assert alone[0, 0] == pytest.approx(found[0, 0]) and alone.shape == found.shape
+
+
+def test_the_region_holds_its_share_of_a_normal_distribution():
+    covariance = np.array([[5.0, 2.0], [2.0, 3.0]])
+    region = region_of(covariance, 0.9)
+    points = np.random.default_rng(0).multivariate_normal((0, 0), covariance, 20000)
+    angle = np.radians(region.angle_deg)
+    along = points @ [np.cos(angle), np.sin(angle)]
+    across = points @ [-np.sin(angle), np.cos(angle)]
+    inside = (along / region.semi_axes_px[0]) ** 2 + (across / region.semi_axes_px[1]) ** 2 <= 1
+    assert inside.mean() == pytest.approx(0.9, abs=0.01)
 
 
 def test_every_public_function_is_tested_here():

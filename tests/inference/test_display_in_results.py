@@ -106,11 +106,9 @@ def test_a_turned_file_is_measured_as_the_one_that_lies_right(
     report = read_structured_report(tmp_path / 'out/hip.sr.dcm')
     places = {one.name: one for one in report.landmarks}
     left = places[SIDES[0]]
-    assert stored[round(left.y_px), round(left.x_px)] == 4000
+    assert stored[round(left.y), round(left.x)] == 4000
     mine = found[SIDES[0]]
-    assert place.to_stored(np.array([mine.x, mine.y])) == pytest.approx(
-        (left.x_px, left.y_px), abs=1e-2
-    )
+    assert place.to_stored(np.array([mine.x, mine.y])) == pytest.approx((left.x, left.y), abs=1e-2)
     assert any('PatientOrientation' in text for text in report.algorithm.parameters)
     page = (tmp_path / 'out/report.html').read_text()
     assert 'PatientOrientation' in page

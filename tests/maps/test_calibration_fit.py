@@ -9,7 +9,7 @@ import torch
 from scipy.stats import chi2, rankdata
 
 from tests.golden_hip import PELVIS_MM
-from unsct_mmpose.anatomy import LANDMARK_CLASSES, relation_set
+from unsct_mmpose.anatomy import HIP, LANDMARK_CLASSES, LandmarkSet, relation_set
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
 from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.functional.presence import squared_mahalanobis
@@ -40,7 +40,7 @@ from unsct_mmpose.maps.calibration_fit import (
 from unsct_mmpose.maps.evidence import DecodeOptions, decode_evidence
 from unsct_mmpose.maps.heatmap import draw_heatmaps
 from unsct_mmpose.maps.paf import draw_paf
-from unsct_mmpose.maps.regions import covariances_to_px, interval_scales
+from unsct_mmpose.maps.regions import covariances_to_px, error_correlations, interval_scales
 
 FULL = relation_set('full')
 CORE = relation_set('core')
@@ -353,7 +353,7 @@ def test_taking_rows_takes_them_from_every_column(table, kind):
         if name == 'evidence':
             for part, values in vars(column).items():
                 assert torch.equal(getattr(taken.evidence, part), values[torch.from_numpy(rows)])
-        else:
+        elif name != 'landmarks':
             np.testing.assert_array_equal(getattr(taken, name), column[rows])
 
 
@@ -462,3 +462,64 @@ def test_claims_are_fitted_anew_and_decisions_stay(table, fitted):
 def test_unknown_units_and_things_to_follow_are_refused(options):
     with pytest.raises(ValueError, match=r'unit|follow'):
         FitOptions(**options)
+
+
+# Landmarks that are not the hip's
+
+
+def reordered(table, order):
+    """Return the same table and landmarks in another order, and without clinical parameters."""
+    content = HIP.to_dict()
+    content['name'] = 'reordered'
+    for name in ('names', 'labels', 'descriptions', 'sigmas'):
+        content[name] = [content[name][k] for k in order]
+    evidence = table.evidence
+    columns = {
+        name: values[:, order]
+        for name, values in vars(evidence).items()
+        if name != 'relation_alignment'
+    }
+    by_landmark = ('points_px', 'covariances_px', 'true_px', 'present', 'labelled')
+    return replace(
+        table,
+        evidence=replace(evidence, **columns),
+        landmarks=LandmarkSet.from_dict(content),
+        **{name: getattr(table, name)[:, order] for name in by_landmark},
+    )
+
+
+@pytest.mark.parametrize('unit', ['patient', 'image'])
+def test_a_fit_does_not_depend_on_the_order_of_the_landmarks(table, unit):
+    order = np.random.default_rng(0).permutation(24).tolist()
+    other, options = reordered(table, order), FitOptions(unit=unit)
+    relations = other.landmarks.relation_set('full')
+    hip, found = fit_calibration(table, FULL, options), fit_calibration(other, relations, options)
+    assert not other.landmarks.clinical
+    assert found.region_scales == pytest.approx(hip.region_scales, rel=1e-6)
+    expected, covariances = apply_calibration(table, FULL, hip, DecisionOptions())
+    assessed, moved = apply_calibration(other, relations, found, DecisionOptions())
+    torch.testing.assert_close(assessed.presence, expected.presence[:, order])
+    np.testing.assert_allclose(moved, covariances[:, order], rtol=1e-5)
+    both = (2 * np.array(order)[:, None] + [0, 1]).ravel()
+    together = error_correlations(hip)[both][:, both]
+    np.testing.assert_allclose(error_correlations(found), together, atol=2e-4)
+    assert np.abs(together - np.eye(48)).max() > (0.01 if unit == 'patient' else -1)
+    assert found.interval_scales == {} == found.offsets
+    assert Calibration.from_dict(json.loads(json.dumps(found.to_dict()))) == found
+
+
+def test_a_record_of_the_hip_does_not_list_its_landmarks(fitted):
+    assert 'landmarks' not in fitted.to_dict()
+    assert Calibration.from_dict(fitted.to_dict()).landmarks is HIP
+
+
+def test_landmarks_without_a_twin_are_fitted_each_by_itself(table):
+    content = HIP.to_dict() | dict(name='unpaired', pairs=[])
+    alone = replace(table, landmarks=LandmarkSet.from_dict(content))
+    found = fit_calibration(alone, FULL, FitOptions())
+    assert set(found.region_scales) == set(HIP.names)
+    assert len(set(found.region_scales.values())) == 24
+    covariances = apply_calibration(alone, FULL, found, DecisionOptions())[1]
+    errors = squared_mahalanobis(table.points_px, table.true_px, covariances)
+    counted = table.present & table.labelled
+    assert (errors[counted] <= chi2.ppf(0.95, 2)).mean() == pytest.approx(0.96, abs=0.03)

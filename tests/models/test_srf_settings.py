@@ -25,8 +25,8 @@ NETWORKS = dict(
 )
 EACH = pytest.mark.parametrize('kind', NETWORKS)
 OTHER = dict(
-    attention='parallel', with_boundary=False, with_heatmaps=False, code_compatible=True,
-    hard_boundary=True, deep_supervision=True, initial_scale=0.5,
+    attention='parallel', with_boundary=False, code_compatible=True, deep_supervision=True,
+    initial_scale=0.5,
 )  # fmt: skip
 """A value that is not the default, for every setting of a block."""
 
@@ -58,30 +58,13 @@ def test_no_setting_of_the_block_is_forgotten_here():
 
 
 @EACH
-@pytest.mark.parametrize('together', [False, True], ids=['each by its name', 'in a dict'])
-def test_every_setting_reaches_every_block(kind, together, asked):
-    build(kind, **(dict(srf=OTHER) if together else OTHER))
+def test_every_setting_reaches_every_block(kind, asked):
+    build(kind, **OTHER)
     assert len(asked) >= 2
     assert all(kwargs == OTHER for kwargs in asked)
 
 
 @EACH
-def test_both_ways_give_the_same_network(kind):
-    one, other = build(kind, **OTHER), build(kind, srf=OTHER)
-    for (name, value), (_, again) in zip(
-        one.state_dict().items(), other.state_dict().items(), strict=True
-    ):
-        assert torch.equal(value, again), name
-
-
-@EACH
-@pytest.mark.parametrize('settings', [dict(atention='x'), dict(srf=dict(atention='x'))])
-def test_a_setting_that_nobody_knows_is_refused_by_its_name(kind, settings):
+def test_a_setting_that_nobody_knows_is_refused_by_its_name(kind):
     with pytest.raises(TypeError, match='atention'):
-        build(kind, **settings)
-
-
-@EACH
-def test_a_setting_given_twice_is_refused(kind):
-    with pytest.raises(TypeError, match=r"'attention' of the SRF blocks is given twice"):
-        build(kind, attention='parallel', srf=dict(attention='sequential'))
+        build(kind, atention='x')

@@ -2,6 +2,7 @@ import pytest
 import torch
 from mmpose.registry import MODELS
 
+FIVE = dict(name='five', names=list('abcde'), relations=dict(full=['ab', 'cd', 'de']))
 SIZES = dict(base_channels=4, depth=3, out_level=1)
 
 
@@ -15,7 +16,7 @@ def images(height=32, width=48):
 
 
 def test_coarse_heatmaps_of_bottleneck_and_skips_come_coarsest_first():
-    *coarse, features = build(num_landmarks=5)(images())
+    *coarse, features = build(landmarks=FIVE)(images())
     assert [tuple(one.shape[1:]) for one in coarse] == [(5, 4, 6), (5, 8, 12), (5, 16, 24)]
     assert features.shape == (2, 8, 16, 24)
 

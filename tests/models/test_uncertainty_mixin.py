@@ -12,7 +12,6 @@ from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.maps.calibration import pack_calibration
 from unsct_mmpose.maps.heatmap import flip_heatmaps
 from unsct_mmpose.maps.paf import flip_paf
-from unsct_mmpose.models.uncertainty_mixin import field_channels
 
 LOW = dict(type='HeatmapPAF', input_size=(64, 64), heatmap_size=(16, 16), sigma=1.0)
 HIGH = dict(LOW, heatmap_size=(32, 32))
@@ -48,8 +47,9 @@ def mirror(maps):
 
 
 def test_channels_are_heatmaps_and_two_for_each_relation():
-    assert field_channels('full') == 24 + 2 * 52
-    assert field_channels('core') == 24 + 2 * 34
+    assert build('HeatmapPAFHead').out_channels == 24 + 2 * 52
+    core = dict(decoder=None, relations='core')
+    assert build('HeatmapPAFHead', **core).out_channels == 24 + 2 * 34
 
 
 @EACH

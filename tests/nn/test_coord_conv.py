@@ -65,24 +65,11 @@ def coords_and_boundary(seed=0):
     return coords, boundary
 
 
-def test_a_hard_boundary_keeps_the_coordinates_above_the_threshold():
-    coords, boundary = coords_and_boundary()
-    found = boundary_channels(coords, boundary, soft=False)
-    assert torch.equal(found, torch.where(boundary > 0.05, coords, torch.zeros(())))
-    assert 0 < (found != 0).sum() < (coords != 0).sum()
-
-
-def test_a_value_at_the_threshold_is_not_on_the_hard_boundary():
-    coords = torch.ones(1, 2, 1, 1)
-    assert not boundary_channels(coords, torch.full((1, 1, 1, 1), 0.05), soft=False).any()
-
-
-def test_far_from_the_threshold_soft_and_hard_agree():
+def test_away_from_the_threshold_coordinates_are_shown_or_not():
     coords = coordinate_channels(torch.zeros(1, 1, 4, 4))[:, :2]
     for value in (-3.0, 0.0, 0.1, 1.0, 50.0):
-        boundary = torch.full((1, 1, 4, 4), value)
-        hard = boundary_channels(coords, boundary, soft=False)
-        torch.testing.assert_close(boundary_channels(coords, boundary), hard, atol=0.01, rtol=0)
+        shown = boundary_channels(coords, torch.full((1, 1, 4, 4), value))
+        torch.testing.assert_close(shown, coords * (value > 0.05), atol=0.01, rtol=0)
 
 
 def test_a_soft_boundary_is_half_open_at_its_threshold_and_opens_steadily():
@@ -91,16 +78,13 @@ def test_a_soft_boundary_is_half_open_at_its_threshold_and_opens_steadily():
     gate = boundary_channels(coords, boundary)[0, 0, 0]
     assert gate[4].item() == pytest.approx(0.5)
     assert (gate.diff() > 0).all()
-    later = boundary_channels(coords, boundary + 0.25, threshold=0.3)[0, 0, 0]
-    torch.testing.assert_close(later, gate, atol=1e-4, rtol=1e-4)
 
 
-def test_only_a_soft_boundary_passes_a_gradient():
+def test_a_boundary_passes_a_gradient():
     coords, boundary = coords_and_boundary()
     coords, boundary = coords.requires_grad_(), boundary.requires_grad_()
     boundary_channels(coords, boundary).square().sum().backward()
     assert boundary.grad.any() and torch.isfinite(boundary.grad).all()
-    assert not boundary_channels(coords.detach(), boundary, soft=False).requires_grad
 
 
 def test_the_soft_gradient_is_that_of_finite_differences():

@@ -8,11 +8,9 @@ from torch.nn import functional as F
 from unsct_mmpose.nn import SRFBlock, boundary_channels, coordinate_channels
 
 FORMS = [
-    dict(attention=attention, with_boundary=boundary, with_heatmaps=heatmaps)
-    for attention, boundary, heatmaps in itertools.product(
-        ('sequential', 'parallel'), (True, False), (True, False)
-    )
-] + [dict(code_compatible=True), dict(hard_boundary=True), dict(deep_supervision=True)]
+    dict(attention=attention, with_boundary=boundary)
+    for attention, boundary in itertools.product(('sequential', 'parallel'), (True, False))
+] + [dict(code_compatible=True), dict(deep_supervision=True)]
 EACH = pytest.mark.parametrize('form', FORMS, ids=str)
 
 
@@ -30,16 +28,10 @@ def stacked(block, x, form):
     weight, bias = block.heatmap.weight[..., None, None], block.heatmap.bias
     heatmaps = F.conv2d(x if form.get('deep_supervision', False) else x.detach(), weight, bias)
     coords = coordinate_channels(x)
-    parts = [x]
-    if form.get('with_heatmaps', True):
-        parts.append(heatmaps.clamp(0, 1))
-    parts.append(coords)
+    parts = [x, heatmaps.clamp(0, 1), coords]
     if form.get('with_boundary', True):
         boundary = heatmaps.amax(dim=1, keepdim=True)
-        if form.get('hard_boundary', False):
-            boundary = boundary.detach()
-        soft = not form.get('hard_boundary', False)
-        parts.append(boundary_channels(coords[:, :2], boundary, soft=soft))
+        parts.append(boundary_channels(coords[:, :2], boundary))
     fused = F.conv2d(torch.cat(parts, dim=1), block.fuse.weight[..., None, None])
     return x + block.scale * block.attention(block.norm(fused)), heatmaps
 
@@ -155,7 +147,7 @@ def test_a_map_that_is_the_same_everywhere_comes_back_knowing_where_it_is():
 
 
 def test_the_boundary_shows_the_coordinates_only_where_a_landmark_may_be():
-    block = build(dict(hard_boundary=True)).eval()
+    block = build().eval()
     with torch.no_grad():
         block.heatmap.weight.zero_()
         block.heatmap.bias.zero_()
@@ -165,17 +157,20 @@ def test_the_boundary_shows_the_coordinates_only_where_a_landmark_may_be():
     x[0, 0, 1, 5] = 0.9
     x[0, 0, 5, 1] = 0.04
     change = (block(x)[0] - x).abs().sum(dim=1)[0]
-    assert change.nonzero().tolist() == [[1, 5]]
+    elsewhere = change.clone()
+    elsewhere[1, 5] = 0
+    assert elsewhere.max() < 0.3 * change[1, 5]
 
 
-@pytest.mark.parametrize('hard', [False, True])
-def test_only_a_soft_boundary_teaches_the_heatmaps_through_the_features(hard):
-    block = build(dict(hard_boundary=hard, with_heatmaps=False))
+def test_the_boundary_teaches_the_heatmaps_through_the_features():
+    block = build()
+    with torch.no_grad():
+        block.fuse.weight[:, 16 : 16 + 24] = 0  # the heatmaps themselves
     nn.init.normal_(block.heatmap.weight, std=0.01)
     nn.init.constant_(block.heatmap.bias, 0.05)  # the gate's threshold
     refined, _ = block(features())
     (refined * features(seed=1)).sum().backward()
-    assert bool(block.heatmap.weight.grad is None or not block.heatmap.weight.grad.any()) == hard
+    assert block.heatmap.weight.grad.any()
 
 
 def test_heatmaps_can_be_trained_to_show_a_landmark():

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.dicom import radiograph_from_array
+from unsct_mmpose.drawing.certainty import LEVELS, REJECTED, certainty_of
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
 from unsct_mmpose.inference.interpret import interpret
-from unsct_mmpose.report.certainty import LEVELS, REJECTED, certainty_of
 from unsct_mmpose.report.html import render_report
 from unsct_mmpose.report.picture import draw_prediction
 from unsct_mmpose.report.prediction import NOTICE
-from unsct_mmpose.report.view import DRAWINGS, GROUPS, view_of
+from unsct_mmpose.report.view import DRAWINGS, view_of
 
 
 @pytest.fixture
@@ -48,10 +48,11 @@ class Balanced(HTMLParser):
             assert self.open.pop() == tag
 
 
-def test_every_measurement_has_its_row_and_every_drawing_its_measurement():
-    outputs = [output for _, rows in GROUPS for output, _ in rows]
+def test_every_measurement_has_its_row_and_every_drawing_its_measurement(make):
+    groups = view_of(make()[0])['groups']
+    outputs = [row['output'] for group in groups for row in group['rows']]
     assert sorted(outputs) == sorted({split_side(name)[1] for name in MEASUREMENT_NAMES})
-    assert {key for key, *_ in DRAWINGS} - {'reference_line'} <= set(outputs)
+    assert {drawing['key'] for drawing in DRAWINGS} - {'reference_line'} <= set(outputs)
 
 
 def test_the_page_is_well_formed_and_loads_nothing(make):
@@ -117,6 +118,17 @@ def test_a_value_outside_the_usual_range_says_whether_its_interval_reaches_it(ma
 
     assert place(0.01) == 'above usual range'
     assert place(20.0) == 'above usual range, interval reaches it'
+
+
+def test_an_interval_that_is_not_about_its_value_says_which_way(make):
+    def shift(offset):
+        prediction, _ = make(interval_offsets=np.full(len(MEASUREMENT_NAMES), offset))
+        rows = [row for group in view_of(prediction)['groups'] for row in group['rows']]
+        return next(row for row in rows if row['output'] == 'sharp_angle_deg')['cells'][0]['shift']
+
+    assert shift(2.0) == 'interval about 41.0°: the model measures 2.0° too large'
+    assert shift(-2.0) == 'interval about 45.0°: the model measures 2.0° too small'
+    assert shift(0.0) is None
 
 
 def test_a_colour_of_a_landmark_is_where_the_landmark_is(make):

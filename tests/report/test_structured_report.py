@@ -38,17 +38,17 @@ def test_the_report_says_what_the_json_says(found):
     for one in prediction.landmarks:
         assert places[one.name].reported == one.reported
         if one.reported:
-            assert places[one.name].x_px == pytest.approx(one.x, abs=1e-3)
+            assert places[one.name].x == pytest.approx(one.x, abs=1e-3)
     values = {one.name: one for one in report.measurements}
     for one in prediction.measurements:
         if one.value is None:
-            assert math.isnan(values[one.name].value)
+            assert values[one.name].value is None
             assert values[one.name].reason
         else:
             assert values[one.name].value == pytest.approx(one.value, rel=1e-6)
             assert values[one.name].low == pytest.approx(one.low, rel=1e-5, abs=1e-6)
     assert report.algorithm.model_hash == prediction.model['weights_sha256']
-    assert report.lengths_at == prediction.scale.plane
+    assert report.lengths_at == prediction.spacing.plane
 
 
 def test_the_lines_are_those_that_values_were_read_against(found):
@@ -70,7 +70,7 @@ def test_a_landmark_outside_the_image_has_no_place_and_carries_no_value(found, t
     assert not gone.reported
     assert 'outside' in gone.reason
     values = {one.name: one for one in report.measurements}
-    assert math.isnan(values['left_center_edge_angle_deg'].value)
+    assert values['left_center_edge_angle_deg'].value is None
     assert math.isfinite(values['right_center_edge_angle_deg'].value)
 
 

@@ -84,7 +84,7 @@ def test_a_radiograph_gets_the_json_of_the_schema(connect, dicom):
     assert answer.headers['content-type'] == 'application/json'
     Draft202012Validator(prediction_schema()).validate(answer.json())
     prediction = Prediction.from_dict(answer.json())
-    assert prediction.scale.spacing_xy_mm == (2.0, 2.0)
+    assert prediction.spacing.spacing_xy_mm == (2.0, 2.0)
     assert prediction.image.file_name == 'hip.dcm' and prediction.image.width == 43
 
 

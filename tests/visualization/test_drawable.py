@@ -6,7 +6,7 @@ from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.maps.grid import pixels_to_cells
-from unsct_mmpose.visualization.drawable import is_pelvis, maps_box, unpack
+from unsct_mmpose.visualization.drawable import holds, maps_box, unpack
 
 META = dict(input_center=np.array([120.0, 90.0]), input_scale=np.array([300.0, 300.0]),
             input_size=(256, 256))  # fmt: skip
@@ -58,19 +58,21 @@ def test_tensors_of_half_precision_are_read(make):
     assert unpack(make(fields=maps)).heatmaps.dtype == np.float32
 
 
-def test_certainty_is_the_presence_or_else_the_peak(make):
+def test_certainty_is_the_presence_and_a_peak_is_none(make):
+    def presences(**pred):
+        return [landmark.presence for landmark in unpack(make(**pred)).estimates]
+
     presence = np.linspace(0, 1, 24)[None]
-    np.testing.assert_array_equal(unpack(make(keypoint_presence=presence)).certainty, presence[0])
-    nothing = np.full((1, 24), np.nan)
-    assert (unpack(make(keypoint_presence=nothing)).certainty == 0.7).all()
-    assert (unpack(make()).certainty == 0.7).all()
+    assert presences(keypoint_presence=presence) == presence[0].tolist()
+    assert presences(keypoint_presence=np.full((1, 24), np.nan)) == [None] * 24
+    assert presences() == [None] * 24
 
 
-def test_decisions_are_read_and_without_any_all_are_kept(make):
+def test_decisions_are_read_and_without_any_all_are_reported(make):
     visible = np.ones((1, 24))
     visible[0, 4] = 0
-    assert np.flatnonzero(~unpack(make(keypoints_visible=visible)).kept).tolist() == [4]
-    assert unpack(make()).kept.all()
+    assert np.flatnonzero(~unpack(make(keypoints_visible=visible)).reported).tolist() == [4]
+    assert unpack(make()).reported.all()
 
 
 def test_truth_comes_from_the_annotation_or_else_from_the_instances(make):
@@ -98,7 +100,7 @@ def test_the_caption_warns(make):
     assert 'not calibrated' in unpack(sample).caption
 
 
-def test_other_samples_are_no_pelvis(make):
-    assert is_pelvis(make())
-    assert not is_pelvis(make(keypoints=np.zeros((1, 17, 2))))
-    assert not is_pelvis(PoseDataSample())
+def test_other_samples_do_not_hold_these_landmarks(make):
+    assert holds(make())
+    assert not holds(make(keypoints=np.zeros((1, 17, 2))))
+    assert not holds(PoseDataSample())

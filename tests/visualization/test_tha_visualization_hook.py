@@ -8,7 +8,8 @@ from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.drawing import measurements
-from unsct_mmpose.drawing.overlay import LEFT_RGB, TRUTH_RGB
+from unsct_mmpose.drawing.certainty import UNKNOWN
+from unsct_mmpose.drawing.overlay import TRUTH_RGB
 
 
 class Runner:
@@ -76,7 +77,7 @@ def test_validation_pictures_go_to_the_visualizer_at_the_interval(build, sample,
 
 def test_prediction_and_truth_are_both_drawn(build, sample):
     picture = build().picture_of(sample)
-    for color in (LEFT_RGB, TRUTH_RGB):
+    for color in (UNKNOWN.rgb, TRUTH_RGB):
         assert (picture == color).all(axis=-1).any()
 
 

@@ -6,7 +6,10 @@ from mmengine.structures import InstanceData, PixelData
 from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.drawing.overlay import SUPPRESSED_RGB, TRUTH_RGB
+from unsct_mmpose.anatomy import LandmarkSet
+from unsct_mmpose.datasets.tha_dataset import metainfo_of
+from unsct_mmpose.drawing.certainty import FAIR, REJECTED, SURE
+from unsct_mmpose.drawing.overlay import TRUTH_RGB
 from unsct_mmpose.visualization.tha_visualizer import PANELS
 
 
@@ -58,10 +61,10 @@ def has(picture, color):
 def test_rejected_and_true_landmarks_are_both_marked(build, image, sample):
     drawer = build()
     picture = drawer.draw(image, sample)
-    assert has(picture, SUPPRESSED_RGB) and has(picture, TRUTH_RGB)
+    assert has(picture, REJECTED.rgb) and has(picture, TRUTH_RGB)
     assert not has(drawer.draw(image, sample, draw_gt=False), TRUTH_RGB)
     only_truth = drawer.draw(image, sample, draw_pred=False)
-    assert has(only_truth, TRUTH_RGB) and not has(only_truth, SUPPRESSED_RGB)
+    assert has(only_truth, TRUTH_RGB) and not has(only_truth, REJECTED.rgb)
 
 
 def test_images_of_every_depth_give_the_same_sheet(build, image, sample):
@@ -144,3 +147,22 @@ def test_people_are_drawn_as_mmpose_draws_them(build, image):
 def test_the_configs_use_it():
     config = Config.fromfile('configs/unsct_hrnet_tha.py')
     assert config.visualizer.type == 'THAVisualizer'
+
+
+def test_other_landmarks_are_drawn_without_measurements(build, image):
+    face = LandmarkSet.from_dict(
+        dict(name='face', names=['sella', 'nasion'], relations=dict(full=[['sella', 'nasion']]))
+    )
+    sample = PoseDataSample()
+    sample.pred_instances = InstanceData(
+        keypoints=np.array([[[20.0, 30.0], [60.0, 50.0]]]), keypoint_scores=np.ones((1, 2)),
+        keypoint_presence=np.array([[0.999, 0.95]]),
+    )  # fmt: skip
+    maps = dict(heatmaps=np.zeros((2, 16, 16)), pafs=np.zeros((2, 16, 16)))
+    sample.pred_fields = PixelData(**maps)
+    drawer = build(panels=['landmarks', 'measurements', 'heatmap_grid', 'field_grid'])
+    drawer.set_dataset_meta(metainfo_of(face))
+    picture = drawer.draw(image, sample)
+    assert has(picture, SURE.rgb) and has(picture, FAIR.rgb)
+    del sample.pred_fields
+    assert drawer.draw(image, sample).shape[1] == 360  # one panel alone: the measurements are out

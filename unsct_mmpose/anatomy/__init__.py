@@ -1,5 +1,6 @@
 """What things are: landmarks, relations and clinical parameters. Standard library only."""
 
+from .landmark_set import HIP, LANDMARK_SETS, LandmarkSet, landmark_set, landmarks_of
 from .landmarks import (
     FLIP_INDICES,
     LANDMARK_CLASSES,
@@ -11,24 +12,35 @@ from .landmarks import (
     index_of,
     side_index,
 )
-from .parameters import CLINICAL_PARAMETERS, ClinicalParameter, ReferenceRange, parameter
+from .parameters import MEASUREMENT_NAMES, ClinicalParameter, parameter, split_side
+from .records import Estimate, LandmarkEstimate, Measurement, Region, Spacing
 from .relations import RELATION_SETS, RelationSet, relation_set
 
 __all__ = [
-    'CLINICAL_PARAMETERS',
     'FLIP_INDICES',
+    'HIP',
     'LANDMARK_CLASSES',
     'LANDMARK_NAMES',
+    'LANDMARK_SETS',
+    'MEASUREMENT_NAMES',
     'NUM_CLASSES',
     'NUM_LANDMARKS',
     'RELATION_SETS',
     'SIDES',
     'ClinicalParameter',
+    'Estimate',
     'LandmarkClass',
-    'ReferenceRange',
+    'LandmarkEstimate',
+    'LandmarkSet',
+    'Measurement',
+    'Region',
     'RelationSet',
+    'Spacing',
     'index_of',
+    'landmark_set',
+    'landmarks_of',
     'parameter',
     'relation_set',
     'side_index',
+    'split_side',
 ]

@@ -49,6 +49,13 @@ LANDMARK_CLASSES: tuple[LandmarkClass, ...] = (
     ),
 )
 
+# fmt: off
+(
+    ILIUM, Y_CARTILAGE, UPPER_EDGE, LOWER_EDGE, FOVEA, HEAD, TROCHANTER, TEARDROP, ISCHIUM, NECK,
+    SHAFT_TOP, SHAFT_END,
+) = (landmark.number for landmark in LANDMARK_CLASSES)
+# fmt: on
+
 NUM_CLASSES: int = len(LANDMARK_CLASSES)
 
 LANDMARK_NAMES: tuple[str, ...] = tuple(

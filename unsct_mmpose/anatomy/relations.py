@@ -20,33 +20,45 @@ class RelationSet:
     from the left side to the right.
 
     Attributes:
-        name: ``'full'`` or ``'core'``.
+        name: of the set, such as ``'full'`` or ``'core'``.
         pairs: ``(tail, head)`` landmark positions, one pair for each relation.
+        landmark_flips: the landmark that each becomes when the image is mirrored.
     """
 
     name: str
     pairs: tuple[tuple[int, int], ...]
+    landmark_flips: tuple[int, ...] = FLIP_INDICES
 
     def __len__(self) -> int:
         return len(self.pairs)
 
     @property
     def is_cross(self) -> tuple[bool, ...]:
-        """Whether each relation joins a landmark to its own mirror image."""
-        return tuple(FLIP_INDICES[tail] == head for tail, head in self.pairs)
+        """Whether the mirror image of each relation runs the other way.
+
+        Such a relation joins a landmark to its own twin, and becomes itself.
+        """
+        return tuple(reverse for _, reverse in self._mirrored())
 
     @property
     def flip_indices(self) -> tuple[int, ...]:
         """The relation that each relation becomes when the image is mirrored.
 
-        A relation across the body becomes itself, running the other way.
+        Raises:
+            ValueError: the mirror image of a relation is not among them.
         """
+        return tuple(index for index, _ in self._mirrored())
+
+    def _mirrored(self) -> list[tuple[int, bool]]:
         position = {pair: index for index, pair in enumerate(self.pairs)}
-        flipped = []
+        mirrored = []
         for tail, head in self.pairs:
-            mirrored = (FLIP_INDICES[tail], FLIP_INDICES[head])
-            flipped.append(position[mirrored[::-1] if FLIP_INDICES[tail] == head else mirrored])
-        return tuple(flipped)
+            pair = self.landmark_flips[tail], self.landmark_flips[head]
+            if pair not in position and pair[::-1] not in position:
+                raise ValueError(f'{self.name}: the mirror image of a relation is missing', pair)
+            reverse = pair not in position
+            mirrored.append((position[pair[::-1] if reverse else pair], reverse))
+        return mirrored
 
     def positions_of(self, smaller: RelationSet) -> tuple[int, ...]:
         """Return where the relations of a smaller set stand in this one.

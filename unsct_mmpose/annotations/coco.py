@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.files import replace_file
 
 from .landmark_checks import doubts
@@ -148,6 +148,7 @@ def read_annotations(
     require_spacing: bool = False,
     check_sides: bool = True,
     folders: Sequence[Path] | None = None,
+    landmarks: LandmarkSet = HIP,
 ) -> AnnotationFile:
     """Read and check a COCO keypoint file of this project.
 
@@ -162,6 +163,7 @@ def read_annotations(
             image record, or the header of the image, says that it is mirrored.
         folders: where images are looked for to see how they lie; None looks in ``image_root``,
             or else beside the file and in ``images``.
+        landmarks: those that the file is about.
 
     Raises:
         AnnotationError: something is wrong; the message lists the problems of the whole file.
@@ -169,21 +171,25 @@ def read_annotations(
     document = load_document(path)
     root = None if image_root is None else Path(image_root)
     looked = (_folders(path, root) if folders is None else folders) if check_sides else None
-    cases, problems = _parse(document, root, require_spacing, looked)
+    cases, problems = _parse(document, root, require_spacing, looked, landmarks)
     _raise_errors(path, problems)
-    doubts = tuple(str(one) for one in problems)
+    doubts = tuple(str(problem) for problem in problems)
     images = tuple(document['images'])
     return AnnotationFile(Path(path), tuple(cases), images, document.get('info') or {}, doubts)
 
 
 def find_problems(
-    path: str | os.PathLike[str], *, folders: Sequence[Path] | None = None
+    path: str | os.PathLike[str],
+    *,
+    folders: Sequence[Path] | None = None,
+    landmarks: LandmarkSet = HIP,
 ) -> tuple[list[tuple[Record, AnnotatedRadiograph | None]], list[AnnotationProblem]]:
     """Check a file as :func:`read_annotations` does, and return all that is wrong or unlikely.
 
     Args:
         path: the json file.
         folders: see :func:`read_annotations`.
+        landmarks: those that the file is about.
 
     Returns:
         For each image its record in the file, and what it says where nothing is wrong with it;
@@ -194,7 +200,7 @@ def find_problems(
     except AnnotationError as error:
         return [], [AnnotationProblem('', words) for words in error.problems]
     looked = _folders(path) if folders is None else folders
-    cases, problems = _parse(document, None, False, looked)
+    cases, problems = _parse(document, None, False, looked, landmarks)
     sound = {(case.image_id, case.file_name): case for case in cases}
     return [
         (image, sound.get((image.get('id'), image.get('file_name'))))
@@ -208,7 +214,7 @@ def _folders(path: str | os.PathLike[str], image_root: Path | None = None) -> Se
 
 
 def _raise_errors(path: str | os.PathLike[str], problems: Sequence[AnnotationProblem]) -> None:
-    errors = [str(one) for one in problems if not one.is_doubt]
+    errors = [str(problem) for problem in problems if not problem.is_doubt]
     if errors:
         raise AnnotationError(path, errors)
 
@@ -225,13 +231,14 @@ def write_annotations(
 
     Args:
         path: the file to write; its folder must exist.
-        cases: the images with their landmarks.
+        cases: the images with their landmarks, all of one set.
         info: the file's ``info``, such as its description and licence.
 
     Raises:
         AnnotationError: the cases are wrong, as :func:`read_annotations` would say.
         OSError: the file cannot be written.
     """
+    landmarks = cases[0].states.landmarks if cases else HIP
     document = {
         'info': dict(info or {}),
         'images': [_image_record(case) for case in cases],
@@ -239,14 +246,14 @@ def write_annotations(
         'categories': [
             {
                 'id': 1,
-                'name': 'pelvis',
+                'name': 'pelvis' if landmarks == HIP else landmarks.name,
                 'supercategory': 'person',
-                'keypoints': list(LANDMARK_NAMES),
+                'keypoints': list(landmarks.names),
                 'skeleton': [],
             }
         ],
     }
-    _, problems = _parse(document, None, False, _folders(path))
+    _, problems = _parse(document, None, False, _folders(path), landmarks)
     _raise_errors(path, problems)
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     replace_file(path, f'{text}\n'.encode())
@@ -257,10 +264,11 @@ def _parse(
     image_root: Path | None,
     require_spacing: bool,
     folders: Sequence[Path] | None,
+    landmarks: LandmarkSet,
 ) -> tuple[list[AnnotatedRadiograph], list[AnnotationProblem]]:
     """Turn a document into cases, and collect everything that is wrong with it."""
     images, annotations = document['images'], document['annotations']
-    orders, about_all = keypoint_orders(document['categories'])
+    orders, about_all = keypoint_orders(document['categories'], landmarks)
     about_all += repeated_problems(images, annotations)
     problems = [AnnotationProblem('', words) for words in about_all]
     by_image = {str(record.get('image_id')): record for record in reversed(annotations)}
@@ -273,7 +281,9 @@ def _parse(
         if category is not None and str(category) not in known:
             found.append(f"field 'category_id' of its annotation is {category!r}: no such category")
         try:
-            states = landmark_states(image, _in_order(annotation, orders))
+            states = landmark_states(
+                image, _in_order(annotation, orders, len(landmarks)), landmarks
+            )
             found += landmark_problems(image, states, folders)
         except AnnotationError as error:
             found += error.problems
@@ -288,10 +298,10 @@ def _parse(
     return cases, problems
 
 
-def _in_order(annotation: Record, orders: Mapping[str, list[int]]) -> Record:
-    """Return an annotation whose keypoints stand in the order of ``LANDMARK_NAMES``."""
+def _in_order(annotation: Record, orders: Mapping[str, list[int]], count: int) -> Record:
+    """Return an annotation whose keypoints stand in the order of the set."""
     keypoints = annotation.get('keypoints')
-    if not annotation or not isinstance(keypoints, list) or len(keypoints) != 3 * NUM_LANDMARKS:
+    if not annotation or not isinstance(keypoints, list) or len(keypoints) != 3 * count:
         return annotation
     category = annotation.get('category_id')
     if category is None and len(orders) == 1:
@@ -324,7 +334,7 @@ def _case(image: Record, states: LandmarkStates) -> AnnotatedRadiograph:
 def _image_record(case: AnnotatedRadiograph) -> dict[str, Any]:
     width, height = case.size_wh
     spacing = None if case.spacing_xy_mm is None else [float(mm) for mm in case.spacing_xy_mm]
-    names = zip(LANDMARK_NAMES, case.states.absent, strict=True)
+    names = zip(case.states.landmarks.names, case.states.absent, strict=True)
     return {
         'id': int(case.image_id),
         'file_name': case.file_name,

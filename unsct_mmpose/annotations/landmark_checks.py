@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_NAMES, index_of
+from unsct_mmpose.anatomy import LandmarkSet, index_of
 
 from .landmark_states import LandmarkStates
 
@@ -60,8 +60,8 @@ def sides_problem(states: LandmarkStates, mirrored: bool = False) -> str | None:
         return None
     return (
         'left and right are exchanged: every left landmark lies where the right one should '
-        f'({_names(exchanged)}); rename them, or say "mirrored": {str(not mirrored).lower()} '
-        'where the pixels are mirrored and the names are right'
+        f'({_names(exchanged, states.landmarks)}); rename them, or say "mirrored": '
+        f'{str(not mirrored).lower()} where the pixels are mirrored and the names are right'
     )
 
 
@@ -82,12 +82,12 @@ def doubts(
     found = []
     at_corner = states.present & (states.points == 0).all(axis=1)
     if at_corner.any():
-        names = ', '.join(LANDMARK_NAMES[k] for k in np.flatnonzero(at_corner)[:_SHOWN])
+        names = ', '.join(states.landmarks.names[k] for k in np.flatnonzero(at_corner)[:_SHOWN])
         found.append(f'landmarks at (0, 0) count as placed: {names}; set v=0 if nobody placed them')
     pairs, exchanged = _pairs(states, mirrored)
     if exchanged and len(exchanged) < len(pairs):
-        found.append(f'left and right may be exchanged in {_names(exchanged)}')
-    if spacing_xy_mm is not None:
+        found.append(f'left and right may be exchanged in {_names(exchanged, states.landmarks)}')
+    if spacing_xy_mm is not None and states.landmarks.clinical:
         found += _head_doubts(states, np.asarray(spacing_xy_mm, float) / magnification)
     return found
 
@@ -98,8 +98,8 @@ def head_diameter_mm(
     """Estimate the diameter of a femoral head from its centre and the ends of its roof.
 
     Args:
-        points_mm: ``(24, 2)`` at the bone.
-        present: ``(24,)``.
+        points_mm: ``(K, 2)`` of the hip at the bone.
+        present: ``(K,)``.
         side: ``'left'`` or ``'right'``.
 
     Returns:
@@ -131,9 +131,9 @@ def _head_doubts(states: LandmarkStates, mm_per_px: NDArray[np.float64]) -> list
 def _pairs(states: LandmarkStates, mirrored: bool) -> tuple[list[int], list[int]]:
     """Return the left landmarks whose right one is there too, and those on the wrong side."""
     pairs, exchanged = [], []
-    for k, name in enumerate(LANDMARK_NAMES):
-        other = FLIP_INDICES[k]
-        if name.startswith('left') and states.present[k] and states.present[other]:
+    for k, other in enumerate(states.landmarks.flip_indices):
+        left = other != k and states.landmarks.side_of(k) == 'left'
+        if left and states.present[k] and states.present[other]:
             pairs.append(k)
             step = states.points[k, 0] - states.points[other, 0]
             if step > 0 if mirrored else step < 0:
@@ -141,7 +141,7 @@ def _pairs(states: LandmarkStates, mirrored: bool) -> tuple[list[int], list[int]
     return pairs, exchanged
 
 
-def _names(indices: Sequence[int]) -> str:
-    names = [LANDMARK_NAMES[k].removeprefix('left_') for k in indices]
+def _names(indices: Sequence[int], landmarks: LandmarkSet) -> str:
+    names = [landmarks.names[k].removeprefix('left_') for k in indices]
     more = f' and {len(names) - _SHOWN} more' if len(names) > _SHOWN else ''
     return ', '.join(names[:_SHOWN]) + more

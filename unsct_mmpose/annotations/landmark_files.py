@@ -40,13 +40,13 @@ _LANDMARK_FIELDS = ('x', 'y', 'covariance', 'present')
 
 @dataclass(frozen=True, eq=False)
 class LandmarkRecord:
-    """The landmarks of one image.
+    """The K landmarks of one hip.
 
     Attributes:
         image: name of the image file, for people.
-        points_px: ``(24, 2)`` pixels; 0 where not present.
-        present: ``(24,)`` bool; what nobody placed is not present.
-        covariances_px: ``(24, 2, 2)`` px^2, NaN where unknown; None when all are unknown.
+        points_px: ``(K, 2)`` pixels; 0 where not present.
+        present: ``(K,)`` bool; what nobody placed is not present.
+        covariances_px: ``(K, 2, 2)`` px^2, NaN where unknown; None when all are unknown.
         spacing_xy_mm: width and height of a pixel at the detector; None when unknown.
         magnification: size on the detector over size at the bone; None when unknown.
         mirrored: whether left and right are exchanged in the pixels.
@@ -98,9 +98,9 @@ def read_landmarks(path: str | os.PathLike[str]) -> LandmarkFile:
     if isinstance(document, Mapping) and any(field in document for field in _COCO_FIELDS):
         return _from_coco(Path(path))
     records = document if isinstance(document, list) else [document]
-    if not records or not all(isinstance(one, Mapping) for one in records):
+    if not records or not all(isinstance(record, Mapping) for record in records):
         raise AnnotationError(path, ['no records; give one JSON object or a list of them'])
-    if not any('landmarks' in one for one in records):
+    if not any('landmarks' in record for record in records):
         cure = f'give {", ".join(_COCO_FIELDS)} (COCO keypoints) or records with "landmarks"'
         raise AnnotationError(path, [f'neither kind of landmark file; {cure}'])
     return _from_records(Path(path), records)
@@ -149,14 +149,16 @@ def _from_records(path: Path, documents: Sequence[Mapping[str, Any]]) -> Landmar
         found = [] if name is None or image == name else ["field 'image' must be a name"]
         records.append(_record(image, document, found))
         problems += [f'image {image!r}: {text}' for text in found]
-    for image, count in Counter(one.image for one in records).items():
+    for image, count in Counter(record.image for record in records).items():
         if count > 1:
             problems.append(
                 f"{count} records have image {image!r}; give each its own field 'image'"
             )
     if problems:
         raise AnnotationError(path, problems)
-    return LandmarkFile(path, tuple(records), any(one.get('simulated') for one in documents))
+    return LandmarkFile(
+        path, tuple(records), any(document.get('simulated') for document in documents)
+    )
 
 
 def _record(image: str, document: Mapping[str, Any], problems: list[str]) -> LandmarkRecord:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
+from unsct_mmpose.anatomy import HIP, LANDMARK_NAMES, LandmarkSet
 
 SUBSETS = ('structured', 'unstructured')
 
@@ -44,26 +44,30 @@ class AnnotationError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class LandmarkStates:
-    """The 24 landmarks of one image; what is neither present nor absent is unlabelled.
+    """The K landmarks of one image; what is neither present nor absent is unlabelled.
 
     Attributes:
-        points: ``(24, 2)`` float64 pixels (x, y); (0, 0) is the centre of the top-left pixel.
+        points: ``(K, 2)`` float64 pixels (x, y); (0, 0) is the centre of the top-left pixel.
             Meaningless, and 0, where not present.
-        present: ``(24,)`` somebody placed the landmark.
-        absent: ``(24,)`` somebody looked and the image does not show it.
+        present: ``(K,)`` somebody placed the landmark.
+        absent: ``(K,)`` somebody looked and the image does not show it.
+        landmarks: which K.
     """
 
     points: NDArray[np.float64]
     present: NDArray[np.bool_]
     absent: NDArray[np.bool_]
+    landmarks: LandmarkSet = HIP
 
     @property
     def labelled(self) -> NDArray[np.bool_]:
-        """``(24,)`` whether anybody looked: present or absent."""
+        """``(K,)`` whether anybody looked: present or absent."""
         return self.present | self.absent
 
 
-def landmark_states(image: Mapping[str, Any], annotation: Mapping[str, Any]) -> LandmarkStates:
+def landmark_states(
+    image: Mapping[str, Any], annotation: Mapping[str, Any], landmarks: LandmarkSet = HIP
+) -> LandmarkStates:
     """Decide for every landmark whether it is present, absent or unlabelled.
 
     =====  =================================================  ==========
@@ -80,8 +84,9 @@ def landmark_states(image: Mapping[str, Any], annotation: Mapping[str, Any]) -> 
 
     Args:
         image: COCO image record.
-        annotation: COCO annotation record; its ``keypoints`` are 24 times x, y, v in the order of
-            ``LANDMARK_NAMES``. Without ``keypoints`` no landmark is present.
+        annotation: COCO annotation record; its ``keypoints`` are K times x, y, v in the order of
+            the set. Without ``keypoints`` no landmark is present.
+        landmarks: which K.
 
     Raises:
         AnnotationError: keypoints or names are malformed, or a landmark is both placed and named
@@ -94,20 +99,21 @@ def landmark_states(image: Mapping[str, Any], annotation: Mapping[str, Any]) -> 
         (1, 1, 22)
     """
     problems: list[str] = []
-    table = _keypoint_table(annotation.get('keypoints', [0] * (3 * NUM_LANDMARKS)), problems)
-    absent_names = _name_mask(image.get('absent'), "image field 'absent'", problems)
-    looked_for = _name_mask(image.get('labelled'), "image field 'labelled'", problems)
-    looked_for |= _name_mask(annotation.get('labelled'), "field 'labelled'", problems)
+    names = landmarks.names
+    table = _keypoint_table(annotation.get('keypoints', [0] * (3 * len(names))), names, problems)
+    absent_names = _name_mask(image.get('absent'), "image field 'absent'", names, problems)
+    looked_for = _name_mask(image.get('labelled'), "image field 'labelled'", names, problems)
+    looked_for |= _name_mask(annotation.get('labelled'), "field 'labelled'", names, problems)
     present = table[:, 2] > 0
     for index in np.flatnonzero(present & absent_names):
         problems.append(
-            f'landmark {LANDMARK_NAMES[index]!r} is placed (v={table[index, 2]:g}) and named in '
+            f'landmark {names[index]!r} is placed (v={table[index, 2]:g}) and named in '
             f"'absent'; remove it from one of them"
         )
     if problems:
         raise AnnotationError('wrong landmarks', problems)
     points = np.where(present[:, None], table[:, :2], 0.0)
-    return LandmarkStates(points, present, ~present & (absent_names | looked_for))
+    return LandmarkStates(points, present, ~present & (absent_names | looked_for), landmarks)
 
 
 def infer_subset(states: LandmarkStates) -> str:
@@ -131,22 +137,25 @@ def unknown_names(names: Iterable[object], known: Sequence[str] = LANDMARK_NAMES
     return result
 
 
-def _keypoint_table(keypoints: object, problems: list[str]) -> NDArray[np.float64]:
-    """Return ``(24, 3)`` x, y, v; zeros where they are malformed."""
-    empty = np.zeros((NUM_LANDMARKS, 3))
-    if not isinstance(keypoints, Sequence) or len(keypoints) != 3 * NUM_LANDMARKS:
+def _keypoint_table(
+    keypoints: object, names: Sequence[str], problems: list[str]
+) -> NDArray[np.float64]:
+    """Return ``(K, 3)`` x, y, v; zeros where they are malformed."""
+    count = len(names)
+    empty = np.zeros((count, 3))
+    if not isinstance(keypoints, Sequence) or len(keypoints) != 3 * count:
         length = len(keypoints) if isinstance(keypoints, Sequence) else 'no'
         problems.append(
-            f"field 'keypoints' has {length} numbers, not {3 * NUM_LANDMARKS}; give x, y, v for "
-            f'each of the {NUM_LANDMARKS} landmarks'
+            f"field 'keypoints' has {length} numbers, not {3 * count}; give x, y, v for "
+            f'each of the {count} landmarks'
         )
         return empty
     try:
-        table = np.array(keypoints, dtype=np.float64).reshape(NUM_LANDMARKS, 3)
+        table = np.array(keypoints, dtype=np.float64).reshape(count, 3)
     except (TypeError, ValueError):
         problems.append("field 'keypoints' must hold numbers only")
         return empty
-    for name, (x, y, visibility) in zip(LANDMARK_NAMES, table, strict=True):
+    for name, (x, y, visibility) in zip(names, table, strict=True):
         if visibility not in (0, 1, 2):
             problems.append(f'landmark {name!r} has v={visibility:g}; use 0, 1 or 2')
         elif visibility and not (np.isfinite(x) and np.isfinite(y)):
@@ -154,12 +163,14 @@ def _keypoint_table(keypoints: object, problems: list[str]) -> NDArray[np.float6
     return table
 
 
-def _name_mask(names: object, where: str, problems: list[str]) -> NDArray[np.bool_]:
-    """Return ``(24,)`` which landmarks a list names."""
+def _name_mask(
+    names: object, where: str, known: Sequence[str], problems: list[str]
+) -> NDArray[np.bool_]:
+    """Return ``(K,)`` which landmarks a list names."""
     if names is None:
-        return np.zeros(NUM_LANDMARKS, dtype=bool)
+        return np.zeros(len(known), dtype=bool)
     if isinstance(names, str) or not isinstance(names, Sequence):
         problems.append(f'{where} must be a list of landmark names, not {names!r}')
-        return np.zeros(NUM_LANDMARKS, dtype=bool)
-    problems.extend(f'{where}: {text}' for text in unknown_names(names))
-    return np.array([name in names for name in LANDMARK_NAMES], dtype=bool)
+        return np.zeros(len(known), dtype=bool)
+    problems.extend(f'{where}: {text}' for text in unknown_names(names, known))
+    return np.array([name in names for name in known], dtype=bool)

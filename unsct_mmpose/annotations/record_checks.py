@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.dicom.peek import peek_orientation
 from unsct_mmpose.dicom.pixel_format import DecodeError
 from unsct_mmpose.dicom.placement import Placement
@@ -61,29 +61,35 @@ def shape_problems(document: object) -> list[str]:
     return problems
 
 
-def keypoint_orders(categories: list[Record]) -> tuple[dict[str, list[int]], list[str]]:
+def keypoint_orders(
+    categories: list[Record], landmarks: LandmarkSet = HIP
+) -> tuple[dict[str, list[int]], list[str]]:
     """Return for each category where in its keypoints each landmark stands.
 
     A category that names the same landmarks in another order is reordered by name.
 
     Args:
         categories: COCO categories.
+        landmarks: which K.
 
     Returns:
-        ``{category id: positions}`` with 24 positions in the order of ``LANDMARK_NAMES``, and the
-        problems.
+        ``{category id: positions}`` with K positions in the order of the set, and the problems.
     """
+    expected = landmarks.names
     orders: dict[str, list[int]] = {}
     problems: list[str] = []
     for category in categories:
         where = f'category {category.get("id")!r}'
         names = category.get('keypoints')
         if not isinstance(names, list):
-            cure = 'list the 24 landmark names, or take the category and its annotations out'
+            cure = (
+                f'list the {len(expected)} landmark names, or take the category and its '
+                'annotations out'
+            )
             problems.append(f"{where} has no 'keypoints'; {cure}")
             continue
-        unknown = unknown_names(names)
-        missing = [name for name in LANDMARK_NAMES if name not in names]
+        unknown = unknown_names(names, expected)
+        missing = [name for name in expected if name not in names]
         repeated = [name for name, count in Counter(map(str, names)).items() if count > 1]
         problems += [f"{where}, field 'keypoints': {text}" for text in unknown]
         if missing:
@@ -91,9 +97,11 @@ def keypoint_orders(categories: list[Record]) -> tuple[dict[str, list[int]], lis
         if repeated:
             problems.append(f"{where}, field 'keypoints': {', '.join(repeated)} more than once")
         if not (unknown or missing or repeated):
-            orders[str(category.get('id'))] = [names.index(name) for name in LANDMARK_NAMES]
+            orders[str(category.get('id'))] = [names.index(name) for name in expected]
     if not categories:
-        problems.append("field 'categories' is empty; add one category with the 24 landmark names")
+        problems.append(
+            f"field 'categories' is empty; add one category with the {len(expected)} landmark names"
+        )
     return orders, problems
 
 
@@ -143,7 +151,7 @@ def landmark_problems(
     width, height = image.get('width'), image.get('height')
     if _is_integer(width) and _is_integer(height):
         for name, present, (x, y) in zip(
-            LANDMARK_NAMES, states.present, states.points, strict=True
+            states.landmarks.names, states.present, states.points, strict=True
         ):
             if present and not (-0.5 <= x <= width - 0.5 and -0.5 <= y <= height - 0.5):
                 problems.append(
@@ -206,7 +214,7 @@ def scale_problems(image: Record, require_spacing: bool = False) -> list[str]:
             problems.append(f"field 'pixel_spacing' is missing, and mm are asked for; {cure}")
     elif not (isinstance(spacing, list) and len(spacing) == 2 and all(map(_is_length, spacing))):
         texts = spacing if isinstance(spacing, list) else [spacing]
-        comma = any(isinstance(one, str) and ',' in one for one in texts)
+        comma = any(isinstance(text, str) and ',' in text for text in texts)
         advice = ', as numbers with a decimal point and no comma' if comma else ''
         problems.append(f"field 'pixel_spacing' is {spacing!r}; {cure}{advice}")
     elif found := spacing_problem(spacing):

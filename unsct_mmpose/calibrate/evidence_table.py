@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +18,10 @@ from mmpose.apis import init_model
 from mmpose.registry import DATASETS
 from tqdm import tqdm
 
-from unsct_mmpose.anatomy import RelationSet
+from unsct_mmpose.anatomy import HIP, RelationSet, landmark_set, landmarks_of
 from unsct_mmpose.datasets.data_settings import with_data
 from unsct_mmpose.engine.device import AUTO, resolve_device
-from unsct_mmpose.maps.calibration_fit import EvidenceTable
+from unsct_mmpose.maps.calibration_fit import COLUMNS, EvidenceTable
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.regions import covariances_to_px
 
@@ -80,7 +81,7 @@ def collect_scores(
     with torch.no_grad():
         for raw in batches(dataset, batch_size, progress):
             parts.append(_score_table(model.test_step(raw), relations))
-    return concatenate(parts)
+    return replace(concatenate(parts), landmarks=landmarks_of(dataset.metainfo))
 
 
 def batches(dataset: Any, batch_size: int, progress: bool) -> Iterator[Any]:
@@ -135,22 +136,19 @@ def concatenate(parts: Sequence[EvidenceTable]) -> EvidenceTable:
     """Return the images of several tables in one."""
     evidence = Evidence(
         **{
-            one.name: torch.cat([getattr(part.evidence, one.name) for part in parts])
-            for one in fields(Evidence)
+            name: torch.cat([getattr(part.evidence, name) for part in parts])
+            for name in vars(parts[0].evidence)
         }
     )
-    rest = {
-        one.name: np.concatenate([getattr(part, one.name) for part in parts])
-        for one in fields(EvidenceTable)
-        if one.name != 'evidence'
-    }
-    return EvidenceTable(evidence=evidence, **rest)
+    columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
+    return replace(parts[0], evidence=evidence, **columns)
 
 
 def save_table(path: Path, table: EvidenceTable) -> None:
     """Write a table as ``npz``."""
-    arrays = {f'evidence.{k}': v.numpy() for k, v in vars(table.evidence).items()}
-    arrays.update({k: v for k, v in vars(table).items() if k != 'evidence'})
+    arrays = {f'evidence.{name}': values.numpy() for name, values in vars(table.evidence).items()}
+    arrays.update({name: getattr(table, name) for name in COLUMNS})
+    arrays['landmarks'] = np.array(json.dumps(table.landmarks.to_dict()))
     temporary = path.with_suffix('.tmp.npz')
     np.savez_compressed(temporary, **arrays)
     os.replace(temporary, path)
@@ -161,10 +159,16 @@ def load_table(path: Path) -> EvidenceTable:
     with np.load(path) as arrays:
         content = dict(arrays)
     evidence = Evidence(
-        **{one.name: torch.from_numpy(content[f'evidence.{one.name}']) for one in fields(Evidence)}
+        **{
+            column.name: torch.from_numpy(content[f'evidence.{column.name}'])
+            for column in fields(Evidence)
+        }
     )
-    rest = {one.name: content[one.name] for one in fields(EvidenceTable) if one.name != 'evidence'}
-    return EvidenceTable(evidence=evidence, **rest)
+    landmarks = HIP
+    if 'landmarks' in content:
+        landmarks = landmark_set(json.loads(str(content['landmarks'])))
+    columns = {name: content[name] for name in COLUMNS}
+    return EvidenceTable(evidence=evidence, landmarks=landmarks, **columns)
 
 
 def network_maps(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
@@ -177,9 +181,9 @@ def network_maps(model: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
 
 def evidence_table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> EvidenceTable:
     """Return evidence of a batch in image pixels, with the truth of its data samples."""
-    meta = [one.metainfo for one in samples]
-    scale = np.stack([np.asarray(one['input_scale'], float) for one in meta])
-    centre = np.stack([np.asarray(one['input_center'], float) for one in meta])
+    meta = [sample.metainfo for sample in samples]
+    scale = np.stack([np.asarray(info['input_scale'], float) for info in meta])
+    centre = np.stack([np.asarray(info['input_center'], float) for info in meta])
     input_px = scale / np.asarray(codec.input_size, float)
     cell_px = input_px * (codec.to_pixels(np.ones(2)) - codec.to_pixels(np.zeros(2)))
     points = codec.to_pixels(evidence.points.numpy().astype(np.float64))
@@ -187,13 +191,14 @@ def evidence_table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> Ev
         evidence=evidence,
         points_px=points * input_px[:, None] + (centre - 0.5 * scale)[:, None],
         covariances_px=covariances_to_px(evidence.covariances.numpy(), cell_px),
-        **_truth([one['raw_ann_info'] for one in meta]),
+        landmarks=codec.landmarks,
+        **_truth([info['raw_ann_info'] for info in meta]),
     )
 
 
 def _score_table(samples: Sequence[Any], relations: RelationSet) -> EvidenceTable:
-    preds = [one.pred_instances for one in samples]
-    scores = torch.stack([torch.as_tensor(one.keypoint_scores[0]).float() for one in preds])
+    preds = [sample.pred_instances for sample in samples]
+    scores = torch.stack([torch.as_tensor(pred.keypoint_scores[0]).float() for pred in preds])
     nothing = torch.zeros_like(scores)
     unit = torch.eye(2).expand(*scores.shape, 2, 2).clone()
     evidence = Evidence(
@@ -209,26 +214,26 @@ def _score_table(samples: Sequence[Any], relations: RelationSet) -> EvidenceTabl
     )
     return EvidenceTable(
         evidence=evidence,
-        points_px=np.stack([np.asarray(one.keypoints[0], float) for one in preds]),
+        points_px=np.stack([np.asarray(pred.keypoints[0], float) for pred in preds]),
         covariances_px=unit.numpy().astype(float),
-        **_truth([one.metainfo['raw_ann_info'] for one in samples]),
+        **_truth([sample.metainfo['raw_ann_info'] for sample in samples]),
     )
 
 
 def _truth(truth: Sequence[Mapping[str, Any]]) -> dict[str, np.ndarray]:
-    for one in truth:
-        if one['pixel_spacing'] is None:
+    for image in truth:
+        if image['pixel_spacing'] is None:
             raise ValueError(
-                f'{one["file_name"]}: no pixel_spacing; calibration measures in mm: add '
+                f'{image["file_name"]}: no pixel_spacing; calibration measures in mm: add '
                 'pixel_spacing to its image in the annotation file'
             )
     return dict(
-        true_px=np.stack([one['points'] for one in truth]),
-        present=np.stack([one['present'] for one in truth]),
-        labelled=np.stack([one['labelled'] for one in truth]),
-        spacing_xy_mm=np.array([one['pixel_spacing'] for one in truth], float),
-        magnification=np.array([one['magnification'] for one in truth], float),
-        patients=np.array([str(one['patient_id'] or one['file_name']) for one in truth]),
-        subsets=np.array([one['subset'] for one in truth]),
-        files=np.array([one['file_name'] for one in truth]),
+        true_px=np.stack([image['points'] for image in truth]),
+        present=np.stack([image['present'] for image in truth]),
+        labelled=np.stack([image['labelled'] for image in truth]),
+        spacing_xy_mm=np.array([image['pixel_spacing'] for image in truth], float),
+        magnification=np.array([image['magnification'] for image in truth], float),
+        patients=np.array([str(image['patient_id'] or image['file_name']) for image in truth]),
+        subsets=np.array([image['subset'] for image in truth]),
+        files=np.array([image['file_name'] for image in truth]),
     )

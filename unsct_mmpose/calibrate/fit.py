@@ -18,6 +18,7 @@ from mmengine.runner.checkpoint import _load_checkpoint
 from mmpose.registry import METRICS
 
 import unsct_mmpose
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.codecs.heatmap_paf import prediction_fields
 from unsct_mmpose.datasets.data_settings import inner_datasets
 from unsct_mmpose.engine.device import AUTO
@@ -105,8 +106,8 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
     provenance = dict(
         config=Path(request.config).name,
         weights_sha256=weights_hash(model.state_dict()),
-        annotations=', '.join(Path(one.ann_file).name for one in inner),
-        annotations_sha256=', '.join(file_sha256(one.ann_file) for one in inner),
+        annotations=', '.join(Path(dataset.ann_file).name for dataset in inner),
+        annotations_sha256=', '.join(file_sha256(dataset.ann_file) for dataset in inner),
         data=str(dataset[0]['data_samples'].metainfo['raw_ann_info']['source']),
         reading=asdict(codec.reading),
         flip_test=bool(model.test_cfg.get('flip_test', False)),
@@ -116,7 +117,8 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
     figures = {}
     if len(set(table.patients.tolist())) > 1:
         figures = evaluate(
-            judged_samples(table, table, codec.evidence_relations, options, codec.decision)
+            judged_samples(table, table, codec.evidence_relations, options, codec.decision),
+            landmarks=table.landmarks,
         )
     out = write_calibrated(request.checkpoint, request.out or request.checkpoint, calibration)
     return calibration, figures, out
@@ -209,7 +211,7 @@ def predicted_samples(
     calibration = applicable(calibration, decision, len(relations))
     assessment, covariances = apply_calibration(table, relations, calibration, decision)
     columns = prediction_fields(
-        table.points_px, covariances, table.evidence, assessment, calibration
+        table.points_px, covariances, table.evidence, assessment, calibration, table.landmarks
     )
     return [
         dict(
@@ -229,20 +231,26 @@ def predicted_samples(
     ]
 
 
-def evaluate(samples: Sequence[dict], bootstrap: int = 0) -> dict[str, float]:
-    """Return the figures of the project's metrics.
+def evaluate(
+    samples: Sequence[dict], bootstrap: int = 0, landmarks: LandmarkSet = HIP
+) -> dict[str, float]:
+    """Return the figures of the project's metrics that are defined on the landmarks.
 
     Args:
         samples: data samples with predictions and truth.
         bootstrap: resamples of patients for confidence intervals; 0: none.
+        landmarks: those of the samples.
 
     Returns:
         Figures with keys ``metric/subset/figure``.
     """
     figures: dict[str, float] = {}
     for prefix, name in METRICS_OF.items():
+        if prefix == 'clinical' and not landmarks.clinical:
+            continue
         resamples = bootstrap if prefix in RESAMPLED else 0
         metric = METRICS.build(dict(type=name, bootstrap=resamples, prefix=prefix))
+        metric.dataset_meta = dict(landmarks=landmarks)
         metric.process({}, samples)
         for key, value in metric.compute_metrics(metric.results).items():
             words = [word for word in key.split('/') if word != prefix]
@@ -266,13 +274,13 @@ def promise_lines(calibration: Calibration) -> list[str]:
             else ''
         ),
     ]
-    for name, one in calibration.offsets.items():
-        if one.corrected:
+    for name, offset in calibration.offsets.items():
+        if offset.corrected:
             unit = name.rsplit('_', 1)[1]
             lines.append(
-                f'systematic error of {name}: {one.value:+.2f} {unit} [{one.low:+.2f}, '
-                f'{one.high:+.2f}] over {one.patients} patients; taken from the centre of its '
-                'intervals'
+                f'systematic error of {name}: {offset.value:+.2f} {unit} [{offset.low:+.2f}, '
+                f'{offset.high:+.2f}] over {offset.patients} patients; taken from the centre of '
+                'its intervals'
             )
     return lines
 

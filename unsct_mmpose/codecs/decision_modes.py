@@ -5,27 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.maps.assessment import DecisionOptions, decides
 from unsct_mmpose.maps.bare import PAPER_THRESHOLD, bare_threshold
 from unsct_mmpose.maps.calibration import Calibration
 
 MODES: Mapping[str, Mapping[str, str]] = {
-    'default': dict(
-        evidence='fused', entropy='mirror', aggregation='peel', evidence_relations='core'
-    ),
+    'default': dict(evidence='fused', entropy='mirror', aggregation='peel'),
     'paper': dict(evidence='paf', entropy='paper', aggregation='paper', evidence_relations='full'),
 }
-"""What each mode sets. ``'paper'``: the fields alone, eq. (1) as printed, the weighted sum of all
-relations of a landmark, nothing peeled away."""
+"""What each mode sets, beside the relations that speak: by default the ``'core'`` ones where the
+landmarks have such, else those that are learnt. ``'paper'``: the fields alone, eq. (1) as printed,
+the weighted sum of all relations of a landmark, nothing peeled away."""
 
 
-def mode_settings(mode: str, asked: Mapping[str, str | None], relations: str) -> dict[str, str]:
+def mode_settings(
+    mode: str, asked: Mapping[str, str | None], relations: str, landmarks: LandmarkSet = HIP
+) -> dict[str, str]:
     """Return the settings of a mode, with those that were asked for.
 
     Args:
         mode: one of :data:`MODES`.
         asked: explicit settings; None where left to the mode.
         relations: name of the relations that the network learns.
+        landmarks: whose relations they are.
 
     Raises:
         ValueError: the mode is unknown, or a setting contradicts ``'paper'``.
@@ -46,7 +49,8 @@ def mode_settings(mode: str, asked: Mapping[str, str | None], relations: str) ->
                     'or leave the mode out and set evidence, entropy, aggregation and '
                     'evidence_relations one by one'
                 )
-    return {**MODES[mode], **chosen}
+    speaking = 'core' if 'core' in landmarks.relations else relations
+    return {'evidence_relations': speaking, **MODES[mode], **chosen}
 
 
 def decision_options(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +13,7 @@ from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from unsct_mmpose.anatomy import NUM_LANDMARKS, RelationSet, relation_set
+from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet, landmark_set
 from unsct_mmpose.maps.assessment import Assessment, DecisionOptions, applicable, assess
 from unsct_mmpose.maps.calibration import Calibration
 from unsct_mmpose.maps.evidence import (
@@ -59,7 +59,7 @@ class DecodedLandmarks(NamedTuple):
 class HeatmapPAF(BaseKeypointCodec):
     """Encode landmarks as Gaussian heatmaps and relations as part affinity fields.
 
-    K = 24 landmarks, L relations (52 in ``full``, 34 in ``core``), maps of H x W cells. Encoded:
+    K landmarks, L relations of them, maps of H x W cells. Encoded:
 
         - heatmaps (np.ndarray): ``(K, H, W)``, peak 1; all zero where a landmark is absent,
           hidden or outside the image
@@ -72,7 +72,7 @@ class HeatmapPAF(BaseKeypointCodec):
         input_size: ``(w, h)`` of the network's input, pixels.
         heatmap_size: ``(w, h)`` of the maps, cells.
         sigma: standard deviation of the Gaussians, cells.
-        relations: name of the relation set, ``'full'`` or ``'core'``.
+        relations: name of the landmarks' relations that the network learns.
         paf_width: half width of a field, cells.
         refinement: sub-pixel decoding, ``'dark'``, ``'quadratic'``, ``'integral'`` or ``'none'``.
         evidence: what decides whether a landmark is reported: ``'fused'`` (default), ``'paf'``
@@ -88,7 +88,7 @@ class HeatmapPAF(BaseKeypointCodec):
         samples: samples on a segment.
         evidence_relations: name of the relations that speak for landmarks, a subset of
             ``relations``. The fields of the `full` set train the network; the `core` ones
-            (default) decide better, measured.
+            (default where there are any) decide better, measured.
         draw_late: encode the landmarks' cells alone; the head draws the maps of a whole batch
             on its device. Saves 8 MB an image between worker processes and the GPU.
         mode: ``'default'``, or ``'paper'``: the paper's decision, that is ``evidence='paf'``,
@@ -98,6 +98,8 @@ class HeatmapPAF(BaseKeypointCodec):
             order (docs/explanation/relations.md); ``None``: all equal.
         use_udp: the pipeline's affine map has ``use_udp=True``
             (:func:`~unsct_mmpose.codecs.landmark_cells.estimator_stretch`).
+        landmarks: the K landmarks: name of a set, json file, or its content
+            (:func:`unsct_mmpose.anatomy.landmark_set`).
 
     With ``draw_late`` the maps are missing in what is encoded, and beside the weights there are
 
@@ -136,8 +138,10 @@ class HeatmapPAF(BaseKeypointCodec):
         mode: str = 'default',
         relation_weights: Sequence[float] | None = None,
         use_udp: bool = False,
+        landmarks: str | Mapping[str, Any] | LandmarkSet = HIP.name,
     ) -> None:
         super().__init__()
+        self.landmarks = landmark_set(landmarks)
         self.draw_late = draw_late
         if draw_late:
             self.field_mapping_table = {}
@@ -150,7 +154,7 @@ class HeatmapPAF(BaseKeypointCodec):
         self.heatmap_size = tuple(heatmap_size)
         self.sigma = sigma
         self.use_udp = use_udp
-        self.relations = relation_set(relations)
+        self.relations = self.landmarks.relation_set(relations)
         self.paf_width = paf_width
         self.reading = DecodeOptions(
             sigma=sigma,
@@ -163,18 +167,13 @@ class HeatmapPAF(BaseKeypointCodec):
             aggregation=aggregation,
             evidence_relations=evidence_relations,
         )
-        settings = mode_settings(mode, asked, relations)
+        settings = mode_settings(mode, asked, relations, self.landmarks)
         self.decision = decision_options(mode, settings, rule, threshold, relation_weights)
-        self.evidence_relations = relation_set(settings['evidence_relations'])
+        self.evidence_relations = self.landmarks.relation_set(settings['evidence_relations'])
         self.decision_channels = subset_channels(self.relations, self.evidence_relations)
         _refuse_other_number(relation_weights, self.evidence_relations)
         self.calibration: Calibration | None = None
         self.learning = False
-
-    @property
-    def num_outputs(self) -> int:
-        """Channels that a head must predict: K heatmaps and 2 L field components."""
-        return NUM_LANDMARKS + 2 * len(self.relations)
 
     def encode(
         self,
@@ -190,7 +189,7 @@ class HeatmapPAF(BaseKeypointCodec):
             keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
 
         Raises:
-            ValueError: more than one instance or a number of landmarks other than 24.
+            ValueError: more than one instance or a number of landmarks other than K.
         """
         cells = landmark_cells(
             keypoints,
@@ -198,6 +197,7 @@ class HeatmapPAF(BaseKeypointCodec):
             keypoints_visible_weights,
             self.input_size,
             self.heatmap_size,
+            len(self.landmarks),
         )
         weights = cells.labelled.astype(np.float32)
         pairs = np.asarray(self.relations.pairs)
@@ -262,7 +262,7 @@ class HeatmapPAF(BaseKeypointCodec):
         """
         maps = torch.as_tensor(encoded)
         batch = self.batch_decode(maps[None] if maps.ndim == 3 else maps)
-        return DecodedLandmarks(*(one[0] for one in batch))
+        return DecodedLandmarks(*(column[0] for column in batch))
 
     def batch_decode(self, batch_encoded: Tensor) -> DecodedLandmarks:
         """Find the landmarks of a batch and decide which of them each image shows.
@@ -275,7 +275,7 @@ class HeatmapPAF(BaseKeypointCodec):
         """
         found = self.decode_maps(batch_encoded)
         columns = ('keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible')
-        return DecodedLandmarks(*([one[name] for one in found] for name in columns))
+        return DecodedLandmarks(*([row[name] for row in found] for name in columns))
 
     def decode_maps(self, batch_encoded: Tensor) -> list[dict[str, np.ndarray]]:
         """Read everything from the maps of a batch.
@@ -297,13 +297,13 @@ class HeatmapPAF(BaseKeypointCodec):
               each clinical measurement; 1.96 without a calibration
             - interval_offsets ``(1, M)``: systematic error that is taken from its centre, deg or mm
               at the bone; 0 without
-            - error_correlation ``(1, 48, 48)``: of the landmarks' errors, x before y; the unit
+            - error_correlation ``(1, 2 K, 2 K)``: of the landmarks' errors, x before y; the unit
               matrix without a calibration
             - image_state ``(1,)``: 0 usual, 1 out of range, 2 no pelvis found
             - calibrated ``(1,)``: whether there is a calibration
         """
         evidence, assessment = self.assess(batch_encoded)
-        _, calibration = self.deciding(_has_fields(batch_encoded))
+        _, calibration = self.deciding(self._has_fields(batch_encoded))
         cell_px = self.to_pixels(np.ones(2)) - self.to_pixels(np.zeros(2))
         covariances = calibrated_covariances(
             covariances_to_px(evidence.covariances.cpu().numpy(), cell_px),
@@ -311,7 +311,9 @@ class HeatmapPAF(BaseKeypointCodec):
             evidence.peak.cpu().numpy(),
         )
         points = self.to_pixels(evidence.points.cpu().numpy().astype(np.float64))
-        columns = prediction_fields(points, covariances, evidence, assessment, calibration)
+        columns = prediction_fields(
+            points, covariances, evidence, assessment, calibration, self.landmarks
+        )
         return [
             {name: values[index, None] for name, values in columns.items()}
             for index in range(len(covariances))
@@ -324,7 +326,7 @@ class HeatmapPAF(BaseKeypointCodec):
             batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps,
                 which no calibration applies to.
         """
-        decision, calibration = self.deciding(_has_fields(batch_encoded))
+        decision, calibration = self.deciding(self._has_fields(batch_encoded))
         evidence = self.gather(batch_encoded)
         return evidence, assess(evidence, self.evidence_relations.pairs, decision, calibration)
 
@@ -334,7 +336,8 @@ class HeatmapPAF(BaseKeypointCodec):
         Args:
             batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
         """
-        heatmaps, pafs = batch_encoded[:, :NUM_LANDMARKS], batch_encoded[:, NUM_LANDMARKS:]
+        heatmaps = batch_encoded[:, : len(self.landmarks)]
+        pafs = batch_encoded[:, len(self.landmarks) :]
         if pafs.shape[1] == 0:
             batch, _, height, width = heatmaps.shape
             pafs = heatmaps.new_zeros(batch, 2 * len(self.relations), height, width)
@@ -378,9 +381,8 @@ class HeatmapPAF(BaseKeypointCodec):
         stretch = estimator_stretch(self.input_size, self.use_udp)
         return cells_to_pixels(points, self.input_size, self.heatmap_size) * stretch
 
-
-def _has_fields(batch_encoded: Tensor) -> bool:
-    return batch_encoded.shape[1] > NUM_LANDMARKS
+    def _has_fields(self, batch_encoded: Tensor) -> bool:
+        return batch_encoded.shape[1] > len(self.landmarks)
 
 
 def _refuse_other_number(weights: Sequence[float] | None, relations: RelationSet) -> None:
@@ -410,6 +412,7 @@ def prediction_fields(
     evidence: Evidence,
     assessment: Assessment,
     calibration: Calibration | None,
+    landmarks: LandmarkSet,
 ) -> dict[str, np.ndarray]:
     """Return the fields of ``pred_instances``, one row for each image.
 
@@ -419,6 +422,7 @@ def prediction_fields(
         evidence: what the maps say.
         assessment: what was decided.
         calibration: what decided, if anything.
+        landmarks: which K.
     """
     count = len(points)
     return dict(
@@ -431,9 +435,9 @@ def prediction_fields(
         keypoint_evidences=assessment.evidence_uncertainties.cpu().numpy(),
         keypoint_decisions=assessment.decisions.cpu().numpy(),
         keypoint_support=evidence.support.cpu().numpy(),
-        interval_scales=np.tile(interval_scales(calibration), (count, 1)),
-        interval_offsets=np.tile(interval_offsets(calibration), (count, 1)),
-        error_correlation=np.tile(error_correlations(calibration), (count, 1, 1)),
+        interval_scales=np.tile(interval_scales(calibration, landmarks), (count, 1)),
+        interval_offsets=np.tile(interval_offsets(calibration, landmarks), (count, 1)),
+        error_correlation=np.tile(error_correlations(calibration, landmarks), (count, 1, 1)),
         image_state=assessment.image_state.cpu().numpy(),
         calibrated=np.full(count, calibration is not None),
     )

@@ -9,7 +9,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from unsct_mmpose.anatomy import NUM_LANDMARKS
 from unsct_mmpose.maps.grid import inside_grid, pixels_to_cells
 
 
@@ -54,6 +53,7 @@ def landmark_cells(
     keypoints_visible_weights: np.ndarray | None,
     input_size: tuple[int, int],
     heatmap_size: tuple[int, int],
+    count: int,
 ) -> LandmarkCells:
     """Place the landmarks of one image on the grid.
 
@@ -63,15 +63,16 @@ def landmark_cells(
         keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
         input_size: ``(w, h)`` of the network's input, pixels.
         heatmap_size: ``(w, h)`` of the maps, cells.
+        count: K.
 
     Raises:
-        ValueError: more than one instance or a number of landmarks other than 24.
+        ValueError: more than one instance or a number of landmarks other than K.
     """
-    shape = (1, NUM_LANDMARKS)
+    shape = (1, count)
     if keypoints.shape[:2] != shape:
         raise ValueError(
-            f'a codec encodes one pelvis of {NUM_LANDMARKS} landmarks an image, '
-            f'got keypoints of shape {keypoints.shape}'
+            f'a codec encodes one instance of {count} landmarks an image, got '
+            f' keypoints of shape {keypoints.shape}'
         )
     present = np.ones(shape) if keypoints_visible is None else keypoints_visible
     known = np.ones(shape) if keypoints_visible_weights is None else keypoints_visible_weights

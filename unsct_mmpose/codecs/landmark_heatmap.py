@@ -1,7 +1,8 @@
-"""Codec ``LandmarkHeatmap``: heatmaps for MMPose's own heads, absence supervised or ignored."""
+"""Codec ``LandmarkHeatmap``: heatmaps for MMPose's own heads, absence ignored."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.maps.grid import cells_to_pixels
 from unsct_mmpose.maps.heatmap import decode_heatmaps, draw_heatmaps
 
@@ -25,16 +27,16 @@ class LandmarkHeatmap(BaseKeypointCodec):
     ``HeatmapHead``, ``CPMHead`` and :class:`HigherHeatmapHead`. Encoded:
 
         - heatmaps (np.ndarray): ``(K, H, W)``, peak 1; zero where a landmark is not shown
-        - keypoint_weights (np.ndarray): ``(1, K)``
+        - keypoint_weights (np.ndarray): ``(1, K)``; as in MMPose, an absent landmark is ignored
 
     Args:
         input_size: ``(w, h)`` of the network's input, pixels.
         heatmap_size: ``(w, h)`` of the maps, cells.
         sigma: standard deviation of the Gaussians, cells.
-        supervise_absence: an absent landmark teaches silence; else, as in MMPose, it is ignored.
         refinement: sub-pixel decoding, as for :class:`HeatmapPAF`.
         use_udp: the pipeline's affine map has ``use_udp=True``
             (:func:`~unsct_mmpose.codecs.landmark_cells.estimator_stretch`).
+        landmarks: the K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`).
     """
 
     auxiliary_encode_keys = {'keypoints_visible_weights'}
@@ -47,15 +49,15 @@ class LandmarkHeatmap(BaseKeypointCodec):
         input_size: tuple[int, int],
         heatmap_size: tuple[int, int],
         sigma: float = 2.0,
-        supervise_absence: bool = False,
         refinement: str = 'dark',
         use_udp: bool = False,
+        landmarks: str | Mapping[str, Any] | LandmarkSet = HIP.name,
     ) -> None:
         super().__init__()
+        self.landmarks = landmark_set(landmarks)
         self.input_size = tuple(input_size)
         self.heatmap_size = tuple(heatmap_size)
         self.sigma = sigma
-        self.supervise_absence = supervise_absence
         self.refinement = refinement
         self.use_udp = use_udp
 
@@ -73,7 +75,7 @@ class LandmarkHeatmap(BaseKeypointCodec):
             keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
 
         Raises:
-            ValueError: more than one instance or a number of landmarks other than 24.
+            ValueError: more than one instance or a number of landmarks other than K.
         """
         cells = landmark_cells(
             keypoints,
@@ -81,10 +83,9 @@ class LandmarkHeatmap(BaseKeypointCodec):
             keypoints_visible_weights,
             self.input_size,
             self.heatmap_size,
+            len(self.landmarks),
         )
-        weights = cells.labelled
-        if not self.supervise_absence:
-            weights = weights & cells.shown.numpy()
+        weights = cells.labelled & cells.shown.numpy()
         size_hw = self.heatmap_size[::-1]
         return dict(
             heatmaps=draw_heatmaps(cells.points, cells.shown, size_hw, self.sigma)[0].numpy(),

@@ -65,7 +65,7 @@ class CarryLandmarks(BaseTransform):
             results['transformed_keypoints'] = np.zeros([])
             results['keypoints_visible'] = np.ones((1, 1, 1))
         scale = size / factor
-        results['input_size'] = tuple(int(one) for one in size)
+        results['input_size'] = tuple(int(side) for side in size)
         results['input_scale'] = scale.astype(np.float32)
         results['input_center'] = (scale / 2 + (0.5 - shift) / factor - 0.5).astype(np.float32)
         return results

@@ -27,8 +27,8 @@ def inner_settings(settings: Mapping[str, Any], name: str = '') -> Iterator[tupl
         ['test_dataloader.dataset']
     """
     if 'datasets' in settings:
-        for index, one in enumerate(settings['datasets']):
-            yield from inner_settings(one, f'{name}.datasets.{index}'.lstrip('.'))
+        for index, dataset in enumerate(settings['datasets']):
+            yield from inner_settings(dataset, f'{name}.datasets.{index}'.lstrip('.'))
     elif isinstance(settings.get('dataset'), Mapping):
         yield from inner_settings(settings['dataset'], f'{name}.dataset'.lstrip('.'))
     else:
@@ -38,7 +38,7 @@ def inner_settings(settings: Mapping[str, Any], name: str = '') -> Iterator[tupl
 def inner_datasets(dataset: Any) -> list[Any]:
     """Return the data sets that read files inside a built one; itself if it wraps none."""
     within = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    found = [one for each in within if each is not None for one in inner_datasets(each)]
+    found = [inner for each in within if each is not None for inner in inner_datasets(each)]
     return found or [dataset]
 
 
@@ -77,8 +77,8 @@ def with_data(
             f'{" and ".join(given)} cannot be replaced: {settings["type"]} combines '
             f'{len(inner)} data sets; set them in the config, or by --cfg-options'
         )
-    for _, one in inner:
-        one.update(given)
-        if one.get('data_root') is not None:
-            one['data_root'] = str(one['data_root'])
+    for _, dataset in inner:
+        dataset.update(given)
+        if dataset.get('data_root') is not None:
+            dataset['data_root'] = str(dataset['data_root'])
     return changed

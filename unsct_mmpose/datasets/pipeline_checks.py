@@ -47,10 +47,11 @@ def check_pipeline(steps: Sequence[Any]) -> None:
 def _check_udp(affine: Any, target: GenerateTarget) -> None:
     wanted = bool(getattr(affine, 'use_udp', False))
     encoders = target.encoder if isinstance(target.encoder, list) else [target.encoder]
-    for one in encoders:
-        if getattr(one, 'use_udp', wanted) != wanted:
+    for encoder in encoders:
+        if getattr(encoder, 'use_udp', wanted) != wanted:
             raise ValueError(
-                f'{type(affine).__name__} has use_udp={wanted} and {type(one).__name__} '
-                f'use_udp={one.use_udp}: give both the same, for training, test and the decoder of '
-                "the head, or landmarks come back up to a pixel of the network's input off"
+                f'{type(affine).__name__} has use_udp={wanted} and {type(encoder).__name__} '
+                f'use_udp={encoder.use_udp}: give both the same, for training, test and the '
+                "decoder of the head, or landmarks come back up to a pixel of the network's input "
+                'off'
             )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from mmengine.config import Config
 from mmpose.datasets.datasets import utils
 
 FOLDER = Path('configs') / '_base_' / 'datasets'
@@ -28,20 +29,20 @@ def find_shipped_metainfo() -> None:
     """Let ``metainfo=dict(from_file='configs/_base_/datasets/tha.py')`` work from any folder.
 
     MMPose looks for a file that is not there among its own configs; afterwards it looks among ours
-    first. A file that is there always wins. Calling again changes nothing.
+    first. A file that is there always wins. Meta information that holds ``landmarks`` (a set that
+    is not the hip's) keeps them.
     """
     original = utils.parse_pose_metainfo
-    if getattr(original, 'finds_shipped', False):
-        return
 
     @functools.wraps(original)
     def parse_pose_metainfo(metainfo: Mapping[str, Any]) -> dict[str, Any]:
         named = Path(str(metainfo.get('from_file', '')))
-        if named.name and not named.is_file() and (found := shipped_metainfo(named.name)):
-            metainfo = dict(from_file=str(found))
-        return original(metainfo)
+        path = named if named.is_file() else named.name and shipped_metainfo(named.name)
+        if path:
+            metainfo = Config.fromfile(path).dataset_info
+        parsed = original(metainfo)
+        return {**parsed, 'landmarks': metainfo['landmarks']} if 'landmarks' in metainfo else parsed
 
-    parse_pose_metainfo.finds_shipped = True
     for name, module in list(sys.modules.items()):
         if name.startswith('mmpose.') and vars(module).get('parse_pose_metainfo') is original:
             module.parse_pose_metainfo = parse_pose_metainfo

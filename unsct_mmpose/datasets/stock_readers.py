@@ -105,10 +105,10 @@ def _radiographs(place: str | os.PathLike[str]) -> list[str] | None:
         return [str(path)] if looks_like_dicom(path) else None
     if not path.is_dir():
         return None
-    files = sorted(one for one in path.iterdir() if one.is_file())
+    files = sorted(file for file in path.iterdir() if file.is_file())
     if not any(map(looks_like_dicom, files)):
         return None
-    return [str(one) for one in files if looks_like_radiograph(one) or _is_picture(one)]
+    return [str(file) for file in files if looks_like_radiograph(file) or _is_picture(file)]
 
 
 def _is_picture(path: Path) -> bool:

@@ -1,10 +1,11 @@
-"""Dataset ``THADataset``: AP pelvic radiographs with 24 landmarks, from a COCO keypoint file."""
+"""Dataset ``THADataset``: radiographs with named landmarks, from a COCO keypoint file."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from mmcv.transforms import LoadImageFromFile
@@ -12,7 +13,7 @@ from mmengine.logging import print_log
 from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
-from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_NAMES, relation_set
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.annotations.coco import (
     AnnotatedRadiograph,
     AnnotationError,
@@ -24,7 +25,18 @@ from unsct_mmpose.annotations.image_checks import size_problems, turned_problems
 
 from .pipeline_checks import check_pipeline
 
-_COLORS = dict(left=[255, 128, 0], right=[0, 153, 255], cross=[160, 160, 160])
+_COLORS = {
+    'left': [255, 128, 0],
+    'right': [0, 153, 255],
+    'cross': [160, 160, 160],
+    None: [96, 192, 96],
+}
+
+_PAPER = dict(
+    author='Wan et al.',
+    title='UNSCT-HRNet: Modeling Anatomical Uncertainty for Landmark Detection in '
+    'Total Hip Arthroplasty',
+)
 
 _NO_DATA = (
     'there is no such file. For a first try make simulated radiographs, which takes minutes: '
@@ -34,14 +46,15 @@ _NO_DATA = (
 )
 
 
-def _metainfo() -> dict:
-    """Build MMPose's meta information from the anatomy."""
-    relations = relation_set('core')
+def metainfo_of(landmarks: LandmarkSet) -> dict:
+    """Return MMPose's meta information about a set of landmarks, as a config holds it."""
+    names, flips = landmarks.names, landmarks.flip_indices
+    relations = landmarks.relations.get('core') or next(iter(landmarks.relations.values()))
     links = [
         dict(
-            link=(LANDMARK_NAMES[tail], LANDMARK_NAMES[head]),
+            link=(names[tail], names[head]),
             id=index,
-            color=_COLORS['cross' if cross else LANDMARK_NAMES[tail].split('_')[0]],
+            color=_COLORS['cross' if cross else landmarks.side_of(tail)],
         )
         for index, ((tail, head), cross) in enumerate(
             zip(relations.pairs, relations.is_cross, strict=True)
@@ -51,29 +64,25 @@ def _metainfo() -> dict:
         index: dict(
             name=name,
             id=index,
-            color=_COLORS[name.split('_')[0]],
+            color=_COLORS[landmarks.side_of(index)],
             type='upper',
-            swap=LANDMARK_NAMES[FLIP_INDICES[index]],
+            swap=names[flips[index]] if flips[index] != index else '',
         )
-        for index, name in enumerate(LANDMARK_NAMES)
+        for index, name in enumerate(names)
     }
     return dict(
-        dataset_name='tha',
-        paper_info=dict(
-            author='Wan et al.',
-            title='UNSCT-HRNet: Modeling Anatomical Uncertainty for Landmark Detection in '
-            'Total Hip Arthroplasty',
-        ),
+        dataset_name='tha' if landmarks == HIP else landmarks.name,
+        **(dict(paper_info=_PAPER) if landmarks == HIP else dict(landmarks=landmarks.to_dict())),
         keypoint_info=keypoints,
         skeleton_info=dict(enumerate(links)),
-        joint_weights=[1.0] * len(LANDMARK_NAMES),
-        sigmas=[0.025] * len(LANDMARK_NAMES),
+        joint_weights=[1.0] * len(landmarks),
+        sigmas=list(landmarks.sigmas),
     )
 
 
 @DATASETS.register_module()
 class THADataset(BaseCocoStyleDataset):
-    """AP pelvic radiographs with the paper's 24 landmarks.
+    """Radiographs with landmarks: AP pelvic ones with the paper's, unless told otherwise.
 
     One radiograph is one sample; its box is the whole image. Beside COCO's own fields an image
     may hold ``pixel_spacing`` [x, y] in mm at the detector, ``magnification``, ``patient_id``,
@@ -93,6 +102,7 @@ class THADataset(BaseCocoStyleDataset):
         check_images: refuse a file that names an image that is not there, or that has another
             size than its record says (a sample of 256 images by their headers; each image is
             compared again when it is loaded). ``unsct check`` looks at all of them.
+        landmarks: which (:func:`unsct_mmpose.anatomy.landmark_set`).
         disjoint_from: other annotation files, from ``data_root``, that must not share a patient
             with this one; files that do not exist are passed over.
         **kwargs: see ``BaseCocoStyleDataset``. A ``bbox_file`` and ``data_mode='bottomup'`` are
@@ -104,7 +114,7 @@ class THADataset(BaseCocoStyleDataset):
         ValueError: an argument contradicts what the data set is.
     """
 
-    METAINFO: dict = _metainfo()
+    METAINFO: dict = metainfo_of(HIP)
 
     def __init__(
         self,
@@ -112,19 +122,24 @@ class THADataset(BaseCocoStyleDataset):
         require_spacing: bool = False,
         check_images: bool = True,
         disjoint_from: Sequence[str] = (),
+        landmarks: str | Mapping[str, Any] | LandmarkSet = HIP.name,
         **kwargs,
     ) -> None:
+        self.landmarks = landmark_set(landmarks)
         self.require_spacing = require_spacing
         self.check_images = check_images
         self.disjoint_from = tuple(disjoint_from)
+        if self.landmarks != HIP and not kwargs.get('metainfo'):
+            kwargs['metainfo'] = metainfo_of(self.landmarks)
         super().__init__(*args, **kwargs)
         check_pipeline(self.pipeline.transforms)
         names = tuple(self._metainfo['keypoint_id2name'].values())
-        if names != LANDMARK_NAMES:
+        if names != self.landmarks.names:
             raise ValueError(
                 f'metainfo {self._metainfo["dataset_name"]!r} has {len(names)} keypoints, which '
-                'are not the 24 landmarks in their order; leave metainfo out, or '
-                "dict(from_file='configs/_base_/datasets/tha.py')"
+                f'are not the {len(self.landmarks)} landmarks of {self.landmarks.name!r} in their '
+                "order; leave metainfo out, or set landmarks (those of dict(from_file='configs/"
+                "_base_/datasets/tha.py') are the default)"
             )
 
     def load_data_list(self) -> list[dict]:
@@ -138,13 +153,16 @@ class THADataset(BaseCocoStyleDataset):
             raise AnnotationError(self.ann_file, [_NO_DATA])
         image_root = self.data_prefix['img'] if self.check_images else None
         annotations = read_annotations(
-            self.ann_file, image_root=image_root, require_spacing=self.require_spacing
+            self.ann_file,
+            image_root=image_root,
+            require_spacing=self.require_spacing,
+            landmarks=self.landmarks,
         )
         self._check_patients()
         self._check_against_images(annotations)
         source = str(annotations.info.get('description', ''))
         interval = getattr(self, 'sample_interval', 1)  # MMPose 1.1 has none
-        chosen = [one for one in annotations.cases if one.image_id % interval == 0]
+        chosen = [case for case in annotations.cases if case.image_id % interval == 0]
         return [self._parse_case(case, source) for case in chosen]
 
     def _check_against_images(self, annotations: AnnotationFile) -> None:
@@ -154,10 +172,10 @@ class THADataset(BaseCocoStyleDataset):
             problems = size_problems(annotations, self.data_prefix['img'])
             if any(isinstance(step, LoadImageFromFile) for step in self.pipeline.transforms):
                 problems += [
-                    f'{one}, and nothing but LoadRadiograph takes landmarks along: begin the '
+                    f'{problem}, and nothing but LoadRadiograph takes landmarks along: begin the '
                     "pipeline with dict(type='LoadRadiograph'), or convert the data set "
                     '(unsct convert)'
-                    for one in turned_problems(annotations, self.data_prefix['img'])
+                    for problem in turned_problems(annotations, self.data_prefix['img'])
                 ]
         if problems:
             raise AnnotationError(self.ann_file, problems)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from pydicom import Dataset
+
+from unsct_mmpose.anatomy import Spacing
 
 from .header import code, comma_advice, has, is_unreadable, named, number, number_text, numbers
 from .pixel_format import sop_class_name
@@ -22,17 +24,6 @@ _SLICE_CLASSES = ('CT Image', 'MR Image', 'Positron', 'Nuclear', 'Ultrasound', '
 _UNITS = ((0.001, 'micrometres'), (10.0, 'centimetres'), (1000.0, 'metres'), (25.4, 'inches'))
 _SAME = 0.01
 _CONFLICT = 0.05
-
-
-@dataclass(frozen=True)
-class Spacing:
-    """The spacing fields of :class:`~unsct_mmpose.dicom.radiograph.Radiograph`."""
-
-    spacing_xy_mm: tuple[float, float] | None
-    source: str
-    problem: str | None
-    magnification: float
-    magnification_source: str
 
 
 def spacing_problem(spacing_xy_mm: Sequence[float]) -> str | None:

@@ -16,6 +16,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import ArrayLike, NDArray
 
+from unsct_mmpose.anatomy import HIP
+
 from .canvas import (
     INK,
     SHEET,
@@ -29,7 +31,7 @@ from .canvas import (
     whole,
 )
 from .legend import certainty_colors, direction_colors, heat_colors
-from .panels import field_vectors, landmark_word, strongest_vectors
+from .panels import field_vectors, strongest_vectors
 
 _TITLE_PX = 30
 _SOURCE_PX = 30
@@ -126,23 +128,23 @@ def _promises(axes: Axes, study: Mapping[str, Any], column: int, colors: Any) ->
         line, marker, words = styles[unit]
         for index, (level, held) in enumerate(levels.items()):
             color = colors(index / max(len(levels) - 1, 1) * 0.85)
-            values = [_shown_coverage(one, column, level) for one in held]
+            values = [_shown_coverage(summary, column, level) for summary in held]
             axes.plot(patients, values, line, marker=marker, ms=4, color=color,
                       label=f'{100 * level:g} % {words}')  # fmt: skip
             axes.axhline(level, color=color, lw=0.8, alpha=0.5)
     grid = np.linspace(max(patients.min(), 1), patients.max(), 200)
     axes.plot(grid, grid / (grid + 1), color='#888888', lw=1, ls=':', label='most without a model')
     axes.set_xscale('log')
-    axes.set_xticks(patients, [f'{one:g}' for one in patients])
+    axes.set_xticks(patients, [f'{count:g}' for count in patients])
     axes.minorticks_off()
     axes.spines[['top', 'right']].set_visible(False)
 
 
-def _shown_coverage(found: Mapping[str, Any], column: int, level: float) -> float:
+def _shown_coverage(summary: Mapping[str, Any], column: int, level: float) -> float:
     if column == 0:
-        return float(found['regions']['coverage'])
-    values = [one['coverage'] for one in found['parameters'].values()]
-    known = [float(one) for one in values if one is not None and not np.isnan(one)]
+        return float(summary['regions']['coverage'])
+    values = [value['coverage'] for value in summary['parameters'].values()]
+    known = [float(value) for value in values if value is not None and not np.isnan(value)]
     return min(known) if column == 2 else float(np.mean(known))
 
 
@@ -189,22 +191,22 @@ def figure_uncertainty(
     image: NDArray[np.generic],
     certainty: NDArray[np.floating],
     points: ArrayLike,
-    kept: ArrayLike,
+    reported: ArrayLike,
     *,
     source: str,
     box: Box | None = None,
     panel_px: int = 460,
 ) -> NDArray[np.uint8]:
-    """Show what uncertainty estimation (UE) suppresses: the paper's Figure 9.
+    """Show what uncertainty estimation (UE) rejects: the paper's Figure 9.
 
     From the left: the radiograph; the certainty map, bright is certain; the landmarks without UE;
-    those that remain with it, with yellow boxes where others were suppressed.
+    those that remain with it, with yellow boxes where others were rejected.
 
     Args:
         image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
         certainty: ``(h, w)`` in [0, 1].
-        points: ``(24, 2)`` landmarks, image pixels.
-        kept: ``(24,)`` bool, which are reported.
+        points: ``(K, 2)`` landmarks, image pixels.
+        reported: ``(K,)`` bool.
         source: where the image comes from, such as ``'simulated radiograph'``.
         box: edges of the map in the image; None: it covers it.
         panel_px: width of each picture.
@@ -215,21 +217,21 @@ def figure_uncertainty(
     Raises:
         ValueError: the source is not named.
     """
-    gray, kept = to_gray(image), np.asarray(kept, bool)
+    gray, reported = to_gray(image), np.asarray(reported, bool)
     points = np.asarray(points, float)
     words = [
         'radiograph',
         'certainty (bright: certain)',
         'without UE',
-        f'with UE: {(~kept).sum()} suppressed',
+        f'with UE: {(~reported).sum()} suppressed',
     ]
     figure, [panels] = _panels(gray, [words], source, panel_px, 0.85)
     panels[1].images[0].set_alpha(0.35)  # what is behind is dark
     show_map(panels[1], certainty_colors(certainty), box or whole(image))
     everything = np.isfinite(points).all(axis=1)
     _dots(panels[2], points, everything)
-    _dots(panels[3], points, everything & kept)
-    _boxes(panels[3], points, everything & ~kept, gray.shape[1] / panel_px)
+    _dots(panels[3], points, everything & reported)
+    _boxes(panels[3], points, everything & ~reported, gray.shape[1] / panel_px)
     return to_picture(figure)
 
 
@@ -286,7 +288,7 @@ def _boxes(
         corner = points[index] - side / 2
         axes.add_patch(Rectangle(corner, side, side, fill=False, ec=_YELLOW, lw=1.6))
         axes.text(
-            *(points[index] + (side * 0.65, 0)), landmark_word(index), color=_YELLOW, fontsize=8,
+            *(points[index] + (side * 0.65, 0)), HIP.labels[index], color=_YELLOW, fontsize=8,
             va='center', path_effects=outlined(2.5, SHEET), clip_on=True,
         )  # fmt: skip
 

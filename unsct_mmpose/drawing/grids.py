@@ -10,21 +10,23 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES
+from unsct_mmpose.anatomy import HIP, LandmarkSet
+from unsct_mmpose.anatomy.landmarks import plain_name
 
 from .canvas import INK, SHEET, Box, new_figure, outlined, to_gray, to_picture, whole
 from .legend import direction_colors, heat_colors
-from .panels import field_vectors, landmark_word
+from .panels import field_vectors
 
 _TITLE_PX = 22
 _GAP_PX = 4
 _DIM = 0.65
-_WORDS = ('femoral_', 'greater_')
+_PREFIXES = ('left_', 'right_', 'femoral_', 'greater_')
 
 
 def heatmap_grid(
     image: NDArray[np.generic],
     heatmaps: NDArray[np.floating],
+    landmarks: LandmarkSet = HIP,
     *,
     box: Box | None = None,
     width_px: int = 1440,
@@ -34,7 +36,8 @@ def heatmap_grid(
 
     Args:
         image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
-        heatmaps: ``(24, h, w)``.
+        heatmaps: ``(K, h, w)``.
+        landmarks: what the maps are of.
         box: edges of the maps in the image; None: they cover it.
         width_px: width of the picture.
         columns: small pictures in a row.
@@ -43,13 +46,14 @@ def heatmap_grid(
         ``(H', width_px, 3)`` RGB picture.
 
     Raises:
-        ValueError: there are not 24 heatmaps.
+        ValueError: there is not a heatmap for each landmark.
     """
-    if len(heatmaps) != len(LANDMARK_NAMES):
-        raise ValueError(f'{len(LANDMARK_NAMES)} heatmaps have names, got {len(heatmaps)}')
-    titles = [f'{landmark_word(index)} {_short(name)}' for index, name in enumerate(LANDMARK_NAMES)]
+    if len(heatmaps) != len(landmarks):
+        raise ValueError(f'{len(landmarks)} heatmaps have names, got {len(heatmaps)}')
+    pairs = zip(landmarks.labels, landmarks.names, strict=True)
+    titles = [f'{label} {_short(name)}' for label, name in pairs]
     heat = np.clip(np.nan_to_num(heatmaps), 0, 1)
-    maps = [(heat_colors(one), float(one.max())) for one in heat]
+    maps = [(heat_colors(values), float(values.max())) for values in heat]
     return _grid(image, box, titles, maps, width_px, columns)
 
 
@@ -57,6 +61,7 @@ def paf_grid(
     image: NDArray[np.generic],
     pafs: NDArray[np.floating],
     relations: Sequence[tuple[int, int]],
+    landmarks: LandmarkSet = HIP,
     *,
     box: Box | None = None,
     width_px: int = 1440,
@@ -68,6 +73,7 @@ def paf_grid(
         image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
         pafs: ``(2 L, h, w)``, x and y of each relation in turn.
         relations: L pairs of tail and head.
+        landmarks: what they join.
         box: edges of the maps in the image; None: they cover it.
         width_px: width of the picture.
         columns: small pictures in a row.
@@ -79,8 +85,9 @@ def paf_grid(
         ValueError: the number of channels is not twice that of the relations.
     """
     vectors = field_vectors(pafs, relations)
-    titles = [f'{landmark_word(tail)} → {landmark_word(head)}' for tail, head in relations]
-    maps = [(direction_colors(one), float(np.linalg.norm(one, axis=-1).max())) for one in vectors]
+    titles = [f'{landmarks.labels[tail]} → {landmarks.labels[head]}' for tail, head in relations]
+    peaks = np.linalg.norm(vectors, axis=-1).max(axis=(1, 2)).tolist()
+    maps = list(zip(map(direction_colors, vectors), peaks, strict=True))
     return _grid(image, box, titles, maps, width_px, columns)
 
 
@@ -136,7 +143,6 @@ def _write(figure: Figure, x: float, y: float, words: str, align: str) -> None:
 
 def _short(name: str) -> str:
     """Shorten a landmark's name: without side, without what its number tells anyway."""
-    words = name.split('_', 1)[1]
-    for word in _WORDS:
-        words = words.removeprefix(word)
-    return words.replace('_', ' ')
+    for prefix in _PREFIXES:
+        name = name.removeprefix(prefix)
+    return plain_name(name)

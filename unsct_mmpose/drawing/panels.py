@@ -8,8 +8,6 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from unsct_mmpose.anatomy import NUM_CLASSES
-
 from .canvas import Box, radiograph_panel, show_map, to_picture, whole
 from .legend import (
     CERTAINTY,
@@ -133,11 +131,6 @@ def strongest_vectors(vectors: NDArray[np.floating]) -> NDArray[np.floating]:
     return np.take_along_axis(vectors, which[None, ..., None], axis=0)[0]
 
 
-def landmark_word(index: int) -> str:
-    """Name a landmark by its number of Table 1 and its side: 0 is ``'1L'``."""
-    return f'{index % NUM_CLASSES + 1}{"LR"[index // NUM_CLASSES]}'
-
-
 def _arrows(axes: Axes, vectors: NDArray[np.floating], box: Box) -> None:
     """Draw every few cells an arrow along the field."""
     height, width = vectors.shape[:2]
@@ -146,11 +139,11 @@ def _arrows(axes: Axes, vectors: NDArray[np.floating], box: Box) -> None:
     cell_x, cell_y = (right - left) / width, (bottom - top) / height
     rows, columns = np.mgrid[step // 2 : height : step, step // 2 : width : step]
     chosen = vectors[rows, columns]
-    seen = np.linalg.norm(chosen, axis=-1) > _FAINTEST
+    visible = np.linalg.norm(chosen, axis=-1) > _FAINTEST
     axes.quiver(
-        left + (columns[seen] + 0.5) * cell_x,
-        top + (rows[seen] + 0.5) * cell_y,
-        *(chosen[seen] * (step * cell_x, step * cell_y) * 1.25).T,
+        left + (columns[visible] + 0.5) * cell_x,
+        top + (rows[visible] + 0.5) * cell_y,
+        *(chosen[visible] * (step * cell_x, step * cell_y) * 1.25).T,
         angles='xy', scale_units='xy', scale=1, pivot='mid', color='white',
         width=0.0019, headwidth=4, headlength=4.5, headaxislength=4, minlength=0,
     )  # fmt: skip

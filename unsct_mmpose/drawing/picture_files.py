@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -23,6 +24,24 @@ def picture_path(path: Path) -> Path:
     return path if path.suffix.lower() in _PICTURES else path.with_name(f'{path.name}.png')
 
 
+def encode_picture(picture: NDArray[np.uint8], suffix: str, options: Sequence[int] = ()) -> bytes:
+    """Return a grey or RGB picture as the content of a file.
+
+    Args:
+        picture: ``(H, W)`` or ``(H, W, 3)`` RGB.
+        suffix: of a file of that format.
+        options: pairs of OpenCV's, such as the quality.
+
+    Raises:
+        OSError: it could not be encoded.
+    """
+    stored = picture if picture.ndim == 2 else np.ascontiguousarray(picture[..., ::-1])
+    done, content = cv2.imencode(suffix, stored, list(options))
+    if not done:
+        raise OSError(f'the picture could not be encoded as {suffix}')
+    return bytes(content)
+
+
 def write_picture(path: Path, picture: NDArray[np.uint8]) -> Path:
     """Write an RGB picture, whole or not at all, in the format of the file's suffix.
 
@@ -37,9 +56,7 @@ def write_picture(path: Path, picture: NDArray[np.uint8]) -> Path:
         OSError: the file cannot be written.
     """
     path = picture_path(path)
-    done, content = cv2.imencode(path.suffix, np.ascontiguousarray(picture[..., ::-1]))
-    if not done:
-        raise OSError(f'{path}: the picture could not be encoded')
+    content = encode_picture(picture, path.suffix)
     path.parent.mkdir(parents=True, exist_ok=True)
-    replace_file(path, content.tobytes())
+    replace_file(path, content)
     return path

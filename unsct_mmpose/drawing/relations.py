@@ -6,11 +6,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import ArrayLike, NDArray
 
-from unsct_mmpose.anatomy import NUM_CLASSES, NUM_LANDMARKS, RelationSet
+from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet
 
 from .canvas import FAINT, INK, new_figure, outlined, to_picture
 
-SAME_SIDE, BOTH_SIDES, NOT_SPEAKING = '#6cb8ff', '#ffb454', '#7d8590'
+SAME_SIDE, BOTH_SIDES, NOT_DECIDING = '#6cb8ff', '#ffb454', '#7d8590'
 _MARGIN = 0.08
 _FOOTER_PX = 96
 _BEND, _BENT_DOWN = 0.1, (6, 8, 9)  # straight, some would lie on other landmarks
@@ -19,7 +19,8 @@ _BEND, _BENT_DOWN = 0.1, (6, 8, 9)  # straight, some would lie on other landmark
 def figure_relations(
     points: ArrayLike,
     relations: RelationSet,
-    speaking: RelationSet | None = None,
+    deciding: RelationSet | None = None,
+    landmarks: LandmarkSet = HIP,
     *,
     width_px: int = 1000,
 ) -> NDArray[np.uint8]:
@@ -29,8 +30,9 @@ def figure_relations(
         points: ``(K, 2)`` where to put the landmarks, x to the right and y downwards, such as
             those of an average pelvis; any unit.
         relations: what to draw.
-        speaking: those of them that decide about presence, drawn as full lines, the others broken;
+        deciding: those of them that decide about presence, drawn as full lines, the others broken;
             None: all.
+        landmarks: what they join.
         width_px: of the picture.
 
     Returns:
@@ -40,8 +42,8 @@ def figure_relations(
         ValueError: the points are not those of the K landmarks.
     """
     places = np.asarray(points, float)
-    if places.shape != (NUM_LANDMARKS, 2) or not np.isfinite(places).all():
-        raise ValueError(f'give ({NUM_LANDMARKS}, 2) finite points, got {places.shape}')
+    if places.shape != (len(landmarks), 2) or not np.isfinite(places).all():
+        raise ValueError(f'give ({len(landmarks)}, 2) finite points, got {places.shape}')
     low, high = places.min(axis=0), places.max(axis=0)
     border = _MARGIN * (high - low).max()
     size = high - low + 2 * border
@@ -51,17 +53,17 @@ def figure_relations(
     axes = figure.add_axes((0, share, 1, 1 - share))
     axes.set(xlim=(low[0] - border, high[0] + border), ylim=(high[1] + border, low[1] - border))
     axes.axis('off')
-    loud = set((relations if speaking is None else speaking).pairs)
+    decisive = set((relations if deciding is None else deciding).pairs)
     for pair, cross in zip(relations.pairs, relations.is_cross, strict=True):
-        sign = -1 if pair[0] % NUM_CLASSES + 1 in _BENT_DOWN else 1
-        _arrow(axes, *places[list(pair)], bend=sign * _BEND * cross, speaks=pair in loud)
-    _name_landmarks(axes, places)
+        sign = -1 if landmarks.class_indices[pair[0]] + 1 in _BENT_DOWN else 1
+        _arrow(axes, *places[list(pair)], bend=sign * _BEND * cross, decides=pair in decisive)
+    _number_landmarks(axes, places, landmarks)
     words = (
         (f'{_same(relations)} relations of one side', SAME_SIDE),
         (f'{sum(relations.is_cross)} of both sides, from the left to the right', BOTH_SIDES),
-        (f'broken: drawn and learnt, but not among the {len(loud)} that decide', NOT_SPEAKING),
+        (f'broken: drawn and learnt, but not among the {len(decisive)} that decide', NOT_DECIDING),
     )
-    for row, (text, color) in enumerate(words[: 2 if speaking is None else 3]):
+    for row, (text, color) in enumerate(words[: 2 if deciding is None else 3]):
         figure.text(0.03, share * (0.78 - 0.26 * row), text, color=color, fontsize=11)
     figure.text(0.97, share * 0.78, "the patient's left", color=FAINT, fontsize=11, ha='right')
     return to_picture(figure)
@@ -77,7 +79,7 @@ def _arrow(
     head: NDArray[np.float64],
     *,
     bend: float,
-    speaks: bool,
+    decides: bool,
 ) -> None:
     color = BOTH_SIDES if bend else SAME_SIDE
     axes.annotate(
@@ -87,9 +89,9 @@ def _arrow(
         arrowprops=dict(
             arrowstyle='-|>,head_width=0.22,head_length=0.5',
             color=color,
-            alpha=1.0 if speaks else 0.7,
-            linewidth=1.6 if speaks else 1.1,
-            linestyle='solid' if speaks else (0, (4, 3)),
+            alpha=1.0 if decides else 0.7,
+            linewidth=1.6 if decides else 1.1,
+            linestyle='solid' if decides else (0, (4, 3)),
             connectionstyle=f'arc3,rad={bend}',
             shrinkA=7,
             shrinkB=7,
@@ -97,11 +99,11 @@ def _arrow(
     )
 
 
-def _name_landmarks(axes: Axes, places: NDArray[np.float64]) -> None:
-    """Write the number of Table 1 into each landmark's disc."""
+def _number_landmarks(axes: Axes, places: NDArray[np.float64], landmarks: LandmarkSet) -> None:
+    """Write the number of its class into each landmark's disc."""
     axes.scatter(*places.T, s=150, color='#20242c', edgecolors=INK, linewidths=0.8, zorder=3)
     for index, (x, y) in enumerate(places):
         axes.text(
-            x, y, str(index % NUM_CLASSES + 1), color=INK, fontsize=8, zorder=4,
+            x, y, str(landmarks.class_indices[index] + 1), color=INK, fontsize=8, zorder=4,
             ha='center', va='center_baseline', path_effects=outlined(1.0),
         )  # fmt: skip

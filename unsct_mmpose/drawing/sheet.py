@@ -28,15 +28,15 @@ def arrange(rows: Sequence[Sequence[NDArray[np.uint8]]]) -> NDArray[np.uint8]:
     rows = [list(row) for row in rows if len(row)]
     if not rows:
         raise ValueError('a sheet needs at least one picture')
-    width = max(sum(one.shape[1] for one in row) + GAP_PX * (len(row) - 1) for row in rows)
-    heights = [max(one.shape[0] for one in row) for row in rows]
+    width = max(sum(picture.shape[1] for picture in row) + GAP_PX * (len(row) - 1) for row in rows)
+    heights = [max(picture.shape[0] for picture in row) for row in rows]
     sheet = np.empty((sum(heights) + GAP_PX * (len(rows) - 1), width, 3), np.uint8)
     sheet[:] = np.rint(np.array(to_rgb(SHEET)) * 255)
     top = 0
     for row, height in zip(rows, heights, strict=True):
         left = 0
-        for one in row:
-            sheet[top : top + one.shape[0], left : left + one.shape[1]] = one
-            left += one.shape[1] + GAP_PX
+        for picture in row:
+            sheet[top : top + picture.shape[0], left : left + picture.shape[1]] = picture
+            left += picture.shape[1] + GAP_PX
         top += height + GAP_PX
     return sheet

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from .certainty import Certainty
+
 Color = tuple[int, int, int]
 
+LINE_PX = 24
+"""Height of a line of text below a picture."""
+
+_INK = (235, 235, 235)
+_SQUARE = np.array([(-1.0, -1.0), (1.0, -1.0), (1.0, 1.0), (-1.0, 1.0)])
+_DIAMOND = np.array([(0.0, -1.4), (1.4, 0.0), (0.0, 1.4), (-1.4, 0.0)])
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _MARGIN_PX = 10
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
@@ -67,7 +77,7 @@ def fill_shape(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: C
     cv2.fillPoly(canvas, [_fixed(points)], color, cv2.LINE_AA, _SHIFT)
 
 
-def draw_word(
+def draw_label(
     canvas: NDArray[np.uint8], point: NDArray[np.floating], text: str, color: Color
 ) -> None:
     """Write beside a point, above and to its right."""
@@ -77,39 +87,54 @@ def draw_word(
     cv2.putText(canvas, text, place, _FONT, 0.5, color, 1, cv2.LINE_AA)
 
 
-def caption_strip(
-    width_px: int, *parts: str | NDArray[np.uint8], height_px: int = 34
-) -> NDArray[np.uint8]:
-    """Return a dark strip with words, cut where they do not fit, and colour bars.
-
-    Args:
-        width_px: width of the strip.
-        parts: from left to right: words, or ``(N, 3)`` colours of a bar of N pixels.
-        height_px: height of the strip.
-    """
-    strip = np.zeros((height_px, width_px, 3), dtype=np.uint8)
-    left = _MARGIN_PX
-    for part in parts:
-        if isinstance(part, str):
-            words = _fitting(part, width_px - left - _MARGIN_PX)
-            place = (left, height_px // 2 + 6)
-            cv2.putText(strip, words, place, _FONT, 0.55, (230, 230, 230), 1, cv2.LINE_AA)
-            left += _width(words) + _MARGIN_PX
+def draw_marker(
+    canvas: NDArray[np.uint8], point: NDArray[np.floating], certainty: Certainty
+) -> None:
+    """Draw the shape of a level, on a dark rim that keeps it visible on bright bone."""
+    for color, grow in (((0, 0, 0), 2), (certainty.rgb, 0)):
+        if certainty.shape in ('circle', 'ring'):
+            thickness = -1 if certainty.shape == 'circle' else 1 + grow
+            draw_disc(canvas, point, 4 + grow, color, thickness)
+        elif certainty.shape == 'cross':
+            draw_cross(canvas, point, color, 5.0, 2 + grow)
         else:
-            bar = part[: max(width_px - left, 0)]
-            strip[height_px // 2 - 6 : height_px // 2 + 6, left : left + len(bar)] = bar
-            left += len(bar) + _MARGIN_PX
+            corners = _DIAMOND if certainty.shape == 'diamond' else _SQUARE
+            fill_shape(canvas, point + (4.0 + grow) * corners, color)
+
+
+def caption_strip(width_px: int, lines: Sequence[str]) -> NDArray[np.uint8]:
+    """Return a dark strip with lines of text, each as small as it must be to fit."""
+    strip = np.zeros((LINE_PX * len(lines) + 8, width_px, 3), np.uint8)
+    for row, text in enumerate(lines):
+        size = 0.5 * min(1.0, (width_px - 2 * _MARGIN_PX) / max(_width(text), 1))
+        place = (_MARGIN_PX, LINE_PX * (row + 1) - 6)
+        cv2.putText(strip, text, place, _FONT, size, _INK, 1, cv2.LINE_AA)
     return strip
 
 
-def _fitting(words: str, width_px: int) -> str:
-    """Cut words to a width."""
-    short = words
-    while short and _width(short) > width_px:
-        words = words[:-1]
-        short = f'{words}...' if words else ''
-    return short
+def legend_strip(
+    width_px: int, entries: Sequence[tuple[str, Certainty | None]]
+) -> NDArray[np.uint8]:
+    """Return a dark strip with texts, each after the marker of its level, in rows that fit.
+
+    Args:
+        width_px: width of the strip.
+        entries: text and level; None where there is no marker.
+    """
+    strip = np.zeros((LINE_PX * len(entries) + 8, width_px, 3), np.uint8)
+    left, row = _MARGIN_PX, 0
+    for text, level in entries:
+        wide = _width(text) + (16 if level else 0)
+        if left > _MARGIN_PX and left + wide + _MARGIN_PX > width_px:
+            left, row = _MARGIN_PX, row + 1
+        baseline = LINE_PX * (row + 1) - 6
+        if level is not None:
+            draw_marker(strip, np.array([left + 5.0, baseline - 5.0]), level)
+        place = (left + (16 if level else 0), baseline)
+        cv2.putText(strip, text, place, _FONT, 0.5, _INK, 1, cv2.LINE_AA)
+        left += wide + 2 * _MARGIN_PX
+    return strip[: LINE_PX * (row + 1) + 8]
 
 
-def _width(words: str) -> int:
-    return int(cv2.getTextSize(words, _FONT, 0.55, 1)[0][0])
+def _width(text: str) -> int:
+    return int(cv2.getTextSize(text, _FONT, 0.5, 1)[0][0])

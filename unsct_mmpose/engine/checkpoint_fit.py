@@ -22,11 +22,9 @@ def remember_misfits() -> None:
     """Let heads that have a place for it (``misfit``) know how a checkpoint differs from the model.
 
     :class:`~unsct_mmpose.models.uncertainty_mixin.UncertaintyMixin` refuses to predict with one,
-    until it has been trained. Other models are untouched. Calling again changes nothing.
+    until it has been trained. Other models are untouched.
     """
     original = checkpoint.load_state_dict
-    if getattr(original, 'remembers_misfits', False):
-        return
 
     @functools.wraps(original)
     def load_state_dict(module: nn.Module, state_dict: Mapping[str, Any], *args, **kwargs) -> None:
@@ -35,7 +33,6 @@ def remember_misfits() -> None:
             head.misfit = describe_misfit(module, state_dict)
         original(module, state_dict, *args, **kwargs)
 
-    load_state_dict.remembers_misfits = True
     checkpoint.load_state_dict = load_state_dict
 
 

@@ -65,7 +65,7 @@ def record(model: Any, inputs: Tensor) -> None:
         if model.with_neck:
             with torch.no_grad():  # nodes of autograd from outside a graph must not live on in it
                 feats = model.backbone(inputs)
-            parts.append((model.neck, tuple(one.requires_grad_() for one in feats)))
+            parts.append((model.neck, tuple(feat.requires_grad_() for feat in feats)))
         plain = [part.forward for part, _ in parts]
         torch.cuda.make_graphed_callables(
             tuple(part for part, _ in parts), tuple((args,) for _, args in parts)
@@ -85,7 +85,7 @@ def _by_shape(graphed: Forward, plain: Forward, recorded: Any) -> Forward:
 
 
 def _shapes(inputs: Any) -> list[tuple[int, ...]]:
-    return [tuple(one.shape) for one in tree_leaves(inputs)]
+    return [tuple(leaf.shape) for leaf in tree_leaves(inputs)]
 
 
 def _uncached_autocast() -> torch.autocast:

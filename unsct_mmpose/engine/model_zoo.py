@@ -147,7 +147,7 @@ def _extend_listing() -> None:
     def models(dir: str) -> Iterator[dict[str, Any]]:
         yield from original(dir)
         if Path(dir) == Path(BaseInferencer._get_repo_or_mim_dir(_HOST)):
-            yield from (_host_record(one) for one in list_models())
+            yield from (_host_record(model) for model in list_models())
 
     BaseInferencer._get_models_from_metafile = staticmethod(models)
 
@@ -191,7 +191,9 @@ def _advice(name: str, known: Sequence[str]) -> str:
 
 
 def _released() -> str:
-    return ', '.join(repr((*one.aliases, one.name)[0]) for one in list_models() if one.weights)
+    return ', '.join(
+        repr((*model.aliases, model.name)[0]) for model in list_models() if model.weights
+    )
 
 
 def _plain(name: str) -> str:

@@ -62,11 +62,11 @@ class NonFiniteLossHook(Hook):
             FloatingPointError: a loss is not finite.
         """
         self._files = _image_files(data_batch)
-        losses = [(name, one) for name, one in (outputs or {}).items() if 'loss' in name]
-        values = [(name, torch.as_tensor(one).item()) for name, one in losses]
+        losses = [(name, loss) for name, loss in (outputs or {}).items() if 'loss' in name]
+        values = [(name, torch.as_tensor(loss).item()) for name, loss in losses]
         bad = [f'{name} = {value}' for name, value in values if not math.isfinite(value)]
         _stop_together(self._message(runner, runner.iter + 1, ', '.join(bad)) if bad else None)
-        if any(_saves_now(one, runner) for one in runner.hooks):
+        if any(_saves_now(hook, runner) for hook in runner.hooks):
             _stop_together(self._broken(runner, runner.iter + 1, runner.model.state_dict()))
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -86,7 +86,9 @@ class NonFiniteLossHook(Hook):
 
     def _broken(self, runner: Runner, iteration: int, state: Mapping[str, Any]) -> str | None:
         """Say which weights are not finite, None if all are; one wait for the device."""
-        finite = {name: one.isfinite().all() for name, one in state.items() if _is_real(one)}
+        finite = {
+            name: tensor.isfinite().all() for name, tensor in state.items() if _is_real(tensor)
+        }
         if finite and not torch.stack(list(finite.values())).all():
             bad = [name for name, whole in finite.items() if not whole]
             words = f'though its losses are finite, the weights are not ({len(bad)}: {bad[0]} ...)'
@@ -115,7 +117,7 @@ def _stop_together(words: str | None) -> None:
     trouble = torch.tensor(float(words is not None))
     all_reduce(trouble, 'max')
     if trouble:
-        raise FloatingPointError('\n'.join(one for one in all_gather_object(words) if one))
+        raise FloatingPointError('\n'.join(text for text in all_gather_object(words) if text))
 
 
 def _is_real(value: Any) -> bool:
@@ -132,5 +134,5 @@ def _saves_now(hook: Hook, runner: Runner) -> bool:
 def _image_files(data_batch: Any) -> list[str]:
     """Return the image files of a batch as far as its data samples name them."""
     samples = data_batch.get('data_samples') if isinstance(data_batch, Mapping) else None
-    paths = [getattr(one, 'metainfo', {}).get('img_path') for one in samples or ()]
+    paths = [getattr(sample, 'metainfo', {}).get('img_path') for sample in samples or ()]
     return [str(path) for path in paths if path]

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from mmengine.evaluator import BaseMetric
 
-from unsct_mmpose.anatomy import NUM_LANDMARKS
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmarks_of
 from unsct_mmpose.functional.bootstrap import bootstrap_intervals
 from unsct_mmpose.maps.assessment import EVIDENCES
 
@@ -21,19 +21,6 @@ SUBSETS = ('all', 'structured', 'unstructured')
 Table = dict[str, np.ndarray]
 """One row for each image; see :func:`unpack` for the columns."""
 
-_K = NUM_LANDMARKS
-_REQUIRED: dict[str, tuple[tuple[int, ...], type]] = dict(
-    patient=((), str),
-    subset=((), str),
-    pred=((_K, 2), float),
-    kept=((_K,), bool),
-    uncertainty=((_K,), float),
-    true=((_K, 2), float),
-    present=((_K,), bool),
-    labelled=((_K,), bool),
-    scale=((2,), float),
-    magnification=((), float),
-)
 _OPTIONAL = dict(
     presence='keypoint_presence',
     covariance='keypoint_covariances',
@@ -60,22 +47,23 @@ def unpack(sample: Mapping[str, Any]) -> dict[str, Any]:
         ``magnification`` (1 where it is unknown), and what the model offers of ``presence``
         ``(K,)``, ``covariance`` ``(K, 2, 2)`` image pixels squared, ``evidence`` and ``decisions``
         ``(K, 3)``, ``interval_scale`` and ``interval_offset`` ``(M,)`` and ``error_correlation``
-        ``(48, 48)``.
+        ``(2 K, 2 K)``.
 
     Raises:
         ValueError: there is not exactly one instance with the landmarks of the truth.
     """
     pred, truth = sample['pred_instances'], sample['raw_ann_info']
     points, scores = _array(pred['keypoints']), _array(pred['keypoint_scores'])
-    if points.shape != (1, _K, 2):
+    count = len(truth['points'])
+    if points.shape != (1, count, 2):
         raise ValueError(
             f'{truth["file_name"]}: predicted keypoints are {points.shape}; a radiograph needs one '
-            f'instance of {_K} landmarks, (1, {_K}, 2)'
+            f'instance of {count} landmarks, (1, {count}, 2)'
         )
     labelled = np.asarray(truth['labelled'], bool)
-    visible = _array(pred.get('keypoints_visible', np.ones(_K))).reshape(_K)
+    visible = _array(pred.get('keypoints_visible', np.ones(count))).reshape(count)
     if 'keypoint_uncertainties' not in pred and np.array_equal(visible, scores[0]):
-        visible = np.ones(_K)  # a stock model decides nothing: MMPose repeats the scores there
+        visible = np.ones(count)  # a stock model decides nothing: MMPose repeats the scores there
     result = dict(
         patient=str(truth.get('patient_id') or truth['file_name']),
         subset=truth['subset'],
@@ -95,12 +83,17 @@ def unpack(sample: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def stack(results: Sequence[Mapping[str, Any]]) -> Table:
+def stack(results: Sequence[Mapping[str, Any]], landmarks: LandmarkSet = HIP) -> Table:
     """Return a table of the columns that all results have; of length 0 without results."""
     if not results:
-        return {name: np.empty((0, *shape), kind) for name, (shape, kind) in _REQUIRED.items()}
-    shared = [name for name in results[0] if all(name in one for one in results)]
-    return {name: np.stack([one[name] for one in results]) for name in shared}
+        each = (len(landmarks),)
+        numbers = dict(pred=(*each, 2), true=(*each, 2), uncertainty=each, scale=(2,))
+        table = {name: np.empty((0, *shape)) for name, shape in numbers.items()}
+        table |= {name: np.empty((0, *each), bool) for name in ('kept', 'present', 'labelled')}
+        words = {name: np.empty(0, str) for name in ('patient', 'subset')}
+        return {**table, **words, 'magnification': np.empty(0)}
+    shared = [name for name in results[0] if all(name in result for result in results)]
+    return {name: np.stack([result[name] for result in results]) for name in shared}
 
 
 def decisions(table: Table) -> Table:
@@ -163,6 +156,11 @@ class SampleMetric(BaseMetric):
         self.plane = plane
         self.bootstrap = bootstrap
 
+    @property
+    def landmarks(self) -> LandmarkSet:
+        """Those of the data set."""
+        return landmarks_of(self.dataset_meta)
+
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep what one batch says: one result for each image."""
         for sample in data_samples:
@@ -170,7 +168,7 @@ class SampleMetric(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Summarise all images, by subset."""
-        table = stack(results)
+        table = stack(results, self.landmarks)
         table.update(self.derive(table))
         figures: dict[str, float] = {}
         for subset in SUBSETS:
@@ -196,9 +194,9 @@ class SampleMetric(BaseMetric):
         if not self.bootstrap:
             return self.summary(table)
         found = bootstrap_intervals(table, self.summary, table['patient'], self.bootstrap)
-        figures = {name: one.value for name, one in found.items()}
-        for name, one in found.items():
-            figures.update({f'{name}_low': one.low, f'{name}_high': one.high})
+        figures = {name: interval.value for name, interval in found.items()}
+        for name, interval in found.items():
+            figures.update({f'{name}_low': interval.low, f'{name}_high': interval.high})
         return figures
 
     def _scale(self, truth: Mapping[str, Any]) -> tuple[float, float]:

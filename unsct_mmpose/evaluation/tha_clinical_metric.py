@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from mmpose.registry import METRICS
 
+from unsct_mmpose.anatomy import Estimate, landmarks_of
 from unsct_mmpose.functional import agreement
-from unsct_mmpose.functional.bootstrap import Interval, share_by_patient
+from unsct_mmpose.functional.bootstrap import share_by_patient
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
 
 from .samples import SampleMetric, Table
@@ -44,31 +45,27 @@ class THAClinicalMetric(SampleMetric):
     sides. A figure of nothing is NaN.
 
     Args:
-        plane: ``'detector'``: mm as on the detector; ``'bone'``: divided by the magnification.
-        bootstrap: resamples of patients for 95 % intervals, ``figure_low`` and ``figure_high``;
-            0 for none.
-        collect_device: see ``BaseMetric``.
-        prefix: stands before all keys instead of ``clinical``.
         level: what the intervals claim to hold, for their score.
+        **kwargs: keyword arguments of :class:`~unsct_mmpose.evaluation.samples.SampleMetric`, but
+            ``unit``.
 
     Raises:
-        ValueError: an image has no pixel spacing.
+        ValueError: an image has no pixel spacing, or the landmarks no clinical parameters.
     """
 
     default_prefix = 'clinical'
 
-    def __init__(
-        self,
-        plane: str = 'detector',
-        bootstrap: int = 0,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-        level: float = 0.95,
-    ) -> None:
-        super().__init__('mm', plane, bootstrap, collect_device, prefix)
+    def __init__(self, level: float = 0.95, **kwargs) -> None:
+        super().__init__(unit='mm', **kwargs)
         if not 0 < level < 1:
             raise ValueError(f'level must lie inside (0, 1), not {level!r}')
         self.level = level
+
+    @SampleMetric.dataset_meta.setter
+    def dataset_meta(self, dataset_meta: dict) -> None:
+        """Take the data set's meta information; refuse landmarks without clinical parameters."""
+        landmarks_of(dataset_meta).require_clinical('THAClinicalMetric')
+        self._dataset_meta = dataset_meta
 
     def derive(self, table: Table) -> Table:
         """Return ``measured``, ``truth``, ``offset`` and ``half_width``, ``(N, M)``, deg or mm."""
@@ -112,13 +109,13 @@ class THAClinicalMetric(SampleMetric):
             }
         return figures
 
-    def _held(self, table: Table, columns: list[int]) -> Interval:
+    def _held(self, table: Table, columns: list[int]) -> Estimate:
         """Return the share of the truths inside their intervals, and its own over patients."""
         centre = table['measured'][:, columns] - table['offset'][:, columns]
         width, truth = table['half_width'][:, columns], table['truth'][:, columns]
         counted = ~(np.isnan(centre) | np.isnan(truth))
         if np.isnan(width[counted]).any():
-            return Interval(np.nan, np.nan, np.nan)
+            return Estimate(np.nan, np.nan, np.nan)
         inside = counted & (np.abs(centre - truth) <= width)
         return share_by_patient(inside.sum(axis=1), counted.sum(axis=1), table['patient'])
 

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from mmpose.registry import METRICS
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.functional import errors
 
 from .samples import SampleMetric, Table, stack
@@ -24,15 +23,9 @@ class THALandmarkMetric(SampleMetric):
 
     Args:
         radii: radii of the success detection rates, in ``unit``.
-        unit: ``'mm'``, or ``'px'`` of the image file when spacings are unknown.
-        plane: ``'detector'``: lengths as on the detector, equation (11) of the paper; ``'bone'``:
-            divided by the magnification.
         norm_scale: scale of the normalised mean error's distance; 0.5 resembles the paper's.
         per_landmark: report the error of each landmark too, as ``landmark/NAME/MRE``.
-        bootstrap: resamples of patients for 95 % intervals, ``figure_low`` and ``figure_high``;
-            0 for none.
-        collect_device: see ``BaseMetric``.
-        prefix: see ``BaseMetric``.
+        **kwargs: keyword arguments of :class:`~unsct_mmpose.evaluation.samples.SampleMetric`.
 
     Raises:
         ValueError: an image without pixel spacing is to be judged in mm.
@@ -41,15 +34,11 @@ class THALandmarkMetric(SampleMetric):
     def __init__(
         self,
         radii: Sequence[float] = (2.0, 2.5, 3.0, 4.0, 10.0),
-        unit: str = 'mm',
-        plane: str = 'detector',
         norm_scale: float = 1.0,
         per_landmark: bool = False,
-        bootstrap: int = 0,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
+        **kwargs,
     ) -> None:
-        super().__init__(unit, plane, bootstrap, collect_device, prefix)
+        super().__init__(**kwargs)
         self.radii = tuple(radii)
         self.norm_scale = norm_scale
         self.per_landmark = per_landmark
@@ -65,7 +54,9 @@ class THALandmarkMetric(SampleMetric):
         """Return ``error``: ``(N, K)`` radial errors, and ``norm``: ``(N,)`` distances."""
         return dict(
             error=errors.radial_errors_mm(table['pred'], table['true'], table['scale']),
-            norm=errors.reference_distances_mm(table['true'], table['present'], table['scale']),
+            norm=errors.reference_distances_mm(
+                table['true'], table['present'], table['scale'], landmarks=self.landmarks
+            ),
         )
 
     def fixed(self, table: Table) -> dict[str, float]:
@@ -93,11 +84,11 @@ class THALandmarkMetric(SampleMetric):
         return errors.normalised_mean_error(table['error'], hits, table['norm'], self.norm_scale)
 
     def _landmarks(self, results: list[dict]) -> dict[str, float]:
-        table = stack(results)
+        table = stack(results, self.landmarks)
         hits, distances = table['present'] & table['kept'], self.derive(table)['error']
         return {
             f'landmark/{name}/MRE': errors.mean_radial_error(
                 distances[:, [index]], hits[:, [index]]
             )
-            for index, name in enumerate(LANDMARK_NAMES)
+            for index, name in enumerate(self.landmarks.names)
         }

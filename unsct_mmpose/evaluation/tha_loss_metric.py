@@ -46,10 +46,10 @@ class THALossMetric(BaseMetric):
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Return the mean of each term and their sum."""
-        counted = [one for one in results if not any(map(np.isnan, one.values()))]
+        counted = [terms for terms in results if not any(map(np.isnan, terms.values()))]
         names = results[0] if results else ()
         means = {
-            name: float(np.mean([one[name] for one in counted])) if counted else np.nan
+            name: float(np.mean([terms[name] for terms in counted])) if counted else np.nan
             for name in names
         }
         return dict(loss=float(sum(means.values())) if means else np.nan, **means)

@@ -26,24 +26,15 @@ class THAPaperMetric(SampleMetric):
     Args:
         radii: radii of the success detection rates, mm on the detector.
         norm_scale: scale of the normalised mean error's distance.
-        bootstrap: resamples of patients for 95 % intervals, ``figure_low`` and ``figure_high``;
-            0 for none.
-        collect_device: see ``BaseMetric``.
-        prefix: see ``BaseMetric``.
+        **kwargs: keyword arguments of :class:`~unsct_mmpose.evaluation.samples.SampleMetric`, but
+            ``unit`` and ``plane``.
 
     Raises:
         ValueError: an image has no pixel spacing.
     """
 
-    def __init__(
-        self,
-        radii: Sequence[float] = (2.0,),
-        norm_scale: float = 0.5,
-        bootstrap: int = 0,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
-    ) -> None:
-        super().__init__('mm', 'detector', bootstrap, collect_device, prefix)
+    def __init__(self, radii: Sequence[float] = (2.0,), norm_scale: float = 0.5, **kwargs) -> None:
+        super().__init__(unit='mm', plane='detector', **kwargs)
         self.radii = tuple(radii)
         self.norm_scale = norm_scale
 
@@ -87,6 +78,7 @@ class THAPaperMetric(SampleMetric):
             table['scale'],
             radii_mm=self.radii,
             norm_scale=self.norm_scale,
+            landmarks=self.landmarks,
         )
 
     def _without_spacing(self) -> str:

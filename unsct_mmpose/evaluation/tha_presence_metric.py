@@ -40,12 +40,7 @@ class THAPresenceMetric(SampleMetric):
     Args:
         levels: what the confidence ellipses claim to hold.
         bins: number of bins of the calibration error.
-        unit: ``'mm'``, or ``'px'`` of the image file when spacings are unknown.
-        plane: ``'detector'`` or ``'bone'``, see :class:`THALandmarkMetric`.
-        bootstrap: resamples of patients for 95 % intervals, ``figure_low`` and ``figure_high``;
-            0 for none.
-        collect_device: see ``BaseMetric``.
-        prefix: stands before all keys instead of ``presence``.
+        **kwargs: keyword arguments of :class:`~unsct_mmpose.evaluation.samples.SampleMetric`.
 
     Raises:
         ValueError: an image without pixel spacing is to be judged in mm.
@@ -54,16 +49,9 @@ class THAPresenceMetric(SampleMetric):
     default_prefix = 'presence'
 
     def __init__(
-        self,
-        levels: Sequence[float] = (0.5, 0.9, 0.95),
-        bins: int = 10,
-        unit: str = 'mm',
-        plane: str = 'detector',
-        bootstrap: int = 0,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
+        self, levels: Sequence[float] = (0.5, 0.9, 0.95), bins: int = 10, **kwargs
     ) -> None:
-        super().__init__(unit, plane, bootstrap, collect_device, prefix)
+        super().__init__(**kwargs)
         self.levels = tuple(levels)
         self.bins = bins
 

@@ -33,13 +33,8 @@ class THASetErrorMetric(SampleMetric):
     Args:
         cutoffs: cutoffs of the set error, in ``unit``.
         lrp_cutoff: largest error of a landmark that was found, in ``unit``.
-        unit: ``'mm'``, or ``'px'`` of the image file when spacings are unknown; the keys then say
-            ``E_20px``.
-        plane: ``'detector'`` or ``'bone'``, see :class:`THALandmarkMetric`.
-        bootstrap: resamples of patients for 95 % intervals, ``figure_low`` and ``figure_high``;
-            0 for none.
-        collect_device: see ``BaseMetric``.
-        prefix: stands before all keys instead of ``set_error``.
+        **kwargs: keyword arguments of :class:`~unsct_mmpose.evaluation.samples.SampleMetric`; with
+            ``unit='px'`` the keys say ``E_20px``.
 
     Raises:
         ValueError: an image without pixel spacing is to be judged in mm.
@@ -51,13 +46,9 @@ class THASetErrorMetric(SampleMetric):
         self,
         cutoffs: Sequence[float] = (10.0, 20.0, 50.0),
         lrp_cutoff: float = 20.0,
-        unit: str = 'mm',
-        plane: str = 'detector',
-        bootstrap: int = 0,
-        collect_device: str = 'cpu',
-        prefix: str | None = None,
+        **kwargs,
     ) -> None:
-        super().__init__(unit, plane, bootstrap, collect_device, prefix)
+        super().__init__(**kwargs)
         self.cutoffs = tuple(cutoffs)
         self.lrp_cutoff = lrp_cutoff
 

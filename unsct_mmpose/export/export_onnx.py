@@ -17,12 +17,11 @@ from mmengine.config import Config
 from numpy.typing import NDArray
 
 import unsct_mmpose
-from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.calibrate.evidence_table import build_dataset, load_model
 from unsct_mmpose.calibrate.fit import weights_hash
 from unsct_mmpose.datasets.data_settings import pipeline_settings
 from unsct_mmpose.files import jsonable, replace_file
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
+from unsct_mmpose.functional.clinical import measurement_names
 from unsct_mmpose.inference.onnx_model import FORMAT, open_session
 from unsct_mmpose.maps.regions import error_correlations, interval_offsets, interval_scales
 
@@ -161,13 +160,14 @@ def describe(
     graph: LandmarkGraph, settings: Config, preprocessing: Mapping, quantized: str | None = None
 ) -> dict[str, str]:
     """Return the metadata of a graph, each value a json text."""
-    codec = graph.codec
-    calibration = graph.calibration
+    codec, calibration = graph.codec, graph.calibration
+    landmarks = codec.landmarks
     values = dict(
         format=FORMAT,
         unsct_mmpose=unsct_mmpose.__version__,
         config=Path(settings.filename or '').name,
-        landmark_names=LANDMARK_NAMES,
+        landmarks=landmarks.to_dict(),
+        landmark_names=landmarks.names,
         relations=codec.evidence_relations.name,
         relation_pairs=codec.evidence_relations.pairs,
         calibration=None if calibration is None else calibration.to_dict(),
@@ -176,9 +176,9 @@ def describe(
         preprocessing=preprocessing,
         flip_test=graph.flip_test,
         quantize=quantized,
-        measurement_names=MEASUREMENT_NAMES,
-        interval_scales=interval_scales(calibration).tolist(),
-        interval_offsets=interval_offsets(calibration).tolist(),
+        measurement_names=measurement_names(landmarks),
+        interval_scales=interval_scales(calibration, landmarks).tolist(),
+        interval_offsets=interval_offsets(calibration, landmarks).tolist(),
         error_correlation=None
         if calibration is None or calibration.correlation is None
         else error_correlations(calibration).tolist(),
@@ -195,7 +195,7 @@ def describe_preprocessing(settings: Config, model: Any) -> dict[str, Any]:
     Raises:
         ValueError: its test pipeline does something that the graph's user would not do.
     """
-    steps = {one['type']: one for one in pipeline_settings(settings.test_dataloader.dataset)}
+    steps = {step['type']: step for step in pipeline_settings(settings.test_dataloader.dataset)}
     codec = getattr(model.head, 'decoder', None)
     size = tuple(getattr(codec, 'input_size', ()))
     udp = getattr(codec, 'use_udp', False) or steps.get('RadiographAffine', {}).get('use_udp')
@@ -205,7 +205,7 @@ def describe_preprocessing(settings: Config, model: Any) -> dict[str, Any]:
             f'model is used with {list(_KNOWN_STEPS)} and use_udp=False; set these'
         )
     wanted = tuple(steps['RadiographAffine']['input_size'])
-    if wanted != size or any(one % STRIDE_LIMIT for one in size):
+    if wanted != size or any(side % STRIDE_LIMIT for side in size):
         raise ValueError(
             f'input_size is {wanted} in the test pipeline and {size} in the codec: set the same '
             f'multiples of {STRIDE_LIMIT}'

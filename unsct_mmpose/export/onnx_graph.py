@@ -8,7 +8,6 @@ import torch
 from mmpose.models import PoseDataPreprocessor
 from torch import Tensor, nn
 
-from unsct_mmpose.anatomy import FLIP_INDICES, NUM_LANDMARKS
 from unsct_mmpose.codecs import HeatmapPAF
 from unsct_mmpose.functional.error_structure import peak_variances, shaped
 from unsct_mmpose.maps.assessment import Assessment, assess
@@ -57,18 +56,20 @@ class LandmarkGraph(nn.Module):
             raise ValueError(f'data_preprocessor is {kind}: set PoseDataPreprocessor')
         self.model, self.codec = model, codec
         self.flip_test = bool(model.test_cfg.get('flip_test', False))
-        field_channels = [NUM_LANDMARKS + one for one in codec.decision_channels]
-        self.channels = [*range(NUM_LANDMARKS), *field_channels]
+        count = len(codec.landmarks)
+        field_channels = [count + channel for channel in codec.decision_channels]
+        self.channels = [*range(count), *field_channels]
         self.decision, self.calibration = codec.deciding()
         size, cells = torch.tensor(codec.input_size), torch.tensor(codec.heatmap_size)
         cell = (size / cells).float()
-        factors = torch.from_numpy(region_factors(self.calibration)).float()
+        factors = torch.from_numpy(region_factors(self.calibration, codec.landmarks)).float()
         self.register_buffer('cell_px', cell)
         self.register_buffer('area_px', cell[:, None] * cell)
         self.register_buffer('factors', factors[:, None, None])
         self.power = 0.0 if self.calibration is None else self.calibration.peak_power
         self.directed = bool(self.calibration is not None and self.calibration.region_shapes)
-        self.register_buffer('shapes', torch.from_numpy(region_shapes(self.calibration)).float())
+        shapes = region_shapes(self.calibration, codec.landmarks)
+        self.register_buffer('shapes', torch.from_numpy(shapes).float())
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
         """Find and judge the landmarks of a batch.
@@ -84,7 +85,8 @@ class LandmarkGraph(nn.Module):
 
     def judge(self, maps: Tensor) -> tuple[Tensor, ...]:
         """Read maps, ``(N, K + 2 L, h, w)`` as :meth:`maps` gives them; see :meth:`forward`."""
-        heatmaps, pafs = maps[:, :NUM_LANDMARKS], maps[:, NUM_LANDMARKS:]
+        count = len(self.codec.landmarks)
+        heatmaps, pafs = maps[:, :count], maps[:, count:]
         pairs = self.codec.evidence_relations.pairs
         evidence = decode_evidence(heatmaps, pafs, pairs, self.codec.reading)
         assessment = assess(evidence, pairs, self.decision, self.calibration)
@@ -103,9 +105,10 @@ class LandmarkGraph(nn.Module):
         # both in one batch: the processor's cores are busier
         maps = self._forward(torch.cat([inputs, inputs.flip(-1)]))
         direct, mirrored = maps[: image.shape[0]], maps[image.shape[0] :]
-        relations = self.codec.evidence_relations
-        heatmaps = flip_heatmaps(mirrored[:, :NUM_LANDMARKS], FLIP_INDICES)
-        pafs = flip_paf(mirrored[:, NUM_LANDMARKS:], relations.flip_indices, relations.is_cross)
+        landmarks, relations = self.codec.landmarks, self.codec.evidence_relations
+        count = len(landmarks)
+        heatmaps = flip_heatmaps(mirrored[:, :count], landmarks.flip_indices)
+        pafs = flip_paf(mirrored[:, count:], relations.flip_indices, relations.is_cross)
         return (direct + torch.cat([heatmaps, pafs], dim=1)) * 0.5
 
     def _forward(self, inputs: Tensor) -> Tensor:

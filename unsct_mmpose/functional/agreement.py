@@ -19,26 +19,14 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
+from unsct_mmpose.anatomy import Estimate
+
 from .geometry import wrap_deg
 
 Floats = NDArray[np.float64]
 
 LIMIT = 1.96
 """Standard deviations between the bias and a limit of agreement."""
-
-
-class Estimate(NamedTuple):
-    """A coefficient and its confidence interval; NaN where the data do not allow it.
-
-    Attributes:
-        value: the coefficient.
-        low: lower end of its interval.
-        high: upper end of its interval.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 class BlandAltman(NamedTuple):
@@ -81,7 +69,6 @@ class _MeanSquares(NamedTuple):
     between: float
     raters: float
     error: float
-    within: float
 
 
 _NAN = Estimate(math.nan, math.nan, math.nan)
@@ -116,32 +103,6 @@ def pearson(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Es
         return Estimate(r, r, r)
     reach = _normal(confidence) / math.sqrt(len(first) - 3)
     return Estimate(r, math.tanh(math.atanh(r) - reach), math.tanh(math.atanh(r) + reach))
-
-
-def icc_oneway(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """Return ICC(1,1): one-way random effects, single measurement (Shrout & Fleiss 1,1).
-
-    For targets that are each measured by other raters.
-
-    Args:
-        ratings: ``(n, k)`` n targets, k measurements.
-        confidence: level of the interval.
-
-    Returns:
-        NaN with fewer than 2 targets or 2 raters, or when nothing varies.
-
-    Raises:
-        ValueError: not a table, or a value is not finite.
-
-    Example:
-        >>> [round(number, 4) for number in icc_oneway([[1, 2], [4, 3], [7, 9], [6, 6]])]
-        [0.9113, 0.3671, 0.9939]
-    """
-    table = _mean_squares(ratings)
-    if table is None:
-        return _NAN
-    n, k = table.n, table.k
-    return _from_f_ratio(table.between, table.within, k, n - 1, n * (k - 1), confidence)
 
 
 def icc_agreement(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
@@ -187,32 +148,6 @@ def icc_agreement(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
     low = n * (share - mse) / (rest + n * share)
     high = n * (above * msb - mse) / (rest + n * above * msb)
     return Estimate(value, float(low), float(high))
-
-
-def icc_consistency(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """Return ICC(C,1): consistency, two-way, single (Shrout & Fleiss 3,1).
-
-    A constant shift between the raters leaves it as it is.
-
-    Args:
-        ratings: ``(n, k)`` n targets, k raters.
-        confidence: level of the interval.
-
-    Returns:
-        NaN with fewer than 2 targets or 2 raters, or when nothing varies.
-
-    Raises:
-        ValueError: not a table, or a value is not finite.
-
-    Example:
-        >>> icc_consistency([[1.0, 3.0], [2.0, 4.0], [5.0, 7.0]]).value
-        1.0
-    """
-    table = _mean_squares(ratings)
-    if table is None:
-        return _NAN
-    n, k = table.n, table.k
-    return _from_f_ratio(table.between, table.error, k, n - 1, (n - 1) * (k - 1), confidence)
 
 
 def bland_altman(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> BlandAltman:
@@ -377,21 +312,6 @@ def interval_score(
     return float((2 * widths + 2 / (1 - level) * outside).mean())
 
 
-def _from_f_ratio(
-    signal: float, noise: float, k: int, df1: int, df2: int, confidence: float
-) -> Estimate:
-    """Return ``(F - 1) / (F + k - 1)`` of the ratio F of two mean squares, and of its limits."""
-    if noise == 0:
-        return Estimate(1.0, 1.0, 1.0)
-    ratio, level = signal / noise, (1 + confidence) / 2
-    ends = (
-        ratio,
-        ratio / special.fdtri(df1, df2, level),
-        ratio * special.fdtri(df2, df1, level),
-    )
-    return Estimate(*(float((end - 1) / (end + k - 1)) for end in ends))
-
-
 def _mean_squares(ratings: ArrayLike) -> _MeanSquares | None:
     """Return the mean squares, or None when there are too few data or they do not vary."""
     scores = np.asarray(ratings, float)
@@ -410,7 +330,6 @@ def _mean_squares(ratings: ArrayLike) -> _MeanSquares | None:
         between=float(k * (targets**2).sum() / (n - 1)),
         raters=float(n * (raters**2).sum() / (k - 1)),
         error=float((residual**2).sum() / ((n - 1) * (k - 1))),
-        within=float(((scores - targets) ** 2).sum() / (n * (k - 1))),
     )
 
 

@@ -8,30 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from unsct_mmpose.anatomy import Estimate
 
 Table = Mapping[str, NDArray[Any]]
 """Arrays that share their leading axis: one row for each image."""
 
 Seed = int | np.random.Generator
-
-
-class Interval(NamedTuple):
-    """A figure and its bootstrap confidence interval.
-
-    Attributes:
-        value: the figure of the data as they are.
-        low: lower end; NaN with fewer than two patients or when fewer than half of the resamples
-            define the figure.
-        high: upper end, likewise.
-    """
-
-    value: float
-    low: float
-    high: float
 
 
 def bootstrap_interval(
@@ -41,7 +28,7 @@ def bootstrap_interval(
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: Seed = 0,
-) -> Interval:
+) -> Estimate:
     """Return a figure with its percentile interval over resampled patients.
 
     Args:
@@ -59,7 +46,7 @@ def bootstrap_interval(
         >>> table = {'error': np.array([1.0, 1.0, 3.0, 3.0])}
         >>> found = bootstrap_interval(table, lambda t: t['error'].mean(), ['a', 'a', 'b', 'b'])
         >>> found
-        Interval(value=2.0, low=1.0, high=3.0)
+        Estimate(value=2.0, low=1.0, high=3.0)
     """
     found = bootstrap_intervals(
         table, lambda rows: {'figure': statistic(rows)}, patients, resamples, confidence, seed
@@ -74,7 +61,7 @@ def bootstrap_intervals(
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: Seed = 0,
-) -> dict[str, Interval]:
+) -> dict[str, Estimate]:
     """Return many figures with their intervals, each from the same resamples.
 
     Args:
@@ -98,7 +85,7 @@ def bootstrap_intervals(
             found = statistics(_take(table, _resample(rows_of, rng)))
             draw[:] = [found[name] for name in whole]
     return {
-        name: Interval(value, *_percentiles(draws[:, index], confidence))
+        name: Estimate(value, *_percentiles(draws[:, index], confidence))
         for index, (name, value) in enumerate(whole.items())
     }
 
@@ -110,7 +97,7 @@ def share_by_patient(
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: Seed = 0,
-) -> Interval:
+) -> Estimate:
     """Return a share with its percentile interval over resampled patients, quickly.
 
     Args:
@@ -139,10 +126,10 @@ def share_by_patient(
     used = sums['counts'] > 0
     number = int(used.sum())
     if number < 2:
-        return Interval(value, math.nan, math.nan)
+        return Estimate(value, math.nan, math.nan)
     drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), resamples)
     shares = (drawn @ sums['hits'][used]) / (drawn @ sums['counts'][used])
-    return Interval(value, *_percentiles(shares, confidence))
+    return Estimate(value, *_percentiles(shares, confidence))
 
 
 def paired_difference(
@@ -153,7 +140,7 @@ def paired_difference(
     resamples: int = 1000,
     confidence: float = 0.95,
     seed: Seed = 0,
-) -> Interval:
+) -> Estimate:
     """Return ``statistic(first) - statistic(second)``, both read on the same resampled patients.
 
     Args:
@@ -174,7 +161,7 @@ def paired_difference(
     Example:
         >>> one, other = {'e': np.array([1.0, 9.0])}, {'e': np.array([2.0, 10.0])}
         >>> paired_difference(one, other, lambda t: t['e'].mean(), ['a', 'b'])
-        Interval(value=-1.0, low=-1.0, high=-1.0)
+        Estimate(value=-1.0, low=-1.0, high=-1.0)
     """
     for table in (first, second):
         _rows_by_patient(table, patients)

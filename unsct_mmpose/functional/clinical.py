@@ -18,21 +18,19 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
-from unsct_mmpose.anatomy.parameters import ReferenceRange, parameter_of_output
+from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS, LandmarkSet
+from unsct_mmpose.anatomy.parameters import MEASUREMENT_NAMES, REFERENCE_LINES, split_side
+from unsct_mmpose.anatomy.records import Measurement
 
 from .clinical_formulas import (
     IS_ANGLE,
     IS_UNSIGNED,
-    MEASUREMENT_NAMES,
     POSITION,
-    REFERENCE_LINES,
     SHORTEST_VECTOR_MM,
     choose_reference_lines,
     evaluate,
     measurable,
     reasons_for,
-    split_side,
 )
 from .error_structure import symmetric_root
 from .geometry import quadratic_form, to_mm, wrap_deg
@@ -41,13 +39,12 @@ __all__ = [
     'MEASUREMENT_NAMES',
     'REFERENCE_LINES',
     'SHORTEST_VECTOR_MM',
-    'Measurement',
     'Measurements',
     'Slopes',
     'interval',
     'measure',
     'measure_many',
-    'reference_label',
+    'measurement_names',
     'slopes_many',
     'split_side',
 ]
@@ -60,30 +57,14 @@ _STEP_MM = 1e-3
 _CHUNK = 128
 
 
-@dataclass(frozen=True)
-class Measurement:
-    """One value that was measured in an image, or why it was not.
-
-    Attributes:
-        name: one of ``MEASUREMENT_NAMES``.
-        side: ``'left'`` or ``'right'`` of the patient; None for a value of both sides.
-        unit: ``'deg'`` or ``'mm'``.
-        value: NaN when it could not be measured.
-        standard_error: in the same unit; NaN when unknown.
-        reason: why there is no value, in words; None when there is one.
-    """
-
-    name: str
-    side: str | None
-    unit: str
-    value: float
-    standard_error: float
-    reason: str | None
+def measurement_names(landmarks: LandmarkSet) -> tuple[str, ...]:
+    """Return ``MEASUREMENT_NAMES``, or none where these landmarks have no clinical parameters."""
+    return MEASUREMENT_NAMES if landmarks.clinical else ()
 
 
 @dataclass(frozen=True, eq=False)
 class Measurements:
-    """Everything that was measured in one image, by name: ``found['left_sharp_angle_deg']``.
+    """Everything that was measured in one image, by name: ``measurements['left_sharp_angle_deg']``.
 
     Iterating yields the names, as with a dict.
 
@@ -105,15 +86,11 @@ class Measurements:
             known = ', '.join(MEASUREMENT_NAMES)
             raise KeyError(f'unknown measurement {name!r}; known: {known}')
         index = POSITION[name]
-        side, output = split_side(name)
-        return Measurement(
-            name,
-            side,
-            output.rsplit('_', 1)[1],
-            float(self.values[index]),
-            float(self.standard_errors[index]),
-            self.reasons[index],
+        value, error = (
+            None if np.isnan(number) else float(number)
+            for number in (self.values[index], self.standard_errors[index])
         )
+        return Measurement(name, value, standard_error=error, reason=self.reasons[index])
 
     def __iter__(self) -> Iterator[str]:
         return iter(MEASUREMENT_NAMES)
@@ -245,62 +222,6 @@ def interval(
     return value - scale * error, value + scale * error
 
 
-def reference_label(name: str, value: float) -> str:
-    """Say how a value lies to the ranges that the literature gives for adults.
-
-    Args:
-        name: name of a measurement, with or without its side.
-        value: in the unit of the measurement.
-
-    Returns:
-        Neutral words: the usual range first, then every further range of the literature that holds
-        the value, by its limits only. What the literature calls those stands in the anatomy table.
-
-    Raises:
-        KeyError: there is no such measurement; the message lists the valid names.
-
-    Example:
-        >>> reference_label('left_center_edge_angle_deg', 32.9)
-        'within usual range 25 to 39 deg (Toennis & Heinecke)'
-        >>> reference_label('center_edge_angle_deg', 18.0)
-        'below usual range 25 to 39 deg (Toennis & Heinecke); below 20 deg (Wiberg)'
-        >>> reference_label('global_offset_mm', 71.0)
-        'no reference range'
-    """
-    output = split_side(name)[1]
-    ranges = parameter_of_output(output).references_of(output)
-    if not ranges:
-        return 'no reference range'
-    if np.isnan(value):
-        return 'not measured'
-    unit_name = output.rsplit('_', 1)[1]
-    words = [
-        f'{_place(one, value)} usual range {_limits(one, unit_name)} ({one.source})'
-        for one in ranges
-        if one.is_usual
-    ]
-    words += [
-        f'{_limits(one, unit_name)} ({one.source})'
-        for one in ranges
-        if not one.is_usual and one.contains(value)
-    ]
-    return '; '.join(words)
-
-
-def _place(one: ReferenceRange, value: float) -> str:
-    if one.contains(value):
-        return 'within'
-    return 'below' if one.low is not None and value < one.low else 'above'
-
-
-def _limits(one: ReferenceRange, unit_name: str) -> str:
-    if one.low is None:
-        return f'below {one.high:g} {unit_name}'
-    if one.high is None:
-        return f'above {one.low:g} {unit_name}'
-    return f'{one.low:g} to {one.high:g} {unit_name}'
-
-
 @dataclass(frozen=True)
 class _Batch:
     """Checked images in mm: points ``(N, 24, 2)``, present ``(N, 24)``, covariances or None."""
@@ -328,8 +249,8 @@ class _Batch:
                 f'present must be boolean, {NUM_LANDMARKS} for each image, '
                 f'got {present.dtype} {present.shape[1:]}'
             )
-        seen = np.asarray(present, bool)
-        lost: Bools = seen & ~np.isfinite(points_px).all(axis=-1)
+        shown = np.asarray(present, bool)
+        lost: Bools = shown & ~np.isfinite(points_px).all(axis=-1)
         if lost.any():
             image, index = np.argwhere(lost)[0].tolist()
             raise ValueError(
@@ -348,11 +269,11 @@ class _Batch:
                 f'magnification must be one number for each image, got {factor.tolist()}'
             )
         scale = to_mm(np.ones((images, 1, 2)), spacing.reshape(-1, 1, 2), factor.reshape(-1, 1))
-        points = np.where(seen[..., None], points_px, 0.0) * scale
+        points = np.where(shown[..., None], points_px, 0.0) * scale
         if covariances_px is None:
-            return cls(points, seen, None)
-        checked = _covariances(covariances_px, seen)
-        return cls(points, seen, checked * scale[..., :, None] * scale[..., None, :])
+            return cls(points, shown, None)
+        checked = _covariances(covariances_px, shown)
+        return cls(points, shown, checked * scale[..., :, None] * scale[..., None, :])
 
     def measure(self, error_correlation: ArrayLike | None) -> tuple[Floats, Floats, Ints]:
         """Return values and standard errors ``(N, M)``, and the reference line of each image."""
@@ -463,10 +384,10 @@ def _correlations(values: ArrayLike | None, images: int) -> Floats | None:
     """Return ``(N, 48, 48)`` checked correlations; None where errors are independent."""
     if values is None:
         return None
-    found, size = np.asarray(values, float), 2 * NUM_LANDMARKS
-    if found.shape not in ((size, size), (images, size, size)):
-        raise ValueError(f'error_correlation must be ({size}, {size}), got {found.shape}')
-    return np.broadcast_to(found, (images, size, size))
+    correlations, size = np.asarray(values, float), 2 * NUM_LANDMARKS
+    if correlations.shape not in ((size, size), (images, size, size)):
+        raise ValueError(f'error_correlation must be ({size}, {size}), got {correlations.shape}')
+    return np.broadcast_to(correlations, (images, size, size))
 
 
 def _covariances(covariances_px: Floats, present: Bools) -> Floats:

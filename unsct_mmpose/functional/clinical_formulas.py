@@ -13,10 +13,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_CLASSES, NUM_LANDMARKS, SIDES, side_index
+from unsct_mmpose.anatomy.landmarks import (
+    FOVEA,
+    HEAD,
+    ILIUM,
+    ISCHIUM,
+    LOWER_EDGE,
+    NECK,
+    SHAFT_END,
+    SHAFT_TOP,
+    TEARDROP,
+    TROCHANTER,
+    UPPER_EDGE,
+    Y_CARTILAGE,
+)
 from unsct_mmpose.anatomy.parameters import (
-    CLINICAL_PARAMETERS,
-    EXTRA_PARAMETERS,
-    parameter_of_output,
+    MEASUREMENT_NAMES,
+    REFERENCE_LINES,
+    line_landmark,
+    parameter,
+    split_side,
 )
 
 from .geometry import (
@@ -37,63 +53,17 @@ Ints = NDArray[np.intp]
 SHORTEST_VECTOR_MM = 1.0
 """A shorter vector between two landmarks has no direction worth measuring."""
 
-_SIDED = tuple(
-    output for one in CLINICAL_PARAMETERS + EXTRA_PARAMETERS if one.sided for output in one.outputs
-)
-_BILATERAL = tuple(output for one in EXTRA_PARAMETERS if not one.sided for output in one.outputs)
-
-MEASUREMENT_NAMES: tuple[str, ...] = (
-    *(f'{side}_{output}' for side in SIDES for output in _SIDED),
-    *_BILATERAL,
-)
-"""Order of every array of measurements: all of the left side, all of the right, then of both."""
-
 POSITION = {name: index for index, name in enumerate(MEASUREMENT_NAMES)}
 IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
 
 IS_UNSIGNED = np.array([name.endswith('neck_shaft_angle_deg') for name in MEASUREMENT_NAMES])
 """An angle between lines: :func:`evaluate` leaves it a sign, so that it has a slope at 180 too."""
 
-REFERENCE_LINES: tuple[str, ...] = ('8L-8R', '9L-9R', '6L-6R', '2L-2R', '1L-1R', 'image axes')
-"""Reference lines in order of preference: pairs of Table 1, else the axes of the image."""
-
-_REFERENCE_NUMBERS = (8, 9, 6, 2, 1)
+_REFERENCE_NUMBERS = tuple(filter(None, map(line_landmark, REFERENCE_LINES)))
 _IMAGE_AXES = len(_REFERENCE_NUMBERS)
-
-# Vectors between landmarks of one side whose direction or sign a value depends on. The distance of
-# the fovea from a foot on the shaft axis is no such vector: it is checked as a value.
-_VECTORS: dict[str, tuple[tuple[int, int], ...]] = {
-    'skinner_height_mm': ((11, 12), (5, 7)),
-    'skinner_distance_mm': ((11, 12),),
-    'neck_shaft_angle_deg': ((6, 10), (11, 12)),
-    'femoral_offset_mm': ((11, 12),),
-    'acetabular_offset_mm': ((6, 8),),
-    'center_edge_angle_deg': ((3, 6),),
-    'acetabular_index_roof_deg': ((3, 4),),
-    'acetabular_index_hilgenreiner_deg': ((3, 2),),
-    'sharp_angle_deg': ((3, 8),),
-    'koehler_angle_deg': ((1, 9),),
-    'koehler_head_mm': ((1, 9), (6, 9)),
-    'koehler_teardrop_mm': ((1, 9), (8, 9)),
-    'hip_center_height_mm': ((6, 8),),
-    'global_offset_mm': ((6, 8), (11, 12)),
-    'shaft_abduction_deg': ((11, 12),),
-    'gt_leg_length_difference_mm': ((7, 8),),
-}
 _FOOT_DISTANCE = 'skinner_distance_mm'
-
-
-def split_side(name: str) -> tuple[str | None, str]:
-    """Split the name of a measurement into its side and its output.
-
-    Example:
-        >>> split_side('left_sharp_angle_deg'), split_side('pelvic_obliquity_deg')
-        (('left', 'sharp_angle_deg'), (None, 'pelvic_obliquity_deg'))
-    """
-    for side in SIDES:
-        if name.startswith(f'{side}_'):
-            return side, name.removeprefix(f'{side}_')
-    return None, name
+_LATERAL = (TROCHANTER, NECK, SHAFT_TOP, SHAFT_END)
+_MEDIAL = (ILIUM, Y_CARTILAGE, TEARDROP, ISCHIUM)
 
 
 def choose_reference_lines(points: Floats, present: Bools) -> Ints:
@@ -104,24 +74,27 @@ def choose_reference_lines(points: Floats, present: Bools) -> Ints:
 
 def _spans(points: Floats, present: Bools, number: int) -> Bools:
     """Return ``(N,)`` whether a landmark is present on both sides, and not at the same place."""
-    left, right = side_index('left', number), side_index('right', number)
-    apart = distance(points[:, left], points[:, right]) >= SHORTEST_VECTOR_MM
+    left, right = (side_index(side, number) for side in SIDES)
+    apart = length(_across(points, number)) >= SHORTEST_VECTOR_MM
     return present[:, left] & present[:, right] & apart
+
+
+def _across(points: Floats, number: int) -> Floats:
+    """Return the vectors ``(N, 2)`` from the right one of a pair to the left one."""
+    return points[:, side_index('left', number)] - points[:, side_index('right', number)]
 
 
 def pelvic_frame(points: Floats, present: Bools, lines: Ints) -> tuple[Floats, Floats]:
     """Return the directions ``ex`` (towards the patient's left) and ``up``, ``(N, 2)`` each."""
-    left = [side_index('left', number) for number in _REFERENCE_NUMBERS]
-    right = [side_index('right', number) for number in _REFERENCE_NUMBERS]
-    spans = points[:, left] - points[:, right]
+    spans = np.stack([_across(points, number) for number in _REFERENCE_NUMBERS], axis=1)
     axes = np.zeros((len(points), 1, 2))
     axes[:, 0, 0] = np.where(lines == _IMAGE_AXES, _display_sense(points, present), 1.0)
     ex = unit(np.concatenate((spans, axes), axis=1)[np.arange(len(points)), lines])
     upwards = np.zeros((len(points), 2))
     for side in SIDES:
-        ilium, ischium = side_index(side, 1), side_index(side, 9)
-        seen = present[:, ilium] & present[:, ischium]
-        upwards += np.where(seen[:, None], points[:, ilium] - points[:, ischium], 0.0)
+        ilium, ischium = side_index(side, ILIUM), side_index(side, ISCHIUM)
+        both = present[:, ilium] & present[:, ischium]
+        upwards += np.where(both[:, None], points[:, ilium] - points[:, ischium], 0.0)
     upwards[~upwards.any(axis=1)] = (0.0, -1.0)
     return ex, perpendicular_towards(ex, upwards)
 
@@ -135,11 +108,11 @@ def _display_sense(points: Floats, present: Bools) -> Floats:
     vote = np.zeros(len(points))
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         middle = []
-        for numbers in ((7, 10, 11, 12), (1, 2, 8, 9)):
+        for numbers in (_LATERAL, _MEDIAL):
             own = [side_index(side, number) for number in numbers]
-            seen = present[:, own]
-            count = seen.sum(axis=1)
-            total = np.where(seen, points[:, own, 0], 0.0).sum(axis=1)
+            shown = present[:, own]
+            count = shown.sum(axis=1)
+            total = np.where(shown, points[:, own, 0], 0.0).sum(axis=1)
             middle.append(np.where(count > 0, total / np.maximum(count, 1), np.nan))
         vote += sign * np.nan_to_num(middle[0] - middle[1])
     return np.where(vote < 0, -1.0, 1.0)
@@ -149,31 +122,31 @@ def evaluate(points: Floats, present: Bools, lines: Ints) -> Floats:
     """Compute all values ``(N, M)`` in a given frame; meaningless where not measurable."""
     ex, up = pelvic_frame(points, present, lines)
     roof_ex = np.where(
-        _spans(points, present, 2)[:, None],
-        unit(points[:, side_index('left', 2)] - points[:, side_index('right', 2)]),
+        _spans(points, present, Y_CARTILAGE)[:, None],
+        unit(_across(points, Y_CARTILAGE)),
         ex,
     )
-    found: dict[str, Floats] = {}
+    results: dict[str, Floats] = {}
     for side, sign in zip(SIDES, (1.0, -1.0), strict=True):
         own = points[:, SIDES.index(side) * NUM_CLASSES :][:, :NUM_CLASSES]
         p = {number: own[:, number - 1] for number in range(1, NUM_CLASSES + 1)}
         values = _femur(p, sign * ex) | _pelvis(p, sign * ex, up, sign * roof_ex)
         values['global_offset_mm'] = values['femoral_offset_mm'] + values['acetabular_offset_mm']
-        found |= {f'{side}_{output}': value for output, value in values.items()}
-    found |= _both_sides(points, up)
-    return np.stack([found[name] for name in MEASUREMENT_NAMES], axis=1) + 0.0  # no -0.0
+        results |= {f'{side}_{output}': value for output, value in values.items()}
+    results |= _both_sides(points, up)
+    return np.stack([results[name] for name in MEASUREMENT_NAMES], axis=1) + 0.0  # no -0.0
 
 
 def _femur(p: Mapping[int, Floats], lat: Floats) -> dict[str, Floats]:
     """Measure one femur; ``lat`` only decides the sign of the offset."""
-    shaft = unit(p[11] - p[12])
-    foot_of_tip = foot_of_point(p[7], p[11], p[12])
-    foot_of_head = foot_of_point(p[6], p[11], p[12])
+    shaft = unit(p[SHAFT_TOP] - p[SHAFT_END])
+    foot_of_tip = foot_of_point(p[TROCHANTER], p[SHAFT_TOP], p[SHAFT_END])
+    foot_of_head = foot_of_point(p[HEAD], p[SHAFT_TOP], p[SHAFT_END])
     return {
-        'skinner_height_mm': dot(p[5] - p[7], shaft),
-        'skinner_distance_mm': length(p[5] - foot_of_tip),
-        'neck_shaft_angle_deg': signed_angle_deg(p[6] - p[10], p[12] - p[11]),
-        'femoral_offset_mm': dot(foot_of_head - p[6], perpendicular_towards(shaft, lat)),
+        'skinner_height_mm': dot(p[FOVEA] - p[TROCHANTER], shaft),
+        'skinner_distance_mm': length(p[FOVEA] - foot_of_tip),
+        'neck_shaft_angle_deg': signed_angle_deg(p[HEAD] - p[NECK], p[SHAFT_END] - p[SHAFT_TOP]),
+        'femoral_offset_mm': dot(foot_of_head - p[HEAD], perpendicular_towards(shaft, lat)),
     }
 
 
@@ -181,13 +154,14 @@ def _pelvis(
     p: Mapping[int, Floats], lat: Floats, up: Floats, roof_lat: Floats
 ) -> dict[str, Floats]:
     """Measure one side in the pelvic frame, and the acetabular index in that of both P2."""
-    edge, sharp, wall = p[3] - p[6], p[3] - p[8], p[1] - p[9]
-    roof, hilgenreiner = p[3] - p[4], p[3] - p[2]
+    edge, sharp = p[UPPER_EDGE] - p[HEAD], p[UPPER_EDGE] - p[TEARDROP]
+    roof, hilgenreiner = p[UPPER_EDGE] - p[LOWER_EDGE], p[UPPER_EDGE] - p[Y_CARTILAGE]
+    wall = p[ILIUM] - p[ISCHIUM]
     roof_up = perpendicular_towards(roof_lat, up)
     lateral = perpendicular_towards(unit(wall), lat)
-    shaft = p[12] - p[11]
+    shaft = p[SHAFT_END] - p[SHAFT_TOP]
     return {
-        'acetabular_offset_mm': dot(p[6] - p[8], lat),
+        'acetabular_offset_mm': dot(p[HEAD] - p[TEARDROP], lat),
         'center_edge_angle_deg': angle_deg(dot(edge, lat), dot(edge, up)),
         'acetabular_index_roof_deg': angle_deg(dot(roof, roof_up), dot(roof, roof_lat)),
         'acetabular_index_hilgenreiner_deg': angle_deg(
@@ -195,18 +169,19 @@ def _pelvis(
         ),
         'sharp_angle_deg': angle_deg(dot(sharp, up), dot(sharp, lat)),
         'koehler_angle_deg': angle_deg(dot(wall, lat), dot(wall, up)),
-        'koehler_head_mm': dot(p[6] - p[9], lateral),
-        'koehler_teardrop_mm': dot(p[8] - p[9], lateral),
-        'hip_center_height_mm': dot(p[6] - p[8], up),
+        'koehler_head_mm': dot(p[HEAD] - p[ISCHIUM], lateral),
+        'koehler_teardrop_mm': dot(p[TEARDROP] - p[ISCHIUM], lateral),
+        'hip_center_height_mm': dot(p[HEAD] - p[TEARDROP], up),
         'shaft_abduction_deg': angle_deg(dot(shaft, lat), -dot(shaft, up)),
     }
 
 
 def _both_sides(points: Floats, up: Floats) -> dict[str, Floats]:
     """Measure what needs both sides."""
-    teardrops = points[:, side_index('left', 8)] - points[:, side_index('right', 8)]
+    teardrops = _across(points, TEARDROP)
     tip_heights = [
-        dot(points[:, side_index(side, 7)] - points[:, side_index(side, 8)], up) for side in SIDES
+        dot(points[:, side_index(side, TROCHANTER)] - points[:, side_index(side, TEARDROP)], up)
+        for side in SIDES
     ]
     return {
         'pelvic_obliquity_deg': angle_deg(-teardrops[:, 1], np.abs(teardrops[:, 0])),
@@ -253,20 +228,24 @@ def _needs() -> NDArray[np.float64]:
     """Return ``(M, 24)`` 1 where a measurement cannot do without a landmark."""
     table = np.zeros((len(MEASUREMENT_NAMES), NUM_LANDMARKS))
     for row, name in enumerate(MEASUREMENT_NAMES):
-        side, output = split_side(name)
-        for number in parameter_of_output(output).needs(output):
-            for one in SIDES if side is None else (side,):
-                table[row, side_index(one, number)] = 1.0
+        for number in parameter(name).landmarks:
+            for side in _sides(name):
+                table[row, side_index(side, number)] = 1.0
     return table
 
 
 def _pairs(name: str) -> list[tuple[int, int]]:
     """Return the pairs of landmarks whose vectors a measurement needs."""
-    side, output = split_side(name)
-    if output == 'pelvic_obliquity_deg':
-        return [(side_index('left', 8), side_index('right', 8))]
-    sides = SIDES if side is None else (side,)
-    return [(side_index(one, a), side_index(one, b)) for one in sides for a, b in _VECTORS[output]]
+    return [
+        (side_index('left' if a == b else side, a), side_index('right' if a == b else side, b))
+        for side in _sides(name)
+        for a, b in parameter(name).vectors
+    ]
+
+
+def _sides(name: str) -> tuple[str, ...]:
+    side = split_side(name)[0]
+    return SIDES if side is None else (side,)
 
 
 _NEEDS = _needs()

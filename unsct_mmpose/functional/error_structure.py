@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unsct_mmpose.anatomy import FLIP_INDICES, NUM_CLASSES, NUM_LANDMARKS
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 
 from .hierarchical import by_patient
 
@@ -75,18 +75,29 @@ def whitened(errors: ArrayLike, covariances: ArrayLike) -> Floats:
     return np.where(known[..., None], found, np.nan)
 
 
-def sides_by_class(values: ArrayLike) -> Floats:
-    """Return vectors ``(N, 24, 2)`` as ``(12, N, 2 sides, 2)``, the right side mirrored."""
-    both = np.asarray(values, float).reshape(-1, 2, NUM_CLASSES, 2)
+def by_class(values: ArrayLike, landmarks: LandmarkSet) -> Floats:
+    """Return numbers ``(N, K, ...)`` as ``(N, 2 sides, G classes, ...)``, NaN without a twin."""
+    rows = np.asarray(values, float)
+    members = np.array([(each[0], each[-1]) for each in landmarks.classes]).T
+    sides: Floats = np.ascontiguousarray(rows[:, members])
+    sides[:, 1, [len(each) == 1 for each in landmarks.classes]] = np.nan
+    return sides
+
+
+def sides_by_class(values: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
+    """Return vectors ``(N, K, 2)`` as ``(G, N, 2 sides, 2)``, the mirror image mirrored back."""
+    both = by_class(values, landmarks)
     return np.moveaxis(both * [[[1.0, 1.0]], [[-1.0, 1.0]]], 2, 0)
 
 
-def class_residuals(whitened_errors: ArrayLike, patients: ArrayLike) -> Floats:
-    """Return ``(12, P, 2 n, 2)`` whitened errors of each class and patient, NaN where none is."""
-    sides = sides_by_class(whitened_errors)
+def class_residuals(
+    whitened_errors: ArrayLike, patients: ArrayLike, landmarks: LandmarkSet = HIP
+) -> Floats:
+    """Return ``(G, P, 2 n, 2)`` whitened errors of each class and patient, NaN where none is."""
+    sides = sides_by_class(whitened_errors, landmarks)
     gathered = by_patient(np.moveaxis(sides, 0, 1), patients)
     people, images = gathered.shape[:2]
-    return np.moveaxis(gathered, 2, 0).reshape(NUM_CLASSES, people, 2 * images, 2)
+    return np.moveaxis(gathered, 2, 0).reshape(len(sides), people, 2 * images, 2)
 
 
 def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
@@ -134,10 +145,12 @@ def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
     )
 
 
-def side_shapes(shapes: ArrayLike) -> Floats:
-    """Return ``(24, 2, 2)`` shapes of all landmarks of ``(12, 2, 2)`` of the left side."""
-    left = np.asarray(shapes, float)
-    return np.concatenate([left, left * [[1.0, -1.0], [-1.0, 1.0]]])
+def side_shapes(shapes: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
+    """Return ``(K, 2, 2)`` shapes of all landmarks of ``(G, 2, 2)`` of each class's first."""
+    found: Floats = np.asarray(shapes, float)[list(landmarks.class_indices)]
+    mirrored = [twin < k for k, twin in enumerate(landmarks.flip_indices)]
+    found[mirrored] *= [[1.0, -1.0], [-1.0, 1.0]]
+    return found
 
 
 def peak_variances(peaks: Array) -> Array:
@@ -157,7 +170,12 @@ def peak_variances(peaks: Array) -> Array:
     return 1 / peaks.clip(_LOWEST_PEAK, 1.0) - 1 + _UNSEEN
 
 
-def peak_power(whitened_errors: ArrayLike, peaks: ArrayLike, patients: ArrayLike) -> float:
+def peak_power(
+    whitened_errors: ArrayLike,
+    peaks: ArrayLike,
+    patients: ArrayLike,
+    landmarks: LandmarkSet = HIP,
+) -> float:
     """Return the power of :func:`peak_variances` that squared errors follow.
 
     The slope of the logarithm of squared errors over that of the variances, each without its
@@ -165,15 +183,16 @@ def peak_power(whitened_errors: ArrayLike, peaks: ArrayLike, patients: ArrayLike
     for P patients; 0 at least. A network whose peaks say nothing has a power near 0.
 
     Args:
-        whitened_errors: ``(N, 24, 2)``, NaN where unknown.
-        peaks: ``(N, 24)``.
+        whitened_errors: ``(N, K, 2)``, NaN where unknown.
+        peaks: ``(N, K)``.
         patients: ``(N,)``.
+        landmarks: the K landmarks.
     """
     squared = (np.asarray(whitened_errors, float) ** 2).sum(axis=-1)
-    errors = _without_class_means(np.log(np.maximum(squared, _SMALLEST)))
+    errors = _without_class_means(np.log(np.maximum(squared, _SMALLEST)), landmarks)
     known = ~np.isnan(errors)
     sizes = np.log(peak_variances(np.asarray(peaks, float)))
-    sizes = _without_class_means(np.where(known, sizes, np.nan))
+    sizes = _without_class_means(np.where(known, sizes, np.nan), landmarks)
     count = known.sum(axis=1)
     names, index = np.unique(np.asarray(patients)[count > 0], return_inverse=True)
     number = np.bincount(index, count[count > 0], len(names))
@@ -183,13 +202,17 @@ def peak_power(whitened_errors: ArrayLike, peaks: ArrayLike, patients: ArrayLike
     return float(max(weight * both / own + 1 - weight, 0.0)) if own > _SMALLEST else 1.0
 
 
-def error_products(whitened_errors: ArrayLike, patients: ArrayLike) -> Floats:
-    """Return each patient's mean products of whitened errors: ``(P, 48, 48)``, NaN where unknown.
+def error_products(
+    whitened_errors: ArrayLike, patients: ArrayLike, landmarks: LandmarkSet = HIP
+) -> Floats:
+    """Return each patient's mean products of whitened errors: ``(P, 2 K, 2 K)``, NaN where unknown.
 
-    Coordinates are those of the 24 landmarks, x before y; each has the mean square 1 over patients.
+    Coordinates are those of the landmarks, x before y; each has the mean square 1 over patients.
     """
-    values = _cut(sides_by_class(whitened_errors))
-    values = np.moveaxis(values * [[1.0, 1.0], [-1.0, 1.0]], 0, 2)
+    sides = _cut(sides_by_class(whitened_errors, landmarks))
+    sides = np.moveaxis(sides * [[1.0, 1.0], [-1.0, 1.0]], 0, 2)
+    slots = [int(twin < k) for k, twin in enumerate(landmarks.flip_indices)]
+    values = np.ascontiguousarray(sides[:, slots, list(landmarks.class_indices)])
     rows = by_patient(values.reshape(len(values), -1), patients)
     known = ~np.isnan(rows)
     clean = np.where(known, rows, 0.0)
@@ -203,33 +226,35 @@ def error_products(whitened_errors: ArrayLike, patients: ArrayLike) -> Floats:
     return found
 
 
-def error_correlation(products: ArrayLike) -> Floats:
+def error_correlation(products: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
     """Return the correlation of the landmarks' errors, shrunk by what patients disagree on.
 
-    The mean over patients of their products, made the same for the mirror image, drawn towards "no
-    correlation between landmarks" by the share of their squares that is chance, as J. Schaefer and
-    K. Strimmer do (Stat. Appl. Genet. Mol. Biol. 4, 2005) with patients for observations. A
-    landmark's own two coordinates stay uncorrelated: their covariance is the heatmap's.
+    The mean over patients of their products, made the same for the mirror image where any landmark
+    has a twin, drawn towards "no correlation between landmarks" by the share of their squares that
+    is chance, as J. Schaefer and K. Strimmer do (Stat. Appl. Genet. Mol. Biol. 4, 2005) with
+    patients for observations. A landmark's own two coordinates stay uncorrelated: their covariance
+    is the heatmap's.
 
     Args:
-        products: ``(P, 48, 48)`` from :func:`error_products`.
+        products: ``(P, 2 K, 2 K)`` from :func:`error_products`.
+        landmarks: the K landmarks.
 
     Returns:
-        ``(48, 48)``, positive semidefinite, diagonal 1; the unit matrix with fewer than three
+        ``(2 K, 2 K)``, positive semidefinite, diagonal 1; the unit matrix with fewer than three
         patients.
     """
     each = np.asarray(products, float)
-    size = 2 * NUM_LANDMARKS
-    unit = np.eye(size)
+    unit = np.eye(2 * len(landmarks))
     if len(each) < 3:
         return unit
-    each = (each + _mirrored(each)) / 2
+    if len(landmarks.classes) < len(landmarks):
+        each = (each + _mirrored(each, landmarks)) / 2
     known = ~np.isnan(each)
     count = known.sum(axis=0)
     mean = _mean_known(each)
     spread = np.where(known, (each - mean) ** 2, 0.0).sum(axis=0)
     spread = spread / np.maximum(count - 1, 1) / np.maximum(count, 1)
-    between = np.kron(1 - np.eye(NUM_LANDMARKS), np.ones((2, 2))) > 0
+    between = np.kron(1 - np.eye(len(landmarks)), np.ones((2, 2))) > 0
     usable = between & (count > 2)
     strength = float((mean[usable] ** 2).sum())
     chance = float(spread[usable].sum()) / strength if strength > 0 else 1.0
@@ -241,10 +266,10 @@ def error_correlation(products: ArrayLike) -> Floats:
     return found
 
 
-def _mirrored(products: Floats) -> Floats:
+def _mirrored(products: Floats, landmarks: LandmarkSet) -> Floats:
     """Return what the products are in the mirror image, left and right swapped."""
-    order = (2 * np.asarray(FLIP_INDICES)[:, None] + [0, 1]).ravel()
-    sign = np.tile([-1.0, 1.0], NUM_LANDMARKS)
+    order = (2 * np.asarray(landmarks.flip_indices)[:, None] + [0, 1]).ravel()
+    sign = np.tile([-1.0, 1.0], len(landmarks))
     swapped: Floats = products[:, order][:, :, order] * sign[:, None] * sign
     return swapped
 
@@ -273,13 +298,13 @@ def _drawn(parts: Floats, products: Floats, patients: Floats, *, least: int) -> 
     return scaled
 
 
-def _without_class_means(values: Floats) -> Floats:
-    """Take each class's mean from ``(N, 24)`` numbers, NaN where unknown."""
-    classes = values.reshape(-1, 2, NUM_CLASSES)
+def _without_class_means(values: Floats, landmarks: LandmarkSet) -> Floats:
+    """Take each class's mean from ``(N, K)`` numbers, NaN where unknown."""
+    classes = by_class(values, landmarks)
     known = ~np.isnan(classes)
     total = np.where(known, classes, 0.0).sum(axis=(0, 1))
     mean = total / np.maximum(known.sum(axis=(0, 1)), 1)
-    return (classes - mean).reshape(values.shape)
+    return values - mean[list(landmarks.class_indices)]
 
 
 def _cut(values: Floats) -> Floats:

@@ -11,15 +11,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from unsct_mmpose.anatomy import index_of
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 
 from .geometry import to_mm
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
-
-TEARDROP_TO_HEAD_DISTANCE = 1.5
-"""Distance of the femoral heads over that of the teardrops, used where a head is absent."""
 
 
 class NormalisedMeanError(NamedTuple):
@@ -306,21 +303,26 @@ def recovered_error(keep_all: float, ours: float, oracle: float) -> float:
 
 
 def reference_distances_mm(
-    true: ArrayLike, present: ArrayLike, spacing_xy_mm: ArrayLike, magnification: ArrayLike = 1.0
+    true: ArrayLike,
+    present: ArrayLike,
+    spacing_xy_mm: ArrayLike,
+    magnification: ArrayLike = 1.0,
+    landmarks: LandmarkSet = HIP,
 ) -> Floats:
     """Measure in each image the distance that normalises its errors.
 
-    It is the distance of the femoral head centres, or 1.5 times that of the teardrops where a
-    head is absent.
+    It is that of the first of the set's ``reference_pairs`` that is present: of the hip the
+    femoral head centres, or 1.5 times that of the teardrops where a head is absent.
 
     Args:
-        true: ``(N, 24, 2)`` true landmarks, pixels.
-        present: ``(N, 24)`` bool.
+        true: ``(N, K, 2)`` true landmarks, pixels.
+        present: ``(N, K)`` bool.
         spacing_xy_mm: ``(N, 2)`` size of a pixel along x and y, or ``(2,)`` for all images.
         magnification: ``(N,)`` or one number.
+        landmarks: the K landmarks.
 
     Returns:
-        ``(N,)`` distances, mm; NaN where neither pair is present.
+        ``(N,)`` distances, mm; NaN where no pair is present, or the set has none.
 
     Raises:
         ValueError: shapes disagree, or a spacing or magnification is not positive.
@@ -331,13 +333,9 @@ def reference_distances_mm(
         raise ValueError(f'true {points.shape} and present {present.shape} disagree')
     points = _to_mm(points, spacing_xy_mm, magnification)
     result = np.full(len(points), np.nan)
-    for name, factor in (
-        ('teardrop_lower_edge', TEARDROP_TO_HEAD_DISTANCE),
-        ('femoral_head_center', 1.0),
-    ):
-        left, right = index_of(f'left_{name}'), index_of(f'right_{name}')
-        seen = present[:, left] & present[:, right]
-        span = points[seen, left] - points[seen, right]
+    for first, second, factor in reversed(landmarks.reference_pairs):
+        seen = present[:, first] & present[:, second]
+        span = points[seen, first] - points[seen, second]
         result[seen] = factor * np.hypot(span[:, 0], span[:, 1])
     return result
 

@@ -6,10 +6,13 @@ y runs downwards, as in an image. A direction that a vector does not have is NaN
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+
+from unsct_mmpose.anatomy import Region
 
 Floats = NDArray[np.float64]
 
@@ -176,20 +179,6 @@ def foot_of_point(point: ArrayLike, a: ArrayLike, b: ArrayLike) -> Floats:
     return a + dot(point - a, direction)[..., None] * direction
 
 
-def signed_distance_to_line(point: ArrayLike, a: ArrayLike, b: ArrayLike) -> Floats:
-    """Return the distances ``(...)`` of points from the lines that run from a to b.
-
-    Positive on the side of :func:`perpendicular` of the line's direction; NaN where a and b
-    coincide.
-
-    Example:
-        >>> float(signed_distance_to_line([7.0, 2.0], [0.0, 0.0], [1.0, 0.0]))
-        2.0
-    """
-    point, a, b = np.asarray(point, float), np.asarray(a, float), np.asarray(b, float)
-    return cross(unit(b - a), point - a)
-
-
 def quadratic_form(vector: NDArray[Any], matrix: NDArray[Any]) -> Floats:
     """Return ``v^T A v`` of vectors ``(..., 2)`` and matrices ``(..., 2, 2)``.
 
@@ -201,3 +190,21 @@ def quadratic_form(vector: NDArray[Any], matrix: NDArray[Any]) -> Floats:
     mixed = matrix[..., 0, 1] + matrix[..., 1, 0]
     form: Floats = x * x * matrix[..., 0, 0] + x * y * mixed + y * y * matrix[..., 1, 1]
     return form
+
+
+def region_of(covariance: Floats, level: float) -> Region | None:
+    """Return the ellipse of a covariance ``(2, 2)``, px^2; None where it is unknown.
+
+    Example:
+        >>> region = region_of(np.diag([1.0, 4.0]), 0.95)
+        >>> [round(axis, 3) for axis in region.semi_axes_px], region.angle_deg
+        ([4.895, 2.448], 90.0)
+    """
+    if not np.isfinite(covariance).all():
+        return None
+    variances, directions = np.linalg.eigh((covariance + covariance.T) / 2)
+    reach = -2.0 * math.log(1.0 - level)  # quantile of chi squared with two degrees of freedom
+    short, long = np.sqrt(np.maximum(variances, 0.0) * reach)
+    x, y = directions[:, 1]
+    angle = math.degrees(math.atan2(y, x)) % 180.0
+    return Region(level, (float(long), float(short)), angle)

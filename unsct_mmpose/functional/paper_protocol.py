@@ -15,8 +15,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from unsct_mmpose.anatomy import HIP, Estimate, LandmarkSet
+
 from . import errors
-from .agreement import Estimate, icc_agreement, paired_t, pearson
+from .agreement import icc_agreement, paired_t, pearson
 
 Floats = NDArray[np.float64]
 
@@ -111,26 +113,30 @@ def paper_figures(
     magnification: ArrayLike = 1.0,
     radii_mm: Sequence[float] = (2.0,),
     norm_scale: float = 0.5,
+    landmarks: LandmarkSet = HIP,
 ) -> PaperFigures:
     """Return the figures of the paper's tables, absent landmarks at (0, 0) and no mask.
 
     Args:
-        pred: ``(N, 24, 2)`` predicted landmarks, pixels.
-        kept: ``(N, 24)`` bool, reported; all True is a model without the uncertainty module.
-        true: ``(N, 24, 2)`` true landmarks, pixels.
-        present: ``(N, 24)`` bool, in the ground truth.
-        labelled: ``(N, 24)`` bool; a landmark that nobody looked for has no truth, not even (0, 0).
+        pred: ``(N, K, 2)`` predicted landmarks, pixels.
+        kept: ``(N, K)`` bool, reported; all True is a model without the uncertainty module.
+        true: ``(N, K, 2)`` true landmarks, pixels.
+        present: ``(N, K)`` bool, in the ground truth.
+        labelled: ``(N, K)`` bool; a landmark that nobody looked for has no truth, not even (0, 0).
         spacing_xy_mm: ``(N, 2)`` or ``(2,)`` size of a pixel along x and y.
         magnification: ``(N,)`` or one number; 1 for lengths on the detector, as in the paper.
         radii_mm: radii of the success detection rates.
         norm_scale: factor of :func:`errors.reference_distances_mm`; 0.5 fits the paper's figures.
+        landmarks: the K landmarks.
 
     Raises:
         ValueError: shapes disagree, a mask is not boolean, or a point that counts is not finite.
     """
     distance = paper_errors_mm(pred, kept, true, present, spacing_xy_mm, magnification)
     counted = np.asarray(labelled)
-    reference = errors.reference_distances_mm(true, present, spacing_xy_mm, magnification)
+    reference = errors.reference_distances_mm(
+        true, present, spacing_xy_mm, magnification, landmarks
+    )
     nme = errors.normalised_mean_error(distance, counted, reference, norm_scale)
     ours = with_sentinel(pred, kept)[counted].ravel()
     theirs = with_sentinel(true, present)[counted].ravel()

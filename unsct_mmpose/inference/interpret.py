@@ -4,36 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
+from unsct_mmpose.anatomy import (
+    HIP,
+    MEASUREMENT_NAMES,
+    LandmarkEstimate,
+    LandmarkSet,
+    Measurement,
+    Spacing,
+    landmark_set,
+)
 from unsct_mmpose.anatomy.landmarks import plain_name
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.display import ranges_itself
 from unsct_mmpose.dicom.marker import find_markers
-from unsct_mmpose.functional.clinical import (
-    MEASUREMENT_NAMES,
-    Measurements,
-    interval,
-    measure,
-    reference_label,
-    split_side,
-)
+from unsct_mmpose.files import jsonable
+from unsct_mmpose.functional.clinical import Measurements, interval, measure
+from unsct_mmpose.functional.geometry import region_of
 from unsct_mmpose.functional.hierarchical import promise_words
 from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL
-from unsct_mmpose.report.prediction import (
-    ImageSource,
-    MeasuredValue,
-    PredictedLandmark,
-    Prediction,
-    PredictionWarning,
-    Region,
-    Scale,
-)
+from unsct_mmpose.report.prediction import ImageSource, Prediction, PredictionWarning
 
 EVIDENCE_NAMES = ('peak', 'paf', 'fused')
 DEFAULT_LEVEL = 0.95
@@ -48,39 +43,49 @@ def interpret(
     identity: Mapping[str, Any],
     file_name: str,
 ) -> Prediction:
-    """Turn what a backend read in a radiograph into a prediction.
+    """Turn what a backend inferred from a radiograph into a prediction.
 
     Args:
         radiograph: the image.
-        fields: one item of :meth:`Backend.read`.
-        identity: the backend's identity.
+        fields: one item of :meth:`Backend.infer`.
+        identity: the backend's identity; its ``landmarks`` say which they are, if not the hip's.
         file_name: what the prediction calls the image; a folder in it is left out by the caller.
 
     Raises:
         KeyError: a field is missing.
     """
     state, calibrated = int(fields['image_state']), bool(fields['calibrated'])
-    scale = _scale(radiograph)
-    factor = _mm_per_px(scale)
-    level = float(identity.get('region_level') or DEFAULT_LEVEL)
-    landmarks = _landmarks(fields, state, factor, level)
-    kept = np.array([one.reported for one in landmarks])
-    measured, missing = _measure(fields, kept, state, scale)
-    values = _values(
-        measured,
-        missing,
-        np.asarray(fields['interval_scales'], float),
-        np.asarray(fields['interval_offsets'], float),
+    known = landmark_set(identity.get('landmarks') or HIP)
+    spacing = Spacing(
+        radiograph.spacing_xy_mm,
+        radiograph.spacing_source,
+        radiograph.spacing_problem,
+        radiograph.magnification,
+        radiograph.magnification_source,
     )
+    level = float(identity.get('region_level') or DEFAULT_LEVEL)
+    landmarks = _landmarks(known, fields, state, spacing, level)
+    reported = np.array([landmark.reported for landmark in landmarks])
+    measured: Measurements | None = None
+    values: tuple[Measurement, ...] = ()
+    missing: str | None = None
+    if known.clinical:
+        measured, missing = _measure(fields, reported, state, spacing)
+        values = _values(
+            measured,
+            missing,
+            np.asarray(fields['interval_scales'], float),
+            np.asarray(fields['interval_offsets'], float),
+        )
     interval_level = float(identity.get('interval_level') or DEFAULT_LEVEL)
     behind = ((identity.get('calibration') or {}).get('fewest_patients'), calibrated)
     width, height = radiograph.size_wh
     warnings = (
         *_about_the_image(state, calibrated),
-        *(_about_the_scale(scale) if state != NOTHING_FOUND else ()),
+        *(_about_the_spacing(spacing) if known.clinical and state != NOTHING_FOUND else ()),
         *_about_the_display(radiograph),
         *_about_the_file(radiograph.provenance),
-        *_about_the_landmarks(kept, state),
+        *_about_the_landmarks(known, reported, state),
         *_about_the_values(values, missing),
     )
     return Prediction(
@@ -93,7 +98,7 @@ def interpret(
             None if radiograph.placement is None else asdict(radiograph.placement.turn),
         ),
         simulated=True if radiograph.provenance.get('simulated') else None,
-        scale=scale,
+        spacing=spacing,
         image_state=state,
         image_words=IMAGE_WORDS[state] if calibrated else _UNCALIBRATED_WORDS,
         calibrated=calibrated,
@@ -109,97 +114,64 @@ def interpret(
     )
 
 
-def region_of(covariance: NDArray[np.float64], level: float) -> Region | None:
-    """Return the ellipse of a covariance ``(2, 2)``, px^2; None where it is unknown.
-
-    Example:
-        >>> region = region_of(np.diag([1.0, 4.0]), 0.95)
-        >>> [round(axis, 3) for axis in region.semi_axes_px], region.angle_deg
-        ([4.895, 2.448], 90.0)
-    """
-    if not np.isfinite(covariance).all():
-        return None
-    variances, directions = np.linalg.eigh((covariance + covariance.T) / 2)
-    reach = -2.0 * math.log(1.0 - level)  # quantile of chi squared with two degrees of freedom
-    short, long = np.sqrt(np.maximum(variances, 0.0) * reach)
-    x, y = directions[:, 1]
-    angle = math.degrees(math.atan2(y, x)) % 180.0
-    return Region(level, (float(long), float(short)), angle)
-
-
-def _scale(radiograph: Radiograph) -> Scale:
-    known = radiograph.magnification_source != 'unknown'
-    plane = 'bone' if known else 'detector'
-    return Scale(
-        spacing_xy_mm=radiograph.spacing_xy_mm,
-        source=radiograph.spacing_source,
-        problem=radiograph.spacing_problem,
-        magnification=radiograph.magnification if known else None,
-        magnification_source=radiograph.magnification_source,
-        plane=None if radiograph.spacing_xy_mm is None else plane,
+def _landmarks(
+    known: LandmarkSet, fields: Mapping[str, Any], state: int, spacing: Spacing, level: float
+) -> tuple[LandmarkEstimate, ...]:
+    points = np.asarray(fields['keypoints'], float)
+    if points.shape != (len(known), 2):
+        raise ValueError(
+            f'keypoints must be ({len(known)}, 2) for the landmarks {known.name!r}, not '
+            f'{points.shape}'
+        )
+    reported = (np.asarray(fields['keypoints_visible']) > 0.5) & np.isfinite(points).all(axis=1)
+    covariances = np.asarray(fields['keypoint_covariances'], float)
+    evidence = np.asarray(fields['keypoint_evidences'], float)
+    uncertainties, presence, scores, support = (
+        np.asarray(fields[f'keypoint_{name}'], float).tolist()
+        for name in ('uncertainties', 'presence', 'scores', 'support')
+    )
+    in_mm = None
+    if spacing.spacing_xy_mm is not None:
+        mm_per_px = np.array(spacing.spacing_xy_mm) / spacing.magnification
+        in_mm = covariances * np.outer(mm_per_px, mm_per_px)
+    return tuple(
+        LandmarkEstimate(
+            name=name,
+            x=float(points[k, 0]),
+            y=float(points[k, 1]),
+            reported=bool(reported[k]) and state != NOTHING_FOUND,
+            uncertainty=uncertainties[k],
+            presence=jsonable(presence[k]),
+            score=scores[k],
+            support=support[k],
+            evidence=dict(zip(EVIDENCE_NAMES, jsonable(evidence[k].tolist()), strict=True)),
+            covariance_px2=_rows(covariances[k]),
+            covariance_mm2=None if in_mm is None else _rows(in_mm[k]),
+            region=region_of(covariances[k], level),
+        )
+        for k, name in enumerate(known.names)
     )
 
 
-def _mm_per_px(scale: Scale) -> NDArray[np.float64] | None:
-    if scale.spacing_xy_mm is None:
-        return None
-    return np.array(scale.spacing_xy_mm) / (scale.magnification or 1.0)
-
-
-def _landmarks(
-    fields: Mapping[str, Any], state: int, factor: NDArray[np.float64] | None, level: float
-) -> tuple[PredictedLandmark, ...]:
-    points = np.asarray(fields['keypoints'], float)
-    if points.shape != (NUM_LANDMARKS, 2):
-        raise ValueError(f'keypoints must be ({NUM_LANDMARKS}, 2), not {points.shape}')
-    kept = (np.asarray(fields['keypoints_visible']) > 0.5) & np.isfinite(points).all(axis=1)
-    covariances = np.asarray(fields['keypoint_covariances'], float)
-    evidence = np.asarray(fields['keypoint_evidences'], float)
-    single = {
-        name: np.asarray(fields[f'keypoint_{name}'], float)
-        for name in ('uncertainties', 'presence', 'scores', 'support')
-    }
-    found = []
-    for k, name in enumerate(LANDMARK_NAMES):
-        in_mm = None if factor is None else covariances[k] * np.outer(factor, factor)
-        found.append(
-            PredictedLandmark(
-                name=name,
-                x=float(points[k, 0]),
-                y=float(points[k, 1]),
-                reported=bool(kept[k]) and state != NOTHING_FOUND,
-                uncertainty=float(single['uncertainties'][k]),
-                presence=_number(single['presence'][k]),
-                score=float(single['scores'][k]),
-                support=float(single['support'][k]),
-                evidence=dict(zip(EVIDENCE_NAMES, map(_number, evidence[k]), strict=True)),
-                covariance_px2=_rows(covariances[k]),
-                covariance_mm2=None if in_mm is None else _rows(in_mm),
-                region=region_of(covariances[k], level),
-            )
-        )
-    return tuple(found)
-
-
 def _measure(
-    fields: Mapping[str, Any], kept: NDArray[np.bool_], state: int, scale: Scale
+    fields: Mapping[str, Any], reported: NDArray[np.bool_], state: int, spacing: Spacing
 ) -> tuple[Measurements | None, str | None]:
     """Measure, or say why nothing can be measured."""
     if state == NOTHING_FOUND:
         return None, 'no pelvis was found in the image'
-    if scale.spacing_xy_mm is None:
+    if spacing.spacing_xy_mm is None:
         return None, 'the pixel spacing is unknown'
     covariances = np.asarray(fields['keypoint_covariances'], float)
     covariances = (covariances + np.swapaxes(covariances, -1, -2)) / 2
-    found = measure(
+    measured = measure(
         np.asarray(fields['keypoints'], float),
-        kept,
-        scale.spacing_xy_mm,
-        covariances_px=np.where(kept[:, None, None], covariances, 0.0),
-        magnification=scale.magnification or 1.0,
+        reported,
+        spacing.spacing_xy_mm,
+        covariances_px=np.where(reported[:, None, None], covariances, 0.0),
+        magnification=spacing.magnification,
         error_correlation=fields['error_correlation'],
     )
-    return found, None
+    return measured, None
 
 
 def _values(
@@ -207,27 +179,24 @@ def _values(
     missing: str | None,
     scales: NDArray[np.float64],
     offsets: NDArray[np.float64],
-) -> tuple[MeasuredValue, ...]:
-    found = []
+) -> tuple[Measurement, ...]:
+    """Add the intervals: ``scales`` standard errors wide, around the value less its offset."""
+    values = []
     for name, factor, offset in zip(MEASUREMENT_NAMES, scales, offsets.tolist(), strict=True):
-        side, output = split_side(name)
-        unit = output.rsplit('_', 1)[1]
-        one = None if measured is None else measured[name]
-        if one is None or math.isnan(one.value):
-            reason = missing if one is None else one.reason
-            words = reference_label(name, math.nan)
-            found.append(MeasuredValue(name, side, unit, None, None, None, None, reason, words))
-            continue
-        low = high = None
-        if math.isfinite(factor):
-            centre = one.value - offset
-            low, high = (_number(end) for end in interval(centre, one.standard_error, factor))
-        words = reference_label(name, one.value)
-        error = _number(one.standard_error)
-        found.append(
-            MeasuredValue(name, side, unit, one.value, low, high, error, None, words, offset)
+        measurement = (
+            Measurement(name, None, reason=missing) if measured is None else measured[name]
         )
-    return tuple(found)
+        if measurement.value is not None:
+            low = high = None
+            if math.isfinite(factor):
+                error = (
+                    math.nan if measurement.standard_error is None else measurement.standard_error
+                )
+                ends = interval(measurement.value - offset, error, factor)
+                low, high = (jsonable(float(end)) for end in ends)
+            measurement = replace(measurement, low=low, high=high, systematic_error=offset)
+        values.append(measurement)
+    return tuple(values)
 
 
 def _about_the_image(state: int, calibrated: bool) -> Iterator[PredictionWarning]:
@@ -253,17 +222,17 @@ def _about_the_image(state: int, calibrated: bool) -> Iterator[PredictionWarning
         )
 
 
-def _about_the_scale(scale: Scale) -> Iterator[PredictionWarning]:
-    if scale.spacing_xy_mm is None:
+def _about_the_spacing(spacing: Spacing) -> Iterator[PredictionWarning]:
+    if spacing.spacing_xy_mm is None:
         yield PredictionWarning(
             'no_spacing',
-            f'The pixel spacing is unknown ({scale.problem}): nothing is measured. Give the width '
-            'and height of a pixel in mm (--spacing X Y).',
+            f'The pixel spacing is unknown ({spacing.problem}): nothing is measured. Give the '
+            'width and height of a pixel in mm (--spacing X Y).',
         )
         return
-    if scale.problem:
-        yield PredictionWarning('odd_spacing', f'The pixel spacing is odd: {scale.problem}.')
-    if scale.plane == 'detector':
+    if spacing.problem:
+        yield PredictionWarning('odd_spacing', f'The pixel spacing is odd: {spacing.problem}.')
+    if spacing.plane == 'detector':
         yield PredictionWarning(
             'uncalibrated_spacing',
             'The magnification is unknown: lengths in mm hold at the detector and are about 10 to '
@@ -273,13 +242,13 @@ def _about_the_scale(scale: Scale) -> Iterator[PredictionWarning]:
 
 def _about_the_display(radiograph: Radiograph) -> Iterator[PredictionWarning]:
     """Say what was done with the pixels, and what may be wrong with their sides."""
-    said = radiograph.provenance
+    provenance = radiograph.provenance
     if radiograph.placement is not None:
-        yield PredictionWarning('turned', f'The image was {said.get("orientation")}.')
-    elif said.get('laid'):
-        yield PredictionWarning('turned', f'The image was {said["laid"]}.')
-    if said.get('sides'):
-        yield PredictionWarning('sides', f'Left and right may be exchanged: {said["sides"]}.')
+        yield PredictionWarning('turned', f'The image was {provenance.get("orientation")}.')
+    elif provenance.get('laid'):
+        yield PredictionWarning('turned', f'The image was {provenance["laid"]}.')
+    if provenance.get('sides'):
+        yield PredictionWarning('sides', f'Left and right may be exchanged: {provenance["sides"]}.')
     for marker in find_markers(radiograph.pixels):
         if marker.contradicts:
             how = 'mirrored' if marker.mirrored else 'on the other side'
@@ -290,18 +259,19 @@ def _about_the_display(radiograph: Radiograph) -> Iterator[PredictionWarning]:
                 f'{100 * marker.y:.0f} % of the height. Look at it, and say --mirrored if it is.',
             )
             break
-    if said.get('resampled'):
+    if provenance.get('resampled'):
         yield PredictionWarning(
-            'resampled', f'The pixels of the file are not square: resampled {said["resampled"]}.'
+            'resampled',
+            f'The pixels of the file are not square: resampled {provenance["resampled"]}.',
         )
-    if said.get('processing'):
+    if provenance.get('processing'):
         yield PredictionWarning(
             'processing',
-            f'The image is {said["processing"]}: it lacks the processing of the images that a '
-            'model learns from.',
+            f'The image is {provenance["processing"]}: it lacks the processing of the images that '
+            'a model learns from.',
         )
-    if said.get('notes'):
-        yield PredictionWarning('data', f'The data are odd: {said["notes"]}.')
+    if provenance.get('notes'):
+        yield PredictionWarning('data', f'The data are odd: {provenance["notes"]}.')
 
 
 def _about_the_file(provenance: Mapping[str, Any]) -> Iterator[PredictionWarning]:
@@ -327,35 +297,32 @@ def _about_the_file(provenance: Mapping[str, Any]) -> Iterator[PredictionWarning
         yield PredictionWarning('header', 'The header of the file is not well-formed everywhere.')
 
 
-def _about_the_landmarks(kept: NDArray[np.bool_], state: int) -> Iterator[PredictionWarning]:
-    if state == NOTHING_FOUND or kept.all():
+def _about_the_landmarks(
+    known: LandmarkSet, reported: NDArray[np.bool_], state: int
+) -> Iterator[PredictionWarning]:
+    if state == NOTHING_FOUND or reported.all():
         return
-    names = ', '.join(plain_name(LANDMARK_NAMES[k]) for k in np.flatnonzero(~kept))
+    names = ', '.join(plain_name(known.names[k]) for k in np.flatnonzero(~reported))
     yield PredictionWarning(
         'unstructured',
-        f'{int((~kept).sum())} of {len(kept)} landmarks are rejected as not shown by the image: '
-        f'{names}.',
+        f'{int((~reported).sum())} of {len(reported)} landmarks are rejected as not shown by the '
+        f'image: {names}.',
     )
 
 
 def _about_the_values(
-    values: Sequence[MeasuredValue], missing: str | None
+    values: Sequence[Measurement], missing: str | None
 ) -> Iterator[PredictionWarning]:
     if missing is not None:
         return
     reasons: dict[str, list[str]] = {}
-    for one in values:
-        if one.reason:
-            reasons.setdefault(one.reason, []).append(plain_name(one.name))
+    for measurement in values:
+        if measurement.reason:
+            reasons.setdefault(measurement.reason, []).append(plain_name(measurement.name))
     for reason, names in reasons.items():
         yield PredictionWarning(
             'undefined', f'Not measured because {plain_name(reason)}: {", ".join(names)}.'
         )
-
-
-def _number(value: Any) -> float | None:
-    number = float(value)
-    return number if math.isfinite(number) else None
 
 
 def _rows(matrix: NDArray[np.float64]) -> tuple[tuple[float, float], tuple[float, float]]:

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from unsct_mmpose.anatomy import HIP, LandmarkSet
+
 
 def calibration_identity(calibration: Mapping[str, Any] | None) -> dict[str, Any]:
     """Return the part of a backend's identity that is about its calibration.
@@ -29,3 +31,8 @@ def calibration_identity(calibration: Mapping[str, Any] | None) -> dict[str, Any
             **calibration['provenance'],
         },
     )
+
+
+def landmarks_identity(landmarks: LandmarkSet) -> dict[str, Any]:
+    """Return what a backend's identity says of landmarks that are not the hip's."""
+    return {} if landmarks == HIP else dict(landmarks=landmarks.to_dict())

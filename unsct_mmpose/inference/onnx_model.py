@@ -12,9 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from unsct_mmpose.anatomy import HIP, landmark_set
 from unsct_mmpose.functional.crop import Crop, crop_whole_image, cut_out, grey_levels
 
-from .model_identity import calibration_identity
+from .model_identity import calibration_identity, landmarks_identity
 
 FORMAT = 1
 """Version of the metadata and of the outputs."""
@@ -46,6 +47,7 @@ class OnnxModel:
         identity: what answered, as :class:`~unsct_mmpose.report.prediction.Backend` has it, and
             ``sha256`` of the file, ``landmark_names``, ``measurement_names``, ``quantize``,
             ``notice`` and ``calibrated``.
+        landmarks: the K landmarks; the hip's in a file that only names them.
         metadata: everything that the file says about itself.
 
     Raises:
@@ -59,6 +61,7 @@ class OnnxModel:
         content = Path(path).read_bytes()
         self._session = open_session(content, threads, os.fspath(path))
         self.metadata = read_metadata(self._session, os.fspath(path))
+        self.landmarks = landmark_set(self.metadata.get('landmarks') or HIP)
         self.batch_size = batch_size
         calibration = self.metadata['calibration']
         self.identity: dict[str, Any] = dict(
@@ -68,6 +71,7 @@ class OnnxModel:
             sha256=hashlib.sha256(content).hexdigest(),
             input_size=self.metadata['preprocessing']['input_size_wh'],
             calibrated=calibration is not None,
+            **landmarks_identity(self.landmarks),
             **calibration_identity(calibration),
         )
 
@@ -80,11 +84,11 @@ class OnnxModel:
 
         Returns:
             For each image the fields of :meth:`unsct_mmpose.codecs.HeatmapPAF.decode_maps`, without
-            their leading 1 and in image pixels: keypoints ``(24, 2)``, keypoint_scores,
+            their leading 1 and in image pixels: keypoints ``(K, 2)``, keypoint_scores,
             keypoint_uncertainties, keypoints_visible, keypoint_presence, keypoint_support
-            ``(24,)``, keypoint_covariances ``(24, 2, 2)``, keypoint_evidences and
-            keypoint_decisions ``(24, 3)``, interval_scales and interval_offsets ``(M,)``,
-            error_correlation ``(48, 48)``, image_state, calibrated.
+            ``(K,)``, keypoint_covariances ``(K, 2, 2)``, keypoint_evidences and
+            keypoint_decisions ``(K, 3)``, interval_scales and interval_offsets ``(M,)``,
+            error_correlation ``(2 K, 2 K)``, image_state, calibrated.
 
         Raises:
             ValueError: an image is no such array, or the network gives NaN for it; the message
@@ -129,7 +133,9 @@ class OnnxModel:
         row['interval_scales'] = np.array([np.inf if one is None else one for one in scales])
         offsets, correlation = map(self.metadata.get, ('interval_offsets', 'error_correlation'))
         row['interval_offsets'] = np.zeros(len(scales)) if offsets is None else np.array(offsets)
-        row['error_correlation'] = np.eye(48) if correlation is None else np.array(correlation)
+        row['error_correlation'] = (
+            np.eye(2 * len(self.landmarks)) if correlation is None else np.array(correlation)
+        )
         row['calibrated'] = np.bool_(self.metadata['calibration'] is not None)
         return row
 

@@ -237,9 +237,9 @@ class _Run:
 
     def _same_reading(self, before: Prediction) -> bool:
         """Tell whether an earlier run was given the same spacing, sides, frame and identity."""
-        wanted, scale = self.options.read, before.scale
-        given = scale.spacing_xy_mm if scale.source == 'caller' else None
-        factor = scale.magnification if scale.magnification_source == 'caller' else None
+        wanted, spacing = self.options.read, before.spacing
+        given = spacing.spacing_xy_mm if spacing.source == 'caller' else None
+        factor = spacing.magnification if spacing.magnification_source == 'caller' else None
         return (
             _close(given, wanted.spacing_xy_mm)
             and _close(factor, wanted.magnification)

@@ -23,7 +23,7 @@ from unsct_mmpose.functional.crop import grey_levels
 from unsct_mmpose.report.prediction import FIELDS
 
 from .inferencer import Inferencer
-from .model_identity import calibration_identity
+from .model_identity import calibration_identity, landmarks_identity
 
 
 class UNSCTInferencer(Inferencer):
@@ -66,6 +66,9 @@ class TorchBackend:
         checkpoint: its weights.
         device: as for :class:`UNSCTInferencer`.
 
+    Attributes:
+        landmarks: the K landmarks.
+
     Raises:
         ValueError: the model's head has no uncertainties to give, or there is no such device.
     """
@@ -82,6 +85,7 @@ class TorchBackend:
             raise ValueError(
                 f'{config}: its head has no HeatmapPAF decoder; give a config with HeatmapPAFHead'
             )
+        self.landmarks = codec.landmarks
         self.pipeline = Compose(pipeline_settings(settings.test_dataloader.dataset))
         self.identity = _identity(self.model, codec, Path(config), Path(checkpoint))
 
@@ -119,5 +123,6 @@ def _identity(model: Any, codec: Any, config: Path, checkpoint: Path) -> dict[st
         input_size=list(codec.input_size),
         flip_test=bool(model.test_cfg.get('flip_test', False)),
         unsct_mmpose=unsct_mmpose.__version__,
+        **landmarks_identity(codec.landmarks),
         **calibration_identity(calibration and calibration.to_dict()),
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ import torch
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.functional.hierarchical import allowed_level, by_patient, hierarchical_quantile
 
 from .fusion import DEFAULT_PENALTY, Fusion, fit_logistic
@@ -319,8 +320,9 @@ class Calibration:
             which heatmap covariances are multiplied; 0 follows no peaks.
         typical_peak: lowest median peak of a calibration image; 0 where it was not noted.
         offsets: for each clinical output what all patients' errors had in common.
-        correlation: of the landmarks' errors, the upper triangle of ``(48, 48)`` without its
+        correlation: of the landmarks' errors, the upper triangle of ``(2 K, 2 K)`` without its
             diagonal, row by row; None: independent.
+        landmarks: which K; a record without them is of the hip's.
     """
 
     rule: str
@@ -344,6 +346,7 @@ class Calibration:
     typical_peak: float = 0.0
     offsets: Mapping[str, SystematicOffset] = field(default_factory=dict)
     correlation: tuple[float, ...] | None = None
+    landmarks: LandmarkSet = HIP
 
     @property
     def allowed_level(self) -> float | None:
@@ -366,7 +369,10 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for json; infinity becomes None."""
-        content = _plain(asdict(self))
+        content = _plain(asdict(replace(self, landmarks=HIP)))
+        content['landmarks'] = self.landmarks.to_dict()
+        if self.landmarks == HIP:
+            del content['landmarks']
         return {'format': FORMAT, **content, 'allowed_level': self.allowed_level}
 
     @classmethod
@@ -390,6 +396,7 @@ class Calibration:
         wider = max(values.pop('incomplete_factor', 1.0), 1.0)  # now for every image
         try:
             values['fusion'] = Fusion.from_dict(values['fusion'])
+            values['landmarks'] = landmark_set(values.get('landmarks', HIP))
             values.setdefault('settings', {})
             if values.get('weights') is not None:
                 values['weights'] = tuple(float(one) for one in values['weights'])

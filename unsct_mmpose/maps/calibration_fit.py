@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from scipy.stats import chi2, norm
 
-from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_CLASSES, RelationSet
+from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet
 from unsct_mmpose.functional.agreement import nearest_turn
 from unsct_mmpose.functional.clinical import (
     MEASUREMENT_NAMES,
     Slopes,
     measure_many,
+    measurement_names,
     slopes_many,
     split_side,
 )
@@ -77,12 +78,8 @@ FOLLOWED = ('peak', 'direction', 'correlation', 'offset')
 """What can be followed: how high a landmark's peak is, the direction of its errors, how landmarks
 err together, and what all patients have in common."""
 
-_CLASS_NAMES = tuple(one.name for one in LANDMARK_CLASSES)
 _IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
 _CORRELATION_DIGITS = 4
-_OUTPUTS: dict[str, list[int]] = {}
-for _index, _name in enumerate(MEASUREMENT_NAMES):
-    _OUTPUTS.setdefault(split_side(_name)[1], []).append(_index)
 
 
 @dataclass(frozen=True)
@@ -101,6 +98,7 @@ class EvidenceTable:
         patients: ``(N,)`` str, pseudonyms.
         subsets: ``(N,)`` str, structured or unstructured.
         files: ``(N,)`` str, names of the image files.
+        landmarks: which K.
     """
 
     evidence: Evidence
@@ -114,6 +112,7 @@ class EvidenceTable:
     patients: NDArray[np.str_]
     subsets: NDArray[np.str_]
     files: NDArray[np.str_]
+    landmarks: LandmarkSet = HIP
 
     def __len__(self) -> int:
         return len(self.points_px)
@@ -125,12 +124,14 @@ class EvidenceTable:
 
     def take(self, rows: NDArray[Any]) -> EvidenceTable:
         """Return the images that an index array or a mask names."""
-        rest = {
-            one.name: getattr(self, one.name)[rows]
-            for one in fields(self)
-            if one.name != 'evidence'
-        }
-        return EvidenceTable(evidence=take_evidence(self.evidence, rows), **rest)
+        columns = {name: getattr(self, name)[rows] for name in COLUMNS}
+        return replace(self, evidence=take_evidence(self.evidence, rows), **columns)
+
+
+COLUMNS = tuple(
+    column.name for column in fields(EvidenceTable) if column.name not in ('evidence', 'landmarks')
+)
+"""The arrays of a table, a row for each image."""
 
 
 def disjoint_parts(
@@ -236,7 +237,7 @@ def fit_calibration(
         thresholds=thresholds,
         fusion=fusion,
         region_level=options.level,
-        region_scales=dict.fromkeys(_CLASS_NAMES, 1.0),
+        region_scales=dict.fromkeys(table.landmarks.class_names, 1.0),
         interval_level=options.level,
         interval_scales={},
         typical_agreement=float(mean.min()),
@@ -250,6 +251,7 @@ def fit_calibration(
         ),
         provenance={**dict(provenance or {}), **_counts(table)},
         weights=options.decision.weights,
+        landmarks=table.landmarks,
     )
     return refit_claims(bare, table, relations, options)
 
@@ -259,7 +261,7 @@ class MeasuredTable:
     """What a calibration's decisions leave of the images of a table, measured.
 
     Attributes:
-        kept: ``(N, 24)`` bool, reported.
+        kept: ``(N, K)`` bool, reported.
         slopes: of the measurements of the reported landmarks.
         truth: ``(N, M)`` measurements of the true landmarks, NaN where there are none.
         errors: ``(N, M)`` measured minus true.
@@ -300,7 +302,7 @@ def refit_claims(
     bare = replace(
         calibration,
         region_level=options.level,
-        region_scales=dict.fromkeys(_CLASS_NAMES, 1.0),
+        region_scales=dict.fromkeys(table.landmarks.class_names, 1.0),
         region_shapes={},
         peak_power=0.0,
         interval_level=options.level,
@@ -384,21 +386,21 @@ def _add_regions(
     errors = _whitened(table, kept, table.covariances_px)
     if 'peak' in options.follow:
         peaks = table.peaks
-        power = peak_power(errors, peaks, table.patients)
+        power = peak_power(errors, peaks, table.patients, table.landmarks)
         errors = errors / peak_variances(peaks)[..., None] ** (power / 2)
-    residuals = class_residuals(errors, table.patients)
+    residuals = class_residuals(errors, table.patients, table.landmarks)
     if 'direction' in options.follow:
         whole, by_others = direction_shapes(residuals)
         # a patient's errors are judged by the shape of the others'
         turn = symmetric_root(by_others)[:, :, None]
         residuals = np.asarray(np.linalg.solve(turn, residuals[..., None])[..., 0], float)
-        for name, one in zip(_CLASS_NAMES, whole, strict=True):
+        for name, one in zip(table.landmarks.class_names, whole, strict=True):
             shapes[name] = (float(one[0, 0]), float(one[0, 1]), float(one[1, 1]))
     radius = new_patient_radius(residuals, level)
     factors = _filled(radius.value**2 / chi2.ppf(level, 2), 1.0)
     fitted = replace(
         calibration,
-        region_scales=dict(zip(_CLASS_NAMES, factors.tolist(), strict=True)),
+        region_scales=dict(zip(table.landmarks.class_names, factors.tolist(), strict=True)),
         region_shapes=shapes,
         peak_power=power,
     )
@@ -413,12 +415,17 @@ def _add_intervals(
     covariances = calibrated_covariances(table.covariances_px, calibration, table.peaks)
     level, correlation, by_others = options.level, None, None
     if 'correlation' in options.follow and len(set(table.patients)) >= LEAST_CORRELATED:
-        products = error_products(_whitened(table, kept, covariances), table.patients)
-        whole = error_correlation(products).round(_CORRELATION_DIGITS)
-        by_others = _by_others(products, table.patients, whole)
+        products = error_products(
+            _whitened(table, kept, covariances), table.patients, table.landmarks
+        )
+        whole = error_correlation(products, table.landmarks).round(_CORRELATION_DIGITS)
+        by_others = _by_others(products, table, whole)
         correlation = tuple(whole[np.triu_indices(len(whole), 1)].tolist())
+    outputs = _outputs(table.landmarks)
+    if not outputs:
+        return replace(calibration, correlation=correlation), np.array([], int)
     errors, spread = measured.errors, measured.slopes.standard_errors(covariances, by_others)
-    gathered = _by_output(errors, table.patients), _by_output(spread, table.patients)
+    gathered = _by_output(errors, table), _by_output(spread, table)
     error = np.where(gathered[1] > 0, gathered[0], np.nan)
     offset = systematic_offset(error)
     corrected = holm_significant(offset.p) & ('offset' in options.follow)
@@ -427,7 +434,7 @@ def _add_intervals(
         residuals = (error - centre[..., None]) / gathered[1]
     radius = new_patient_radius(residuals[..., None], level)
     scales = _filled(radius.value, float(norm.ppf(0.5 + level / 2)))
-    names = list(_OUTPUTS)
+    names = list(outputs)
     fitted = replace(
         calibration,
         interval_scales=dict(zip(names, scales.tolist(), strict=True)),
@@ -455,20 +462,36 @@ def _whitened(table: EvidenceTable, kept: Bools, covariances: Floats) -> Floats:
     )
 
 
-def _by_others(products: Floats, patients: NDArray[np.str_], correlation: Floats) -> Floats:
-    """Return ``(N, 48, 48)`` correlations that no image's own patient has a part in.
+def _by_others(products: Floats, table: EvidenceTable, correlation: Floats) -> Floats:
+    """Return ``(N, 2 K, 2 K)`` correlations that no image's own patient has a part in.
 
     One of many patients hardly matters: then it is everyone's.
     """
     if len(products) >= MANY_PATIENTS:
         return correlation
     each = np.stack(
-        [error_correlation(np.delete(products, index, axis=0)) for index in range(len(products))]
+        [
+            error_correlation(np.delete(products, index, axis=0), table.landmarks)
+            for index in range(len(products))
+        ]
     )
-    return each[np.unique(patients, return_inverse=True)[1]]
+    return each[np.unique(table.patients, return_inverse=True)[1]]
+
+
+def _outputs(landmarks: LandmarkSet) -> dict[str, list[int]]:
+    """Return each clinical output with its measurements, both sides of it."""
+    outputs: dict[str, list[int]] = {}
+    for index, name in enumerate(measurement_names(landmarks)):
+        outputs.setdefault(split_side(name)[1], []).append(index)
+    return outputs
 
 
 def _measured(table: EvidenceTable, kept: Bools) -> MeasuredTable:
+    if not table.landmarks.clinical:
+        nothing = np.zeros((len(table), 0))
+        jacobian = np.zeros((len(table), 0, len(table.landmarks), 2))
+        slopes = Slopes(nothing, kept, jacobian, np.ones((len(table), 1, 2)))
+        return MeasuredTable(kept, slopes, nothing, nothing)
     slopes = slopes_many(table.points_px, kept, table.spacing_xy_mm, table.magnification)
     truth, _ = measure_many(
         table.true_px, table.present & table.labelled, table.spacing_xy_mm, None,
@@ -478,15 +501,15 @@ def _measured(table: EvidenceTable, kept: Bools) -> MeasuredTable:
     return MeasuredTable(kept, slopes, truth, found - truth)
 
 
-def _by_output(values: Floats, patients: NDArray[np.str_]) -> Floats:
+def _by_output(values: Floats, table: EvidenceTable) -> Floats:
     """Return ``(outputs, P, n)`` of ``(N, M)``, both sides of an output together."""
-    rows = by_patient(values, patients)
+    rows, outputs = by_patient(values, table.patients), _outputs(table.landmarks)
     people, images = rows.shape[:2]
-    widest = max(len(columns) for columns in _OUTPUTS.values())
-    result = np.full((len(_OUTPUTS), people, images, widest), np.nan)
-    for index, columns in enumerate(_OUTPUTS.values()):
+    widest = max(len(columns) for columns in outputs.values())
+    result = np.full((len(outputs), people, images, widest), np.nan)
+    for index, columns in enumerate(outputs.values()):
         result[index, :, :, : len(columns)] = rows[:, :, columns]
-    return result.reshape(len(_OUTPUTS), people, -1)
+    return result.reshape(len(outputs), people, -1)
 
 
 def _number(value: np.floating[Any]) -> float:
@@ -508,18 +531,19 @@ def _fit_to_images(
     known = table.present & table.labelled
     distance = squared_mahalanobis(table.points_px, table.true_px, table.covariances_px)
     distance = np.where(known, distance, np.nan)
-    by_class = {
-        name: distance[:, [index, index + NUM_CLASSES]] for index, name in enumerate(_CLASS_NAMES)
-    }
+    classes = zip(table.landmarks.class_names, table.landmarks.classes, strict=True)
+    by_class = {name: distance[:, list(members)] for name, members in classes}
     regions = replace(
         bare, region_scales=grouped_scales(by_class, level, float(chi2.ppf(level, 2)))[0]
     )
+    if not table.landmarks.clinical:
+        return regions
     covariances = calibrated_covariances(table.covariances_px, regions, table.peaks)
     errors, spread = measured.errors, measured.slopes.standard_errors(covariances)
     usable = np.isfinite(errors) & (spread > 0)
     ratio = np.full(errors.shape, np.nan)
     ratio[usable] = np.abs(errors)[usable] / spread[usable]
-    groups = {output: ratio[:, columns] for output, columns in _OUTPUTS.items()}
+    groups = {output: ratio[:, columns] for output, columns in _outputs(table.landmarks).items()}
     scales, _ = grouped_scales(groups, level, 1.0, least=math.ceil(2 / (1 - level) - 1e-9))
     usual = float(norm.ppf(0.5 + level / 2))
     return replace(

@@ -1,4 +1,7 @@
-"""How far off: factors of the heatmap covariances and of the parameters' standard errors."""
+"""How far off: factors of the heatmap covariances and of the parameters' standard errors.
+
+``landmarks`` are those of a model that has no calibration; a calibration knows its own.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
-from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_LANDMARKS, SIDES
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
+from unsct_mmpose.anatomy import HIP, LandmarkSet
+from unsct_mmpose.functional.clinical import measurement_names, split_side
 from unsct_mmpose.functional.error_structure import peak_variances, shaped, side_shapes
 
 from .calibration import Calibration
@@ -15,30 +18,34 @@ from .calibration import Calibration
 INTERVAL_LEVEL = 0.95
 
 
-def region_factors(calibration: Calibration | None) -> NDArray[np.float64]:
-    """Return ``(24,)``: the factor of each landmark's heatmap covariance; 1 without calibration.
+def region_factors(
+    calibration: Calibration | None, landmarks: LandmarkSet = HIP
+) -> NDArray[np.float64]:
+    """Return ``(K,)``: the factor of each landmark's heatmap covariance; 1 without calibration.
 
     Example:
-        >>> region_factors(None).tolist() == [1.0] * 24
+        >>> region_factors(None).tolist() == [1.0] * len(HIP)
         True
     """
     if calibration is None:
-        return np.ones(len(SIDES) * len(LANDMARK_CLASSES))
-    return np.array(
-        [calibration.region_scales[one.name] for _ in SIDES for one in LANDMARK_CLASSES]
-    )
+        return np.ones(len(landmarks))
+    scales = [calibration.region_scales[name] for name in calibration.landmarks.class_names]
+    return np.array(scales)[list(calibration.landmarks.class_indices)]
 
 
-def region_shapes(calibration: Calibration | None) -> NDArray[np.float64]:
-    """Return ``(24, 2, 2)``: the shape that each heatmap covariance takes on; else the unit matrix.
+def region_shapes(
+    calibration: Calibration | None, landmarks: LandmarkSet = HIP
+) -> NDArray[np.float64]:
+    """Return ``(K, 2, 2)``: the shape that each heatmap covariance takes on; else the unit matrix.
 
     Example:
-        >>> region_shapes(None).tolist() == [np.eye(2).tolist()] * 24
+        >>> region_shapes(None).tolist() == [np.eye(2).tolist()] * len(HIP)
         True
     """
     found = {} if calibration is None else calibration.region_shapes
-    flat = [found.get(one.name, (1.0, 0.0, 1.0)) for one in LANDMARK_CLASSES]
-    return side_shapes([[[xx, xy], [xy, yy]] for xx, xy, yy in flat])
+    landmarks = _landmarks(calibration, landmarks)
+    flat = [found.get(name, (1.0, 0.0, 1.0)) for name in landmarks.class_names]
+    return side_shapes([[[xx, xy], [xy, yy]] for xx, xy, yy in flat], landmarks)
 
 
 def calibrated_covariances(
@@ -47,10 +54,10 @@ def calibrated_covariances(
     """Return covariances whose ellipses hold at the calibration's level, in the errors' directions.
 
     Args:
-        covariances: ``(N, 24, 2, 2)`` moments of heatmaps, in the square of a unit that is the same
+        covariances: ``(N, K, 2, 2)`` moments of heatmaps, in the square of a unit that is the same
             along x and y.
         calibration: None returns them as they are.
-        peaks: ``(N, 24)`` heights of the heatmaps: a low one is less sure of its place.
+        peaks: ``(N, K)`` heights of the heatmaps: a low one is less sure of its place.
     """
     plain = np.asarray(covariances, float)
     if calibration is None:
@@ -61,10 +68,12 @@ def calibrated_covariances(
     return plain * (region_factors(calibration) * factors)[..., None, None]
 
 
-def interval_offsets(calibration: Calibration | None) -> NDArray[np.float64]:
+def interval_offsets(
+    calibration: Calibration | None, landmarks: LandmarkSet = HIP
+) -> NDArray[np.float64]:
     """Return ``(M,)``: what is taken from each measurement in the centre of its interval.
 
-    In the order of ``MEASUREMENT_NAMES``; deg or mm at the bone. 0 where nothing systematic was
+    In the order of :func:`measurement_names`; deg or mm at the bone. 0 where nothing systematic was
     found: the value itself is never changed.
 
     Example:
@@ -72,18 +81,21 @@ def interval_offsets(calibration: Calibration | None) -> NDArray[np.float64]:
         False
     """
     found = {} if calibration is None else calibration.offsets
-    each = [found.get(split_side(name)[1]) for name in MEASUREMENT_NAMES]
+    names = measurement_names(_landmarks(calibration, landmarks))
+    each = [found.get(split_side(name)[1]) for name in names]
     return np.array([one.value if one is not None and one.corrected else 0.0 for one in each])
 
 
-def error_correlations(calibration: Calibration | None) -> NDArray[np.float64]:
-    """Return the ``(48, 48)`` correlation of the landmarks' errors; the unit matrix without any.
+def error_correlations(
+    calibration: Calibration | None, landmarks: LandmarkSet = HIP
+) -> NDArray[np.float64]:
+    """Return the ``(2 K, 2 K)`` correlation of the landmarks' errors; else the unit matrix.
 
     Example:
-        >>> bool((error_correlations(None) == np.eye(48)).all())
+        >>> bool((error_correlations(None) == np.eye(2 * len(HIP))).all())
         True
     """
-    unit = np.eye(2 * NUM_LANDMARKS)
+    unit = np.eye(2 * len(_landmarks(calibration, landmarks)))
     if calibration is None or calibration.correlation is None:
         return unit
     upper = np.zeros_like(unit)
@@ -91,20 +103,21 @@ def error_correlations(calibration: Calibration | None) -> NDArray[np.float64]:
     return unit + upper + upper.T
 
 
-def interval_scales(calibration: Calibration | None) -> NDArray[np.float64]:
+def interval_scales(
+    calibration: Calibration | None, landmarks: LandmarkSet = HIP
+) -> NDArray[np.float64]:
     """Return ``(M,)``: half-width of each measurement's interval over its standard error.
 
-    In the order of ``MEASUREMENT_NAMES``; 1.96 without calibration.
+    In the order of :func:`measurement_names`; 1.96 without calibration.
 
     Example:
         >>> float(interval_scales(None).max().round(2))
         1.96
     """
     usual = float(norm.ppf(0.5 + INTERVAL_LEVEL / 2))
-    if calibration is None:
-        return np.full(len(MEASUREMENT_NAMES), usual)
-    scales = calibration.interval_scales
-    return np.array([scales.get(split_side(name)[1], usual) for name in MEASUREMENT_NAMES])
+    scales = {} if calibration is None else calibration.interval_scales
+    names = measurement_names(_landmarks(calibration, landmarks))
+    return np.array([scales.get(split_side(name)[1], usual) for name in names])
 
 
 def covariances_to_px(
@@ -128,3 +141,7 @@ def covariances_to_px(
     outer = cell[..., :, None] * cell[..., None, :]
     outer = outer if outer.ndim == 2 else outer[:, None]
     return np.asarray(covariances, float) * outer * np.asarray(factors, float)[..., None, None]
+
+
+def _landmarks(calibration: Calibration | None, otherwise: LandmarkSet) -> LandmarkSet:
+    return otherwise if calibration is None else calibration.landmarks

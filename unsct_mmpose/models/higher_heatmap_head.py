@@ -121,9 +121,11 @@ class HigherHeatmapHead(HeatmapHead):
             )
         total = feats[-1].new_zeros(())
         for level, maps in enumerate(levels):
-            target = torch.stack([one.gt_fields[level].heatmaps for one in batch_data_samples])
+            target = torch.stack(
+                [sample.gt_fields[level].heatmaps for sample in batch_data_samples]
+            )
             weights = torch.cat(
-                [one.gt_instance_labels.keypoint_weights[level] for one in batch_data_samples]
+                [sample.gt_instance_labels.keypoint_weights[level] for sample in batch_data_samples]
             )
             total = total + self.loss_module(maps, target, weights)
         return dict(loss_kpt=total)

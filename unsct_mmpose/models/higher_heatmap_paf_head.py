@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from mmpose.registry import MODELS
-from mmpose.utils.typing import ConfigType, OptConfigType
 
 from .higher_heatmap_head import HigherHeatmapHead
-from .uncertainty_mixin import UncertaintyMixin, field_channels
+from .uncertainty_mixin import UncertaintyMixin
 
 
 @MODELS.register_module()
@@ -14,36 +13,7 @@ class HigherHeatmapPAFHead(UncertaintyMixin, HigherHeatmapHead):
     """Predict K heatmaps and 2 L field channels at 1/4 and 1/2 of the input.
 
     Args:
-        in_channels: channels of the feature map.
-        relations: name of the relation set, ``'full'`` or ``'core'``.
-        deconv_channels: channels after the deconvolution.
-        num_blocks: residual blocks after the deconvolution.
-        heatmap_loss: loss of the heatmaps of each level, its ``loss_weight`` being W1 of eq. (9).
-        paf_loss: loss of the fields of each level, its ``loss_weight`` being W2.
-        intermediate_weight: weight of the coarse heatmaps that come before the feature map.
-        decoder: the codec, :class:`HeatmapPAF`, of the averaged maps.
-        init_cfg: MMEngine initialisation.
+        **kwargs: keyword arguments of :class:`UncertaintyMixin`, whose losses are those of each
+            level and whose decoder is that of the averaged maps, and of
+            :class:`HigherHeatmapHead`.
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        relations: str = 'full',
-        deconv_channels: int = 32,
-        num_blocks: int = 4,
-        heatmap_loss: ConfigType = dict(type='MaskedAdaptiveWingLoss'),  # noqa: B006
-        paf_loss: ConfigType = dict(type='PAFMSELoss'),  # noqa: B006
-        intermediate_weight: float = 0.0,
-        decoder: OptConfigType = None,
-        init_cfg: OptConfigType = None,
-    ) -> None:
-        super().__init__(
-            in_channels=in_channels,
-            out_channels=field_channels(relations),
-            deconv_channels=deconv_channels,
-            num_blocks=num_blocks,
-            loss=heatmap_loss,
-            decoder=decoder,
-            init_cfg=init_cfg,
-        )
-        self.set_up_fields(relations, paf_loss, intermediate_weight)

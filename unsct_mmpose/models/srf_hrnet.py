@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmpose.models.backbones import HRNet
 from mmpose.models.backbones.resnet import get_expansion
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from unsct_mmpose.anatomy import NUM_LANDMARKS
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.nn import SRFBlock, split_srf_settings
 
 STAGES = (1, 2, 3, 4)
@@ -25,7 +26,8 @@ class SRFHRNet(HRNet):
     Args:
         extra: the stages, as for MMPose's HRNet.
         srf_stages: stages with SRF blocks at their entry, from 1 to 4.
-        num_landmarks: K, channels of each coarse heatmap.
+        landmarks: K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`), of which the SRF blocks
+            make coarse heatmaps.
         **kwargs: keyword arguments of :class:`unsct_mmpose.nn.SRFBlock`, such as ``attention``,
             and of MMPose's HRNet.
 
@@ -37,7 +39,7 @@ class SRFHRNet(HRNet):
         self,
         extra: dict,
         srf_stages: Sequence[int] = STAGES,
-        num_landmarks: int = NUM_LANDMARKS,
+        landmarks: str | Mapping[str, Any] | LandmarkSet = HIP.name,
         **kwargs,
     ) -> None:
         settings, rest = split_srf_settings(kwargs)
@@ -46,8 +48,10 @@ class SRFHRNet(HRNet):
         if unknown:
             raise ValueError(f'SRFHRNet: srf_stages={unknown} do not exist; give some of {STAGES}')
 
+        count = len(landmark_set(landmarks))
+
         def block(channels: int) -> SRFBlock:
-            return SRFBlock(channels, num_landmarks, **settings)
+            return SRFBlock(channels, count, **settings)
 
         self.srf = nn.ModuleDict(
             {

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mmengine.model import BaseModule
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from unsct_mmpose.anatomy import NUM_LANDMARKS
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.nn import SRFBlock, split_srf_settings
 
 
@@ -23,7 +24,8 @@ class SRFNeck(BaseModule):
         in_channels: channels of each branch, finest first, as HRNet gives them with
             ``multiscale_output=True``.
         out_channels: channels of the fused map; ``None``: those of the finest branch.
-        num_landmarks: K, channels of each coarse heatmap.
+        landmarks: K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`), of which the SRF blocks
+            make coarse heatmaps.
         init_cfg: MMEngine initialisation.
         **kwargs: keyword arguments of :class:`unsct_mmpose.nn.SRFBlock`, such as ``attention``.
 
@@ -35,7 +37,7 @@ class SRFNeck(BaseModule):
         self,
         in_channels: Sequence[int],
         out_channels: int | None = None,
-        num_landmarks: int = NUM_LANDMARKS,
+        landmarks: str | Mapping[str, Any] | LandmarkSet = HIP.name,
         init_cfg: dict | list | None = None,
         **kwargs,
     ) -> None:
@@ -45,8 +47,9 @@ class SRFNeck(BaseModule):
             raise TypeError(f'SRFNeck and its SRF blocks have no setting {sorted(unknown)}')
         self.in_channels = tuple(in_channels)
         self.out_channels = out_channels or self.in_channels[0]
+        count = len(landmark_set(landmarks))
         self.blocks = nn.ModuleList(
-            SRFBlock(channels, num_landmarks, **settings) for channels in self.in_channels
+            SRFBlock(channels, count, **settings) for channels in self.in_channels
         )
         self.laterals = nn.ModuleList(
             nn.Conv2d(channels, self.out_channels, 1, bias=False) for channels in self.in_channels

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from mmpose.registry import MODELS
 from torch import Tensor, nn
 
-from unsct_mmpose.anatomy import NUM_LANDMARKS
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.nn import SRFBlock, split_srf_settings
 
 from .u_net import UNet
@@ -18,16 +21,20 @@ class SRFUNet(UNet):
     Every parameter of :class:`UNet` keeps its name; the SRF blocks, under ``srf``, are new.
 
     Args:
-        num_landmarks: K, channels of each coarse heatmap.
+        landmarks: K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`), of which the SRF blocks
+            make coarse heatmaps.
         **kwargs: keyword arguments of :class:`unsct_mmpose.nn.SRFBlock`, such as ``attention``,
             and of :class:`UNet`.
     """
 
-    def __init__(self, num_landmarks: int = NUM_LANDMARKS, **kwargs) -> None:
+    def __init__(
+        self, landmarks: str | Mapping[str, Any] | LandmarkSet = HIP.name, **kwargs
+    ) -> None:
         settings, rest = split_srf_settings(kwargs)
         super().__init__(**rest)
+        count = len(landmark_set(landmarks))
         self.srf = nn.ModuleList(
-            SRFBlock(channels, num_landmarks, **settings)
+            SRFBlock(channels, count, **settings)
             for channels in self.level_channels[self.out_level :]
         )
 

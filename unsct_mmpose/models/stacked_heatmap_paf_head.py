@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from mmpose.models.heads.heatmap_heads.cpm_head import CPMHead
 from mmpose.registry import MODELS
-from mmpose.utils.typing import ConfigType, Features, OptConfigType
+from mmpose.utils.typing import Features
 from torch import Tensor
 
-from .uncertainty_mixin import UncertaintyMixin, field_channels
+from .uncertainty_mixin import UncertaintyMixin
 
 
 @MODELS.register_module()
@@ -15,34 +15,10 @@ class StackedHeatmapPAFHead(UncertaintyMixin, CPMHead):
     """Predict K heatmaps and 2 L field channels after every stack; the last stack is decoded.
 
     Args:
-        in_channels: channels of each stack's feature map.
-        num_stages: stacks.
-        relations: name of the relation set, ``'full'`` or ``'core'``.
-        heatmap_loss: loss of the heatmaps of each stack, its ``loss_weight`` being W1 of eq. (9).
-        paf_loss: loss of the fields of each stack, its ``loss_weight`` being W2.
-        decoder: the codec, :class:`HeatmapPAF`.
-        init_cfg: MMEngine initialisation.
+        **kwargs: keyword arguments of :class:`UncertaintyMixin`, whose losses are those of each
+            stack, and of MMPose's ``CPMHead``: ``in_channels`` of each stack's feature map and
+            ``num_stages``.
     """
-
-    def __init__(
-        self,
-        in_channels: int,
-        num_stages: int,
-        relations: str = 'full',
-        heatmap_loss: ConfigType = dict(type='MaskedAdaptiveWingLoss'),  # noqa: B006
-        paf_loss: ConfigType = dict(type='PAFMSELoss'),  # noqa: B006
-        decoder: OptConfigType = None,
-        init_cfg: OptConfigType = None,
-    ) -> None:
-        super().__init__(
-            in_channels=in_channels,
-            out_channels=field_channels(relations),
-            num_stages=num_stages,
-            loss=heatmap_loss,
-            decoder=decoder,
-            init_cfg=init_cfg,
-        )
-        self.set_up_fields(relations, paf_loss, intermediate_weight=0.0)
 
     def forward(self, feats: Features) -> Tensor:
         """Return the maps of the last stack, ``(B, K + 2 L, H, W)``.
@@ -58,4 +34,4 @@ class StackedHeatmapPAFHead(UncertaintyMixin, CPMHead):
         Args:
             feats: the feature map of each stack.
         """
-        return [layer(one) for layer, one in zip(self.multi_final_layers, feats, strict=True)]
+        return [layer(each) for layer, each in zip(self.multi_final_layers, feats, strict=True)]

@@ -22,8 +22,8 @@ from mmpose.utils.typing import (
 )
 from torch import Tensor
 
-from unsct_mmpose.anatomy import FLIP_INDICES, NUM_LANDMARKS, relation_set
-from unsct_mmpose.maps.calibration import CALIBRATION_KEY, unpack_calibration
+from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
+from unsct_mmpose.maps.calibration import CALIBRATION_KEY, Calibration, unpack_calibration
 from unsct_mmpose.maps.grid import coarsen_heatmaps
 from unsct_mmpose.maps.heatmap import flip_heatmaps
 from unsct_mmpose.maps.paf import flip_paf
@@ -56,35 +56,58 @@ class UncertaintyMixin:
 
     ``misfit`` says how the checkpoint that was loaded differs from the model, None if it does not
     (:mod:`unsct_mmpose.engine.checkpoint_fit`); such a model trains, and does not predict.
+
+    Args:
+        relations: name of the landmarks' relations, ``'full'`` or ``'core'``; those of the decoder.
+        heatmap_loss: loss of the heatmaps, its ``loss_weight`` being W1 of equation (9).
+        paf_loss: loss of the fields, its ``loss_weight`` being W2.
+        intermediate_weight: weight of the coarse heatmaps that come before the last feature map
+            (as :class:`SRFNeck`, :class:`SRFHRNet` and :class:`SRFUNet` give them), averaged over
+            them; 0 leaves them unsupervised. The coarser a map is, the more of its cells a landmark
+            takes: each one counts by its side over that of the target, so that silence costs about
+            the same on all.
+        decoder: the codec, :class:`HeatmapPAF`.
+        landmarks: the K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`); None: those of the
+            decoder, or the hip's without one.
+        **kwargs: of the head that this is mixed into.
+
+    Raises:
+        ValueError: there are no such landmarks or relations, or the codec expects others.
     """
 
     _said: Set[str] = frozenset()
     misfit: str | None = None
 
-    def set_up_fields(
-        self, relations: str, paf_loss: ConfigType, intermediate_weight: float
+    def __init__(
+        self,
+        *,
+        relations: str = 'full',
+        heatmap_loss: ConfigType = dict(type='MaskedAdaptiveWingLoss'),  # noqa: B006
+        paf_loss: ConfigType = dict(type='PAFMSELoss'),  # noqa: B006
+        intermediate_weight: float = 0.0,
+        decoder: OptConfigType = None,
+        landmarks: str | Mapping[str, Any] | LandmarkSet | None = None,
+        **kwargs,
     ) -> None:
-        """Add what a heatmap head lacks; to be called at the end of the head's ``__init__``.
-
-        Args:
-            relations: name of the relation set, ``'full'`` or ``'core'``.
-            paf_loss: loss of the fields, its ``loss_weight`` being W2 of equation (9).
-            intermediate_weight: weight of the coarse heatmaps that come before the last feature
-                map, averaged over them; 0 leaves them unsupervised. The coarser a map is, the
-                more of its cells a landmark takes: each one counts by its side over that of the
-                target, so that silence costs about the same on all.
-
-        Raises:
-            ValueError: the codec expects another relation set.
-        """
-        self.relations = relation_set(relations)
+        if landmarks is None:
+            landmarks = (decoder or {}).get('landmarks', HIP)
+        known = landmark_set(landmarks)
+        channels = len(known) + 2 * len(known.relation_set(relations))
+        super().__init__(out_channels=channels, loss=heatmap_loss, decoder=decoder, **kwargs)
+        self.landmarks, self.relations = known, known.relation_set(relations)
         self.paf_loss_module = MODELS.build(paf_loss)
         self.intermediate_weight = intermediate_weight
-        if self.decoder is not None and self.decoder.relations != self.relations:
-            raise ValueError(
-                f'the head predicts the {self.relations.name!r} relations but its decoder expects '
-                f'{self.decoder.relations.name!r}; give both the same name'
-            )
+        if self.decoder is None:
+            return
+        for kind, own, expected in (
+            ('landmarks', self.landmarks, self.decoder.landmarks),
+            ('relations', self.relations, self.decoder.relations),
+        ):
+            if own != expected:
+                raise ValueError(
+                    f'the head predicts the {own.name!r} {kind} but its decoder expects '
+                    f'{expected.name!r}; give both the same name (or content) of {kind}'
+                )
 
     def predict(
         self, feats: Features, batch_data_samples: OptSampleList, test_cfg: OptConfigType = None
@@ -121,11 +144,9 @@ class UncertaintyMixin:
             self._add_losses(preds, direct, batch_data_samples or [])
         if not test_cfg.get('output_heatmaps', False):
             return preds
-        fields = [
-            PixelData(heatmaps=one[:NUM_LANDMARKS], pafs=one[NUM_LANDMARKS:])
-            for one in maps.detach()
-        ]
-        return preds, fields
+        heatmaps, pafs = self._split(maps.detach())
+        pairs = zip(heatmaps, pafs, strict=True)
+        return preds, [PixelData(heatmaps=first, pafs=second) for first, second in pairs]
 
     def flip_average(self, direct: Features, mirrored: Features) -> Tensor:
         """Average the maps of images and of their mirror images.
@@ -153,7 +174,7 @@ class UncertaintyMixin:
                 f'{type(self).__name__} has no decoder; set head=dict(decoder=codec)'
             )
         self._say_once(self.decoder.notice())
-        return [InstanceData(**one) for one in self.decoder.decode_maps(batch_outputs)]
+        return [InstanceData(**row) for row in self.decoder.decode_maps(batch_outputs)]
 
     def _refuse_random_weights(self) -> None:
         """Refuse to predict with weights that a checkpoint should have given and did not."""
@@ -220,7 +241,7 @@ class UncertaintyMixin:
                 for maps in levels
             ]
             losses = self._losses(
-                [one[alone] for one in feats], [one[alone] for one in levels], targets
+                [feat[alone] for feat in feats], [level[alone] for level in levels], targets
             )
             for name, value in losses.items():
                 pred.set_field(value.detach().reshape(1).cpu().numpy(), name)
@@ -229,86 +250,89 @@ class UncertaintyMixin:
         """Take the calibration out of a checkpoint, where ``unsct calibrate`` put it."""
         packed = state_dict.pop(prefix + CALIBRATION_KEY, None)
         if self.decoder is not None:
-            self.decoder.calibration = None if packed is None else unpack_calibration(packed)
+            self.decoder.calibration = None if packed is None else self._unpack(packed)
             self.decoder.learning = False
             self._said = frozenset()
         super()._load_from_state_dict(state_dict, prefix, *args)
 
+    def _unpack(self, packed: Tensor) -> Calibration:
+        calibration = unpack_calibration(packed)
+        if calibration.landmarks != self.landmarks:
+            raise ValueError(
+                f"the checkpoint's calibration is of the landmarks {calibration.landmarks.name!r} "
+                f'and the model has {self.landmarks.name!r}, or they were changed since: take the '
+                'config that the checkpoint was calibrated with, or calibrate anew '
+                '(tools/calibrate.py CONFIG CHECKPOINT)'
+            )
+        return calibration
+
     def _targets(self, samples: Sequence[Any], levels: int) -> list[Targets]:
         """Stack the targets of a batch, or draw them where the codec left that to the head."""
-        labels = [one.gt_instance_labels for one in samples]
+        labels = [sample.gt_instance_labels for sample in samples]
         if 'keypoint_cells' not in labels[0]:
             return _level_targets(samples, levels)
-        cells = torch.cat([one.keypoint_cells for one in labels])
-        shown = torch.cat([one.keypoint_shown for one in labels])
+        cells = torch.cat([label.keypoint_cells for label in labels])
+        shown = torch.cat([label.keypoint_shown for label in labels])
         weights, relation_weights = _stack_weights(labels, ...)
         return [Targets(*self.decoder.draw(cells, shown), weights, relation_weights)] * levels
 
     def _intermediate_loss(self, coarse: Sequence[Tensor], target: Targets) -> Tensor:
-        if not coarse or any(one.shape[1] != NUM_LANDMARKS for one in coarse):
-            shapes = [tuple(one.shape) for one in coarse]
+        if not coarse or any(maps.shape[1] != len(self.landmarks) for maps in coarse):
+            shapes = [tuple(maps.shape) for maps in coarse]
             raise ValueError(
-                f'intermediate_weight supervises coarse heatmaps of {NUM_LANDMARKS} channels that '
-                f'come before the feature map (SRFNeck and SRFHRNet give them); got {shapes}'
+                f'intermediate_weight supervises coarse heatmaps of {len(self.landmarks)} channels '
+                'that come before the feature map (SRFNeck and SRFHRNet give them, of their '
+                f'landmarks={self.landmarks.name!r}); got {shapes}'
             )
         side = target.heatmaps.shape[-1]
         total = sum(
-            one.shape[-1]
+            maps.shape[-1]
             / side
             * self.loss_module(
-                one, coarsen_heatmaps(target.heatmaps, one.shape[-2:]), target.weights
+                maps, coarsen_heatmaps(target.heatmaps, maps.shape[-2:]), target.weights
             )
-            for one in coarse
+            for maps in coarse
         )
         return self.intermediate_weight / len(coarse) * total
 
     def _split(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         # one copy here spares the losses from mixing memory layouts
-        return torch.split(maps.contiguous(), [NUM_LANDMARKS, 2 * len(self.relations)], dim=1)
+        return torch.split(maps.contiguous(), [len(self.landmarks), 2 * len(self.relations)], dim=1)
 
     def _unflip(self, maps: Tensor) -> Tensor:
         heatmaps, pafs = self._split(maps)
         relations = self.relations
         flipped = flip_paf(pafs, relations.flip_indices, relations.is_cross)
-        return torch.cat([flip_heatmaps(heatmaps, FLIP_INDICES), flipped], dim=1)
-
-
-def field_channels(relations: str) -> int:
-    """Return the channels of a head: K heatmaps and 2 L field components.
-
-    Args:
-        relations: name of the relation set.
-    """
-    return NUM_LANDMARKS + 2 * len(relation_set(relations))
+        return torch.cat([flip_heatmaps(heatmaps, self.landmarks.flip_indices), flipped], dim=1)
 
 
 def _level_targets(samples: Sequence[Any], levels: int) -> list[Targets]:
     """Stack the targets of a batch, for each level its own or for all the same."""
     if not isinstance(samples[0].gt_fields, MultilevelPixelData):
-        fields = [one.gt_fields for one in samples]
-        labels = [one.gt_instance_labels for one in samples]
+        fields = [sample.gt_fields for sample in samples]
+        labels = [sample.gt_instance_labels for sample in samples]
         return [_stack(fields, labels, ...)] * levels
     if samples[0].gt_fields.nlevel != levels:
         raise ValueError(
             f'the head trains {levels} levels but the pipeline draws '
             f'{samples[0].gt_fields.nlevel}: give GenerateTarget one encoder for each'
         )
-    labels = [one.gt_instance_labels for one in samples]
-    return [_stack([one.gt_fields[i] for one in samples], labels, i) for i in range(levels)]
+    labels = [sample.gt_instance_labels for sample in samples]
+    return [_stack([sample.gt_fields[i] for sample in samples], labels, i) for i in range(levels)]
 
 
 def _stack(fields: Sequence[Any], labels: Sequence[Any], level: Any) -> Targets:
     return Targets(
-        torch.stack([one.heatmaps for one in fields]),
-        torch.stack([one.pafs for one in fields]),
+        torch.stack([field.heatmaps for field in fields]),
+        torch.stack([field.pafs for field in fields]),
         *_stack_weights(labels, level),
     )
 
 
 def _stack_weights(labels: Sequence[Any], level: Any) -> tuple[Tensor, Tensor]:
     return (
-        torch.cat([one.keypoint_weights[level] for one in labels]),
-        torch.cat([one.relation_weights[level] for one in labels]),
+        torch.cat([label.keypoint_weights[level] for label in labels]),
+        torch.cat([label.relation_weights[level] for label in labels]),
     )
 
 
@@ -322,7 +346,7 @@ def _as_targets(encoded: Mapping[str, np.ndarray], maps: Tensor) -> Targets:
 
 
 def _refuse_other_size(maps: Tensor, target: Targets) -> None:
-    size, drawn = (tuple(one.shape[-2:]) for one in (maps, target.heatmaps))
+    size, drawn = (tuple(each.shape[-2:]) for each in (maps, target.heatmaps))
     if size != drawn:
         raise ValueError(
             f'the head trains maps of {size[0]} x {size[1]} cells but the pipeline draws targets '

@@ -9,6 +9,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+BOUNDARY = 0.05
+"""Value of a heatmap above which a cell is on the boundary."""
+
 BOUNDARY_SOFTNESS = 0.01
 """Width of the soft gate, in heatmap values: 1 % open at a value of 0, 99 % open at 0.1."""
 
@@ -37,31 +40,24 @@ def coordinate_channels(features: Tensor) -> Tensor:
     return grid.expand(features.shape[0], 3, height, width)
 
 
-def boundary_channels(
-    coords_xy: Tensor, boundary: Tensor, threshold: float = 0.05, soft: bool = True
-) -> Tensor:
-    """Return the coordinates of the cells on the boundary, and zeros elsewhere.
+def boundary_channels(coords_xy: Tensor, boundary: Tensor) -> Tensor:
+    """Return the coordinates of the cells on the boundary, and next to zeros elsewhere.
+
+    The gate is a sigmoid around 0.05, which passes a gradient to the boundary.
 
     Args:
         coords_xy: ``(B, 2, H, W)`` x and y of each cell, or flattened to ``(B, 2, N)``.
         boundary: ``(B, 1, H, W)`` boundary heatmap, flattened too then; clamped to [0, 1].
-        threshold: value above which a cell is on the boundary.
-        soft: a sigmoid around the threshold, which passes a gradient to the boundary; else a
-            step, which passes none.
 
     Returns:
         The shape of ``coords_xy``.
 
     Example:
         >>> coords = torch.tensor([[[[-1.0, 1.0]], [[0.5, 0.5]]]])
-        >>> boundary_channels(coords, torch.tensor([[[[0.0, 0.9]]]]), soft=False)[0, :, 0].tolist()
-        [[-0.0, 1.0], [0.0, 0.5]]
+        >>> boundary_channels(coords, torch.tensor([[[[0.0, 0.9]]]]))[0, 1, 0].round(decimals=2)
+        tensor([0.0000, 0.5000])
     """
-    if soft:
-        gate = torch.sigmoid((boundary.clamp(0, 1) - threshold) / BOUNDARY_SOFTNESS)
-    else:
-        gate = (boundary > threshold).to(coords_xy.dtype)
-    return coords_xy * gate
+    return coords_xy * torch.sigmoid((boundary.clamp(0, 1) - BOUNDARY) / BOUNDARY_SOFTNESS)
 
 
 def _axis(size: int, like: Tensor) -> Tensor:

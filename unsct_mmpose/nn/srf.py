@@ -39,17 +39,15 @@ class SRFBlock(nn.Module):
         num_landmarks: K, coarse heatmaps.
         attention: ``'sequential'`` or ``'parallel'`` polarized attention.
         with_boundary: stack the coordinates on the boundary.
-        with_heatmaps: stack the coarse heatmaps.
         code_compatible: the released attention code's spatial branch instead of its paper's.
-        hard_boundary: a boundary that passes no gradient, as in the adaptive wing network.
         deep_supervision: the coarse heatmaps pass gradients to the features that they are read
             from; else they are only read.
         initial_scale: of the new branch beside the features when training starts.
 
     Example:
-        >>> refined, heatmaps = SRFBlock(16, 24)(torch.zeros(2, 16, 8, 6))
+        >>> refined, heatmaps = SRFBlock(16, 5)(torch.zeros(2, 16, 8, 6))
         >>> refined.shape, heatmaps.shape
-        (torch.Size([2, 16, 8, 6]), torch.Size([2, 24, 8, 6]))
+        (torch.Size([2, 16, 8, 6]), torch.Size([2, 5, 8, 6]))
     """
 
     def __init__(
@@ -59,16 +57,13 @@ class SRFBlock(nn.Module):
         *,
         attention: str = 'sequential',
         with_boundary: bool = True,
-        with_heatmaps: bool = True,
         code_compatible: bool = False,
-        hard_boundary: bool = False,
         deep_supervision: bool = False,
         initial_scale: float = INITIAL_SCALE,
     ) -> None:
         super().__init__()
-        self.hard_boundary = hard_boundary
         self.deep_supervision = deep_supervision
-        self.parts = [channels, num_landmarks * with_heatmaps, 3, 2 * with_boundary]
+        self.parts = [channels, num_landmarks, 3, 2 * with_boundary]
         self.heatmap = nn.Linear(channels, num_landmarks)
         nn.init.normal_(self.heatmap.weight, std=INITIAL_HEATMAP_STD)
         nn.init.zeros_(self.heatmap.bias)
@@ -101,45 +96,25 @@ class SRFBlock(nn.Module):
         heatmaps = _project(self.heatmap.weight, source, self.heatmap.bias[:, None])
         coords = coordinate_channels(features[:1]).flatten(2)
         fused = _project(of_features, cells, of_coords @ coords[0])
-        if self.parts[1]:
-            fused = _project(of_heatmaps, heatmaps.clamp(0, 1), fused)
+        fused = _project(of_heatmaps, heatmaps.clamp(0, 1), fused)
         if self.parts[3]:
-            seen = heatmaps.detach() if self.hard_boundary else heatmaps
-            boundary = seen.amax(dim=1, keepdim=True)
-            on_boundary = boundary_channels(coords[:, :2], boundary, soft=not self.hard_boundary)
+            boundary = heatmaps.amax(dim=1, keepdim=True)
+            on_boundary = boundary_channels(coords[:, :2], boundary)
             fused = _project(of_boundary, on_boundary, fused)
         shape = (features.shape[0], -1, height, width)
         return heatmaps.reshape(shape), fused.reshape(shape)
 
 
 def split_srf_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part the settings of a network with SRF blocks into those of the blocks and all others.
-
-    Args:
-        settings: keyword arguments; the blocks' are the keyword arguments of :class:`SRFBlock`,
-            each by its own name or together in a dict named ``srf``.
-
-    Raises:
-        TypeError: ``srf`` holds a name that the block does not know, or one that is given twice.
+    """Part the keyword arguments of a network into those of its SRF blocks and all others.
 
     Example:
-        >>> split_srf_settings(dict(attention='parallel', srf=dict(initial_scale=0.0), depth=3))
-        ({'attention': 'parallel', 'initial_scale': 0.0}, {'depth': 3})
+        >>> split_srf_settings(dict(attention='parallel', depth=3))
+        ({'attention': 'parallel'}, {'depth': 3})
     """
-    known = [
-        name
-        for name, one in inspect.signature(SRFBlock).parameters.items()
-        if one.kind is one.KEYWORD_ONLY
-    ]
+    known = inspect.getfullargspec(SRFBlock.__init__).kwonlyargs
     own = {name: value for name, value in settings.items() if name in known}
-    together = dict(settings.get('srf') or {})
-    for name in together:
-        if name not in known:
-            raise TypeError(f'srf: an SRF block has no setting {name!r}; it has {known}')
-        if name in own:
-            raise TypeError(f'the setting {name!r} of the SRF blocks is given twice')
-    rest = {name: value for name, value in settings.items() if name not in (*known, 'srf')}
-    return {**own, **together}, rest
+    return own, {name: value for name, value in settings.items() if name not in known}
 
 
 def _project(weight: Tensor, cells: Tensor, offset: Tensor) -> Tensor:

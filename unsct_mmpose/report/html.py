@@ -11,15 +11,19 @@ import base64
 from collections.abc import Iterable, Sequence
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 
+from unsct_mmpose.anatomy import parameter
 from unsct_mmpose.dicom import Radiograph
+from unsct_mmpose.drawing.canvas import scaled_gray
+from unsct_mmpose.drawing.picture_files import encode_picture
 
-from .picture import draw_prediction, encode_jpeg, scaled_grey
+from .picture import draw_prediction
 from .prediction import NOTICE, Prediction
-from .view import number_words, view_of
+from .view import number_text, view_of
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -53,7 +57,7 @@ def render_section(prediction: Prediction, radiograph: Radiograph, number: int =
         radiograph: the image.
         number: makes the ids of this section unique in its page.
     """
-    picture = scaled_grey(radiograph, LONG_SIDE_PX, enlarge=False)
+    picture = scaled_gray(radiograph.pixels, LONG_SIDE_PX, enlarge=False)
     return load_template('section').render(
         view=view_of(prediction), picture=_data_uri(picture), n=number, notice=NOTICE
     )
@@ -102,19 +106,19 @@ def index_foot(counts: Sequence[tuple[str, str]], errors: Sequence[tuple[str, st
 
 def thumbnail(prediction: Prediction, radiograph: Radiograph) -> np.ndarray:
     """Return a small RGB picture of a prediction."""
-    return draw_prediction(prediction, radiograph, _THUMBNAIL_PX * 2, words=False)
+    return draw_prediction(prediction, radiograph, _THUMBNAIL_PX * 2, with_text=False)
 
 
 def glance_of(prediction: Prediction) -> list[dict[str, str]]:
     """Return the few measurements that the table of a run shows."""
-    found = []
-    for output in _GLANCE:
-        unit = output.rsplit('_', 1)[1]
-        values = {one.name: one.value for one in prediction.measurements}
-        found.append(
-            {side: number_words(values[f'{side}_{output}'], unit) for side in ('right', 'left')}
-        )
-    return found
+    values = {measurement.name: measurement.value for measurement in prediction.measurements}
+    return [
+        {
+            side: number_text(values.get(f'{side}_{name}'), parameter(name).unit)
+            for side in ('right', 'left')
+        }
+        for name in _GLANCE
+    ]
 
 
 @cache
@@ -145,5 +149,6 @@ def load_asset(name: str, package: str = 'unsct_mmpose.report') -> str:
     return files(package).joinpath('templates', name).read_text('utf-8')
 
 
-def _data_uri(picture: Any, quality: int = 88) -> str:
-    return 'data:image/jpeg;base64,' + base64.b64encode(encode_jpeg(picture, quality)).decode()
+def _data_uri(picture: np.ndarray, quality: int = 88) -> str:
+    content = encode_picture(picture, '.jpg', [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return 'data:image/jpeg;base64,' + base64.b64encode(content).decode()

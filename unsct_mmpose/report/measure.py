@@ -27,34 +27,27 @@ from __future__ import annotations
 import csv
 import io
 import json
-import math
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from unsct_mmpose.anatomy import FLIP_INDICES
-from unsct_mmpose.anatomy.parameters import parameter_of_output
+from unsct_mmpose.anatomy import FLIP_INDICES, Measurement, parameter, split_side
 from unsct_mmpose.annotations import AnnotationError
 from unsct_mmpose.annotations.landmark_checks import doubts, sides_problem
 from unsct_mmpose.annotations.landmark_files import LandmarkRecord, read_landmarks
 from unsct_mmpose.dicom.spacing import check_magnification, check_spacing, spacing_question
-from unsct_mmpose.files import replace_file
-from unsct_mmpose.functional.clinical import (
-    Measurement,
-    Measurements,
-    measure,
-    reference_label,
-    split_side,
-)
+from unsct_mmpose.files import jsonable, replace_file
+from unsct_mmpose.functional.clinical import Measurements, measure
+
+from .prediction import DECIMALS
 
 NOTICE = 'Research software: measurements of landmarks, not a diagnosis, not for clinical use.'
 
 PLANES = ('detector', 'bone')
 
 _SUFFIXES = {'.json': 'json', '.csv': 'csv', '.txt': 'table'}
-_DECIMALS = 6
+_FIELDS = ('name', 'side', 'unit', 'value', 'standard_error', 'reason', 'reference')
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,9 +121,9 @@ def measure_file(
     for record in file.records:
         own_factor = record.magnification if factor is None else factor
         own_spacing = record.spacing_xy_mm if spacing is None else spacing
-        found = _lacking(own_factor, own_spacing, plane)
-        problems += [f'image {record.image!r}: {text}' for text in found]
-        if own_spacing is not None and not found:
+        lacking = _lacking(own_factor, own_spacing, plane)
+        problems += [f'image {record.image!r}: {text}' for text in lacking]
+        if own_spacing is not None and not lacking:
             images.append(_measure_record(record, plane, own_factor, own_spacing, mirrored))
     if problems:
         raise AnnotationError(path, problems)
@@ -190,15 +183,15 @@ def as_json(measured: MeasuredFile) -> str:
         'simulated': measured.simulated,
         'images': [
             {
-                'image': one.image,
-                'plane': one.plane,
-                'magnification': one.magnification,
-                'pixel_spacing': list(one.spacing_xy_mm),
-                'reference_line': one.measurements.reference_line,
-                'warnings': list(one.warnings),
-                'measurements': [_fields(one.measurements[name]) for name in one.measurements],
+                'image': image.image,
+                'plane': image.plane,
+                'magnification': image.magnification,
+                'pixel_spacing': list(image.spacing_xy_mm),
+                'reference_line': image.measurements.reference_line,
+                'warnings': list(image.warnings),
+                'measurements': [_fields(image.measurements[name]) for name in image.measurements],
             }
-            for one in measured.images
+            for image in measured.images
         ],
     }
     return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + '\n'
@@ -212,18 +205,18 @@ def as_csv(measured: MeasuredFile) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, columns, lineterminator='\n')
     writer.writeheader()
-    for one in measured.images:
+    for image in measured.images:
         common = {
-            'image': one.image,
-            'reference_line': one.measurements.reference_line,
-            'plane': one.plane,
-            'magnification': one.magnification,
+            'image': image.image,
+            'reference_line': image.measurements.reference_line,
+            'plane': image.plane,
+            'magnification': image.magnification,
             'simulated': str(measured.simulated).lower(),
             'notice': NOTICE,
-            'warnings': '; '.join(one.warnings),
+            'warnings': '; '.join(image.warnings),
         }
-        for name in one.measurements:
-            fields = _fields(one.measurements[name])
+        for name in image.measurements:
+            fields = _fields(image.measurements[name])
             writer.writerow({**common, 'measurement': fields.pop('name'), **fields})
     return text.getvalue()
 
@@ -233,7 +226,7 @@ def as_table(measured: MeasuredFile) -> str:
     marked = 'marked as simulated' if measured.simulated else 'not marked as simulated'
     count = f'{len(measured.images)} image{"" if len(measured.images) == 1 else "s"}'
     blocks = [f'{NOTICE}\n{measured.source}: {count}, {marked}']
-    blocks += ['\n'.join(_image_lines(one)) for one in measured.images]
+    blocks += ['\n'.join(_image_lines(image)) for image in measured.images]
     return '\n\n'.join(blocks) + '\n'
 
 
@@ -267,7 +260,7 @@ def _measure_record(
     chosen = plane or ('detector' if factor is None else 'bone')
     if mirrored:
         record = exchange_sides(record)
-    found = measure(
+    measured = measure(
         record.points_px,
         record.present,
         spacing,
@@ -280,7 +273,7 @@ def _measure_record(
     warnings += [] if exchanged is None else [exchanged]
     warnings += [] if question is None else [f'the pixel spacing is odd: {question}']
     warnings += doubts(record.states, spacing, factor or 1.0, record.mirrored)
-    return MeasuredImage(record.image, found, chosen, factor, spacing, tuple(warnings))
+    return MeasuredImage(record.image, measured, chosen, factor, spacing, tuple(warnings))
 
 
 def exchange_sides(record: LandmarkRecord) -> LandmarkRecord:
@@ -296,67 +289,47 @@ def exchange_sides(record: LandmarkRecord) -> LandmarkRecord:
     )
 
 
-def _fields(one: Measurement) -> dict[str, Any]:
-    return {
-        'name': one.name,
-        'side': one.side,
-        'unit': one.unit,
-        'value': _number(one.value),
-        'standard_error': _number(one.standard_error),
-        'reason': one.reason,
-        'reference': reference_label(one.name, one.value),
-    }
+def _fields(measurement: Measurement) -> dict[str, Any]:
+    return {name: jsonable(getattr(measurement, name), DECIMALS) for name in _FIELDS}
 
 
-def _number(value: float) -> float | None:
-    return None if math.isnan(value) else round(value, _DECIMALS) + 0.0
-
-
-def _image_lines(one: MeasuredImage) -> list[str]:
-    found = one.measurements
-    lines = [f'image {one.image}', f'  {_plane_words(one)}; reference line {found.reference_line}']
-    lines += [f'  warning: {text}' for text in one.warnings]
+def _image_lines(image: MeasuredImage) -> list[str]:
+    measured = image.measurements
+    lines = [f'image {image.image}']
+    lines += [f'  {_plane_text(image)}; reference line {measured.reference_line}']
+    lines += [f'  warning: {text}' for text in image.warnings]
     cells: dict[str, dict[str | None, str]] = {}
     reasons: dict[str, list[str]] = {}
-    for name in found:
-        measurement = found[name]
+    for name in measured:
+        measurement = measured[name]
         side, output = split_side(name)
-        cells.setdefault(output, {})[side] = _cell(measurement)
+        cells.setdefault(output, {})[side] = _value_text(measurement)
         if measurement.reason is not None:
             reasons.setdefault(measurement.reason, []).append(name)
     lines.append(_row('measurement', 'left', 'right', 'both', 'usual range (literature)'))
     for output, by_side in cells.items():
         shown = (by_side.get(side, '') for side in ('left', 'right', None))
-        lines.append(_row(output, *shown, _usual(output)))
+        usual = '; '.join(ends.limits() for ends in parameter(output).usual_ranges)
+        lines.append(_row(output, *shown, usual))
     lines += [f'  {why}; not measured: {", ".join(names)}' for why, names in reasons.items()]
     return lines
 
 
-def _plane_words(one: MeasuredImage) -> str:
-    if one.plane == 'bone':
-        return f'lengths at the bone (magnification {one.magnification:g})'
-    known = 'unknown' if one.magnification is None else f'{one.magnification:g}, not used'
+def _plane_text(image: MeasuredImage) -> str:
+    if image.plane == 'bone':
+        return f'lengths at the bone (magnification {image.magnification:g})'
+    known = 'unknown' if image.magnification is None else f'{image.magnification:g}, not used'
     return f'lengths at the detector (magnification {known})'
 
 
-def _cell(one: Measurement) -> str:
-    if math.isnan(one.value):
+def _value_text(measurement: Measurement) -> str:
+    if measurement.value is None:
         return '-'
-    unsure = '' if math.isnan(one.standard_error) else f' +- {one.standard_error:.1f}'
-    return f'{round(one.value, 1) + 0.0:.1f}{unsure}'  # no -0.0
+    unsure = '' if measurement.standard_error is None else f' +- {measurement.standard_error:.1f}'
+    return f'{round(measurement.value, 1) + 0.0:.1f}{unsure}'  # no -0.0
 
 
-def _usual(output: str) -> str:
-    ranges = parameter_of_output(output).references_of(output)
-    return '; '.join(
-        f'{one.low:g} to {one.high:g} ({one.source})' for one in ranges if one.is_usual
-    )
-
-
-def _row(*cells: str) -> str:
-    return '  ' + '  '.join(_padded(cells)).rstrip()
-
-
-def _padded(cells: Iterable[str]) -> list[str]:
-    first, *numbers, last = cells
-    return [f'{first:34}', *(f'{cell:>14}' for cell in numbers), last]
+def _row(first: str, *cells: str) -> str:
+    *numbers, last = cells
+    padded = [f'{first:34}', *(f'{cell:>14}' for cell in numbers), last]
+    return '  ' + '  '.join(padded).rstrip()

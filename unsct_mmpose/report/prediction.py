@@ -9,12 +9,24 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from functools import cache
+from functools import cached_property
 from importlib.resources import files
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
+
+from unsct_mmpose.anatomy import (
+    HIP,
+    MEASUREMENT_NAMES,
+    LandmarkEstimate,
+    LandmarkSet,
+    Measurement,
+    Region,
+    Spacing,
+    landmark_set,
+)
+from unsct_mmpose.files import jsonable
 
 NOTICE = (
     'Research software, not a medical device: landmarks and measurements of an image, '
@@ -22,8 +34,13 @@ NOTICE = (
 )
 SCHEMA = 'unsct_mmpose/prediction-1'
 
-_DECIMALS = 6
+DECIMALS = 6
 
+MEASUREMENT_FIELDS = (
+    'name', 'side', 'unit', 'value', 'low', 'high', 'standard_error', 'reason', 'reference',
+    'systematic_error',
+)  # fmt: skip
+"""What is written of a measurement."""
 
 FIELDS = (
     'keypoints',
@@ -50,105 +67,27 @@ class Backend(Protocol):
 
     Attributes:
         identity: what tells this model from others, fit for json: ``backend``, ``name``,
-            ``weights_sha256``, and for a calibrated one ``calibration_sha256``, ``region_level``,
-            ``interval_level`` and ``calibration`` (what it was fitted on). Two backends with
-            equal identities give equal results.
+            ``weights_sha256``, for a calibrated one ``calibration_sha256``, ``region_level``,
+            ``interval_level`` and ``calibration`` (what it was fitted on), and ``landmarks`` where
+            they are not the hip's: the content of a :class:`LandmarkSet`. Two backends with equal
+            identities give equal results.
     """
 
     identity: dict[str, Any]
 
     def infer(self, images: Sequence[NDArray[np.float32]]) -> list[dict[str, Any]]:
-        """Read images, each ``(H, W)`` in [0, 1] with bone bright, of any sizes.
+        """Infer the landmarks of images, each ``(H, W)`` in [0, 1] with bone bright, of any sizes.
 
         Returns:
             For each image the fields of :meth:`HeatmapPAF.decode_maps` without their leading 1:
-            ``keypoints`` ``(24, 2)`` in image pixels, ``keypoint_scores``,
+            ``keypoints`` ``(K, 2)`` in image pixels, ``keypoint_scores``,
             ``keypoint_uncertainties``, ``keypoints_visible``, ``keypoint_presence``,
-            ``keypoint_support`` ``(24,)``, ``keypoint_covariances`` ``(24, 2, 2)`` in image pixels
-            squared, ``keypoint_evidences`` and ``keypoint_decisions`` ``(24, 3)``,
+            ``keypoint_support`` ``(K,)``, ``keypoint_covariances`` ``(K, 2, 2)`` in image pixels
+            squared, ``keypoint_evidences`` and ``keypoint_decisions`` ``(K, 3)``,
             ``interval_scales`` and ``interval_offsets`` ``(M,)``, ``error_correlation``
-            ``(48, 48)``, ``image_state`` and ``calibrated``.
+            ``(2 K, 2 K)``, ``image_state`` and ``calibrated``.
         """
         ...
-
-
-@dataclass(frozen=True)
-class Region:
-    """The ellipse in which a landmark lies with the nominal probability.
-
-    Attributes:
-        level: nominal probability.
-        semi_axes_px: longer and shorter half-axis, image pixels.
-        angle_deg: direction of the longer one, from x towards y (clockwise on a display).
-    """
-
-    level: float
-    semi_axes_px: tuple[float, float]
-    angle_deg: float
-
-
-@dataclass(frozen=True)
-class PredictedLandmark:
-    """One of the 24 landmarks.
-
-    Attributes:
-        name: name with its side.
-        x: image pixels; (0, 0) is the centre of the top-left pixel. A rejected landmark keeps the
-            place where it would be.
-        y: image pixels.
-        reported: whether the model says that the image shows it.
-        uncertainty: of the evidence that decided; larger is less sure.
-        presence: P(the image shows it); None without a calibration.
-        score: peak of the heatmap, 0 to 1.
-        support: relations that speak for it.
-        evidence: uncertainty by ``peak``, ``paf`` and ``fused``.
-        covariance_px2: of the position, ((xx, xy), (yx, yy)).
-        covariance_mm2: the same in mm^2 at the prediction's plane; None without a spacing.
-        region: ellipse of the covariance at the nominal level.
-    """
-
-    name: str
-    x: float
-    y: float
-    reported: bool
-    uncertainty: float
-    presence: float | None
-    score: float
-    support: float
-    evidence: Mapping[str, float | None]
-    covariance_px2: tuple[tuple[float, float], tuple[float, float]]
-    covariance_mm2: tuple[tuple[float, float], tuple[float, float]] | None
-    region: Region | None
-
-
-@dataclass(frozen=True)
-class MeasuredValue:
-    """One clinical measurement, or why there is none.
-
-    Attributes:
-        name: name with its side, one of ``functional.clinical.MEASUREMENT_NAMES``.
-        side: ``'left'`` or ``'right'`` of the patient; None for both.
-        unit: ``'deg'`` or ``'mm'``.
-        value: None when it was not measured.
-        low: lower end of its interval at the nominal level.
-        high: upper end.
-        standard_error: in the same unit.
-        reason: why there is no value, in words.
-        reference: how it lies to the ranges of the literature, in words.
-        systematic_error: what all patients of the calibration had too much, taken from the centre
-            of the interval, not from the value; 0 where nothing was found.
-    """
-
-    name: str
-    side: str | None
-    unit: str
-    value: float | None
-    low: float | None
-    high: float | None
-    standard_error: float | None
-    reason: str | None
-    reference: str
-    systematic_error: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -175,27 +114,6 @@ class ImageSource:
 
 
 @dataclass(frozen=True)
-class Scale:
-    """How long a pixel is, and where lengths hold.
-
-    Attributes:
-        spacing_xy_mm: width and height of a pixel; None when unknown.
-        source: where the spacing comes from.
-        problem: why there is none, or what is odd about it.
-        magnification: size on the detector over size at the bone; None when unknown.
-        magnification_source: where it comes from.
-        plane: where lengths hold, ``'bone'`` or ``'detector'``; None without a spacing.
-    """
-
-    spacing_xy_mm: tuple[float, float] | None
-    source: str
-    problem: str | None
-    magnification: float | None
-    magnification_source: str
-    plane: str | None
-
-
-@dataclass(frozen=True)
 class PredictionWarning:
     """Something that a reader of the numbers must know.
 
@@ -215,14 +133,15 @@ class Prediction:
     Attributes:
         image: where the pixels come from.
         simulated: True when the file says that it shows no patient; None when it does not say.
-        scale: how long a pixel is.
+        spacing: how long a pixel is and where lengths hold; ``scale`` in json.
         image_state: 0 usual, 1 out of range, 2 no pelvis found.
         image_words: the same in words.
         calibrated: whether the decisions, probabilities and intervals are calibrated.
         region_level: nominal coverage of the landmarks' regions.
         interval_level: nominal coverage of the measurements' intervals.
-        landmarks: the 24, in the order of ``anatomy.LANDMARK_NAMES``.
-        measurements: in the order of ``functional.clinical.MEASUREMENT_NAMES``.
+        landmarks: in the order of :attr:`landmark_set`.
+        measurements: in the order of ``MEASUREMENT_NAMES``; none where the clinical parameters are
+            not defined on the landmarks.
         reference_line: what the pelvic frame lies on; None when nothing was measured.
         warnings: what a reader must know.
         model: the backend's identity.
@@ -233,14 +152,14 @@ class Prediction:
 
     image: ImageSource
     simulated: bool | None
-    scale: Scale
+    spacing: Spacing
     image_state: int
     image_words: str
     calibrated: bool
     region_level: float
     interval_level: float
-    landmarks: tuple[PredictedLandmark, ...]
-    measurements: tuple[MeasuredValue, ...]
+    landmarks: tuple[LandmarkEstimate, ...]
+    measurements: tuple[Measurement, ...]
     reference_line: str | None
     warnings: tuple[PredictionWarning, ...]
     model: Mapping[str, Any]
@@ -248,15 +167,20 @@ class Prediction:
     region_promise: str = ''
     interval_promise: str = ''
 
-    def __getitem__(self, name: str) -> PredictedLandmark | MeasuredValue:
+    @cached_property
+    def landmark_set(self) -> LandmarkSet:
+        """The landmarks that the model knows: the hip's unless its identity says otherwise."""
+        return landmark_set(self.model.get('landmarks') or HIP)
+
+    def __getitem__(self, name: str) -> LandmarkEstimate | Measurement:
         """Return a landmark or a measurement by its name.
 
         Raises:
             KeyError: there is neither.
         """
-        for one in (*self.landmarks, *self.measurements):
-            if one.name == name:
-                return one
+        for record in (*self.landmarks, *self.measurements):
+            if record.name == name:
+                return record
         raise KeyError(f'{name!r} is neither a landmark nor a measurement')
 
     def with_patient(self, patient: Mapping[str, str]) -> Prediction:
@@ -264,11 +188,26 @@ class Prediction:
         return replace(self, patient=dict(patient) or None)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values for json, as ``schema/prediction-1.json`` describes them."""
-        content = {'schema': SCHEMA, 'notice': NOTICE, **_plain(asdict(self))}
+        """Return plain values for json, as :func:`prediction_schema` describes them."""
+        spacing = self.spacing
+        content = {'schema': SCHEMA, 'notice': NOTICE}
+        for name in _NAMES:
+            content[_JSON_NAMES.get(name, name)] = getattr(self, name)
+        content |= dict(
+            image=asdict(self.image),
+            scale=asdict(spacing)
+            | dict(magnification=spacing.known_magnification, plane=spacing.plane),
+            landmarks=[_without_reason(asdict(landmark)) for landmark in self.landmarks],
+            measurements=[
+                {name: getattr(measurement, name) for name in MEASUREMENT_FIELDS}
+                for measurement in self.measurements
+            ],
+            warnings=[asdict(warning) for warning in self.warnings],
+        )
         if self.patient is None:
             del content['patient']
-        return content
+        result: dict[str, Any] = jsonable(content, DECIMALS)
+        return result
 
     def to_json(self) -> str:
         """Return the json text."""
@@ -285,52 +224,69 @@ class Prediction:
         Raises:
             ValueError: it is none, or of another version; the message says which.
         """
-        found = content.get('schema') if isinstance(content, Mapping) else None
-        if found != SCHEMA:
-            raise ValueError(f'{source}: schema {found!r} is not {SCHEMA!r}; predict anew')
-        values = {key: one for key, one in content.items() if key not in ('schema', 'notice')}
+        schema = content.get('schema') if isinstance(content, Mapping) else None
+        if schema != SCHEMA:
+            raise ValueError(f'{source}: schema {schema!r} is not {SCHEMA!r}; predict anew')
+        values = {key: value for key, value in content.items() if key not in ('schema', 'notice')}
         try:
             values['image'] = ImageSource(**values['image'])
-            values['scale'] = Scale(**_pairs(values['scale'], 'spacing_xy_mm'))
-            values['landmarks'] = tuple(_landmark(one) for one in values['landmarks'])
-            values['measurements'] = tuple(MeasuredValue(**one) for one in values['measurements'])
+            values['spacing'] = _spacing(values.pop('scale'))
+            values['landmarks'] = tuple(map(_landmark, values['landmarks']))
+            values['measurements'] = tuple(map(_measurement, values['measurements']))
             values['warnings'] = tuple(PredictionWarning(**one) for one in values['warnings'])
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise ValueError(f'{source}: field missing or unknown ({error})') from error
 
 
-@cache
-def prediction_schema() -> dict[str, Any]:
-    """Return the JSON schema (draft 2020-12) of :meth:`Prediction.to_dict`."""
+_NAMES = tuple(Prediction.__dataclass_fields__)
+_JSON_NAMES = {'spacing': 'scale'}
+
+
+def prediction_schema(landmarks: LandmarkSet = HIP) -> dict[str, Any]:
+    """Return the JSON schema (draft 2020-12) of :meth:`Prediction.to_dict`.
+
+    Args:
+        landmarks: which landmarks are predicted.
+    """
     text = files('unsct_mmpose.report').joinpath('schema/prediction-1.json').read_text('utf-8')
     schema: dict[str, Any] = json.loads(text)
+    measurements = MEASUREMENT_NAMES if landmarks.clinical else ()
+    for kind, names in (('landmark', landmarks.names), ('measurement', measurements)):
+        schema['properties'][f'{kind}s'].update(minItems=len(names), maxItems=len(names))
+        schema['$defs'][kind]['properties']['name'] = {'enum': list(names)} if names else {}
     return schema
 
 
-def _landmark(content: Mapping[str, Any]) -> PredictedLandmark:
+def _landmark(content: Mapping[str, Any]) -> LandmarkEstimate:
     values = dict(content)
     if values['region'] is not None:
         values['region'] = Region(**_pairs(values['region'], 'semi_axes_px'))
     for name in ('covariance_px2', 'covariance_mm2'):
         if values[name] is not None:
             values[name] = tuple(tuple(row) for row in values[name])
-    return PredictedLandmark(**values)
+    for name in ('x', 'y'):
+        values[name] = math.nan if values[name] is None else values[name]
+    return LandmarkEstimate(**values)
+
+
+def _without_reason(content: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what json says by ``reported``."""
+    return {name: value for name, value in content.items() if name != 'reason'}
+
+
+def _measurement(content: Mapping[str, Any]) -> Measurement:
+    """Read a measurement; what its name and value say is not stored twice in the record."""
+    derived = ('side', 'unit', 'reference')
+    return Measurement(**{name: value for name, value in content.items() if name not in derived})
+
+
+def _spacing(content: Mapping[str, Any]) -> Spacing:
+    values = _pairs(content, 'spacing_xy_mm')
+    del values['plane']
+    return Spacing(**values | dict(magnification=values['magnification'] or 1.0))
 
 
 def _pairs(content: Mapping[str, Any], name: str) -> dict[str, Any]:
     pair = content[name]
     return {**content, name: None if pair is None else tuple(pair)}
-
-
-def _plain(value: Any) -> Any:
-    """Return a value as json can hold it: rounded, and None for what is not finite."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
-    if isinstance(value, (bool, np.bool_)):
-        return bool(value)
-    if isinstance(value, (float, np.floating)):
-        return round(float(value), _DECIMALS) + 0.0 if math.isfinite(value) else None
-    return int(value) if isinstance(value, np.integer) else value

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from unsct_mmpose.dicom import Radiograph
-from unsct_mmpose.files import replace_file, replacing_text
+from unsct_mmpose.files import jsonable, replace_file, replacing_text
 
-from .prediction import Prediction
+from .prediction import DECIMALS, MEASUREMENT_FIELDS, Prediction
 
 COLUMNS = (
     'image', 'result', 'kind', 'name', 'side', 'unit', 'value', 'low', 'high', 'standard_error',
@@ -83,9 +83,7 @@ def same_model(prediction: Prediction, identity: Mapping[str, Any]) -> bool:
 
 def plain_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Return an identity as it is stored."""
-    from .prediction import _plain
-
-    result: dict[str, Any] = json.loads(json.dumps(_plain(identity)))
+    result: dict[str, Any] = json.loads(json.dumps(jsonable(identity, DECIMALS)))
     return result
 
 
@@ -94,36 +92,30 @@ def table_rows(prediction: Prediction, result: str) -> Iterator[dict[str, Any]]:
     common = dict(
         image=prediction.image.file_name,
         result=result,
-        plane=prediction.scale.plane,
+        plane=prediction.spacing.plane,
         reference_line=prediction.reference_line,
         image_state=prediction.image_state,
         calibrated=_word(prediction.calibrated),
         simulated=_word(prediction.simulated),
     )
-    for one in prediction.landmarks:
-        yield dict(
-            common,
+    for index, landmark in enumerate(prediction.landmarks):
+        yield common | dict(
             kind='landmark',
-            name=one.name,
-            side=one.name.split('_')[0],
+            name=landmark.name,
+            side=prediction.landmark_set.side_of(index),
             unit='px',
-            x_px=_round(one.x),
-            y_px=_round(one.y),
-            reported=_word(one.reported),
-            presence=_round(one.presence),
-            uncertainty=_round(one.uncertainty),
+            x_px=jsonable(landmark.x, DECIMALS),
+            y_px=jsonable(landmark.y, DECIMALS),
+            reported=_word(landmark.reported),
+            presence=jsonable(landmark.presence, DECIMALS),
+            uncertainty=jsonable(landmark.uncertainty, DECIMALS),
             promise=prediction.region_promise,
         )
-    for value in prediction.measurements:
-        fields = ('name', 'side', 'unit', 'reason', 'reference')
-        numbers = ('value', 'low', 'high', 'standard_error', 'systematic_error')
-        yield dict(
-            common,
-            kind='measurement',
-            promise=prediction.interval_promise,
-            **{name: getattr(value, name) for name in fields},
-            **{name: _round(getattr(value, name)) for name in numbers},
-        )
+    for measurement in prediction.measurements:
+        fields = {
+            name: jsonable(getattr(measurement, name), DECIMALS) for name in MEASUREMENT_FIELDS
+        }
+        yield common | dict(kind='measurement', promise=prediction.interval_promise, **fields)
 
 
 class RunTables:
@@ -210,7 +202,7 @@ def write_errors(
     content = {
         'errors': [{'file': name, 'cause': cause} for name, cause in errors],
         'no_images': [{'file': name, 'kind': kind} for name, kind in no_images],
-        'passed_over': [str(one) for one in passed_over],
+        'passed_over': [str(path) for path in passed_over],
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     replace_file(path, (text + '\n').encode('utf-8', 'backslashreplace'))
@@ -223,7 +215,3 @@ def _stored_thumbnail(path: Path) -> np.ndarray | None:
 
 def _word(value: bool | None) -> str:
     return '' if value is None else str(value).lower()
-
-
-def _round(value: float | None) -> float | None:
-    return None if value is None or not np.isfinite(value) else round(value, 6) + 0.0

@@ -8,80 +8,50 @@ from typing import Any
 
 import numpy as np
 
-from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_CLASSES
+from unsct_mmpose.anatomy import (
+    LANDMARK_CLASSES,
+    LandmarkEstimate,
+    Measurement,
+    parameter,
+    split_side,
+)
 from unsct_mmpose.anatomy.landmarks import plain_name
-from unsct_mmpose.anatomy.parameters import parameter_of_output
-from unsct_mmpose.drawing.construction import REFERENCE, construction_lines
-from unsct_mmpose.functional.clinical import split_side
+from unsct_mmpose.anatomy.parameters import GROUPS, REPORTED, line_landmark
+from unsct_mmpose.drawing.certainty import LEVELS, REJECTED, UNKNOWN, certainty_of
+from unsct_mmpose.drawing.sketches import REFERENCE, REFERENCE_COLOR, sketch_measurements
 from unsct_mmpose.functional.image_states import NOTHING_FOUND
 
-from .certainty import LEVELS, REJECTED, UNKNOWN, certainty_of
-from .prediction import MeasuredValue, PredictedLandmark, Prediction
+from .prediction import Prediction
 
 View = dict[str, Any]
 
-GROUPS: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = (
-    (
-        'Acetabulum',
-        (
-            ('center_edge_angle_deg', 'Lateral centre-edge angle'),
-            ('sharp_angle_deg', 'Sharp angle'),
-            ('acetabular_index_roof_deg', 'Acetabular index (roof)'),
-            ('acetabular_index_hilgenreiner_deg', 'Acetabular index (Hilgenreiner)'),
-        ),
-    ),
-    (
-        'Femur',
-        (
-            ('neck_shaft_angle_deg', 'Neck-shaft angle'),
-            ('femoral_offset_mm', 'Femoral offset'),
-            ('skinner_distance_mm', 'Skinner line: distance of the fovea'),
-            ('skinner_height_mm', 'Skinner line: height of the fovea'),
-            ('shaft_abduction_deg', 'Shaft abduction'),
-        ),
-    ),
-    (
-        'Hip centre',
-        (
-            ('acetabular_offset_mm', 'Acetabular offset'),
-            ('global_offset_mm', 'Global offset'),
-            ('hip_center_height_mm', 'Height over the teardrop'),
-            ('koehler_head_mm', 'Distance from the Koehler line'),
-            ('koehler_teardrop_mm', 'Teardrop from the Koehler line'),
-            ('koehler_angle_deg', 'Angle of the Koehler line'),
-        ),
-    ),
-    (
-        'Both sides',
-        (
-            ('pelvic_obliquity_deg', 'Pelvic obliquity'),
-            ('gt_leg_length_difference_mm', 'Leg-length difference (trochanters)'),
-        ),
+DRAWINGS: tuple[View, ...] = (
+    dict(key=REFERENCE, words='Reference line', short='', color=REFERENCE_COLOR, on=True),
+    *(
+        dict(
+            key=row.name,
+            words=row.drawing.title,
+            short=row.drawing.short,
+            color=row.drawing.color,
+            on=row.drawing.shown,
+        )
+        for row in REPORTED
+        if row.drawing
     ),
 )
-"""Every measurement once, in the order in which a reader looks for it."""
+"""What can be drawn, and whether it is shown at first."""
 
-DRAWINGS: tuple[tuple[str, str, str, str, bool], ...] = (
-    (REFERENCE, 'Reference line', '', '#FFFFFF', True),
-    ('center_edge_angle_deg', 'Centre-edge', 'CE', '#5BE37D', True),
-    ('sharp_angle_deg', 'Sharp', 'Sharp', '#C9A8FF', False),
-    ('neck_shaft_angle_deg', 'Neck-shaft', 'NSA', '#FFB199', True),
-    ('femoral_offset_mm', 'Femoral offset', 'FO', '#8EF0E4', False),
-    ('acetabular_offset_mm', 'Acetabular offset', 'AO', '#B9E769', False),
-    ('hip_center_height_mm', 'Hip-centre height', 'HCH', '#FFD6F2', False),
-    ('koehler_angle_deg', 'Koehler', 'K', '#D9D3C7', False),
-)
-"""What can be drawn: name, words, short words, colour, whether it is shown at first."""
+NO_PARAMETERS = 'no clinical parameter is defined on these landmarks'
 
-_DRAWING_KEYS = ('key', 'words', 'short', 'color', 'on')
 _SYMBOLS = {'deg': '\N{DEGREE SIGN}', 'mm': ' mm'}
 _UNUSUAL = {'below': '\N{BLACK DOWN-POINTING TRIANGLE}', 'above': '\N{BLACK UP-POINTING TRIANGLE}'}
 
 
 def view_of(prediction: Prediction) -> View:
     """Return everything that the template shows but the pixels."""
-    levels = {certainty_of(one) for one in prediction.landmarks}
-    found = prediction.image_state != NOTHING_FOUND
+    levels = {certainty_of(landmark) for landmark in prediction.landmarks}
+    pelvis = prediction.image_state != NOTHING_FOUND
+    known = prediction.landmark_set
     return dict(
         name=prediction.image.file_name,
         width=prediction.image.width,
@@ -89,9 +59,10 @@ def view_of(prediction: Prediction) -> View:
         simulated=prediction.simulated,
         state=prediction.image_state,
         image_words=prediction.image_words,
-        reported=sum(one.reported for one in prediction.landmarks),
+        reported=sum(landmark.reported for landmark in prediction.landmarks),
         total=len(prediction.landmarks),
-        warnings=[vars(one) for one in prediction.warnings],
+        sided=any(map(known.side_of, range(len(known)))),
+        warnings=[vars(warning) for warning in prediction.warnings],
         facts=_facts(prediction),
         groups=_groups(prediction),
         nothing=_nothing(prediction),
@@ -99,19 +70,19 @@ def view_of(prediction: Prediction) -> View:
         region=prediction.region_promise or f'{100 * prediction.region_level:g} %',
         region_level=f'{100 * prediction.region_level:g} %',
         landmarks=[_landmark(prediction, k) for k in range(len(prediction.landmarks))],
-        marks=[_mark(prediction, k) for k in range(len(prediction.landmarks))] if found else [],
-        lines=_lines(prediction) if found else [],
-        drawings=[dict(zip(_DRAWING_KEYS, one, strict=True)) for one in DRAWINGS],
-        levels=[one for one in LEVELS if one in levels] if found else [],
+        marks=[_mark(prediction, k) for k in range(len(prediction.landmarks))] if pelvis else [],
+        lines=_lines(prediction) if pelvis else [],
+        drawings=DRAWINGS if known.clinical else (),
+        levels=[level for level in LEVELS if level in levels] if pelvis else [],
         calibrated=prediction.calibrated,
     )  # fmt: skip
 
 
-def number_words(value: float | None, unit: str) -> str:
+def number_text(value: float | None, unit: str) -> str:
     """Return a value with one decimal and its unit; a dash where there is none.
 
     Example:
-        >>> number_words(32.86, 'deg'), number_words(-0.01, 'mm'), number_words(None, 'mm')
+        >>> number_text(32.86, 'deg'), number_text(-0.01, 'mm'), number_text(None, 'mm')
         ('32.9°', '0.0 mm', '–')
     """
     if value is None:
@@ -120,103 +91,88 @@ def number_words(value: float | None, unit: str) -> str:
 
 
 def _groups(prediction: Prediction) -> list[View]:
-    by_name = {one.name: one for one in prediction.measurements}
-    groups = []
-    for title, outputs in GROUPS:
-        rows = []
-        for output, words in outputs:
-            parameter = parameter_of_output(output)
-            unit = output.rsplit('_', 1)[1]
-            cells = [
-                _cell(by_name[f'{side}_{output}']) for side in ('right', 'left')
-            ] if parameter.sided else [_cell(by_name[output])]  # fmt: skip
-            rows.append(
+    measured = {measurement.name: measurement for measurement in prediction.measurements}
+    groups: dict[str, list[View]] = {title: [] for title in GROUPS}
+    for row in REPORTED:
+        names = [f'{side}_{row.name}' for side in ('right', 'left')] if row.sided else [row.name]
+        if measured.keys() >= set(names):
+            usual = [ends.limits(_SYMBOLS[row.unit]) for ends in row.usual_ranges]
+            groups[row.group].append(
                 dict(
-                    output=output,
-                    words=words,
-                    definition=parameter.definition,
-                    cells=cells,
-                    usual=_usual(output, unit),
+                    output=row.name,
+                    words=row.title,
+                    definition=row.definition,
+                    cells=[_cell(measured[name]) for name in names],
+                    usual=[text.replace('+-', '±') for text in usual],
                 )
             )
-        groups.append(dict(title=title, rows=rows))
-    return groups
+    return [dict(title=title, rows=rows) for title, rows in groups.items() if rows]
 
 
 def _nothing(prediction: Prediction) -> str | None:
     """Return the one reason why nothing at all was measured; None where something was."""
-    reasons = {one.reason for one in prediction.measurements}
+    if not prediction.measurements:
+        return NO_PARAMETERS
+    reasons = {measurement.reason for measurement in prediction.measurements}
     return reasons.pop() if len(reasons) == 1 else None
 
 
-def _cell(one: MeasuredValue) -> View:
-    known = one.low is not None and one.high is not None
-    symbol = _SYMBOLS[one.unit]
-    ends = (number_words(end, one.unit).removesuffix(symbol) for end in (one.low, one.high))
-    word, place = _place(one)
+def _cell(measurement: Measurement) -> View:
+    known = measurement.low is not None and measurement.high is not None
+    symbol = _SYMBOLS[measurement.unit]
+    ends = (
+        number_text(end, measurement.unit).removesuffix(symbol)
+        for end in (measurement.low, measurement.high)
+    )
+    direction, place = _place(measurement)
     return dict(
-        value=number_words(one.value, one.unit),
+        value=number_text(measurement.value, measurement.unit),
         interval=' to '.join(ends) if known else None,
-        shift=_shift(one) if known else None,
-        reason=None if one.reason is None else plain_name(one.reason),
-        mark=_UNUSUAL.get(word),
+        shift=_shift(measurement) if known else None,
+        reason=None if measurement.reason is None else plain_name(measurement.reason),
+        mark=_UNUSUAL.get(direction),
         place=place,
     )
 
 
-def _shift(one: MeasuredValue) -> str | None:
+def _shift(measurement: Measurement) -> str | None:
     """Say that an interval is not centred on its value; None where it is."""
-    if not one.systematic_error:
+    if not measurement.systematic_error or measurement.value is None:
         return None
-    direction = 'large' if one.systematic_error > 0 else 'small'
-    size = number_words(abs(one.systematic_error), one.unit)
+    error, unit = measurement.systematic_error, measurement.unit
+    direction = 'large' if error > 0 else 'small'
     return (
-        f'interval about {number_words(one.value - one.systematic_error, one.unit)}: the model '
-        f'measures {size} too {direction}'
+        f'interval about {number_text(measurement.value - error, unit)}: the model measures '
+        f'{number_text(abs(error), unit)} too {direction}'
     )
 
 
-def _place(one: MeasuredValue) -> tuple[str, str | None]:
+def _place(measurement: Measurement) -> tuple[str, str | None]:
     """Return where a value lies to the usual range, and the words where that is outside."""
-    word = one.reference.split(' ', 1)[0]
-    if word not in _UNUSUAL or one.value is None:
+    direction = measurement.reference.split(' ', 1)[0]
+    if direction not in _UNUSUAL or measurement.value is None:
         return '', None
-    ranges = parameter_of_output(split_side(one.name)[1]).references_of(split_side(one.name)[1])
-    (low, high), *_ = ((r.low, r.high) for r in ranges if r.is_usual)
+    usual = parameter(measurement.name).usual_ranges[0]
     reaches = (
-        one.low is not None
-        and one.high is not None
-        and (high is None or one.low <= high)
-        and (low is None or one.high >= low)
+        measurement.low is not None
+        and measurement.high is not None
+        and (usual.high is None or measurement.low <= usual.high)
+        and (usual.low is None or measurement.high >= usual.low)
     )
-    return word, f'{word} usual range' + (', interval reaches it' if reaches else '')
-
-
-def _usual(output: str, unit: str) -> list[str]:
-    ranges = parameter_of_output(output).references_of(output)
-    return [
-        f'{one.low:g} to {one.high:g}{_SYMBOLS[unit]} ({one.source})'.replace('+-', '±')
-        for one in ranges
-        if one.is_usual
-    ]
-
-
-def _label(index: int) -> str:
-    return f'{index % NUM_CLASSES + 1}{"L" if index < NUM_CLASSES else "R"}'
+    return direction, f'{direction} usual range' + (', interval reaches it' if reaches else '')
 
 
 def _landmark(prediction: Prediction, index: int) -> View:
-    one = prediction.landmarks[index]
-    level = certainty_of(one)
+    landmark, known = prediction.landmarks[index], prediction.landmark_set
+    side = known.side_of(index)
     return dict(
-        label=_label(index),
-        words=LANDMARK_CLASSES[index % NUM_CLASSES].description,
-        side='left' if index < NUM_CLASSES else 'right',
-        x=f'{one.x:.1f}',
-        y=f'{one.y:.1f}',
-        presence='–' if one.presence is None else _percent(one.presence),
-        size=_size(one),
-        status='rejected' if level is REJECTED else 'reported',
+        label=known.labels[index],
+        words=known.descriptions[index] + (f', {side}' if side else ''),
+        x=f'{landmark.x:.1f}',
+        y=f'{landmark.y:.1f}',
+        presence='–' if landmark.presence is None else _percent(landmark.presence),
+        size=_size(landmark),
+        status='reported' if landmark.reported else 'rejected',
     )
 
 
@@ -224,119 +180,128 @@ def _percent(share: float) -> str:
     return '> 99.9 %' if share > 0.999 else '< 0.1 %' if share < 0.001 else f'{100 * share:.1f} %'
 
 
-def _size(one: PredictedLandmark) -> str:
+def _size(measurement: LandmarkEstimate) -> str:
     """Return the radius of the circle as large as the region, mm where known."""
-    if one.region is None or not one.reported:
+    if measurement.region is None or not measurement.reported:
         return '–'
-    radius = math.sqrt(one.region.semi_axes_px[0] * one.region.semi_axes_px[1])
-    if one.covariance_mm2 is None:
+    radius = math.sqrt(measurement.region.semi_axes_px[0] * measurement.region.semi_axes_px[1])
+    if measurement.covariance_mm2 is None:
         return f'{radius:.1f} px'
-    share = np.linalg.det(one.covariance_mm2) / max(float(np.linalg.det(one.covariance_px2)), 1e-12)
+    share = np.linalg.det(measurement.covariance_mm2) / max(
+        float(np.linalg.det(measurement.covariance_px2)), 1e-12
+    )
     return f'{radius * share**0.25:.1f} mm'
 
 
 def _mark(prediction: Prediction, index: int) -> View:
-    one = prediction.landmarks[index]
-    level = certainty_of(one)
-    words = f'{_label(index)} {plain_name(one.name)}'
-    if level not in (REJECTED, UNKNOWN) and one.presence is not None:
-        words += f', P(shown) {_percent(one.presence)}'
+    landmark = prediction.landmarks[index]
+    label = prediction.landmark_set.labels[index]
+    level = certainty_of(landmark)
+    text = f'{label} {plain_name(landmark.name)}'
+    if level not in (REJECTED, UNKNOWN) and landmark.presence is not None:
+        text += f', P(shown) {_percent(landmark.presence)}'
     elif level is REJECTED:
-        words += ', rejected: not shown by the image'
+        text += ', rejected: not shown by the image'
     return dict(
-        x=round(one.x, 2),
-        y=round(one.y, 2),
-        label=_label(index),
+        x=round(landmark.x, 2),
+        y=round(landmark.y, 2),
+        label=label,
         level=level.key,
         color=level.color,
         shape=level.shape,
-        words=words,
-        region=one.region if one.reported else None,
+        words=text,
+        region=landmark.region if landmark.reported else None,
     )
 
 
 def _lines(prediction: Prediction) -> list[View]:
-    if prediction.scale.spacing_xy_mm is None:
+    spacing = prediction.spacing.spacing_xy_mm
+    if spacing is None or not prediction.landmark_set.clinical:
         return []
-    points = np.array([(one.x, one.y) for one in prediction.landmarks])
-    kept = np.array([one.reported for one in prediction.landmarks])
-    values = {one.name: one for one in prediction.measurements}
-    styles = {key: (short, color) for key, _, short, color, _ in DRAWINGS}
+    points = np.array([(landmark.x, landmark.y) for landmark in prediction.landmarks])
+    reported = np.array([landmark.reported for landmark in prediction.landmarks])
+    measured = {measurement.name: measurement for measurement in prediction.measurements}
+    styles = {drawing['key']: drawing for drawing in DRAWINGS}
     views = []
-    for line in construction_lines(points, kept, prediction.scale.spacing_xy_mm):
-        key = split_side(line.measurement)[1]
-        value = values.get(line.measurement)
-        if value is not None and value.value is None:
+    for name, sketch in sketch_measurements(points, reported, spacing).items():
+        measurement = measured.get(name)
+        if measurement is not None and measurement.value is None:
             continue
-        short, color = styles[key]
-        text = '' if value is None or line.auxiliary else number_words(value.value, value.unit)
-        views.append(
-            dict(
-                key=key,
-                name=line.measurement,
-                ends=[round(v, 2) for v in (*line.start_px, *line.end_px)],
-                auxiliary=line.auxiliary,
-                color=color,
-                text=f'{short} {text}' if text else '',
-            )
+        style = styles[split_side(name)[1]]
+        text = (
+            ''
+            if measurement is None
+            else f'{style["short"]} {number_text(measurement.value, measurement.unit)}'
         )
+        for rank, ends in enumerate(sketch.lines):
+            views.append(
+                dict(
+                    key=style['key'],
+                    name=name,
+                    ends=[round(v, 2) for v in ends.ravel().tolist()],
+                    auxiliary=rank > 0,
+                    color=style['color'],
+                    text='' if rank else text,
+                )
+            )
     return views
 
 
 def _facts(prediction: Prediction) -> list[tuple[str, str]]:
-    image, scale, model = prediction.image, prediction.scale, prediction.model
-    spacing = 'unknown'
-    if scale.spacing_xy_mm is not None:
-        spacing = '{:.4g} x {:.4g} mm'.format(*scale.spacing_xy_mm) + f' ({scale.source})'
-    factor = 'unknown'
-    if scale.magnification is not None:
-        factor = f'{scale.magnification:.4g} ({scale.magnification_source})'
-    plane = {'bone': 'the bone', 'detector': 'the detector'}.get(scale.plane or '', 'nowhere')
+    image, spacing, model = prediction.image, prediction.spacing, prediction.model
+    pixel = factor = 'unknown'
+    clinical = prediction.landmark_set.clinical
+    if spacing.spacing_xy_mm is not None:
+        pixel = '{:.4g} x {:.4g} mm'.format(*spacing.spacing_xy_mm) + f' ({spacing.source})'
+    if spacing.known_magnification is not None:
+        factor = f'{spacing.known_magnification:.4g} ({spacing.magnification_source})'
+    plane = f'the {spacing.plane}' if spacing.plane else 'nowhere'
     facts = [
         ('File', image.file_name),
         ('SHA-256', image.sha256),
         ('Size', f'{image.width} x {image.height} pixels'),
-        ('Display', _display_words(image.provenance)),
-        ('Pixel', spacing),
+        ('Display', _display_text(image.provenance)),
+        ('Pixel', pixel),
         ('Magnification', factor),
         ('Lengths hold at', plane),
-        ('Reference line', reference_words(prediction.reference_line)),
+        ('Reference line', reference_line_text(prediction.reference_line) if clinical else ''),
         ('Model', f'{model.get("name", "unknown")} ({model.get("backend", "unknown")})'),
         ('Weights', str(model.get('weights_sha256') or 'unknown')),
-        ('Calibration', _calibration_words(model)),
+        ('Calibration', _calibration_text(model)),
         ('Software', f'unsct_mmpose {model.get("unsct_mmpose", "")}'.strip()),
     ]
     return [(name, value) for name, value in facts if value]
 
 
-def _display_words(provenance: Mapping[str, Any]) -> str:
+def _display_text(provenance: Mapping[str, Any]) -> str:
     """Say how the pixels of the file became what is shown."""
     names = ('orientation', 'laid', 'processing', 'window')
     return '; '.join(str(provenance[name]) for name in names if provenance.get(name))
 
 
-def reference_words(line: str | None) -> str:
+def reference_line_text(line: str | None) -> str:
     """Return a reference line for people.
 
     Example:
-        >>> reference_words('8L-8R'), reference_words('image axes')
+        >>> reference_line_text('8L-8R'), reference_line_text('image axes')
         ('lower edge of the teardrop, left and right (8L-8R)', 'the axes of the image')
     """
     if line is None:
         return 'none: nothing was measured'
-    if not line[0].isdigit():
+    number = line_landmark(line)
+    if number is None:
         return 'the axes of the image'
-    words = LANDMARK_CLASSES[int(line.split('L')[0]) - 1].description
+    words = LANDMARK_CLASSES[number - 1].description
     return f'{words[0].lower()}{words[1:]}, left and right ({line})'
 
 
-def _calibration_words(model: Mapping[str, Any]) -> str:
-    found = model.get('calibration')
-    if not found:
+def _calibration_text(model: Mapping[str, Any]) -> str:
+    fitted = model.get('calibration')
+    if not fitted:
         return 'none'
-    parts = [f'{found["images"]} images' if 'images' in found else 'fitted']
-    if 'patients' in found:
-        parts.append(f'of {found["patients"]} patients')
-    if found.get('data'):
-        parts.append(f'({found["data"]})')
+    parts = [f'{fitted["images"]} images' if 'images' in fitted else 'fitted']
+    if 'patients' in fitted:
+        parts.append(f'of {fitted["patients"]} patients')
+    if fitted.get('data'):
+        parts.append(f'({fitted["data"]})')
     return ' '.join(parts)

@@ -9,33 +9,37 @@ import numpy as np
 import torch
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.anatomy import NUM_LANDMARKS, RELATION_SETS
+from unsct_mmpose.anatomy import HIP, LandmarkEstimate, LandmarkSet
 from unsct_mmpose.drawing.canvas import Box
+from unsct_mmpose.files import jsonable
+from unsct_mmpose.functional.geometry import region_of
 from unsct_mmpose.maps.assessment import IMAGE_WORDS
 
 
 @dataclass(frozen=True, eq=False)
 class Drawable:
-    """One pelvis and what is known of it; None where nothing is.
+    """The landmarks of one image and what is known of them; None where nothing is.
 
     Attributes:
-        points: ``(24, 2)`` predicted landmarks.
-        kept: ``(24,)`` which are reported.
-        certainty: ``(24,)`` probability that they are there, or the heatmaps' peaks.
-        covariances: ``(24, 2, 2)`` of their positions, pixels squared.
-        truth: ``(24, 2)`` true landmarks.
-        present: ``(24,)`` which of them exist.
+        landmarks: which they are, K of them.
+        points: ``(K, 2)`` predicted landmarks.
+        reported: ``(K,)`` bool.
+        presence: ``(K,)`` probability that the image shows them; NaN where unknown.
+        covariances: ``(K, 2, 2)`` of their positions, pixels squared.
+        truth: ``(K, 2)`` true landmarks.
+        present: ``(K,)`` which of them exist.
         spacing_xy_mm: size of a pixel.
         magnification: a length on the detector over that in the patient.
         caption: what the picture is of, without the patient's identity.
-        heatmaps: ``(24, h, w)``.
+        heatmaps: ``(K, h, w)``.
         pafs: ``(2 L, h, w)``.
         box: edges of the maps in the image.
     """
 
+    landmarks: LandmarkSet
     points: np.ndarray
-    kept: np.ndarray
-    certainty: np.ndarray | None = None
+    reported: np.ndarray
+    presence: np.ndarray | None = None
     covariances: np.ndarray | None = None
     truth: np.ndarray | None = None
     present: np.ndarray | None = None
@@ -47,47 +51,60 @@ class Drawable:
     box: Box | None = None
 
     @property
+    def estimates(self) -> tuple[LandmarkEstimate, ...]:
+        """The predicted landmarks as reports have them, with regions of 95 %."""
+        return tuple(
+            LandmarkEstimate(
+                name,
+                *self.points[k].tolist(),
+                reported=bool(self.reported[k]),
+                presence=jsonable(np.nan if self.presence is None else self.presence[k]),
+                region=None if self.covariances is None else region_of(self.covariances[k], 0.95),
+            )
+            for k, name in enumerate(self.landmarks.names)
+        )
+
+    @property
     def relations(self) -> tuple[tuple[int, int], ...] | None:
         """The relations that the fields belong to, by their number."""
-        known = {2 * len(one): one.pairs for one in RELATION_SETS.values()}
+        sets = self.landmarks.relations.values()
+        known = {2 * len(relations): relations.pairs for relations in sets}
         return None if self.pafs is None else known.get(len(self.pafs))
 
     @property
     def cells(self) -> np.ndarray:
-        """The points in cells of the maps, ``(24, 2)``."""
+        """The points in cells of the maps, ``(K, 2)``."""
         left, top, right, bottom = self.box
         share = (self.points - (left, top)) / (right - left, bottom - top)
         return share * self.heatmaps.shape[:0:-1] - 0.5
 
 
-def is_pelvis(sample: PoseDataSample) -> bool:
-    """Whether a sample holds predicted landmarks of a pelvis, all 24."""
+def holds(sample: PoseDataSample, landmarks: LandmarkSet = HIP) -> bool:
+    """Whether a sample holds predicted landmarks of a set, all of them."""
     shape = np.shape(sample.get('pred_instances', {}).get('keypoints', ()))
-    return len(shape) == 3 and shape[0] > 0 and shape[1] == NUM_LANDMARKS
+    return len(shape) == 3 and shape[0] > 0 and shape[1] == len(landmarks)
 
 
-def unpack(sample: PoseDataSample) -> Drawable:
-    """Return what can be drawn of the first pelvis of a sample.
+def unpack(sample: PoseDataSample, landmarks: LandmarkSet = HIP) -> Drawable:
+    """Return what can be drawn of the first instance of a sample.
 
     Args:
-        sample: for which :func:`is_pelvis` holds; ``raw_ann_info`` of :class:`THADataset`, or else
+        sample: for which :func:`holds` is true; ``raw_ann_info`` of :class:`THADataset`, or else
             ``gt_instances``, has the true landmarks, ``pred_fields`` the maps.
+        landmarks: which the sample's are.
     """
     pred = sample.pred_instances
-    scores = _first(pred, 'keypoint_scores')
-    presence = _first(pred, 'keypoint_presence')
-    if presence is not None and scores is not None:
-        presence = np.where(np.isfinite(presence), presence, scores)
     notes = sample.get('raw_ann_info') or {}
     fields = sample.get('pred_fields') or {}
     heatmaps, pafs = (_array(fields.get(name)) for name in ('heatmaps', 'pafs'))
-    has_maps = heatmaps is not None and len(heatmaps) == NUM_LANDMARKS
-    truth, present = _truth(sample)
+    has_maps = heatmaps is not None and len(heatmaps) == len(landmarks)
+    truth, present = _truth(sample, len(landmarks))
     visible = _first(pred, 'keypoints_visible')
     return Drawable(
+        landmarks=landmarks,
         points=_first(pred, 'keypoints')[:, :2],
-        kept=np.ones(NUM_LANDMARKS, bool) if visible is None else visible > 0.5,
-        certainty=scores if presence is None else presence,
+        reported=np.ones(len(landmarks), bool) if visible is None else visible > 0.5,
+        presence=_first(pred, 'keypoint_presence'),
         covariances=_first(pred, 'keypoint_covariances'),
         truth=truth,
         present=present,
@@ -102,26 +119,25 @@ def unpack(sample: PoseDataSample) -> Drawable:
 
 def maps_box(sample: PoseDataSample) -> Box | None:
     """Return where the network's input, and so its maps, lie in the image; None: all over it."""
-    found = [sample.get(name) for name in ('input_center', 'input_scale', 'input_size')]
-    if any(one is None for one in found):
+    region = [sample.get(name) for name in ('input_center', 'input_scale', 'input_size')]
+    if any(value is None for value in region):
         return None
-    center, scale, size = (np.asarray(one, float).reshape(-1)[:2] for one in found)
-    start = (
-        center - scale / 2 - 0.5 * scale / size
-    )  # MMPose puts input pixel 0 at the region's edge
-    return (*start.tolist(), *(start + scale).tolist())
+    center, extent, size = (np.asarray(value, float).reshape(-1)[:2] for value in region)
+    # MMPose puts input pixel 0 at the region's edge
+    start = center - extent / 2 - 0.5 * extent / size
+    return (*start.tolist(), *(start + extent).tolist())
 
 
-def _truth(sample: PoseDataSample) -> tuple[np.ndarray | None, np.ndarray | None]:
+def _truth(sample: PoseDataSample, count: int) -> tuple[np.ndarray | None, np.ndarray | None]:
     notes = sample.get('raw_ann_info') or {}
     if notes.get('points') is not None:
         return np.asarray(notes['points'], float), notes.get('present')
     true = sample.get('gt_instances') or {}
     points = _array(true.get('keypoints'))
-    if points is None or points.ndim != 3 or points.shape[1] != NUM_LANDMARKS:
+    if points is None or points.ndim != 3 or points.shape[1] != count:
         return None, None
     visible = _array(true.get('keypoints_visible'))
-    return points[0], None if visible is None else visible[0].reshape(NUM_LANDMARKS, -1)[:, 0] > 0
+    return points[0], None if visible is None else visible[0].reshape(count, -1)[:, 0] > 0
 
 
 def _caption(sample: PoseDataSample) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from mmengine.visualization import Visualizer
 from mmpose.structures import PoseDataSample
 
+from unsct_mmpose.anatomy import HIP
 from unsct_mmpose.annotations.annotated import read_display
 from unsct_mmpose.files import DistinctNames
 
@@ -21,10 +22,14 @@ class SamplePictures:
     Args:
         visualizer: that of the run; where it is no :class:`THAVisualizer`, one with its defaults
             draws instead.
+
+    Attributes:
+        landmarks: which the samples hold.
     """
 
     def __init__(self, visualizer: Visualizer) -> None:
         self.visualizer = visualizer
+        self.landmarks = HIP
         self._names: DistinctNames | None = None
 
     def draw(self, sample: PoseDataSample) -> np.ndarray:
@@ -41,6 +46,7 @@ class SamplePictures:
         drawer = self.visualizer
         if not isinstance(drawer, THAVisualizer):
             drawer = THAVisualizer(name='radiographs')
+        drawer.landmarks = self.landmarks
         notes = sample.get('raw_ann_info')
         radiograph, squared = read_display(sample.get('img_path'), notes or {})
         if notes is None:

@@ -14,6 +14,7 @@ from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS, METRICS
 from mmpose.structures import PoseDataSample
 
+from unsct_mmpose.anatomy import landmarks_of
 from unsct_mmpose.drawing.picture_files import write_picture
 from unsct_mmpose.files import replace_file
 
@@ -66,12 +67,12 @@ class THABadCaseHook(Hook):
         self.out_dir, self.metric_key, self.badcase_thr = out_dir, metric_key, badcase_thr
         self.sign = 1.0 if metric_type == 'loss' else -1.0
         self.metric = METRICS.build(dict(metric or dict(type='THASetErrorMetric')))
-        self.found: list[dict[str, Any]] = []
+        self.bad_cases: list[dict[str, Any]] = []
         self._pictures: SamplePictures | None = None
 
     def before_test_epoch(self, runner: Runner) -> None:
-        """Forget what an earlier test has found."""
-        self.found = []
+        """Forget the bad cases of an earlier test."""
+        self.bad_cases = []
         self.metric.dataset_meta = runner.test_evaluator.dataset_meta
 
     def after_test_iter(
@@ -82,13 +83,14 @@ class THABadCaseHook(Hook):
             return
         if self._pictures is None:
             self._pictures = SamplePictures(Visualizer.get_current_instance())
+            self._pictures.landmarks = landmarks_of(self.metric.dataset_meta)
         for sample in outputs:
             value = self.judge(sample)
             if not self.sign * value >= self.sign * self.badcase_thr:
                 continue
             name = self._pictures.name(sample, runner)
             picture = self._pictures.draw(sample)
-            self.found.append(
+            self.bad_cases.append(
                 {'img': name, 'img_path': sample.get('img_path'), self.metric_key: value}
             )
             if self.show:
@@ -115,8 +117,9 @@ class THABadCaseHook(Hook):
         """Write the list, from the worst on."""
         if not self.enable:
             return
-        found = {one['img_path']: one for part in all_gather_object(self.found) for one in part}
-        worst = sorted(found.values(), key=lambda one: -self.sign * one[self.metric_key])
+        everywhere = all_gather_object(self.bad_cases)
+        cases = {case['img_path']: case for part in everywhere for case in part}
+        worst = sorted(cases.values(), key=lambda case: -self.sign * case[self.metric_key])
         if not is_main_process():
             return
         folder = folder_of(runner, self.out_dir)

@@ -10,6 +10,7 @@ from mmpose.engine.hooks import PoseVisualizationHook
 from mmpose.registry import HOOKS
 from mmpose.structures import PoseDataSample
 
+from unsct_mmpose.anatomy import landmarks_of
 from unsct_mmpose.drawing.picture_files import write_picture
 
 from .sample_pictures import SamplePictures, folder_of
@@ -33,6 +34,14 @@ class THAVisualizationHook(PoseVisualizationHook):
     def __init__(self, **kwargs) -> None:
         super().__init__(**kwargs)
         self._pictures: SamplePictures | None = None
+
+    def before_val(self, runner: Runner) -> None:
+        """Learn which landmarks the data set has."""
+        self.pictures.landmarks = landmarks_of(runner.val_evaluator.dataset_meta)
+
+    def before_test(self, runner: Runner) -> None:
+        """Learn which landmarks the data set has."""
+        self.pictures.landmarks = landmarks_of(runner.test_evaluator.dataset_meta)
 
     def after_val_iter(
         self, runner: Runner, batch_idx: int, data_batch: dict, outputs: Sequence[PoseDataSample]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -17,16 +18,18 @@ from mmpose.registry import VISUALIZERS
 from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
+from unsct_mmpose.anatomy import HIP, landmarks_of
 from unsct_mmpose.drawing.canvas import to_gray, whole
 from unsct_mmpose.drawing.grids import heatmap_grid, paf_grid
 from unsct_mmpose.drawing.measurements import measurement_panel
-from unsct_mmpose.drawing.overlay import draw_landmarks
+from unsct_mmpose.drawing.overlay import draw_landmarks, landmark_legend
 from unsct_mmpose.drawing.panels import certainty_panel, heatmap_panel, paf_panel
 from unsct_mmpose.drawing.picture_files import picture_path, write_picture
 from unsct_mmpose.drawing.sheet import GAP_PX, arrange
+from unsct_mmpose.drawing.strokes import caption_strip
 from unsct_mmpose.maps.uncertainty import certainty_map
 
-from .drawable import Drawable, is_pelvis, unpack
+from .drawable import Drawable, holds, unpack
 
 PANELS = (
     ('landmarks', 'measurements'),
@@ -43,11 +46,11 @@ _MAPS = {name for row in PANELS[1:] for name in row}
 class THAVisualizer(PoseLocalVisualizer):
     """Draw radiographs of any depth with what was found in them.
 
-    The sheet shows landmarks coloured by certainty, rejected ones as red crosses, the true ones
-    beside them, ellipses of 95 %; then where the clinical measurements are read and their values;
+    The sheet shows landmarks with the colours and shapes of their certainty, the true ones beside
+    them, ellipses of 95 %; then where the clinical measurements are read and their values;
     then, where a sample has ``pred_fields`` (``model.test_cfg.output_heatmaps=True``), heatmaps,
-    fields and the certainty map of the paper's Figure 9. Samples that hold no pelvis of 24
-    landmarks are drawn as MMPose draws them.
+    fields and the certainty map of the paper's Figure 9. Samples that hold other landmarks than
+    the set's are drawn as MMPose draws them.
 
     Args:
         name: name of the instance.
@@ -68,16 +71,18 @@ class THAVisualizer(PoseLocalVisualizer):
         **kwargs,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        known = [one for row in PANELS for one in row]
-        wrong = [one for one in panels if one not in known]
+        known = [panel for row in PANELS for panel in row]
+        wrong = [panel for panel in panels if panel not in known]
         if wrong or not panels:
             raise ValueError(f'unknown panels {wrong}; choose some of {known}')
         self.panels = tuple(panels)
         self.width_px = width_px
+        self.landmarks = HIP
         self._asked: Counter[Path] = Counter()
 
     def set_dataset_meta(self, dataset_meta: dict, skeleton_style: str = 'mmpose') -> None:
-        """Take over names and colours of a data set; people alone have OpenPose's style."""
+        """Take over landmarks and colours of a data set; people alone have OpenPose's style."""
+        self.landmarks = landmarks_of(dataset_meta)
         try:
             super().set_dataset_meta(dataset_meta, skeleton_style)
         except NotImplementedError as error:
@@ -122,7 +127,7 @@ class THAVisualizer(PoseLocalVisualizer):
         """
         if out_file is not None:
             out_file = str(self._file_for(Path(out_file)))
-        if not is_pelvis(data_sample):
+        if not holds(data_sample, self.landmarks):
             gray = to_gray(image)
             plain = image if image.dtype == np.uint8 and image.ndim == 3 else cv2.merge([gray] * 3)
             return super().add_datasample(
@@ -156,22 +161,21 @@ class THAVisualizer(PoseLocalVisualizer):
         draw_pred: bool = True,
         draw_heatmap: bool = True,
     ) -> np.ndarray:
-        """Draw a pelvis; see :meth:`add_datasample`."""
-        what = unpack(data_sample)
+        """Draw a sample of these landmarks; see :meth:`add_datasample`."""
+        drawable = unpack(data_sample, self.landmarks)
         if not draw_gt:
-            what = replace(what, truth=None, present=None)
+            drawable = replace(drawable, truth=None, present=None)
         chosen = set(self.panels) - (set() if draw_heatmap else _MAPS)
         if not draw_pred:
             chosen = {'landmarks'}
-            nowhere = np.full_like(what.points, np.nan)
-            what = replace(what, points=nowhere, certainty=None, covariances=None)
+            drawable = replace(drawable, points=np.full_like(drawable.points, np.nan))
         gray = to_gray(image)
-        what = replace(what, box=what.box or whole(gray))
+        drawable = replace(drawable, box=drawable.box or whole(gray))
         rows = []
         for row in PANELS:
-            names = [name for name in row if name in chosen and _has(what, name)]
+            names = [name for name in row if name in chosen and _has(drawable, name)]
             width = (self.width_px - GAP_PX * (len(names) - 1)) // max(len(names), 1)
-            rows.append([_panel(name, gray, what, width) for name in names])
+            rows.append([_panel(name, gray, drawable, width) for name in names])
         return arrange(rows)
 
 
@@ -186,39 +190,63 @@ def _without_weights(sample: PoseDataSample) -> PoseDataSample:
     return sample
 
 
-def _has(what: Drawable, name: str) -> bool:
+def _has(drawable: Drawable, name: str) -> bool:
     """Whether there is something to draw in a panel."""
+    if name == 'measurements':
+        return drawable.landmarks.clinical
     if name in ('heatmaps', 'heatmap_grid'):
-        return what.heatmaps is not None
-    return name not in _MAPS or what.relations is not None
+        return drawable.heatmaps is not None
+    return name not in _MAPS or drawable.relations is not None
 
 
-def _panel(name: str, gray: np.ndarray, what: Drawable, width_px: int) -> np.ndarray:
+def _panel(name: str, gray: np.ndarray, drawable: Drawable, width_px: int) -> np.ndarray:
     """Draw one panel, as wide as its share of the sheet."""
     size = dict(long_side_px=round(width_px * max(gray.shape) / gray.shape[1]))
+    maps, landmarks = dict(box=drawable.box, **size), drawable.landmarks
     if name == 'landmarks':
-        return draw_landmarks(
-            gray, what.points, kept=what.kept, truth=what.truth, present=what.present,
-            certainty=what.certainty, covariances=what.covariances, caption=what.caption, **size,
-        )  # fmt: skip
+        return _landmark_panel(gray, drawable, **size)
     if name == 'measurements':
         return measurement_panel(
-            gray, what.points, what.kept, what.spacing_xy_mm, magnification=what.magnification,
-            covariances_px=what.covariances, **size,
-        )  # fmt: skip
+            gray,
+            drawable.points,
+            drawable.reported,
+            drawable.spacing_xy_mm,
+            magnification=drawable.magnification,
+            covariances_px=drawable.covariances,
+            **size,
+        )
     if name == 'heatmaps':
-        return heatmap_panel(gray, what.heatmaps, box=what.box, **size)
+        return heatmap_panel(gray, drawable.heatmaps, **maps)
     if name == 'fields':
-        return paf_panel(gray, what.pafs, what.relations, box=what.box, **size)
+        return paf_panel(gray, drawable.pafs, drawable.relations, **maps)
     if name == 'certainty':
-        return certainty_panel(gray, _certainty(what), box=what.box, **size)
+        return certainty_panel(gray, _certainty(drawable), **maps)
+    grid = dict(box=drawable.box, width_px=width_px)
     if name == 'heatmap_grid':
-        return heatmap_grid(gray, what.heatmaps, box=what.box, width_px=width_px)
-    return paf_grid(gray, what.pafs, what.relations, box=what.box, width_px=width_px)
+        return heatmap_grid(gray, drawable.heatmaps, landmarks, **grid)
+    return paf_grid(gray, drawable.pafs, drawable.relations, landmarks, **grid)
 
 
-def _certainty(what: Drawable) -> np.ndarray:
+def _landmark_panel(gray: np.ndarray, drawable: Drawable, long_side_px: int) -> np.ndarray:
+    """Draw the landmarks, and below them the caption and what the marks mean."""
+    picture = draw_landmarks(
+        gray,
+        drawable.estimates,
+        drawable.landmarks.labels,
+        truth=drawable.truth,
+        present=drawable.present,
+        long_side_px=long_side_px,
+    )
+    width = picture.shape[1]
+    shown = [mark for mark in drawable.estimates if math.isfinite(mark.x)]
+    legend = landmark_legend(width, shown, truth=drawable.truth is not None)
+    return np.concatenate([picture, caption_strip(width, drawable.caption.splitlines()), legend])
+
+
+def _certainty(drawable: Drawable) -> np.ndarray:
     """Compute the map of the paper's Figure 9: ``(h, w)``."""
-    maps = (torch.from_numpy(np.asarray(one, np.float32))[None] for one in (
-        what.heatmaps, what.pafs, what.cells))  # fmt: skip
-    return certainty_map(*maps, what.relations)[0].numpy()
+    maps = (
+        torch.from_numpy(np.asarray(values, np.float32))[None]
+        for values in (drawable.heatmaps, drawable.pafs, drawable.cells)
+    )
+    return certainty_map(*maps, drawable.relations)[0].numpy()

@@ -2,7 +2,7 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES
-from unsct_mmpose.anatomy.parameters import CLINICAL_PARAMETERS, EXTRA_PARAMETERS
+from unsct_mmpose.anatomy.parameters import PARAMETERS
 from unsct_mmpose.dicom.sr import codes as sr_codes
 
 
@@ -13,8 +13,7 @@ def every_code():
 
 
 def test_everything_that_can_be_measured_has_a_code():
-    outputs = [name for one in CLINICAL_PARAMETERS + EXTRA_PARAMETERS for name in one.outputs]
-    assert sr_codes.MEASUREMENTS.keys() == set(outputs)
+    assert sr_codes.MEASUREMENTS.keys() == set(PARAMETERS)
     numbers = {one.number for one in LANDMARK_CLASSES}
     assert sr_codes.LANDMARKS.keys() == sr_codes.LANDMARK_SITES.keys() == numbers
 

@@ -12,15 +12,15 @@ import pytest
 from pydicom import dcmread
 from pydicom.uid import ComprehensiveSRStorage
 
-from unsct_mmpose.anatomy import LANDMARK_CLASSES, LANDMARK_NAMES, index_of
-from unsct_mmpose.dicom import RadiographError, write_radiograph
-from unsct_mmpose.dicom.sr.write import (
-    Algorithm,
-    ReportLandmark,
-    ReportMeasurement,
-    read_structured_report,
-    write_structured_report,
+from unsct_mmpose.anatomy import (
+    LANDMARK_CLASSES,
+    LANDMARK_NAMES,
+    LandmarkEstimate,
+    Measurement,
+    index_of,
 )
+from unsct_mmpose.dicom import RadiographError, write_radiograph
+from unsct_mmpose.dicom.sr import Algorithm, read_structured_report, write_structured_report
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, REFERENCE_LINES, interval, measure
 
 pytest.importorskip('highdicom')
@@ -59,31 +59,31 @@ def landmarks():
     rng = np.random.default_rng(3)
     places = rng.uniform((0, 0), (WIDTH - 1, HEIGHT - 1), (24, 2)).astype(np.float32).tolist()
     found = [
-        ReportLandmark(name, x, y, probability=0.875)
+        LandmarkEstimate(name, x, y, presence=0.875)
         for name, (x, y) in zip(LANDMARK_NAMES, places, strict=True)
     ]
     x, y = places[index_of(REJECTED)]
-    found[index_of(REJECTED)] = ReportLandmark(REJECTED, x, y, False, 0.125, 'hidden, größer: 股')
+    found[index_of(REJECTED)] = LandmarkEstimate(
+        REJECTED, x, y, reported=False, presence=0.125, reason='hidden, größer: 股'
+    )
     return found
 
 
 @pytest.fixture(scope='module')
 def measurements(landmarks):
     """What ``functional.clinical`` measures there, each with an interval."""
-    points = np.array([(one.x_px, one.y_px) for one in landmarks])
+    points = np.array([(one.x, one.y) for one in landmarks])
     present = np.array([one.reported for one in landmarks])
     covariances = np.tile(np.eye(2), (24, 1, 1))
     found = measure(points, present, (0.5, 0.75), covariances_px=covariances, magnification=1.15)
     result = []
     for name in MEASUREMENT_NAMES:
         one = found[name]
-        low, high = (float(end) for end in interval(one.value, one.standard_error))
-        line = found.reference_line if one.reason is None and 'sharp' in name else None
-        result.append(
-            ReportMeasurement(
-                name, one.side, one.value, one.unit, low, high, one.standard_error, one.reason, line
-            )
-        )
+        if one.value is not None:
+            low, high = (float(end) for end in interval(one.value, one.standard_error))
+            line = found.reference_line if 'sharp' in name else None
+            one = replace(one, low=low, high=high, reference_line=line)
+        result.append(one)
     return result
 
 
@@ -132,11 +132,11 @@ def test_what_is_written_is_read_back(source, out, settings):
     for given in settings['landmarks']:
         back = found.landmarks[index_of(given.name)]
         if not given.reported:
-            given = replace(given, x_px=math.nan, y_px=math.nan)
+            given = replace(given, x=math.nan, y=math.nan)
         # Graphic Data are single precision
-        assert back.x_px == pytest.approx(given.x_px, abs=1e-5, nan_ok=True)
-        assert back.y_px == pytest.approx(given.y_px, abs=1e-5, nan_ok=True)
-        same(replace(back, x_px=given.x_px, y_px=given.y_px), given)
+        assert back.x == pytest.approx(given.x, abs=1e-5, nan_ok=True)
+        assert back.y == pytest.approx(given.y, abs=1e-5, nan_ok=True)
+        same(replace(back, x=given.x, y=given.y), given)
     by_name = {one.name: one for one in found.measurements}
     for given in settings['measurements']:
         same(by_name[given.name], given)
@@ -151,12 +151,12 @@ def test_what_is_written_is_read_back(source, out, settings):
 
 def test_the_centre_of_the_first_pixel_is_half_a_pixel_from_its_corner(source, out):
     corners = [('left_fovea', 0.0, 0.0), ('right_fovea', WIDTH - 0.5, HEIGHT - 0.5)]
-    landmarks = [ReportLandmark(*corner) for corner in corners]
+    landmarks = [LandmarkEstimate(*corner) for corner in corners]
     write_structured_report(source, out, landmarks=landmarks, measurements=[], algorithm=MODEL)
     regions = [one for one in items(dcmread(out)) if one.get('ValueType') == 'SCOORD']
     assert [list(one.GraphicData) for one in regions] == [[0.5, 0.5], [WIDTH, HEIGHT]]
     assert {one.GraphicType for one in regions} == {'POINT'}
-    assert read_structured_report(out).landmarks[0].x_px == 0.0
+    assert read_structured_report(out).landmarks[0].x == 0.0
 
 
 def test_sides_and_places_agree_with_what_a_foreign_reader_finds(source, out, settings):
@@ -172,7 +172,7 @@ def test_sides_and_places_agree_with_what_a_foreign_reader_finds(source, out, se
     reported = {one.name: one for one in settings['landmarks'] if one.reported}
     assert places.keys() == reported.keys()
     for name, place in places.items():
-        np.testing.assert_allclose(place, (reported[name].x_px, reported[name].y_px), atol=1e-5)
+        np.testing.assert_allclose(place, (reported[name].x, reported[name].y), atol=1e-5)
     groups = report.get_image_measurement_groups()
     sides = {
         SIDES.get(group.finding_sites[0].laterality.value): group
@@ -195,7 +195,7 @@ def test_a_rejected_landmark_has_a_reason_and_no_place(source, out, settings):
     write_structured_report(source, out, **settings)
     found = dcmread(out)
     rejected = settings['landmarks'][index_of(REJECTED)]
-    place = np.array([rejected.x_px, rejected.y_px]) + 0.5
+    place = np.array([rejected.x, rejected.y]) + 0.5
     for item in items(found):
         if item.get('ValueType') == 'SCOORD':
             distance = np.abs(np.reshape(item.GraphicData, (-1, 2)) - place).max(axis=1)
@@ -221,7 +221,7 @@ def test_the_interval_encloses_the_value_in_its_own_unit(source, out, settings):
 
 def test_what_has_no_value_has_no_number(source, out, settings):
     write_structured_report(source, out, **settings)
-    absent = [one for one in settings['measurements'] if not one.measured]
+    absent = [one for one in settings['measurements'] if one.value is None]
     assert len(absent) == 2  # both Skinner values of the left side
     report = dcmread(out)
     for item in items(report):
@@ -334,7 +334,7 @@ def test_real_headers_make_reports(shared_data, out):
     assert files
     for file in files:
         image = dcmread(file, stop_before_pixels=True)
-        landmarks = (ReportLandmark('left_fovea', image.Columns - 1.0, 1.0),)
+        landmarks = (LandmarkEstimate('left_fovea', image.Columns - 1.0, 1.0),)
         given = dict(landmarks=landmarks, measurements=(), algorithm=MODEL)
         write_structured_report(file, out, **given)
         assert read_structured_report(out).landmarks == landmarks
@@ -355,7 +355,7 @@ def test_no_warning_quotes_the_header(source, tmp_path, out, recwarn, caplog):
     recwarn.clear()
     caplog.clear()
     given = dict(
-        landmarks=[ReportLandmark('left_fovea', 1.0, 1.0)], measurements=[], algorithm=MODEL
+        landmarks=[LandmarkEstimate('left_fovea', 1.0, 1.0)], measurements=[], algorithm=MODEL
     )
     write_structured_report(tmp_path / 'image.dcm', out, **given, keep_identity=True)
     assert 'SECRET' not in caplog.text + ''.join(str(one.message) for one in recwarn.list)
@@ -413,7 +413,7 @@ def test_a_frame_of_several_is_named_in_every_reference(source, tmp_path, out):
     path = tmp_path / 'frames.dcm'
     image.save_as(path)
     given = dict(
-        landmarks=[ReportLandmark('left_fovea', 1.0, 2.0)], measurements=[], algorithm=MODEL
+        landmarks=[LandmarkEstimate('left_fovea', 1.0, 2.0)], measurements=[], algorithm=MODEL
     )
     with pytest.raises(RadiographError, match='3 frames; choose one'):
         write_structured_report(path, out, **given)
@@ -423,6 +423,20 @@ def test_a_frame_of_several_is_named_in_every_reference(source, tmp_path, out):
     regions = [one for one in items(dcmread(out)) if one.get('ValueType') == 'SCOORD']
     references = [one.ContentSequence[0].ReferencedSOPSequence[0] for one in regions]
     assert [one.ReferencedFrameNumber for one in references] == [2]
+
+
+def test_a_unit_that_is_not_that_of_the_measurement_is_damage(source, out, settings):
+    write_structured_report(source, out, **settings)
+    report = dcmread(out)
+    item = next(
+        one
+        for one in items(report)
+        if one.get('ValueType') == 'NUM' and concept(one) == 'Sharp angle'
+    )
+    item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue = 'mm'
+    report.save_as(out)
+    with pytest.raises(RadiographError, match='damaged'):
+        read_structured_report(out)
 
 
 def test_arguments_that_cannot_be_true_are_refused(source, out, settings):
@@ -457,9 +471,7 @@ def test_highdicom_is_named_where_it_is_missing_and_only_then(source, out, setti
 
 def test_every_reference_line_survives(source, out, landmarks):
     for line in REFERENCE_LINES:
-        given = ReportMeasurement(
-            'right_sharp_angle_deg', 'right', 40.0, 'deg', reference_line=line
-        )
+        given = Measurement('right_sharp_angle_deg', 40.0, reference_line=line)
         write_structured_report(
             source, out, landmarks=landmarks, measurements=[given], algorithm=MODEL
         )

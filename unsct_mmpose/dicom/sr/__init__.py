@@ -1,18 +1,11 @@
 """DICOM structured reports: landmarks and measurements of one radiograph, written and read."""
 
-from .write import (
-    Algorithm,
-    ReportLandmark,
-    ReportMeasurement,
-    StructuredReport,
-    read_structured_report,
-    write_structured_report,
-)
+from .read import StructuredReport, read_structured_report
+from .records import Algorithm
+from .write import write_structured_report
 
 __all__ = [
     'Algorithm',
-    'ReportLandmark',
-    'ReportMeasurement',
     'StructuredReport',
     'read_structured_report',
     'write_structured_report',

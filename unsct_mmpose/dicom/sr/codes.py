@@ -10,8 +10,7 @@ from __future__ import annotations
 from pydicom.sr.coding import Code
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, SIDES
-
-from .records import IMAGE_AXES
+from unsct_mmpose.anatomy.parameters import IMAGE_AXES, PARAMETERS
 
 SCHEME = '99UNSCT'
 
@@ -57,26 +56,8 @@ LANDMARKS: dict[int, Code] = {
     one.number: _own(f'P{one.number:02d}', one.description) for one in LANDMARK_CLASSES
 }
 
-MEASUREMENTS: dict[str, Code] = {
-    'skinner_height_mm': _own('SKINNER-HEIGHT', 'Skinner line, height over trochanter tip'),
-    'skinner_distance_mm': _own('SKINNER-DISTANCE', 'Skinner line, distance from fovea to foot'),
-    'neck_shaft_angle_deg': _own('NSA', 'Femoral neck-shaft angle'),
-    'femoral_offset_mm': _own('FEMORAL-OFFSET', 'Femoral offset'),
-    'acetabular_offset_mm': _own('ACET-OFFSET', 'Acetabular offset'),
-    'center_edge_angle_deg': _own('LCEA', 'Lateral centre-edge angle'),
-    'acetabular_index_roof_deg': _own('AI-ROOF', 'Acetabular index of the roof'),
-    'acetabular_index_hilgenreiner_deg': _own('AI-HILGENREINER', 'Acetabular index, Hilgenreiner'),
-    'sharp_angle_deg': _own('SHARP', 'Sharp angle'),
-    'koehler_angle_deg': _own('KOEHLER-ANGLE', 'Angle of the ilioischial line'),
-    'koehler_head_mm': _own('KOEHLER-HEAD', 'Head centre from the ilioischial line'),
-    'koehler_teardrop_mm': _own('KOEHLER-TEARDROP', 'Teardrop from the ilioischial line'),
-    'hip_center_height_mm': _own('HIP-HEIGHT', 'Height of the hip centre over the teardrop'),
-    'global_offset_mm': _own('GLOBAL-OFFSET', 'Global offset'),
-    'shaft_abduction_deg': _own('SHAFT-ABDUCTION', 'Shaft abduction'),
-    'pelvic_obliquity_deg': _own('OBLIQUITY', 'Pelvic obliquity'),
-    'gt_leg_length_difference_mm': _own('GT-LLD', 'Leg-length difference by greater trochanters'),
-}
-"""By the name of the output, without its side."""
+MEASUREMENTS: dict[str, Code] = {name: _own(*row.code) for name, row in PARAMETERS.items()}
+"""By the name of the parameter."""
 
 UNITS: dict[str, Code] = {
     'deg': Code('deg', 'UCUM', 'Degree'),

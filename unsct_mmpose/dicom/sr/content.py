@@ -5,7 +5,6 @@ Importing this module needs highdicom, which the extra ``report`` installs.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -16,16 +15,19 @@ from pydicom.sr.codedict import codes
 from pydicom.sr.coding import Code
 from pydicom.uid import generate_uid
 
-from unsct_mmpose.anatomy import LANDMARK_CLASSES, SIDES, index_of
+from unsct_mmpose.anatomy import (
+    LANDMARK_CLASSES,
+    SIDES,
+    LandmarkEstimate,
+    Measurement,
+    index_of,
+)
 
 from . import codes as sr_codes
-from .records import Algorithm, ReportLandmark, ReportMeasurement
+from .records import PIXEL_CENTRE, Algorithm
 
 RESEARCH = 'Research software, not a medical device: not a diagnosis, not for clinical use.'
 SIMULATED = 'Simulated image: no patient. Its numbers say nothing about clinical accuracy.'
-
-PIXEL_CENTRE = 0.5
-"""DICOM counts from the corner of the first pixel, we from its centre (PS3.3, C.18.6)."""
 
 _DEVICE_UID = generate_uid(entropy_srcs=['unsct_mmpose', 'device observer'])
 _HAS_PROPERTIES = hd.RelationshipTypeValues.HAS_PROPERTIES
@@ -65,21 +67,23 @@ class Content:
     """
 
     def __init__(
-        self, source: Dataset, landmarks: Sequence[ReportLandmark], context: Context
+        self, source: Dataset, landmarks: Sequence[LandmarkEstimate], context: Context
     ) -> None:
         self.source = source
         self.landmarks = landmarks
         self.context = context
         self.points = {
-            one.name: (one.x_px + PIXEL_CENTRE, one.y_px + PIXEL_CENTRE)
-            for one in landmarks
-            if one.reported
+            landmark.name: (landmark.x + PIXEL_CENTRE, landmark.y + PIXEL_CENTRE)
+            for landmark in landmarks
+            if landmark.reported
         }
 
-    def report(self, measurements: Sequence[ReportMeasurement]) -> hd.MeasurementReport:
+    def report(self, measurements: Sequence[Measurement]) -> hd.MeasurementReport:
         """Return the whole tree."""
         groups = [self._measurement_group(side, measurements) for side in (*SIDES, None)]
-        groups += [self._landmark_group(one) for one in self.landmarks if one.reported]
+        groups += [
+            self._landmark_group(landmark) for landmark in self.landmarks if landmark.reported
+        ]
         groups += [self._unreported_group(side) for side in SIDES]
         report = hd.MeasurementReport(
             observation_context=self._observers(),
@@ -111,10 +115,11 @@ class Content:
         )
 
     def _algorithm(self) -> hd.AlgorithmIdentification:
-        one = self.context.algorithm
-        hashes = {'model hash': one.model_hash, 'calibration hash': one.calibration_hash}
-        lines = [f'{name}: {value}' for name, value in hashes.items() if value]
-        return hd.AlgorithmIdentification(one.name, one.version, [*lines, *one.parameters])
+        algorithm = self.context.algorithm
+        hashes = (('model', algorithm.model_hash), ('calibration', algorithm.calibration_hash))
+        lines = [f'{name} hash: {value}' for name, value in hashes if value]
+        lines += algorithm.parameters
+        return hd.AlgorithmIdentification(algorithm.name, algorithm.version, lines)
 
     def _image(self, kind: type) -> hd.ImageContentItem:
         """Return a reference to the image, of the kind that its place asks for."""
@@ -122,33 +127,34 @@ class Content:
         return kind(self.source.SOPClassUID, self.source.SOPInstanceUID, frames)
 
     def _measurement_group(
-        self, side: str | None, measurements: Sequence[ReportMeasurement]
+        self, side: str | None, measurements: Sequence[Measurement]
     ) -> hd.MeasurementsAndQualitativeEvaluations | None:
         """Return the measurements of one side (None: of both together)."""
-        chosen = [one for one in measurements if one.side == side]
+        chosen = [measurement for measurement in measurements if measurement.side == side]
         if not chosen:
             return None
+        absences = [
+            _absence(sr_codes.MEASUREMENTS[absent.parameter], sr_codes.MEASUREMENT_FAILURE, absent)
+            for absent in chosen
+            if absent.value is None
+        ]
         site = sr_codes.PELVIS if side is None else sr_codes.HIP_JOINT
         return hd.MeasurementsAndQualitativeEvaluations(
             tracking_identifier=_tracking(f'{side or "both"} hip measurements'),
             finding_sites=[hd.FindingSite(site, sr_codes.LATERALITY[side])],
             algorithm_id=self._algorithm(),
-            measurements=[self._measurement(one) for one in chosen if one.measured],
-            qualitative_evaluations=[
-                _absence(sr_codes.MEASUREMENTS[one.output], sr_codes.MEASUREMENT_FAILURE, one)
-                for one in chosen
-                if not one.measured
-            ],
+            measurements=[self._measurement(given) for given in chosen if given.value is not None],
+            qualitative_evaluations=absences,
             source_images=[self._image(hd.SourceImageForMeasurementGroup)],
         )
 
-    def _measurement(self, one: ReportMeasurement) -> hd.Measurement:
+    def _measurement(self, one: Measurement) -> hd.Measurement:
         """Return a value (TID 300) with its plane, line, uncertainty and landmarks."""
-        points = np.array([self.points[name] for name in one.landmarks()])
+        points = np.array([self.points[name] for name in one.landmarks])
         method = one.reference_line and sr_codes.reference_line_code(one.reference_line)
         measurement = hd.Measurement(
-            name=sr_codes.MEASUREMENTS[one.output],
-            value=float(one.value),
+            name=sr_codes.MEASUREMENTS[one.parameter],
+            value=one.value,
             unit=sr_codes.UNITS[one.unit],
             method=method or None,
             properties=self._properties(one),
@@ -167,37 +173,42 @@ class Content:
             measurement[0].ContentSequence.insert(0, item)
         return measurement
 
-    def _properties(self, one: ReportMeasurement) -> hd.MeasurementProperties:
+    def _properties(self, measurement: Measurement) -> hd.MeasurementProperties:
         """Return the interval as ranges about the value, its level, and the standard error."""
-        found: list[tuple[Code, float, str]] = []
-        if math.isfinite(one.low):
-            found += [
-                (sr_codes.UPPER_RANGE, one.high - one.value, one.unit),
-                (sr_codes.LOWER_RANGE, one.value - one.low, one.unit),
+        entries: list[tuple[Code, float, str]] = []
+        value, low, high, unit = (
+            measurement.value, measurement.low, measurement.high, measurement.unit
+        )  # fmt: skip
+        if value is not None and low is not None and high is not None:
+            entries += [
+                (sr_codes.UPPER_RANGE, high - value, unit),
+                (sr_codes.LOWER_RANGE, value - low, unit),
                 (sr_codes.INTERVAL_LEVEL, 100 * self.context.interval_level, '%'),
             ]
-        if math.isfinite(one.standard_error):
-            found.append((sr_codes.STANDARD_ERROR, one.standard_error, one.unit))
-        if one.unit == 'mm' and self.context.magnification is not None:
-            found.append((sr_codes.MAGNIFICATION, self.context.magnification, '1'))
+        if measurement.standard_error is not None:
+            entries.append((sr_codes.STANDARD_ERROR, measurement.standard_error, unit))
+        if measurement.unit == 'mm' and self.context.magnification is not None:
+            entries.append((sr_codes.MAGNIFICATION, self.context.magnification, '1'))
         properties = hd.MeasurementProperties()
-        properties.extend([_number(*entry) for entry in found])
+        properties.extend([_number(*entry) for entry in entries])
         return properties
 
     def _landmark_group(
-        self, one: ReportLandmark
+        self, landmark: LandmarkEstimate
     ) -> hd.PlanarROIMeasurementsAndQualitativeEvaluations:
         """Return a landmark as a region that is one point (TID 1410)."""
-        side, kind = _side_and_class(one.name)
+        side, kind = _side_and_class(landmark.name)
         measurements = []
-        if one.probability is not None:
+        if landmark.presence is not None:
             measurements.append(
-                hd.Measurement(sr_codes.PRESENCE, float(one.probability), sr_codes.UNITS['1'])
+                hd.Measurement(sr_codes.PRESENCE, float(landmark.presence), sr_codes.UNITS['1'])
             )
         return hd.PlanarROIMeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracking(one.name),
+            tracking_identifier=_tracking(landmark.name),
             referenced_region=hd.ImageRegion(
-                'POINT', np.array([self.points[one.name]]), self._image(hd.SourceImageForRegion)
+                'POINT',
+                np.array([self.points[landmark.name]]),
+                self._image(hd.SourceImageForRegion),
             ),
             finding_category=sr_codes.ANATOMICAL_STRUCTURE,
             finding_type=sr_codes.LANDMARKS[kind],
@@ -211,10 +222,10 @@ class Content:
     def _unreported_group(self, side: str) -> hd.MeasurementsAndQualitativeEvaluations | None:
         """Return the landmarks of one side that are not reported: names and reasons, no places."""
         evaluations = []
-        for one in self.landmarks:
-            if not one.reported and _side_and_class(one.name)[0] == side:
-                name = sr_codes.LANDMARKS[_side_and_class(one.name)[1]]
-                evaluations.append(_absence(name, sr_codes.NOT_REPORTED, one))
+        for landmark in self.landmarks:
+            if not landmark.reported and _side_and_class(landmark.name)[0] == side:
+                name = sr_codes.LANDMARKS[_side_and_class(landmark.name)[1]]
+                evaluations.append(_absence(name, sr_codes.NOT_REPORTED, landmark))
         if not evaluations:
             return None
         return hd.MeasurementsAndQualitativeEvaluations(
@@ -243,15 +254,15 @@ def _number(name: Code, value: float, unit: str) -> hd.NumContentItem:
 
 
 def _absence(
-    name: Code, value: Code, one: ReportLandmark | ReportMeasurement
+    name: Code, value: Code, one: LandmarkEstimate | Measurement
 ) -> hd.QualitativeEvaluation:
     """Return an evaluation that says why there is no number."""
     evaluation = hd.QualitativeEvaluation(name, value)
     children = hd.ContentSequence()
     if one.reason:
         children.append(hd.TextContentItem(sr_codes.COMMENT, one.reason, _HAS_PROPERTIES))
-    if isinstance(one, ReportLandmark) and one.probability is not None:
-        children.append(_number(sr_codes.PRESENCE, one.probability, '1'))
+    if isinstance(one, LandmarkEstimate) and one.presence is not None:
+        children.append(_number(sr_codes.PRESENCE, one.presence, '1'))
     if len(children):
         evaluation[0].ContentSequence = children
     return evaluation

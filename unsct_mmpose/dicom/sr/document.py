@@ -13,9 +13,10 @@ from highdicom.sr import ComprehensiveSR, ImageLibrary, MeasurementReport
 from pydicom import Dataset
 from pydicom.uid import generate_uid
 
+from unsct_mmpose.anatomy import LandmarkEstimate, Measurement
+
 from .codes import SCHEME
 from .content import Content, Context
-from .records import ReportLandmark, ReportMeasurement
 
 _SERIES_NUMBER = 9900
 _LONGEST_LO = 64
@@ -27,8 +28,8 @@ class DocumentError(Exception):
 
 def encode_report(
     header: Dataset,
-    landmarks: Sequence[ReportLandmark],
-    measurements: Sequence[ReportMeasurement],
+    landmarks: Sequence[LandmarkEstimate],
+    measurements: Sequence[Measurement],
     context: Context,
 ) -> tuple[str, bytes]:
     """Return the SOP Instance UID of a report, and its bytes as a DICOM file.

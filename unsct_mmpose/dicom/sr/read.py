@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,17 +10,22 @@ from pathlib import Path
 from pydicom import Dataset
 from pydicom.sr.coding import Code
 
-from unsct_mmpose.anatomy import LANDMARK_NAMES, index_of, side_index
+from unsct_mmpose.anatomy import (
+    LANDMARK_NAMES,
+    LandmarkEstimate,
+    Measurement,
+    index_of,
+    side_index,
+)
 from unsct_mmpose.dicom.decode import DecodeError, parse_dicom
 from unsct_mmpose.dicom.radiograph import RadiographError
 
 from . import codes as sr_codes
-from .records import Algorithm, ReportLandmark, ReportMeasurement
+from .records import PIXEL_CENTRE, Algorithm
 
-_OUTPUTS = {one.value: output for output, one in sr_codes.MEASUREMENTS.items()}
+_PARAMETERS = {one.value: name for name, one in sr_codes.MEASUREMENTS.items()}
 _NUMBERS = {one.value: number for number, one in sr_codes.LANDMARKS.items()}
 _PLANES = {one.value: plane for plane, one in sr_codes.PLANES.items()}
-_PIXEL_CENTRE = 0.5
 
 
 @dataclass(frozen=True)
@@ -42,8 +46,8 @@ class StructuredReport:
         image_uid: SOP Instance UID of the image.
     """
 
-    landmarks: tuple[ReportLandmark, ...]
-    measurements: tuple[ReportMeasurement, ...]
+    landmarks: tuple[LandmarkEstimate, ...]
+    measurements: tuple[Measurement, ...]
     algorithm: Algorithm
     lengths_at: str | None
     magnification: float | None
@@ -74,7 +78,8 @@ def read_structured_report(path: str | os.PathLike[str]) -> StructuredReport:
     except DecodeError as error:
         raise RadiographError(path, str(error)) from None
     schemes = [
-        one.CodingSchemeDesignator for one in report.get('CodingSchemeIdentificationSequence', ())
+        scheme.CodingSchemeDesignator
+        for scheme in report.get('CodingSchemeIdentificationSequence', ())
     ]
     if report.get('Modality') != 'SR' or sr_codes.SCHEME not in schemes:
         raise RadiographError(
@@ -90,17 +95,18 @@ def read_structured_report(path: str | os.PathLike[str]) -> StructuredReport:
 def _read(report: Dataset) -> StructuredReport:
     (root,) = _children(report, sr_codes.IMAGING_MEASUREMENTS)
     groups = list(_children(root, sr_codes.MEASUREMENT_GROUP))
-    landmarks: list[ReportLandmark] = []
-    measurements: list[ReportMeasurement] = []
+    landmarks: list[LandmarkEstimate] = []
+    measurements: list[Measurement] = []
     numbers: list[Dataset] = []
     for group in groups:
         (site,) = _children(group, sr_codes.FINDING_SITE)
         side = sr_codes.side_of(_coded(site, sr_codes.SITE_LATERALITY).CodeValue)
         landmarks += _read_landmarks(group, side)
         for item in group.ContentSequence:
-            output = _OUTPUTS.get(_name(item)[0]) if _is_own(item) else None
-            if output is not None:
-                measurements.append(_read_measurement(item, side, output))
+            parameter = _PARAMETERS.get(_name(item)[0]) if _is_own(item) else None
+            if parameter is not None:
+                name = parameter if side is None else f'{side}_{parameter}'
+                measurements.append(_read_measurement(item, name))
                 numbers.append(item)
     statements = tuple(one.TextValue for one in _children(report, sr_codes.COMMENT))
     planes = {
@@ -125,54 +131,50 @@ def _read(report: Dataset) -> StructuredReport:
     )
 
 
-def _read_landmarks(group: Dataset, side: str | None) -> Iterator[ReportLandmark]:
+def _read_landmarks(group: Dataset, side: str | None) -> Iterator[LandmarkEstimate]:
     """Yield the landmark that the group is about, or those that it says are not reported."""
     for region in _children(group, sr_codes.IMAGE_REGION):
-        x, y = (float(value) - _PIXEL_CENTRE for value in region.GraphicData)
+        x, y = (float(value) - PIXEL_CENTRE for value in region.GraphicData)
         number = _NUMBERS[_coded(group, sr_codes.FINDING).CodeValue]
         name = LANDMARK_NAMES[side_index(str(side), number)]
-        yield ReportLandmark(name, x, y, probability=_number(group, sr_codes.PRESENCE))
+        yield LandmarkEstimate(name, x, y, presence=_number(group, sr_codes.PRESENCE))
     for item in group.ContentSequence:
         number_of_item = _NUMBERS.get(_name(item)[0]) if _is_own(item) else None
         if number_of_item is not None:
-            yield ReportLandmark(
+            yield LandmarkEstimate(
                 LANDMARK_NAMES[side_index(str(side), number_of_item)],
                 reported=False,
-                probability=_number(item, sr_codes.PRESENCE),
+                presence=_number(item, sr_codes.PRESENCE),
                 reason=_text(item, sr_codes.COMMENT) or '',
             )
 
 
-def _read_measurement(item: Dataset, side: str | None, output: str) -> ReportMeasurement:
-    name = output if side is None else f'{side}_{output}'
-    unit = output.rsplit('_', 1)[1]
+def _read_measurement(item: Dataset, name: str) -> Measurement:
     if item.ValueType == 'CODE':
-        reason = _text(item, sr_codes.COMMENT)
-        return ReportMeasurement(name, side, math.nan, unit, reason=reason)
+        return Measurement(name, None, reason=_text(item, sr_codes.COMMENT))
     unit = item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue
     value = _value(item)
     above = _number(item, sr_codes.UPPER_RANGE)
     below = _number(item, sr_codes.LOWER_RANGE)
-    error = _number(item, sr_codes.STANDARD_ERROR)
-    method = _has(item, sr_codes.MEASUREMENT_METHOD)
-    return ReportMeasurement(
+    line = None
+    if _has(item, sr_codes.MEASUREMENT_METHOD):
+        code = _coded(item, sr_codes.MEASUREMENT_METHOD).CodeValue
+        line = sr_codes.reference_line_of(code)
+    measurement = Measurement(
         name,
-        side,
         value,
-        unit,
-        low=math.nan if below is None else value - below,
-        high=math.nan if above is None else value + above,
-        standard_error=math.nan if error is None else error,
-        reference_line=sr_codes.reference_line_of(
-            _coded(item, sr_codes.MEASUREMENT_METHOD).CodeValue
-        )
-        if method
-        else None,
+        low=None if below is None else value - below,
+        high=None if above is None else value + above,
+        standard_error=_number(item, sr_codes.STANDARD_ERROR),
+        reference_line=line,
     )
+    if unit != measurement.unit:
+        raise ValueError(f'{name} in {unit}')
+    return measurement
 
 
 def _read_algorithm(group: Dataset) -> Algorithm:
-    lines = [one.TextValue for one in _children(group, sr_codes.ALGORITHM_PARAMETERS)]
+    lines = [item.TextValue for item in _children(group, sr_codes.ALGORITHM_PARAMETERS)]
     hashes = dict.fromkeys(('model hash', 'calibration hash'), '')
     rest = []
     for line in lines:
@@ -218,8 +220,8 @@ def _coded(parent: Dataset, name: Code) -> Dataset:
 
 
 def _text(parent: Dataset, name: Code) -> str | None:
-    found = next(_children(parent, name), None)
-    return None if found is None else str(found.TextValue)
+    item = next(_children(parent, name), None)
+    return None if item is None else str(item.TextValue)
 
 
 def _value(item: Dataset) -> float:
@@ -228,10 +230,10 @@ def _value(item: Dataset) -> float:
 
 
 def _number(parent: Dataset, name: Code) -> float | None:
-    found = next(_children(parent, name), None)
-    return None if found is None else _value(found)
+    item = next(_children(parent, name), None)
+    return None if item is None else _value(item)
 
 
 def _first(items: list[Dataset], name: Code) -> float | None:
-    found = (_number(item, name) for item in items)
-    return next((one for one in found if one is not None), None)
+    values = (_number(item, name) for item in items)
+    return next((value for value in values if value is not None), None)

@@ -118,10 +118,10 @@ def _parse(path: str | os.PathLike[str]) -> Dataset:
 
 def _uid(path: str | os.PathLike[str], header: Dataset, keyword: str) -> UID:
     """Return a UID of the header; what the file meta information repeats may stand in."""
-    found = header.get(keyword) or header.file_meta.get(f'MediaStorage{keyword}')
-    if not found:
+    value = header.get(keyword) or header.file_meta.get(f'MediaStorage{keyword}')
+    if not value:
         raise RadiographError(path, f'{keyword} is missing; {_CURES[keyword]}')
-    uid = UID(str(found))
+    uid = UID(str(value))
     if not uid.is_valid:
         raise RadiographError(path, f'{keyword} is not a valid UID; {_CURES[keyword]}')
     return uid
@@ -130,7 +130,7 @@ def _uid(path: str | os.PathLike[str], header: Dataset, keyword: str) -> UID:
 def _add_geometry(source: Dataset, header: Dataset) -> None:
     """Add what the image library says of a projection; without it the modality counts as other."""
     modality = code(header, 'Modality') or 'OT'
-    needed = [keyword for keyword in ('PatientOrientation', 'ImagerPixelSpacing')]
+    needed = ('PatientOrientation', 'ImagerPixelSpacing')
     complete = all(len(header.get(keyword) or ()) == 2 for keyword in needed)
     if modality in _PROJECTION and complete:
         for keyword in needed:

@@ -11,35 +11,20 @@ from typing import Any, Literal
 
 from pydicom import Dataset
 
+from unsct_mmpose.anatomy import LandmarkEstimate, Measurement
 from unsct_mmpose.dicom.radiograph import RadiographError
 from unsct_mmpose.files import replace_file
 
-from .read import StructuredReport, read_structured_report
-from .records import (
-    Algorithm,
-    ReportLandmark,
-    ReportMeasurement,
-    check_landmarks,
-    check_measurements,
-)
+from .records import Algorithm, check_landmarks, check_measurements
 from .source import read_source
-
-__all__ = [
-    'Algorithm',
-    'ReportLandmark',
-    'ReportMeasurement',
-    'StructuredReport',
-    'read_structured_report',
-    'write_structured_report',
-]
 
 
 def write_structured_report(
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    landmarks: Sequence[ReportLandmark],
-    measurements: Sequence[ReportMeasurement],
+    landmarks: Sequence[LandmarkEstimate],
+    measurements: Sequence[Measurement],
     algorithm: Algorithm,
     lengths_at: Literal['bone', 'detector'] | None = None,
     magnification: float | None = None,
@@ -58,7 +43,7 @@ def write_structured_report(
         source: the DICOM image that was measured.
         out: the file to write; it appears whole or not at all, in a folder that exists.
         landmarks: each at most once; places of those that are not reported are not written.
-        measurements: each at most once; NaN with a reason where there is no value.
+        measurements: each at most once; None with a reason where there is no value.
         algorithm: what found the landmarks.
         lengths_at: where mm hold: ``'bone'`` or ``'detector'``; needed where there is a length.
         magnification: size on the detector over size at the bone, if known.
@@ -124,7 +109,7 @@ def _check_frame(source: str | os.PathLike[str], header: Dataset, frame: int | N
 
 
 def _check_settings(
-    measurements: Sequence[ReportMeasurement],
+    measurements: Sequence[Measurement],
     lengths_at: str | None,
     magnification: float | None,
     interval_level: float,
@@ -132,9 +117,9 @@ def _check_settings(
     """Refuse lengths without a plane, and settings out of range."""
     if lengths_at not in (None, 'bone', 'detector'):
         raise ValueError(f"lengths_at must be 'bone' or 'detector', not {lengths_at!r}")
-    for one in measurements:
-        if one.measured and one.unit == 'mm' and lengths_at is None:
-            raise ValueError(f"{one.name} is a length: say lengths_at='bone' or 'detector'")
+    for measurement in measurements:
+        if measurement.value is not None and measurement.unit == 'mm' and lengths_at is None:
+            raise ValueError(f"{measurement.name} is a length: say lengths_at='bone' or 'detector'")
     if magnification is not None and not 0 < magnification < math.inf:
         raise ValueError(f'magnification must be positive, not {magnification}')
     if not 0 < interval_level < 1:

@@ -1,4 +1,4 @@
-"""How sure a landmark is, as words, colours and shapes that pictures and reports share.
+"""How sure a landmark is, as words, colours and shapes that every picture and report shares.
 
 The colours are those of Okabe and Ito (2008), which colour-blind people tell apart; every level has
 a shape of its own as well.
@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .prediction import PredictedLandmark
+from unsct_mmpose.anatomy import LandmarkEstimate
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ REJECTED = Certainty('rejected', 'rejected: the image does not show it', '#FF7FB
 LEVELS = (SURE, FAIR, UNSURE, UNKNOWN, REJECTED)
 
 
-def certainty_of(landmark: PredictedLandmark) -> Certainty:
+def certainty_of(landmark: LandmarkEstimate) -> Certainty:
     """Return the level of a landmark, by P(the image shows it)."""
     if not landmark.reported:
         return REJECTED

@@ -1,37 +1,74 @@
-"""File names of what ``MMPoseInferencer`` writes: one for each image, whatever its folder.
+"""What ``MMPoseInferencer`` returns and writes: uncertainties, and a file for each image.
 
-MMPose names pictures and predictions by the image's base name alone, so that of two images with
-one name only the last survives, and it writes no picture that is called ``.dcm``.
+MMPose copies keypoints, scores and boxes into plain dictionaries and drops every other field of
+``pred_instances`` (with ``return_datasamples=True`` nothing is lost). It names pictures and
+predictions by the image's base name alone, so that of two images with one name only the last
+survives, and it writes no picture that is called ``.dcm``.
 """
 
 from __future__ import annotations
 
 import functools
+import math
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import mmengine
+import mmpose.structures
 from mmengine.fileio import join_path
 from mmpose.apis.inferencers.base_mmpose_inferencer import BaseMMPoseInferencer
 
 from unsct_mmpose.drawing.picture_files import picture_path, write_picture
 from unsct_mmpose.files import DistinctNames
 
+CARRIED = (
+    'keypoints_visible',
+    'keypoint_uncertainties',
+    'keypoint_presence',
+    'keypoint_covariances',
+    'image_state',
+    'calibrated',
+)
+"""Fields of ``HeatmapPAFHead`` that are copied too; NaN, which json lacks, becomes None."""
 
-def write_distinct_files() -> None:
-    """Make inferencers write every picture and prediction to a file of its own.
+_USERS = (
+    'mmpose.structures',
+    'mmpose.structures.utils',
+    'mmpose.apis.inferencers.base_mmpose_inferencer',
+)
 
-    The first image of a name keeps it; a later one from elsewhere has its folder's name before it.
-    Videos, and a ``vis_out_dir`` that is a file, are left to MMPose. Calling again changes nothing.
+
+def extend_inferencers() -> None:
+    """Make inferencers return the fields of :data:`CARRIED` and write every file by itself.
+
+    Predictions of other heads are returned as before. The first image of a name keeps it; a later
+    one from elsewhere has its folder's name before it. Videos, and a ``vis_out_dir`` that is a
+    file, are left to MMPose.
     """
-    if getattr(BaseMMPoseInferencer.visualize, 'writes_distinct_files', False):
-        return
+    split_instances = _split_instances(mmpose.structures.split_instances)
+    for name in _USERS:
+        if name in sys.modules:
+            sys.modules[name].split_instances = split_instances
     for name, wrap in (('visualize', _visualize), ('postprocess', _postprocess)):
-        wrapped = wrap(getattr(BaseMMPoseInferencer, name))
-        wrapped.writes_distinct_files = True
-        setattr(BaseMMPoseInferencer, name, wrapped)
+        setattr(BaseMMPoseInferencer, name, wrap(getattr(BaseMMPoseInferencer, name)))
+
+
+def _split_instances(original: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(original)
+    def split_instances(instances: Any) -> list[dict[str, Any]]:
+        results = original(instances)
+        if 'keypoint_uncertainties' not in (instances or ()):
+            return results
+        for index, result in enumerate(results):
+            for name in CARRIED:
+                if name in instances:
+                    result[name] = _without_nan(instances[name][index].tolist())
+        return results
+
+    return split_instances
 
 
 def _visualize(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -73,8 +110,14 @@ def _names(inferencer: Any, preds: Any) -> list[str]:
     """Name the images of predictions; once for each image of an inferencer, written or not."""
     if not hasattr(inferencer, '_distinct_names'):
         inferencer._distinct_names = DistinctNames()
-    return [inferencer._distinct_names.name(one.metainfo['img_path']) for one in preds]
+    return [inferencer._distinct_names.name(pred.metainfo['img_path']) for pred in preds]
 
 
 def _is_video(inferencer: Any) -> bool:
     return bool(getattr(inferencer, '_video_input', False))
+
+
+def _without_nan(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_without_nan(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
