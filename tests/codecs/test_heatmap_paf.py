@@ -9,9 +9,9 @@ from mmpose.registry import KEYPOINT_CODECS
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES, relation_set
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
 from unsct_mmpose.functional.error_structure import peak_variances
-from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
-from unsct_mmpose.maps.bare import PAPER_THRESHOLD
+from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration import RULES, Calibration
+from unsct_mmpose.maps.deciders import DECIDERS, PAPER_THRESHOLD
 from unsct_mmpose.maps.evidence import DecodeOptions
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.maps.heatmap import flip_heatmaps
@@ -111,7 +111,7 @@ def calibrated(codec, threshold=0.5, region=2.0):
         entropy='mirror',
         aggregation='peel',
         relations=codec.evidence_relations.name,
-        thresholds={name: dict(rules) for name in EVIDENCES},
+        thresholds={name: dict(rules) for name in DECIDERS},
         fusion=Fusion(('peak', 'supported'), model, (1.0,) * len(codec.evidence_relations)),
         region_level=0.95,
         region_scales={one.name: region * one.number for one in LANDMARK_CLASSES},
@@ -169,7 +169,7 @@ def test_a_threshold_on_one_minus_the_peak_decides_what_is_reported(threshold, r
     assert decoded.keypoints_visible[0, :3].tolist() == reported
 
 
-@pytest.mark.parametrize('evidence', EVIDENCES)
+@pytest.mark.parametrize('evidence', DECIDERS)
 def test_an_absent_landmark_is_rejected_by_every_evidence(evidence, points):
     codec = calibrated(build(evidence=evidence))
     decoded = codec.decode(maps_of(codec, points, absent=[4, 17]))
@@ -309,7 +309,7 @@ def test_heatmaps_alone_are_decoded_without_a_calibration(points):
 # Without a calibration
 
 
-@pytest.mark.parametrize('evidence', EVIDENCES)
+@pytest.mark.parametrize('evidence', DECIDERS)
 @pytest.mark.parametrize('faint', [1.0, 0.5])
 def test_without_a_calibration_a_fixed_limit_rejects_the_absent(evidence, faint, points):
     codec = build(evidence=evidence)

@@ -6,7 +6,7 @@ from mmpose.registry import METRICS
 
 from tests.golden_hip import PELVIS_MM
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
-from unsct_mmpose.maps.assessment import EVIDENCES
+from unsct_mmpose.maps.deciders import DECIDERS
 
 
 def make_sample(
@@ -41,7 +41,7 @@ def make_sample(
             keypoint_presence=0.05 + 0.9 * certain[None],
             keypoint_covariances=np.tile(4.0 * np.eye(2), (1, 24, 1, 1)),
             keypoint_evidences=np.repeat(1.0 - 0.9 * certain[None, :, None], 3, axis=2),
-            keypoint_decisions=np.repeat(certain[None, :, None] > 0.5, len(EVIDENCES), axis=2),
+            keypoint_decisions=np.repeat(certain[None, :, None] > 0.5, len(DECIDERS), axis=2),
             interval_scales=np.full((1, len(MEASUREMENT_NAMES)), 1.96),
         )
     truth = dict(

@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from unsct_mmpose.maps.assessment import (
-    EVIDENCES,
     IMAGE_WORDS,
     NOTHING_FOUND,
     QUORUM_SHARE,
@@ -19,17 +18,16 @@ from unsct_mmpose.maps.assessment import (
     decides,
     image_agreement,
     image_state,
-    uncertainty_of,
     weigh_relations,
 )
-from unsct_mmpose.maps.bare import standing
 from unsct_mmpose.maps.calibration import RULES, Calibration
+from unsct_mmpose.maps.deciders import DECIDERS, standing
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.maps.uncertainty import ENTROPY_MODES, alignment_entropy, landmark_alignment
 
 PAIRS = [(0, 1), (1, 2), (2, 3), (3, 0)]
-EACH = pytest.mark.parametrize('name', EVIDENCES)
+EACH = pytest.mark.parametrize('name', DECIDERS)
 
 
 def evidence(count=3, seed=0, agreement=None):
@@ -64,7 +62,7 @@ def calibration(**changes):
             entropy='mirror',
             aggregation='peel',
             relations='square',
-            thresholds={name: dict(each) for name in EVIDENCES},
+            thresholds={name: dict(each) for name in DECIDERS},
             fusion=Fusion(('peak', 'aligned'), model, (1.0, 1.0, 1.0, 1.0)),
             region_level=0.95,
             region_scales={},
@@ -117,7 +115,7 @@ def test_a_threshold_of_the_options_decides_alone(name):
         found = assess(given, PAIRS, options, one)
         assert torch.equal(found.kept, found.uncertainties <= 0.45)
         assert found.kept.any() and not found.kept.all()
-        which = EVIDENCES.index(name)
+        which = list(DECIDERS).index(name)
         assert torch.equal(found.decisions[..., which], found.kept)
         others = [index for index in range(3) if index != which]
         if one is None:
@@ -130,21 +128,23 @@ def test_a_threshold_of_the_options_decides_alone(name):
 def test_each_evidence_has_its_own_uncertainty():
     given, presence = evidence(), torch.rand(3, 4)
     torch.testing.assert_close(
-        uncertainty_of('peak', given, presence, 'mirror', 'peel'), 1 - given.peak
+        DECIDERS['peak'].uncertainty(given, presence, DecisionOptions()), 1 - given.peak
     )
     torch.testing.assert_close(
-        uncertainty_of('fused', given, presence, 'mirror', 'peel'), 1 - presence
+        DECIDERS['fused'].uncertainty(given, presence, DecisionOptions()), 1 - presence
     )
     for mode in ENTROPY_MODES:
         for aggregation, aligned in (('peel', given.peeled), ('paper', given.alignment)):
-            found = uncertainty_of('paf', given, presence, mode, aggregation)
+            found = DECIDERS['paf'].uncertainty(
+                given, presence, DecisionOptions(entropy=mode, aggregation=aggregation)
+            )
             torch.testing.assert_close(found, alignment_entropy(aligned, mode))
 
 
 def test_fused_falls_back_on_the_standing_only_where_presence_is_unknown():
     given = evidence(1)
     presence = torch.tensor([[0.9, torch.nan, 0.1, torch.nan]])
-    found = uncertainty_of('fused', given, presence, 'mirror', 'peel')
+    found = DECIDERS['fused'].uncertainty(given, presence, DecisionOptions())
     others = (1 - standing(given))[0].tolist()
     expected = [0.1, others[1], 0.9, others[3]]
     assert found[0].tolist() == pytest.approx(expected)
@@ -157,10 +157,10 @@ def test_the_calibrations_threshold_of_the_rule_decides(name, rule):
     one = calibration(rule='youden')
     one.thresholds[name]['recall'] = 0.35
     found = assess(given, PAIRS, DecisionOptions(evidence=name, rule=rule), one)
-    which = EVIDENCES.index(name)
+    which = list(DECIDERS).index(name)
     assert torch.equal(found.kept, found.decisions[..., which])
     assert torch.equal(found.uncertainties, found.evidence_uncertainties[..., which])
-    for index, other in enumerate(EVIDENCES):
+    for index, other in enumerate(DECIDERS):
         limit = one.thresholds[other][rule or 'youden']
         expected = found.evidence_uncertainties[..., index] <= limit
         assert torch.equal(found.decisions[..., index], expected)
@@ -227,7 +227,7 @@ def test_of_an_image_without_any_agreement_nothing_is_reported(agreement):
     found = assess(given, PAIRS, keep_all, calibration())
     assert found.image_state.tolist() == [NOTHING_FOUND, TYPICAL]
     assert found.kept.tolist() == [[False] * 4, [True] * 4]
-    assert torch.equal(found.decisions[..., EVIDENCES.index('fused')], found.kept)
+    assert torch.equal(found.decisions[..., list(DECIDERS).index('fused')], found.kept)
 
 
 @pytest.mark.parametrize('name', ['peak', 'paf'])
@@ -305,7 +305,7 @@ def test_with_a_threshold_a_calibration_for_other_relations_is_left_out(name, th
 
 def test_where_another_evidence_decides_the_fields_keep_all_if_their_threshold_does_not_fit():
     found = assess(evidence(), PAIRS, DecisionOptions(entropy='linear'), calibration())
-    assert found.decisions[..., EVIDENCES.index('paf')].all()
+    assert found.decisions[..., list(DECIDERS).index('paf')].all()
     assert not found.kept.all()
 
 
@@ -361,6 +361,6 @@ def test_a_number_of_weights_other_than_that_of_the_relations_is_refused():
 
 
 def test_a_rule_that_the_calibration_lacks_is_named():
-    one = calibration(thresholds={name: dict(equal_cost=0.5) for name in EVIDENCES})
+    one = calibration(thresholds={name: dict(equal_cost=0.5) for name in DECIDERS})
     with pytest.raises(ValueError, match="rule 'recall'"):
         assess(evidence(), PAIRS, DecisionOptions(rule='recall'), one)

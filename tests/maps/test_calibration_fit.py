@@ -14,13 +14,11 @@ from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, sp
 from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.functional.presence import squared_mahalanobis
 from unsct_mmpose.maps.assessment import (
-    EVIDENCES,
     NOTHING_FOUND,
     TYPICAL,
     DecisionOptions,
     assess,
     image_agreement,
-    uncertainty_of,
 )
 from unsct_mmpose.maps.calibration import (
     RULES,
@@ -37,6 +35,7 @@ from unsct_mmpose.maps.calibration_fit import (
     fit_calibration,
     refit_claims,
 )
+from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.evidence import DecodeOptions, decode_evidence
 from unsct_mmpose.maps.heatmap import draw_heatmaps
 from unsct_mmpose.maps.paf import draw_paf
@@ -124,15 +123,17 @@ def fitted(table):
 
 def uncertainties(table, calibration, name):
     odds = calibration.fusion.log_odds(table.evidence, FULL.pairs)
-    return uncertainty_of(name, table.evidence, torch.sigmoid(odds), 'mirror', 'peel').numpy()
+    return (
+        DECIDERS[name].uncertainty(table.evidence, torch.sigmoid(odds), DecisionOptions()).numpy()
+    )
 
 
 # What is fitted
 
 
 def test_thresholds_are_those_of_the_rules(table, fitted):
-    assert sorted(fitted.thresholds) == sorted(EVIDENCES)
-    for name in EVIDENCES:
+    assert sorted(fitted.thresholds) == sorted(DECIDERS)
+    for name in DECIDERS:
         case = (uncertainties(table, fitted, name), table.present, table.labelled)
         found = fitted.thresholds[name]
         assert sorted(found) == sorted(RULES)
@@ -246,15 +247,14 @@ def test_a_single_image_is_enough_to_fit_and_promises_little(table):
 def test_fusion_ranks_the_absent_landmarks_of_other_images_last(fitted, other):
     absent = ~other.present[other.labelled]
     area = {
-        name: auroc(uncertainties(other, fitted, name)[other.labelled], absent)
-        for name in EVIDENCES
+        name: auroc(uncertainties(other, fitted, name)[other.labelled], absent) for name in DECIDERS
     }
     assert area['fused'] > 0.99
     assert area['fused'] > max(area['peak'], area['paf'])
     assert min(area.values()) > 0.9
 
 
-@pytest.mark.parametrize('name', EVIDENCES)
+@pytest.mark.parametrize('name', DECIDERS)
 def test_thresholds_keep_their_promise_on_other_images(fitted, other, name):
     def kept(rule):
         options = DecisionOptions(evidence=name, rule=rule)

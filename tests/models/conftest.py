@@ -6,8 +6,8 @@ from mmpose.registry import KEYPOINT_CODECS, TRANSFORMS
 from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES
-from unsct_mmpose.maps.assessment import EVIDENCES
 from unsct_mmpose.maps.calibration import RULES, Calibration
+from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 
 
@@ -86,7 +86,7 @@ def calibration():
             entropy='mirror',
             aggregation='peel',
             relations='core',
-            thresholds={name: dict(rules) for name in EVIDENCES},
+            thresholds={name: dict(rules) for name in DECIDERS},
             fusion=Fusion(('peak', 'supported'), model, (1.0,) * 34),
             region_level=0.95,
             region_scales={one.name: 1.5 + one.number for one in LANDMARK_CLASSES},

@@ -4,8 +4,9 @@ import torch
 from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
-from unsct_mmpose.maps.bare import bare_threshold
+from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration import pack_calibration
+from unsct_mmpose.maps.deciders import DECIDERS
 
 
 @pytest.fixture
@@ -241,7 +242,7 @@ def test_a_checkpoint_without_a_calibration_takes_the_old_one_away(
     found = predicted(model.head, torch.rand(1, 128, 16, 16))[0]
     assert found['calibrated'].tolist() == [False]
     assert np.isnan(found['keypoint_presence']).all()
-    limit = bare_threshold('fused', 'mirror')
+    limit = DECIDERS['fused'].bare_threshold(DecisionOptions())
     kept = found['keypoint_uncertainties'] <= limit
     np.testing.assert_array_equal(found['keypoints_visible'], kept)
 

@@ -33,6 +33,7 @@ from unsct_mmpose.maps.calibration_fit import (
     disjoint_parts,
     fit_calibration,
 )
+from unsct_mmpose.maps.deciders import DECIDERS
 
 from .evidence_table import build_dataset, collect_evidence, load_model
 
@@ -305,7 +306,7 @@ def baseline_table(figures: Mapping[str, float], cutoff: int = 20) -> str:
         figures: from :func:`evaluate`.
         cutoff: cut-off of the set error, mm.
     """
-    names = ('keep_all', 'suppress_all', 'peak', 'paf', 'fused', 'oracle')
+    names = ('keep_all', 'suppress_all', *DECIDERS, 'oracle')
     lines = [
         f'| subset | reported | E_{cutoff} [mm] |',
         '|---|---|---|',

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.maps.assessment import DecisionOptions, decides
-from unsct_mmpose.maps.bare import PAPER_THRESHOLD, bare_threshold
 from unsct_mmpose.maps.calibration import Calibration
+from unsct_mmpose.maps.deciders import DECIDERS, PAPER_THRESHOLD
 
 MODES: Mapping[str, Mapping[str, str]] = {
     'default': dict(evidence='fused', entropy='mirror', aggregation='peel'),
@@ -89,7 +89,7 @@ def bare_decision(options: DecisionOptions, keep_all: bool) -> DecisionOptions:
     """
     if options.threshold is not None:
         return options
-    limit = float('inf') if keep_all else bare_threshold(options.evidence, options.entropy)
+    limit = float('inf') if keep_all else DECIDERS[options.evidence].bare_threshold(options)
     return replace(options, threshold=limit, stated=None)
 
 
@@ -118,7 +118,7 @@ def decision_notice(
             'This model is being trained and has no calibration: validation reports every '
             f'landmark, absent ones too, so that epochs can be compared. {_CURE}'
         )
-    limit = bare_threshold(options.evidence, options.entropy)
+    limit = DECIDERS[options.evidence].bare_threshold(options)
     what = 'no calibration' if stored is None else 'a calibration for other settings only'
     return (
         f'This model has {what}: a fixed limit decides which landmarks are reported (uncertainty '

@@ -84,7 +84,7 @@ class HeatmapPAF(BaseKeypointCodec):
         rule: threshold rule of the calibration; ``None`` takes the one that was chosen there.
         threshold: largest uncertainty that is reported, whatever a calibration says; ``inf``
             reports every landmark. ``None`` takes the calibration's, or, without one, a fixed
-            limit (:func:`unsct_mmpose.maps.bare.bare_threshold`).
+            limit (:mod:`unsct_mmpose.maps.deciders`).
         samples: samples on a segment.
         evidence_relations: name of the relations that speak for landmarks, a subset of
             ``relations``. The fields of the `full` set train the network; the `core` ones

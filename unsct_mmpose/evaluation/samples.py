@@ -14,7 +14,7 @@ from mmengine.evaluator import BaseMetric
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet, landmarks_of
 from unsct_mmpose.functional.bootstrap import bootstrap_intervals
-from unsct_mmpose.maps.assessment import EVIDENCES
+from unsct_mmpose.maps.deciders import DECIDERS
 
 SUBSETS = ('all', 'structured', 'unstructured')
 
@@ -112,7 +112,7 @@ def decisions(table: Table) -> Table:
         oracle=table['present'],
     )
     if 'decisions' in table:
-        ways |= {name: table['decisions'][..., i] for i, name in enumerate(EVIDENCES)}
+        ways |= {name: table['decisions'][..., i] for i, name in enumerate(DECIDERS)}
     return ways
 
 

@@ -10,7 +10,7 @@ from mmpose.registry import METRICS
 
 from unsct_mmpose.functional import errors, presence
 from unsct_mmpose.functional.bootstrap import share_by_patient
-from unsct_mmpose.maps.assessment import EVIDENCES
+from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.regions import covariances_to_px
 
 from .samples import SampleMetric, Table
@@ -107,7 +107,7 @@ class THAPresenceMetric(SampleMetric):
         present, labelled, error = table['present'], table['labelled'], table['error']
         signs = {'': table['uncertainty']}
         if 'evidence' in table:
-            signs |= {f'{name}/': table['evidence'][..., i] for i, name in enumerate(EVIDENCES)}
+            signs |= {f'{name}/': table['evidence'][..., i] for i, name in enumerate(DECIDERS)}
         figures = {'AUPRC_chance': presence.absent_share(present, labelled)}
         for name, sign in signs.items():
             figures[f'{name}AUROC'] = presence.auroc_absent(sign, present, labelled)

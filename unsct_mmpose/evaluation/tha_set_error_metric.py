@@ -8,7 +8,7 @@ import numpy as np
 from mmpose.registry import METRICS
 
 from unsct_mmpose.functional import errors
-from unsct_mmpose.maps.assessment import EVIDENCES
+from unsct_mmpose.maps.deciders import DECIDERS
 
 from .samples import SampleMetric, Table, decisions
 
@@ -66,7 +66,7 @@ class THASetErrorMetric(SampleMetric):
         for name, reported in decisions(table).items():
             headline = self._headline(table, reported)
             figures.update({f'{name}/{key}': value for key, value in headline.items()})
-        judged = ['', *(f'{name}/' for name in EVIDENCES if 'decisions' in table)]
+        judged = ['', *(f'{name}/' for name in DECIDERS if 'decisions' in table)]
         for name in judged:
             for key in map(self._key, self.cutoffs):
                 figures[f'{name}recovered_{key}'] = errors.recovered_error(

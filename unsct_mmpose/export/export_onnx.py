@@ -23,6 +23,7 @@ from unsct_mmpose.datasets.data_settings import pipeline_settings
 from unsct_mmpose.files import jsonable, replace_file
 from unsct_mmpose.functional.clinical import measurement_names
 from unsct_mmpose.inference.onnx_model import FORMAT, open_session
+from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.regions import error_correlations, interval_offsets, interval_scales
 
 from .onnx_graph import INPUT, OUTPUTS, LandmarkGraph
@@ -168,6 +169,7 @@ def describe(
         config=Path(settings.filename or '').name,
         landmarks=landmarks.to_dict(),
         landmark_names=landmarks.names,
+        evidences=tuple(DECIDERS),
         relations=codec.evidence_relations.name,
         relation_pairs=codec.evidence_relations.pairs,
         calibration=None if calibration is None else calibration.to_dict(),

@@ -30,7 +30,8 @@ from unsct_mmpose.functional.hierarchical import promise_words
 from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL
 from unsct_mmpose.report.prediction import ImageSource, Prediction, PredictionWarning
 
-EVIDENCE_NAMES = ('peak', 'paf', 'fused')
+from .model_identity import EVIDENCES
+
 DEFAULT_LEVEL = 0.95
 
 _UNCALIBRATED_WORDS = 'unknown: without a calibration the model cannot tell'
@@ -48,7 +49,8 @@ def interpret(
     Args:
         radiograph: the image.
         fields: one item of :meth:`Backend.infer`.
-        identity: the backend's identity; its ``landmarks`` say which they are, if not the hip's.
+        identity: the backend's identity; its ``landmarks`` say which they are, if not the hip's,
+            its ``evidences`` what decides, if not the usual three.
         file_name: what the prediction calls the image; a folder in it is left out by the caller.
 
     Raises:
@@ -64,7 +66,8 @@ def interpret(
         radiograph.magnification_source,
     )
     level = float(identity.get('region_level') or DEFAULT_LEVEL)
-    landmarks = _landmarks(known, fields, state, spacing, level)
+    evidences = identity.get('evidences') or EVIDENCES
+    landmarks = _landmarks(known, evidences, fields, state, spacing, level)
     reported = np.array([landmark.reported for landmark in landmarks])
     measured: Measurements | None = None
     values: tuple[Measurement, ...] = ()
@@ -115,7 +118,12 @@ def interpret(
 
 
 def _landmarks(
-    known: LandmarkSet, fields: Mapping[str, Any], state: int, spacing: Spacing, level: float
+    known: LandmarkSet,
+    evidences: Sequence[str],
+    fields: Mapping[str, Any],
+    state: int,
+    spacing: Spacing,
+    level: float,
 ) -> tuple[LandmarkEstimate, ...]:
     points = np.asarray(fields['keypoints'], float)
     if points.shape != (len(known), 2):
@@ -144,7 +152,7 @@ def _landmarks(
             presence=jsonable(presence[k]),
             score=scores[k],
             support=support[k],
-            evidence=dict(zip(EVIDENCE_NAMES, jsonable(evidence[k].tolist()), strict=True)),
+            evidence=dict(zip(evidences, jsonable(evidence[k].tolist()), strict=True)),
             covariance_px2=_rows(covariances[k]),
             covariance_mm2=None if in_mm is None else _rows(in_mm[k]),
             region=region_of(covariances[k], level),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
@@ -31,6 +31,16 @@ def calibration_identity(calibration: Mapping[str, Any] | None) -> dict[str, Any
             **calibration['provenance'],
         },
     )
+
+
+EVIDENCES = ('peak', 'paf', 'fused')
+"""What decides in a model whose identity says nothing else."""
+
+
+def evidences_identity(names: Iterable[str]) -> dict[str, Any]:
+    """Return what a backend's identity says of ways to decide that are not the usual three."""
+    names = tuple(names)
+    return {} if names == EVIDENCES else dict(evidences=names)
 
 
 def landmarks_identity(landmarks: LandmarkSet) -> dict[str, Any]:

@@ -20,10 +20,11 @@ from unsct_mmpose.calibrate.fit import weights_hash
 from unsct_mmpose.datasets.data_settings import pipeline_settings
 from unsct_mmpose.engine.device import AUTO
 from unsct_mmpose.functional.crop import grey_levels
+from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.report.prediction import FIELDS
 
 from .inferencer import Inferencer
-from .model_identity import calibration_identity, landmarks_identity
+from .model_identity import calibration_identity, evidences_identity, landmarks_identity
 
 
 class UNSCTInferencer(Inferencer):
@@ -124,5 +125,6 @@ def _identity(model: Any, codec: Any, config: Path, checkpoint: Path) -> dict[st
         flip_test=bool(model.test_cfg.get('flip_test', False)),
         unsct_mmpose=unsct_mmpose.__version__,
         **landmarks_identity(codec.landmarks),
+        **evidences_identity(DECIDERS),
         **calibration_identity(calibration and calibration.to_dict()),
     )

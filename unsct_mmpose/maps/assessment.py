@@ -11,15 +11,14 @@ from torch import Tensor
 
 from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, TYPICAL, UNUSUAL
 
-from .bare import standing
 from .calibration import RULES, Calibration
+from .deciders import DECIDERS
 from .evidence import Evidence
 from .fusion import normalised_alignment, row_quantile, upper_quartile
 from .paf import Relations
-from .uncertainty import AGGREGATIONS, ENTROPY_MODES, alignment_entropy, landmark_alignment
+from .uncertainty import AGGREGATIONS, ENTROPY_MODES, landmark_alignment
 
 __all__ = [
-    'EVIDENCES',
     'IMAGE_WORDS',
     'NOTHING_FOUND',
     'QUORUM_SHARE',
@@ -33,12 +32,8 @@ __all__ = [
     'image_agreement',
     'image_state',
     'median_peak',
-    'uncertainty_of',
     'weigh_relations',
 ]
-
-EVIDENCES = ('peak', 'paf', 'fused')
-"""What can decide: the heatmap's peak alone, the fields alone (the paper's), or both together."""
 
 QUORUM_SHARE = 0.4
 """An image whose best quarter of relations falls below this share of the calibration's least
@@ -50,7 +45,7 @@ class DecisionOptions:
     """How evidence becomes a decision; each ambiguity of the paper is one of these.
 
     Attributes:
-        evidence: one of :data:`EVIDENCES`.
+        evidence: one of :data:`~unsct_mmpose.maps.deciders.DECIDERS`.
         entropy: mode of eq. (1), for ``'paf'``.
         aggregation: how a landmark's relations are gathered, for ``'paf'``.
         rule: threshold rule of the calibration; None takes the calibration's own.
@@ -71,7 +66,7 @@ class DecisionOptions:
 
     def __post_init__(self) -> None:
         for name, value, choices in (
-            ('evidence', self.evidence, EVIDENCES),
+            ('evidence', self.evidence, tuple(DECIDERS)),
             ('entropy', self.entropy, ENTROPY_MODES),
             ('aggregation', self.aggregation, AGGREGATIONS),
             ('rule', self.rule, (None, *RULES)),
@@ -82,7 +77,7 @@ class DecisionOptions:
             self._check_weights(self.weights)
 
     def _check_weights(self, weights: Sequence[float]) -> None:
-        if self.evidence != 'paf':
+        if not DECIDERS[self.evidence].reads_fields:
             raise ValueError(
                 f"weights of the relations belong to evidence 'paf', not {self.evidence!r}: leave "
                 'one of the two out'
@@ -99,8 +94,8 @@ class Assessment:
         uncertainties: ``(B, K)`` of the evidence that decides; larger is less sure.
         kept: ``(B, K)`` bool, reported.
         presence: ``(B, K)`` calibrated P(present); NaN without a calibration.
-        evidence_uncertainties: ``(B, K, 3)`` of each of :data:`EVIDENCES`.
-        decisions: ``(B, K, 3)`` bool, what each of them would keep.
+        evidence_uncertainties: ``(B, K, E)`` of each of the E that can decide.
+        decisions: ``(B, K, E)`` bool, what each of them would keep.
         image_state: ``(B,)`` one of :data:`TYPICAL`, :data:`UNUSUAL`, :data:`NOTHING_FOUND`;
             typical without a calibration, which cannot tell.
     """
@@ -138,18 +133,15 @@ def assess(
     if calibration is not None:
         presence = torch.sigmoid(calibration.fusion.log_odds(evidence, relations))
     uncertainties = torch.stack(
-        [
-            uncertainty_of(name, evidence, presence, options.entropy, options.aggregation)
-            for name in EVIDENCES
-        ],
+        [decider.uncertainty(evidence, presence, options) for decider in DECIDERS.values()],
         dim=-1,
     )
-    limits = [_limit(name, options, calibration) for name in EVIDENCES]
+    limits = [_limit(name, options, calibration) for name in DECIDERS]
     decisions = uncertainties <= uncertainties.new_tensor(limits)
-    which = EVIDENCES.index(options.evidence)
+    which = list(DECIDERS).index(options.evidence)
     state = image_state(evidence, calibration)
     kept = decisions[..., which]
-    if options.evidence == 'fused':
+    if DECIDERS[options.evidence].needs_pelvis:
         kept = kept & (state < NOTHING_FOUND)[:, None]
         columns = list(decisions.unbind(dim=-1))
         columns[which] = kept
@@ -162,32 +154,6 @@ def assess(
         decisions=decisions,
         image_state=state,
     )
-
-
-def uncertainty_of(
-    name: str, evidence: Evidence, presence: Tensor, entropy: str, aggregation: str
-) -> Tensor:
-    """Return the uncertainty that one evidence gives.
-
-    Args:
-        name: ``'peak'``: one minus the heatmap's peak; ``'paf'``: the entropy of the alignment;
-            ``'fused'``: P(absent), or one minus the landmark's
-            :func:`unsct_mmpose.maps.bare.standing` where there is no calibration.
-        evidence: of B images.
-        presence: ``(B, K)`` P(present), NaN where unknown.
-        entropy: mode of eq. (1).
-        aggregation: ``'peel'`` or ``'paper'``.
-
-    Returns:
-        ``(B, K)``.
-    """
-    of_peak = 1 - evidence.peak
-    if name == 'peak':
-        return of_peak
-    if name == 'paf':
-        aligned = evidence.peeled if aggregation == 'peel' else evidence.alignment
-        return alignment_entropy(aligned, entropy)
-    return torch.where(torch.isnan(presence), 1 - standing(evidence), 1 - presence)
 
 
 def weigh_relations(evidence: Evidence, relations: Relations, options: DecisionOptions) -> Evidence:
@@ -301,7 +267,7 @@ def decides(calibration: Calibration, options: DecisionOptions) -> bool:
         calibration: for the same number of relations.
         options: how to decide.
     """
-    return options.evidence != 'paf' or _fits(calibration, options)
+    return not DECIDERS[options.evidence].reads_fields or _fits(calibration, options)
 
 
 def _fits(calibration: Calibration, options: DecisionOptions) -> bool:
@@ -316,6 +282,8 @@ def _limit(name: str, options: DecisionOptions, calibration: Calibration | None)
     decides = name == options.evidence
     if options.threshold is not None and decides:
         return options.threshold
-    if calibration is None or (name == 'paf' and not _fits(calibration, options)):
+    if calibration is None or (DECIDERS[name].reads_fields and not _fits(calibration, options)):
         return options.stated if options.stated is not None and decides else math.inf
+    if name not in calibration.thresholds and not decides:
+        return math.inf  # younger than the calibration
     return calibration.threshold(name, options.rule)

@@ -43,7 +43,6 @@ from unsct_mmpose.functional.hierarchical import (
 from unsct_mmpose.functional.presence import squared_mahalanobis
 
 from .assessment import (
-    EVIDENCES,
     Assessment,
     DecisionOptions,
     applicable,
@@ -52,7 +51,6 @@ from .assessment import (
     median_peak,
     weigh_relations,
 )
-from .assessment import uncertainty_of as _uncertainty_of
 from .calibration import (
     Calibration,
     SystematicOffset,
@@ -62,6 +60,7 @@ from .calibration import (
     recall_threshold,
     youden_threshold,
 )
+from .deciders import DECIDERS, Decider
 from .evidence import Evidence
 from .fusion import DEFAULT_FEATURES, DEFAULT_PENALTY, Fusion, fit_fusion, take_evidence
 from .fusion_choice import choose_field_penalty
@@ -215,18 +214,12 @@ def fit_calibration(
     weighed = weigh_relations(table.evidence, pairs, options.decision)
     thresholds = {
         name: _thresholds(
-            name,
-            _uncertainty_of(
-                name,
-                weighed,
-                presence,
-                options.decision.entropy,
-                options.decision.aggregation,
-            ).numpy(),
+            decider,
+            decider.uncertainty(weighed, presence, options.decision).numpy(),
             table,
             options,
         )
-        for name in EVIDENCES
+        for name, decider in DECIDERS.items()
     }
     mean, quarter = image_agreement(table.evidence, fusion.reference)
     bare = Calibration(
@@ -345,12 +338,13 @@ def _fusion(
 
 
 def _thresholds(
-    name: str, uncertainty: Floats, table: EvidenceTable, options: FitOptions
+    decider: Decider, uncertainty: Floats, table: EvidenceTable, options: FitOptions
 ) -> dict[str, float]:
     args = (uncertainty, table.present, table.labelled)
     people = table.patients if options.unit == 'patient' else None
-    # fused uncertainty is P(absent) already
-    even = 0.5 if name == 'fused' else equal_cost_threshold(*args, penalty=options.penalty)
+    even = decider.equal_cost
+    if even is None:
+        even = equal_cost_threshold(*args, penalty=options.penalty)
     return dict(
         equal_cost=even,
         recall=recall_threshold(*args, recall=options.recall, patients=people),

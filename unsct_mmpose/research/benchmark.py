@@ -25,8 +25,8 @@ from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_LANDMARKS
 from unsct_mmpose.codecs import HeatmapPAF
 from unsct_mmpose.datasets.data_settings import inner_settings, pipeline_settings, with_data
 from unsct_mmpose.engine.device import AUTO, resolve_device
-from unsct_mmpose.maps.assessment import EVIDENCES
 from unsct_mmpose.maps.calibration import Calibration
+from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.fusion import DEFAULT_FEATURES, FEATURE_SIGNS, Fusion, MonotoneLogistic
 
 
@@ -162,7 +162,7 @@ def any_calibration(relations: int, name: str) -> Calibration:
         entropy='mirror',
         aggregation='peel',
         relations=name,
-        thresholds={evidence: {'equal_cost': 0.5} for evidence in EVIDENCES},
+        thresholds={evidence: {'equal_cost': 0.5} for evidence in DECIDERS},
         fusion=Fusion(features, MonotoneLogistic(0.0, ones, ones, ones, signs), (1.0,) * relations),
         region_level=0.95,
         region_scales={landmark.name: 1.0 for landmark in LANDMARK_CLASSES},

@@ -16,10 +16,10 @@ from unsct_mmpose.maps.assessment import (
     QUORUM_SHARE,
     DecisionOptions,
     image_agreement,
-    uncertainty_of,
 )
 from unsct_mmpose.maps.calibration import equal_cost_threshold
 from unsct_mmpose.maps.calibration_fit import EvidenceTable
+from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.fusion import (
     DEFAULT_FEATURES,
@@ -140,9 +140,7 @@ def _judge(
     figures = {}
     for name in ('peak', 'paf'):
         calibrating, judged = (
-            uncertainty_of(
-                name, part.evidence, part.evidence.peak, options.entropy, options.aggregation
-            ).numpy()
+            DECIDERS[name].uncertainty(part.evidence, part.evidence.peak, options).numpy()
             for part in (base, table)
         )
         limit = equal_cost_threshold(calibrating, base.present, base.labelled)

@@ -10,8 +10,9 @@ from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.calibrate.fit import evaluate, judged_samples, predicted_samples
 from unsct_mmpose.codecs.decision_modes import decision_options, mode_settings
 from unsct_mmpose.evaluation.samples import decisions, stack, unpack
-from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
+from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration_fit import EvidenceTable, FitOptions
+from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.printed_entropy import describe_alignment
 
 from .paper_plan import FIELD_DECISIONS, STOCK_DECISIONS
@@ -87,8 +88,8 @@ def _figures(samples: Sequence[dict]) -> dict[str, float]:
 def _decided(sample: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return a data sample as if another evidence had decided."""
     pred, columns = dict(sample['pred_instances']), stack([unpack(sample)])
-    if name in EVIDENCES:
-        which = EVIDENCES.index(name)
+    if name in DECIDERS:
+        which = list(DECIDERS).index(name)
         pred['keypoint_uncertainties'] = pred['keypoint_evidences'][..., which]
     reported = decisions(columns)[name].astype(float)
     return dict(sample, pred_instances=dict(pred, keypoints_visible=reported))

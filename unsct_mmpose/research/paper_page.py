@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from unsct_mmpose.files import replace_file
-from unsct_mmpose.maps.bare import PAPER_THRESHOLD
+from unsct_mmpose.maps.deciders import PAPER_THRESHOLD
 from unsct_mmpose.maps.printed_entropy import QUANTILES
 
 from .markdown import read_notes, render_page, render_table

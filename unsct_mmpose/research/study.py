@@ -16,9 +16,10 @@ from unsct_mmpose.calibrate.fit import evaluate, judged_samples
 from unsct_mmpose.evaluation.samples import SUBSETS, Table, decisions, stack, unpack
 from unsct_mmpose.functional import errors, presence
 from unsct_mmpose.functional.bootstrap import bootstrap_interval
-from unsct_mmpose.maps.assessment import EVIDENCES, DecisionOptions
+from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration import RULES
 from unsct_mmpose.maps.calibration_fit import EvidenceTable, FitOptions
+from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.fusion import DEFAULT_FEATURES
 from unsct_mmpose.maps.uncertainty import AGGREGATIONS, ENTROPY_MODES, landmark_alignment
@@ -155,7 +156,7 @@ def _summary(samples: Sequence[dict], evidence: str) -> dict[str, float]:
         errors.mean_set_error(table['error'][rows], table['present'][rows], reported[name][rows])
         for name in ('keep_all', evidence, 'oracle')
     )
-    uncertainty = table['evidence'][..., EVIDENCES.index(evidence)]
+    uncertainty = table['evidence'][..., list(DECIDERS).index(evidence)]
     return dict(
         auroc=presence.auroc_absent(uncertainty, table['present'], table['labelled']),
         unstructured_E_20=ours,

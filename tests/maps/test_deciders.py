@@ -6,7 +6,15 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unsct_mmpose.maps.bare import LEAST_STANDING, PAPER_THRESHOLD, bare_threshold, standing
+from unsct_mmpose.maps.assessment import DecisionOptions, assess
+from unsct_mmpose.maps.deciders import (
+    DECIDERS,
+    LEAST_STANDING,
+    PAPER_THRESHOLD,
+    Decider,
+    register,
+    standing,
+)
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.uncertainty import alignment_entropy
 
@@ -58,9 +66,43 @@ def test_standing_lies_between_0_and_1_whatever_the_maps_hold():
 @pytest.mark.parametrize('mode', ['mirror', 'linear', 'surprisal'])
 def test_the_limit_of_the_fields_is_the_same_alignment_in_every_falling_entropy(mode):
     w = torch.tensor([0.09, 0.11])
-    kept = alignment_entropy(w, mode) <= bare_threshold('paf', mode)
+    kept = alignment_entropy(w, mode) <= DECIDERS['paf'].bare_threshold(
+        DecisionOptions(entropy=mode)
+    )
     assert kept.tolist() == [False, True]
 
 
 def test_the_papers_threshold_lies_below_the_maximum_of_what_it_prints():
-    assert bare_threshold('paf', 'paper') == PAPER_THRESHOLD < 1 / math.e
+    assert (
+        DECIDERS['paf'].bare_threshold(DecisionOptions(entropy='paper'))
+        == PAPER_THRESHOLD
+        < 1 / math.e
+    )
+
+
+class SpreadDecider(Decider):
+    """Narrow peaks are sure ones."""
+
+    name = 'spread'
+
+    def uncertainty(self, evidence, presence, options):
+        return evidence.spread
+
+    def bare_threshold(self, options):
+        return 1.5
+
+
+def test_another_way_to_decide_is_one_class():
+    register(SpreadDecider)
+    try:
+        given = replace(evidence([0.8, 0.8], [0.8, 0.8]), spread=torch.tensor([[1.0, 2.0]]))
+        options = DecisionOptions('spread', threshold=1.5)
+        found = assess(given, [(0, 1)] * 3, options)
+        assert found.kept.tolist() == [[True, False]]
+        assert found.decisions.shape == (1, 2, 4)
+        with pytest.raises(ValueError, match="'spread' decides already"):
+            register(SpreadDecider)
+    finally:
+        del DECIDERS['spread']
+    with pytest.raises(ValueError, match='choose from'):
+        DecisionOptions('spread')
