@@ -17,10 +17,11 @@ from mmengine.runner import Runner
 
 from tests.conftest import NARROW_HRNET
 from unsct_mmpose.anatomy import landmark_set
+from unsct_mmpose.annotations.check import check_data
 from unsct_mmpose.annotations.coco import AnnotatedRadiograph, LandmarkStates, write_annotations
 from unsct_mmpose.calibrate.fit import META_KEY, CalibrationRequest, calibrate
 from unsct_mmpose.dicom.find_inputs import find_inputs
-from unsct_mmpose.inference.predict import RunOptions, predict_files
+from unsct_mmpose.inference.predict import PredictOptions, predict_files
 from unsct_mmpose.inference.torch_model import TorchBackend
 from unsct_mmpose.maps.calibration_fit import FitOptions
 
@@ -148,6 +149,13 @@ def test_the_page_shows_the_sets_that_it_names(trained):
     assert pairs == (7 if landmarks.name == 'post_operative_hip' else 0)
 
 
+def test_the_data_are_checked_by_their_own_names(trained):
+    landmarks, folder, _ = trained
+    assert check_data(folder / 'test.json', landmarks=landmarks).errors == 0
+    found = check_data(folder / 'test.json', decode=False).to_text()
+    assert f'unknown landmark {landmarks.names[0]!r}' in found
+
+
 def test_a_training_judges_every_landmark_by_its_name(trained):
     landmarks, _, figures = trained
     names = {key.split('/')[1] for key in figures if key.startswith('landmark/')}
@@ -215,7 +223,7 @@ def predicted(calibrated):
     backend = TorchBackend(folder / 'tiny.py', out, 'cpu')
     assert backend.landmarks == landmarks
     inputs = find_inputs([folder / 'images'])
-    done = predict_files(backend, inputs, folder / 'out', RunOptions(jobs=0, progress=False))
+    done = predict_files(backend, inputs, folder / 'out', PredictOptions(jobs=0, progress=False))
     assert not done.errors
     return landmarks, folder, backend
 

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead
 
@@ -107,6 +108,7 @@ def check_data(
     *,
     decode: bool = True,
     jobs: int = 1,
+    landmarks: LandmarkSet = HIP,
 ) -> CheckResult:
     """Check the annotation files of a folder, or one of them, against their images.
 
@@ -115,6 +117,7 @@ def check_data(
         images: folder that file names start from; None looks beside the file and in ``images``.
         decode: whether to decode every image, which finds what its header alone cannot say.
         jobs: processes that decode.
+        landmarks: those that the files are about.
 
     Raises:
         OSError: there is no such folder or file.
@@ -125,7 +128,7 @@ def check_data(
     number = 0
     owners: dict[str, str] = {}
     for path in paths:
-        records, found = find_problems(path)
+        records, found = find_problems(path, landmarks=landmarks)
         number += len(records)
         problems += [
             Problem(path.name, one.image, 'doubt' if one.is_doubt else 'error', one.words)
@@ -133,7 +136,7 @@ def check_data(
         ]
         problems += _against_images(path, records, images, decode, jobs, owners)
     if len(paths) > 1:
-        problems += _shared_patients(paths)
+        problems += _shared_patients(paths, landmarks)
     return CheckResult(str(data), tuple(one.name for one in paths), number, tuple(problems))
 
 
@@ -243,10 +246,10 @@ def _sides_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | Non
     return None if doubt is None or case.mirrored is not None else str(doubt)
 
 
-def _shared_patients(paths: Sequence[Path]) -> Iterator[Problem]:
+def _shared_patients(paths: Sequence[Path], landmarks: LandmarkSet) -> Iterator[Problem]:
     readable = {}
     for path in paths:
-        if not any(not one.is_doubt for one in find_problems(path)[1]):
+        if not any(not one.is_doubt for one in find_problems(path, landmarks=landmarks)[1]):
             readable[path.name] = path
     try:
         if len(readable) > 1:
