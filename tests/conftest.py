@@ -15,7 +15,7 @@ from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations.coco import AnnotatedRadiograph, LandmarkStates, write_annotations
 from unsct_mmpose.dicom import write_radiograph
 
-pytest_plugins = ['tests.dicom_files', 'tests.fake_backend', 'tests.golden_hip']
+pytest_plugins = ['tests.golden_hip', 'tests.dicom_files', 'tests.fake_backend']
 
 ROOT = Path(__file__).resolve().parents[1]
 

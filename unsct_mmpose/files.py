@@ -1,4 +1,4 @@
-"""Writing a file whole or not at all, json of results, and names for what is made of files."""
+"""Files written whole or not at all, folders that a later run completes, json, names."""
 
 from __future__ import annotations
 
@@ -68,6 +68,66 @@ def replacing_text(path: str | os.PathLike[str]) -> Iterator[TextIO]:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def claim_folder(folder: Path, name: str, manifest: str, content: str, difference: str) -> None:
+    """Make a folder ours by a manifest, or make sure that an earlier run of ours did.
+
+    What a killed run left half-written is removed.
+
+    Args:
+        folder: made if it is not there.
+        name: of the manifest in it.
+        manifest: what it says, a json object; the same in every run that may go on here.
+        content: what the folder holds, for messages.
+        difference: what to say when the manifest differs; ``{}`` stands for how.
+
+    Raises:
+        ValueError: the folder holds something else.
+        OSError: it cannot be written to.
+    """
+    path = folder / name
+    if path.exists():
+        earlier = read_record(path)
+        if earlier is None:
+            raise ValueError(f'{path} is no manifest of {content}')
+        differences = [
+            f'{key} is {earlier.get(key)!r} there, {value!r} here'
+            for key, value in json.loads(manifest).items()
+            if earlier.get(key) != value
+        ]
+        if differences:
+            raise ValueError(f'{folder} {difference.format("; ".join(differences))}')
+        for left in folder.rglob('.*.tmp'):
+            left.unlink()
+        return
+    if folder.exists() and any(folder.iterdir()):
+        raise ValueError(f'{folder} is not empty and holds no {name}; choose another folder')
+    folder.mkdir(parents=True, exist_ok=True)
+    replace_file(path, manifest.encode())
+
+
+def read_record(path: Path) -> dict[str, Any] | None:
+    """Return the object that a json file holds; None where there is none that can be read."""
+    try:
+        record = json.loads(path.read_text('utf-8'))
+    except (OSError, ValueError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def write_record(path: Path, record: dict[str, Any], file: Path) -> None:
+    """Write what is known of a finished file beside it, with the file's sha256."""
+    record = {**record, 'sha256': file_sha256(file)}
+    replace_file(path, json.dumps(record, allow_nan=False).encode())
+
+
+def is_finished(record: Mapping[str, Any] | None, file: Path) -> bool:
+    """Tell whether a file is as its record, which is written last, says."""
+    try:
+        return record is not None and file_sha256(file) == record.get('sha256')
+    except OSError:
+        return False
 
 
 def write_json(path: Path, content: Any) -> None:
@@ -141,7 +201,7 @@ class DistinctNames:
 
 def _candidates(path: Path) -> Iterator[str]:
     """Yield names for a file, from the shortest one on, without end."""
-    stem, folders = path.stem or 'image', [one for one in path.parts[:-1] if one != path.anchor]
+    stem, folders = path.stem or 'image', [part for part in path.parts[:-1] if part != path.anchor]
     longer = ['_'.join([*folders[-count:], stem]) for count in range(1, len(folders) + 1)]
     yield from (stem, *longer)
     longest = '_'.join(filter(None, [longer[-1] if longer else stem, path.suffix[1:]]))

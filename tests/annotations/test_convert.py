@@ -29,9 +29,8 @@ from unsct_mmpose.annotations import (
     write_annotations,
 )
 from unsct_mmpose.annotations import convert_one as one_module
-from unsct_mmpose.annotations.convert import ConvertOptions, RunOptions, convert
+from unsct_mmpose.annotations.convert import ConvertOptions, RunOptions, convert, find_sources
 from unsct_mmpose.annotations.convert_check import check_conversion
-from unsct_mmpose.annotations.convert_sources import find_sources
 from unsct_mmpose.datasets import LoadRadiograph
 from unsct_mmpose.dicom import read_radiograph, write_radiograph
 from unsct_mmpose.dicom.pseudonyms import read_key
@@ -52,9 +51,10 @@ def write_dicom(path, seed, patient, **options):
     pixels = cv2.resize(coarse, SIZE, interpolation=cv2.INTER_CUBIC).clip(0, 4095).astype(np.uint16)
     path.parent.mkdir(parents=True, exist_ok=True)
     fields = dict(spacing_xy_mm=(0.4, 0.5), magnification=1.15, source_detector_mm=1150.0)
-    fields |= dict(patient_id=patient, uid_seed=f'{path}', patient_name='Mustermann^Erika')
+    fields |= dict(patient_id=patient, uid_seed=f'{path}')
     write_radiograph(path, pixels, **{**fields, **options})
     header = dcmread(path)
+    header.PatientName = 'Mustermann^Erika'
     header.PatientBirthDate, header.InstitutionName = '19570812', 'Klinik'
     header.save_as(path)
     return path
@@ -344,22 +344,24 @@ def test_the_key_decides_the_names_and_a_patient_keeps_his(files, tmp_path):
 
 def test_an_interrupted_run_goes_on_where_it_stopped(files, tmp_path, monkeypatch):
     out, written = tmp_path / 'out', []
-    real = one_module.replace_file
+    stop_at = 6
 
-    def stops(path, content):
-        written.append(path.name)
-        if len(written) == 6:
-            raise KeyboardInterrupt
-        real(path, content)
+    def noted(write):
+        def note(path, *args):
+            written.append(path.name)
+            if len(written) == stop_at:
+                raise KeyboardInterrupt
+            write(path, *args)
 
-    monkeypatch.setattr(one_module, 'replace_file', stops)
+        return note
+
+    for name in ('replace_file', 'write_record'):  # the picture, and then its record
+        monkeypatch.setattr(one_module, name, noted(getattr(one_module, name)))
     with pytest.raises(KeyboardInterrupt):
         run(files, out)
     assert not (out / 'train.json').exists()
     (out / 'images' / '.left.png.1.tmp').write_bytes(b'half')
-    monkeypatch.setattr(
-        one_module, 'replace_file', lambda p, c: (written.append(p.name), real(p, c))
-    )
+    stop_at = None
     del written[:]
     run(files, out)
     assert len(written) == 2 * 7 - 4  # two pictures were there with their records

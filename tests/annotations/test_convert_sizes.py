@@ -15,10 +15,9 @@ from unsct_mmpose.annotations import (
     read_annotations,
     write_annotations,
 )
-from unsct_mmpose.annotations.convert import ConvertOptions, RunOptions, convert
+from unsct_mmpose.annotations.convert import ConvertOptions, RunOptions, convert, find_sources
 from unsct_mmpose.annotations.convert_check import check_conversion
 from unsct_mmpose.annotations.convert_one import packed_size
-from unsct_mmpose.annotations.convert_sources import find_sources
 from unsct_mmpose.dicom import read_radiograph
 
 KEY = b'k' * 32

@@ -30,9 +30,11 @@ def path(tmp_path):
         magnification=1.2,
         source_detector_mm=1150.0,
         patient_id='id-7',
-        patient_name='Doe^Jane',
         uid_seed='x',
     )
+    dataset = pydicom.dcmread(target)
+    dataset.PatientName = 'Doe^Jane'
+    dataset.save_as(target)
     return target
 
 

@@ -5,6 +5,7 @@ import sys
 import time
 from io import BytesIO
 
+import cv2
 import numpy as np
 import pytest
 from pydicom import dcmread
@@ -258,15 +259,13 @@ def j2k_options(pixels=GREY):
 def test_one_worker_serves_many_files_and_another_follows_one_that_ended():
     stream, options = cases.encode(GREY, 'j2k'), j2k_options()
     for _ in range(3):
-        found = isolation.decode_isolated('stream', stream, options, Limits())
+        found = isolation.decode('stream', stream, options, Limits())
         np.testing.assert_array_equal(found, GREY)
         first = isolation._current.process.pid
     assert isolation._current.process.pid == first
     isolation._current.process.kill()
     isolation._current.process.wait()
-    np.testing.assert_array_equal(
-        isolation.decode_isolated('stream', stream, options, Limits()), GREY
-    )
+    np.testing.assert_array_equal(isolation.decode('stream', stream, options, Limits()), GREY)
     assert isolation._current.process.pid != first
 
 
@@ -294,11 +293,31 @@ def test_a_decoder_is_ended_at_its_limits(monkeypatch, tmp_path, body, limits, w
     slow(monkeypatch, tmp_path, body)
     started = time.monotonic()
     with pytest.raises(isolation.DecoderError, match=words):
-        isolation.decode_isolated('odd', b'', {}, limits)
+        isolation.decode('odd', b'', {}, limits)
     assert time.monotonic() - started < 30
-    found = isolation.decode_isolated('stream', cases.encode(GREY, 'j2k'), j2k_options(), Limits())
+    found = isolation.decode('stream', cases.encode(GREY, 'j2k'), j2k_options(), Limits())
     np.testing.assert_array_equal(found, GREY)
     isolation.end_worker()
+
+
+@pytest.mark.parametrize('trusting', [True, False])
+def test_files_of_strangers_are_decoded_in_the_other_process_whatever_their_size(
+    monkeypatch, trusting
+):
+    """Nothing but the worker decodes where a decoder of this process would end it."""
+    isolation.end_worker()
+    picture = cv2.imencode('.png', GREY)[1].tobytes()
+    rle = cases.make(GREY, 'rle')
+    expected = [radiograph_from_bytes(content).pixels for content in (picture, rle)]
+    monkeypatch.setenv('UNSCT_DECODE_TRUSTING', str(int(trusting)))
+    for call in ('page', 'rle'):
+        monkeypatch.setitem(isolation.CALLS, call, lambda *_, **__: 1 / 0)
+    for content, pixels in zip((picture, rle), expected, strict=True):
+        if trusting:
+            with pytest.raises(RadiographError, match='damaged'):
+                radiograph_from_bytes(content)
+        else:
+            np.testing.assert_array_equal(radiograph_from_bytes(content).pixels, pixels)
 
 
 def test_without_processes_decoding_goes_on_here(monkeypatch):

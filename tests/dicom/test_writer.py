@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 from pydicom.sr.codedict import codes
-from pydicom.uid import DigitalXRayImageStorageForPresentation
+from pydicom.uid import (
+    DigitalXRayImageStorageForPresentation,
+    JPEG2000Lossless,
+    RLELossless,
+)
 
 from unsct_mmpose.dicom import RadiographError, read_radiograph, write_radiograph
-from unsct_mmpose.dicom.dx_modules import BODY_PARTS, VIEWS
+from unsct_mmpose.dicom.writer import AP, PELVIS
 
 PIXELS = np.random.default_rng(0).integers(0, 4096, (37, 50), dtype=np.uint16)
 BASE = dict(
@@ -17,7 +21,6 @@ BASE = dict(
     patient_id='p7',
     uid_seed='seed 7',
 )
-SYNTAXES = ['explicit', 'rle', 'jpeg2000']
 
 # Type 1 in the DX Image IOD (PS3.3, A.26): present, and with a value.
 TYPE_1 = [
@@ -79,9 +82,13 @@ def _write(path, pixels=PIXELS, **changes):
 
 
 @pytest.mark.parametrize('photometric', ['MONOCHROME1', 'MONOCHROME2'])
-@pytest.mark.parametrize('syntax', SYNTAXES)
+@pytest.mark.parametrize('syntax', [None, RLELossless, JPEG2000Lossless])
 def test_what_is_written_is_read_back(tmp_path, syntax, photometric):
-    path = _write(tmp_path / 'a.dcm', transfer_syntax=syntax, photometric=photometric)
+    path = _write(tmp_path / 'a.dcm', photometric=photometric)
+    if syntax is not None:
+        compressed = dcmread(path)
+        compressed.compress(syntax)
+        compressed.save_as(path)
     radiograph = read_radiograph(path)
     np.testing.assert_array_equal(np.rint(radiograph.pixels * 4095), PIXELS)
     np.testing.assert_allclose(radiograph.pixels, PIXELS / 4095, atol=1e-7)
@@ -108,11 +115,10 @@ def test_distances_alone_give_the_same_magnification(tmp_path):
     assert read_radiograph(path).magnification == pytest.approx(1.17, rel=1e-9)
 
 
-@pytest.mark.parametrize('syntax', SYNTAXES)
-def test_the_same_arguments_give_the_same_bytes(tmp_path, syntax):
-    first = _write(tmp_path / 'a.dcm', transfer_syntax=syntax).read_bytes()
-    second = _write(tmp_path / 'b.dcm', transfer_syntax=syntax).read_bytes()
-    other = _write(tmp_path / 'c.dcm', transfer_syntax=syntax, uid_seed='seed 8').read_bytes()
+def test_the_same_arguments_give_the_same_bytes(tmp_path):
+    first = _write(tmp_path / 'a.dcm').read_bytes()
+    second = _write(tmp_path / 'b.dcm').read_bytes()
+    other = _write(tmp_path / 'c.dcm', uid_seed='seed 8').read_bytes()
     assert first == second != other
 
 
@@ -126,9 +132,8 @@ def test_identifiers_come_from_the_seed_and_differ_from_each_other(tmp_path):
 
 
 @pytest.mark.parametrize('photometric', ['MONOCHROME1', 'MONOCHROME2'])
-@pytest.mark.parametrize('syntax', SYNTAXES)
-def test_it_is_a_whole_dx_object(tmp_path, syntax, photometric):
-    path = _write(tmp_path / 'a.dcm', transfer_syntax=syntax, photometric=photometric)
+def test_it_is_a_whole_dx_object(tmp_path, photometric):
+    path = _write(tmp_path / 'a.dcm', photometric=photometric)
     dataset = dcmread(path)
     assert dataset.SOPClassUID == DigitalXRayImageStorageForPresentation
     for keyword in TYPE_1:
@@ -143,19 +148,14 @@ def test_it_is_a_whole_dx_object(tmp_path, syntax, photometric):
 
 
 def test_codes_are_those_of_the_standard():
-    assert BODY_PARTS['PELVIS'][0] == codes.cid4.Pelvis.value
-    assert BODY_PARTS['HIP'][0] == codes.cid4.Hip.value
-    assert VIEWS['AP'][0] == codes.cid4010.AnteroPosterior.value
-    assert VIEWS['PA'][0] == codes.cid4010.PosteroAnterior.value
+    assert PELVIS[0] == codes.cid4.Pelvis.value
+    assert AP[0] == codes.cid4010.AnteroPosterior.value
 
 
 def test_synthetic_images_say_so_where_machines_and_people_look(tmp_path):
-    dataset = dcmread(_write(tmp_path / 'a.dcm', patient_name='PHANTOM^0001'))
+    dataset = dcmread(_write(tmp_path / 'a.dcm'))
     assert dataset.SyntheticData == 'YES'
     assert 'ynthetic' in dataset.ImageComments and dataset.SeriesDescription == 'SYNTHETIC'
-    assert dataset.PatientName == 'PHANTOM^0001'
-    real = dcmread(_write(tmp_path / 'b.dcm', synthetic=False))
-    assert 'SyntheticData' not in real and 'ImageComments' not in real
 
 
 @pytest.mark.parametrize('bits', [8, 10, 16])
@@ -180,12 +180,7 @@ def test_the_callers_array_stays_as_it_is(tmp_path):
         (dict(bits_stored=17), 'bits_stored'),
         (dict(bits_stored=10), 'pixels reach'),
         (dict(photometric='RGB'), 'photometric'),
-        (dict(transfer_syntax='jpeg'), 'transfer syntax'),
         (dict(pixel_spacing='film'), 'pixel_spacing'),
-        (dict(body_part='HEAD'), 'body part'),
-        (dict(view='LAT'), 'view'),
-        (dict(laterality='X'), 'laterality'),
-        (dict(laterality=''), 'laterality'),
         (dict(pixels=PIXELS.astype(np.float32)), 'unsigned'),
         (dict(pixels=PIXELS[None]), r'\(H, W\)'),
         (dict(pixels=PIXELS[:0]), r'\(H, W\)'),

@@ -3,7 +3,10 @@
 import numpy as np
 import pytest
 
-from unsct_mmpose.phantom import ConeBeam, Pose, build_scene, sample_dimensions
+from unsct_mmpose.phantom.dimensions import sample_dimensions
+from unsct_mmpose.phantom.pose import Pose
+from unsct_mmpose.phantom.projection import ConeBeam
+from unsct_mmpose.phantom.scene import build_scene
 
 COARSE = (1.5, 1.5, 2.0)
 

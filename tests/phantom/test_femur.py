@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unsct_mmpose.phantom import sample_dimensions
+from unsct_mmpose.phantom.dimensions import sample_dimensions
 from unsct_mmpose.phantom.femur import femur, femur_points
 from unsct_mmpose.phantom.volume import evaluate
 

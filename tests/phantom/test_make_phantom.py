@@ -110,16 +110,16 @@ def test_the_number_of_jobs_does_not_change_a_byte(made, tmp_path):
 
 
 def test_an_interrupted_run_leaves_whole_files_and_is_continued(made, tmp_path, monkeypatch):
-    folder, true_make = tmp_path / 'data', module._make_one
+    folder, true_make = tmp_path / 'data', module._make_case
     done = []
 
-    def stops(task):
+    def stops(plan, **options):
         if len(done) == 3:
             raise KeyboardInterrupt
-        done.append(task)
-        true_make(task)
+        done.append(plan)
+        true_make(plan, **options)
 
-    monkeypatch.setattr(module, '_make_one', stops)
+    monkeypatch.setattr(module, '_make_case', stops)
     with pytest.raises(KeyboardInterrupt):
         make_phantom(folder, FEW, jobs=1, progress=False)
     finished = sorted((folder / 'images').iterdir())
@@ -128,7 +128,11 @@ def test_an_interrupted_run_leaves_whole_files_and_is_continued(made, tmp_path, 
     times = {path: path.stat().st_mtime_ns for path in finished}
 
     again = []
-    monkeypatch.setattr(module, '_make_one', lambda task: (again.append(task), true_make(task)))
+    monkeypatch.setattr(
+        module,
+        '_make_case',
+        lambda plan, **options: (again.append(plan), true_make(plan, **options)),
+    )
     make_phantom(folder, FEW, jobs=1, progress=False)
     assert len(again) == 3
     assert {path: path.stat().st_mtime_ns for path in finished} == times

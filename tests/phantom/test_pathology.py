@@ -4,8 +4,15 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import side_index
-from unsct_mmpose.phantom import PATHOLOGIES, Pathology, Pose, bone_path, build_scene, landmarks_px
-from unsct_mmpose.phantom.pathology import alter_dimensions, head_shift, sample_pathologies
+from unsct_mmpose.phantom.pathology import (
+    PATHOLOGIES,
+    Pathology,
+    alter_dimensions,
+    head_shift,
+    sample_pathologies,
+)
+from unsct_mmpose.phantom.pose import Pose
+from unsct_mmpose.phantom.scene import bone_path, build_scene, landmarks_px
 
 
 def measure(points, side='left'):
@@ -125,4 +132,4 @@ def test_about_a_third_of_persons_have_a_finding_of_any_kind():
 
 def test_healthy_dimensions_do_not_change(person):
     assert alter_dimensions(person, ()) == person
-    assert not head_shift(person.left, 'left', ()).any()
+    assert not head_shift(person.left, ()).any()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unsct_mmpose.phantom import sample_dimensions
+from unsct_mmpose.phantom.dimensions import sample_dimensions
 from unsct_mmpose.phantom.pelvis import acetabular_points, hip_bone
 from unsct_mmpose.phantom.volume import evaluate
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import FLIP_INDICES, side_index
-from unsct_mmpose.phantom import LegPose, Pose, bone_path, build_scene, landmarks_px
-from unsct_mmpose.phantom.pose import sample_pose
+from unsct_mmpose.phantom.pose import LegPose, Pose, sample_pose
 from unsct_mmpose.phantom.projection import ConeBeam, project
+from unsct_mmpose.phantom.scene import bone_path, build_scene, landmarks_px
 
 
 @pytest.fixture(scope='module')
@@ -70,7 +70,15 @@ def test_mirrored_anatomy_has_mirrored_landmarks(person, coarse, seed):
     pose = sample_pose(np.random.default_rng(seed))
     beam = ConeBeam(1100, 960, (0.0, -10.0), (512, 512), (0.84, 0.84), (255.5, 255.5))
     here = landmarks_px(build_scene(person, pose, voxel_mm=coarse), beam)
-    other = build_scene(person.mirrored(), pose.mirrored(), voxel_mm=coarse)
+    other_person = replace(person, left=person.right, right=person.left)
+    other_pose = replace(
+        pose,
+        axial_deg=-pose.axial_deg,
+        obliquity_deg=-pose.obliquity_deg,
+        left=pose.right,
+        right=pose.left,
+    )
+    other = build_scene(other_person, other_pose, voxel_mm=coarse)
     mirrored = landmarks_px(other, beam)
     expected = here[list(FLIP_INDICES)] * [-1, 1] + [511, 0]
     gap = np.linalg.norm(mirrored - expected, axis=1)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from unsct_mmpose.phantom import sample_dimensions
+from unsct_mmpose.phantom.dimensions import sample_dimensions
 from unsct_mmpose.phantom.pelvis import hip_bone
 from unsct_mmpose.phantom.spine import spine
 from unsct_mmpose.phantom.volume import evaluate

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from unsct_mmpose.phantom import ConeBeam
+from unsct_mmpose.phantom.projection import ConeBeam
 from unsct_mmpose.phantom.tissue import Habitus, sample_habitus, tissue_path
 
 HABITUS = Habitus(depth_mm=210, waist_mm=150, hips_mm=180, thigh_mm=85, fat_mm=18)

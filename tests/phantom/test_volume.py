@@ -53,7 +53,7 @@ def test_tiles_around_a_plate_miss_nothing(seed, monkeypatch):
 def test_positions_of_voxels_agree_with_their_coordinates():
     bone = Bone('ball', solids=[(Ellipsoid.ball([1.0, 2, 3], 6.0), 0.0)])
     grid = evaluate(bone, VOXEL)
-    flat = grid.inside()
+    flat = grid.inside
     x, y, z = grid.positions(flat)
     away = np.sqrt((x - 1) ** 2 + (y - 2) ** 2 + (z - 3) ** 2) - 6
     assert np.allclose(away, grid.values.ravel()[flat], atol=1e-4)

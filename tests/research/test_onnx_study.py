@@ -3,7 +3,9 @@ import mmap
 
 import numpy as np
 import pytest
+from pydicom import dcmread
 
+from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.research import onnx_study
 from unsct_mmpose.research.onnx_study import (
     memory_growth_mb,
@@ -77,3 +79,51 @@ def test_both_ways_read_the_same_files_in_turn(monkeypatch, tmp_path):
 
 def path_with_pixels():
     return type('Pixels', (), dict(pixels=np.zeros((4, 4), np.float32)))()
+
+
+def test_the_truth_goes_along_when_an_image_is_turned(tmp_path, monkeypatch):
+    """Models that find every landmark are off by nothing, however their image lies in its file."""
+    points = np.stack(np.meshgrid(np.arange(6) * 12 + 8, np.arange(4) * 15 + 10), -1).reshape(24, 2)
+    shown = np.random.default_rng(0).integers(0, 900, (70, 90), dtype=np.uint16)
+    for x, y in points:
+        shown[y - 1 : y + 2, x - 1 : x + 2] = 4000
+    path = tmp_path / 'hip.dcm'
+    write_radiograph(path, shown[::-1, ::-1], spacing_xy_mm=(1, 1.5), magnification=1.1,
+                     patient_id='x', source_detector_mm=1100.0, uid_seed='x')  # fmt: skip
+    dataset = dcmread(path)
+    dataset.PatientOrientation = ['R', 'H']
+    dataset.save_as(path)
+    truth = dict(points=np.array([89, 69]) - points, present=np.ones(24, bool), patient_id='p',
+                 labelled=np.ones(24, bool), subset='structured', pixel_spacing=(1.0, 1.5),
+                 file_spacing=(1.0, 1.5), magnification=1.1, size_wh=(90, 70), mirrored=None,
+                 image_id=1, file_name='hip.dcm', source='d')  # fmt: skip
+
+    class Data(list):
+        get_data_info = list.__getitem__
+
+    def locate(pixels):
+        steps = np.array([pixels.shape[1] / 90, pixels.shape[0] / 70])
+        places = (points + 0.5) * steps - 0.5
+        x, y = np.rint(places).astype(int).T
+        assert (pixels[y, x] > 0.9 * pixels.max()).all()  # it is shown upright
+        return dict(keypoints=places, keypoints_visible=np.ones(24), keypoint_scores=np.ones(24))
+
+    class Exported:
+        def __init__(self, path, threads):
+            pass
+
+        def infer(self, images):
+            return [locate(image) for image in images]
+
+    def usual(grey):
+        return {name: value[None] for name, value in locate(grey).items()}
+
+    monkeypatch.setattr(onnx_study, 'load_model', lambda *_: (None, None))
+    monkeypatch.setattr(
+        onnx_study, 'build_dataset', lambda *_: Data([dict(img_path=str(path), raw_ann_info=truth)])
+    )
+    monkeypatch.setattr(onnx_study, 'torch_model', lambda *_: usual)
+    monkeypatch.setattr(onnx_study, 'OnnxModel', Exported)
+    (tmp_path / 'm.onnx').write_bytes(b'')
+    for row in onnx_study.compare_exports('c.py', str(path), [tmp_path / 'm.onnx']):
+        assert row['landmark/all/MRE'] == 0 and row['decisions_changed'] == 0

@@ -57,7 +57,7 @@ def read_annotated(
         radiograph = radiograph_from_bytes(content, path, **given)
     check_size(path, radiograph, case.size_wh)
     laid = lay(case, radiograph.placement)
-    if radiograph.placement is not None and sides_problem(laid.states):
+    if radiograph.placement is not None and sides_problem(laid.states, laid.is_mirrored):
         raise RadiographError(
             path,
             f'it is {radiograph.provenance["orientation"]}, and then every left landmark lies '

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,35 +23,20 @@ from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead
 
-from .annotated import size_problem, stored_size_wh
-from .coco import AnnotatedRadiograph, AnnotationError, check_patient_splits, find_problems
+from .annotated import lay, size_problem, stored_size_wh
+from .coco import (
+    AnnotatedRadiograph,
+    AnnotationError,
+    AnnotationProblem,
+    check_patient_splits,
+    find_problems,
+)
 from .landmark_checks import sides_problem
 from .record_checks import describe
 
 _SAME_LENGTH = 0.03
 
 _Entry = tuple[Mapping[str, Any], AnnotatedRadiograph | None]
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something that is wrong or unlikely.
-
-    Attributes:
-        file: name of the annotation file.
-        image: the image, by id and file name; empty for what concerns the whole file.
-        kind: ``'error'`` or ``'doubt'``.
-        words: what, and what to do.
-    """
-
-    file: str
-    image: str
-    kind: str
-    words: str
-
-    def __str__(self) -> str:
-        where = f'{self.file}: {self.image}' if self.image else self.file
-        return f'{where}: {self.words}'
 
 
 @dataclass(frozen=True)
@@ -68,12 +53,12 @@ class CheckResult:
     data: str
     files: tuple[str, ...]
     images: int
-    problems: tuple[Problem, ...]
+    problems: tuple[AnnotationProblem, ...]
 
     @property
     def errors(self) -> int:
         """How many problems are errors."""
-        return sum(one.kind == 'error' for one in self.problems)
+        return sum(not problem.is_doubt for problem in self.problems)
 
     @property
     def doubts(self) -> int:
@@ -88,13 +73,16 @@ class CheckResult:
             images=self.images,
             errors=self.errors,
             doubts=self.doubts,
-            problems=[asdict(one) for one in self.problems],
+            problems=[
+                {name: getattr(problem, name) for name in ('file', 'image', 'kind', 'words')}
+                for problem in self.problems
+            ],
         )
         return json.dumps(document, indent=1, ensure_ascii=False) + '\n'
 
     def to_text(self) -> str:
         """Return the result for people."""
-        lines = [f'{one.kind}: {one}' for one in self.problems]
+        lines = [f'{problem.kind}: {problem}' for problem in self.problems]
         lines.append(
             f'{self.images} images in {", ".join(self.files)}: {self.errors} errors, '
             f'{self.doubts} doubts'
@@ -124,20 +112,18 @@ def check_data(
         ValueError: the folder holds no COCO keypoint file.
     """
     paths = _annotation_files(Path(data))
-    problems: list[Problem] = []
+    problems: list[AnnotationProblem] = []
     number = 0
     owners: dict[str, str] = {}
     for path in paths:
-        records, found = find_problems(path, landmarks=landmarks)
+        folders = [Path(images)] if images is not None else [path.parent, path.parent / 'images']
+        records, about = find_problems(path, folders=folders, landmarks=landmarks)
         number += len(records)
-        problems += [
-            Problem(path.name, one.image, 'doubt' if one.is_doubt else 'error', one.words)
-            for one in found
-        ]
-        problems += _against_images(path, records, images, decode, jobs, owners)
+        problems += [replace(problem, file=path.name) for problem in about]
+        problems += _against_images(path, records, folders, decode, jobs, owners)
     if len(paths) > 1:
         problems += _shared_patients(paths, landmarks)
-    return CheckResult(str(data), tuple(one.name for one in paths), number, tuple(problems))
+    return CheckResult(str(data), tuple(path.name for path in paths), number, tuple(problems))
 
 
 def _annotation_files(data: Path) -> list[Path]:
@@ -145,10 +131,10 @@ def _annotation_files(data: Path) -> list[Path]:
         return [data]
     if not data.is_dir():
         raise FileNotFoundError(f'{data}: there is no such folder or file')
-    found = [path for path in sorted(data.glob('*.json')) if _is_coco(path)]
-    if not found:
+    paths = [path for path in sorted(data.glob('*.json')) if _is_coco(path)]
+    if not paths:
         raise ValueError(f'{data}: no COCO keypoint file (*.json with images and annotations)')
-    return found
+    return paths
 
 
 def _is_coco(path: Path) -> bool:
@@ -163,13 +149,12 @@ def _is_coco(path: Path) -> bool:
 def _against_images(
     path: Path,
     records: Sequence[_Entry],
-    images: str | os.PathLike[str] | None,
+    roots: Sequence[Path],
     decode: bool,
     jobs: int,
     owners: dict[str, str],
-) -> Iterator[Problem]:
+) -> Iterator[AnnotationProblem]:
     """Compare records with their images; ``owners`` remembers whose content was seen already."""
-    roots = [Path(images)] if images is not None else [path.parent, path.parent / 'images']
     there: list[tuple[_Entry, Path]] = []
     for entry in records:
         name = entry[0].get('file_name')
@@ -179,47 +164,47 @@ def _against_images(
         if place is None:
             looked = ' or '.join(map(str, roots))
             words = f'no such file in {looked}; correct the name or the folder'
-            yield Problem(path.name, describe(entry[0]), 'error', words)
+            yield AnnotationProblem(describe(entry[0]), words, file=path.name)
         else:
             there.append((entry, place))
     if not decode:
         return
-    read = read_ahead((place for _, place in there), FileOptions(), jobs)
-    for (entry, _), one in zip(there, read, strict=True):
-        for kind, words in _against_image(path.name, entry, one, owners):
-            yield Problem(path.name, describe(entry[0]), kind, words)
+    files = read_ahead((place for _, place in there), FileOptions(), jobs)
+    for (entry, _), file in zip(there, files, strict=True):
+        for words, is_doubt in _against_image(path.name, entry, file, owners):
+            yield AnnotationProblem(describe(entry[0]), words, is_doubt, path.name)
 
 
 def _against_image(
     file: str, entry: _Entry, read: ReadFile, owners: dict[str, str]
-) -> Iterator[tuple[str, str]]:
-    """Return kind and words of each problem of one image."""
+) -> Iterator[tuple[str, bool]]:
+    """Return each problem of one image in words, and whether it is a doubt."""
     record, case = entry
     radiograph = read.radiograph
     if radiograph is None:
-        yield 'error', f'the image cannot be read: {read.cause}'
+        yield f'the image cannot be read: {read.cause}', False
         return
-    stored, said = stored_size_wh(radiograph), (record.get('width'), record.get('height'))
-    if stored != said and all(isinstance(one, int) and one > 0 for one in said):
-        yield 'error', size_problem(stored, said)  # type: ignore[arg-type]
+    stored, written = stored_size_wh(radiograph), (record.get('width'), record.get('height'))
+    if stored != written and all(isinstance(side, int) and side > 0 for side in written):
+        yield size_problem(stored, written), False  # type: ignore[arg-type]
     content = str(radiograph.provenance.get('sha256'))
     if content in owners:
-        yield 'error', f'the image has the content of {owners[content]}: one radiograph, one record'
+        yield f'the image has the content of {owners[content]}: one radiograph, one record', False
     owners.setdefault(content, f'{file}: {describe(record)}')
     if case is not None:
         for words in (_spacing_doubt(case, radiograph), _sides_doubt(case, radiograph)):
             if words is not None:
-                yield 'doubt', words
+                yield words, True
 
 
 def _spacing_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | None:
     """Compare the millimetres of the record with those of the file, at the bone."""
-    known = radiograph.bone_spacing_xy_mm
-    if known is None or case.spacing_xy_mm is None:
+    spacing = radiograph.bone_spacing_xy_mm
+    if spacing is None or case.spacing_xy_mm is None:
         return None
     if radiograph.placement is not None:
-        known = radiograph.placement.swap(known)
-    ratio = np.asarray(case.spacing_xy_mm) / case.magnification / known
+        spacing = radiograph.placement.swap(spacing)
+    ratio = np.asarray(case.spacing_xy_mm) / case.magnification / spacing
     both_known = case.magnification != 1.0 and radiograph.magnification_source != 'unknown'
     if not both_known:  # then compare at the detector, where the file is not calibrated elsewhere
         ratio = ratio * case.magnification / radiograph.magnification
@@ -233,27 +218,26 @@ def _spacing_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | N
 
 def _sides_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | None:
     """Say what the file and the landmarks say of the sides, where they do not agree."""
-    placement, said = radiograph.placement, radiograph.provenance
-    mirrored = placement is not None and placement.turn.flip_x != placement.turn.flip_y
-    if mirrored and not placement.turn.transpose and not case.is_mirrored:  # type: ignore[union-attr]
-        if sides_problem(case.states, mirrored=True) is None:
+    provenance = radiograph.provenance
+    if radiograph.placement is not None and not case.is_mirrored:
+        if sides_problem(lay(case, radiograph.placement).states) is None:
             return None
         return (
-            f'the file says that its pixels are mirrored ({said.get("orientation")}), but its '
-            'landmarks lie as in an image that is not; correct one of them'
+            f'the file says that its pixels are turned ({provenance.get("orientation")}), but '
+            'its landmarks lie as in an image that is not; correct one of them'
         )
-    doubt = said.get('sides')
+    doubt = provenance.get('sides')
     return None if doubt is None or case.mirrored is not None else str(doubt)
 
 
-def _shared_patients(paths: Sequence[Path], landmarks: LandmarkSet) -> Iterator[Problem]:
+def _shared_patients(paths: Sequence[Path], landmarks: LandmarkSet) -> Iterator[AnnotationProblem]:
     readable = {}
     for path in paths:
-        if not any(not one.is_doubt for one in find_problems(path, landmarks=landmarks)[1]):
+        if all(problem.is_doubt for problem in find_problems(path, landmarks=landmarks)[1]):
             readable[path.name] = path
     try:
         if len(readable) > 1:
             check_patient_splits(readable)
     except AnnotationError as error:
         for words in error.problems or (str(error),):
-            yield Problem(' and '.join(readable), '', 'error', words)
+            yield AnnotationProblem('', words, file=' and '.join(readable))

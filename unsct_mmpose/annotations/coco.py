@@ -65,14 +65,21 @@ class AnnotationProblem:
         image: the image, by its id and file name; empty for what concerns the whole file.
         words: what, and what to do.
         is_doubt: it may be right all the same.
+        file: name of the annotation file, where several are checked.
     """
 
     image: str
     words: str
     is_doubt: bool = False
+    file: str = ''
 
     def __str__(self) -> str:
-        return f'{self.image}: {self.words}' if self.image else self.words
+        return ': '.join(filter(None, (self.file, self.image, self.words)))
+
+    @property
+    def kind(self) -> str:
+        """``'error'`` or ``'doubt'``."""
+        return 'doubt' if self.is_doubt else 'error'
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,6 +148,7 @@ def read_annotations(
     require_spacing: bool = False,
     check_sides: bool = True,
     landmarks: LandmarkSet = HIP,
+    folders: Sequence[Path] | None = None,
 ) -> AnnotationFile:
     """Read and check a COCO keypoint file of this project.
 
@@ -152,15 +160,18 @@ def read_annotations(
         image_root: folder that file names start from; every image must then exist there.
         require_spacing: every image must have a pixel spacing.
         check_sides: left landmarks must lie on the right of the image, or on its left where the
-            image record says ``mirrored``.
+            image record, or the header of the image, says that it is mirrored.
         landmarks: those that the file is about.
+        folders: where images are looked for to see how they lie; None looks in ``image_root``,
+            or else beside the file and in ``images``.
 
     Raises:
         AnnotationError: something is wrong; the message lists the problems of the whole file.
     """
     document = load_document(path)
     root = None if image_root is None else Path(image_root)
-    cases, problems = _parse(document, root, require_spacing, check_sides, landmarks)
+    looked = (_folders(path, root) if folders is None else folders) if check_sides else None
+    cases, problems = _parse(document, root, require_spacing, looked, landmarks)
     _raise_errors(path, problems)
     doubts = tuple(str(problem) for problem in problems)
     images = tuple(document['images'])
@@ -170,10 +181,15 @@ def read_annotations(
 def find_problems(
     path: str | os.PathLike[str],
     *,
-    image_root: str | os.PathLike[str] | None = None,
+    folders: Sequence[Path] | None = None,
     landmarks: LandmarkSet = HIP,
 ) -> tuple[list[tuple[Record, AnnotatedRadiograph | None]], list[AnnotationProblem]]:
     """Check a file as :func:`read_annotations` does, and return all that is wrong or unlikely.
+
+    Args:
+        path: the json file.
+        folders: see :func:`read_annotations`.
+        landmarks: those that the file is about.
 
     Returns:
         For each image its record in the file, and what it says where nothing is wrong with it;
@@ -183,13 +199,18 @@ def find_problems(
         document = load_document(path)
     except AnnotationError as error:
         return [], [AnnotationProblem('', words) for words in error.problems]
-    root = None if image_root is None else Path(image_root)
-    cases, problems = _parse(document, root, False, landmarks=landmarks)
+    looked = _folders(path) if folders is None else folders
+    cases, problems = _parse(document, None, False, looked, landmarks)
     sound = {(case.image_id, case.file_name): case for case in cases}
     return [
         (image, sound.get((image.get('id'), image.get('file_name'))))
         for image in document['images']
     ], problems
+
+
+def _folders(path: str | os.PathLike[str], image_root: Path | None = None) -> Sequence[Path]:
+    beside = Path(path).parent
+    return [beside, beside / 'images'] if image_root is None else [image_root]
 
 
 def _raise_errors(path: str | os.PathLike[str], problems: Sequence[AnnotationProblem]) -> None:
@@ -232,7 +253,7 @@ def write_annotations(
             }
         ],
     }
-    _, problems = _parse(document, None, False, landmarks=landmarks)
+    _, problems = _parse(document, None, False, _folders(path), landmarks)
     _raise_errors(path, problems)
     text = json.dumps(document, ensure_ascii=False, allow_nan=False)
     replace_file(path, f'{text}\n'.encode())
@@ -242,8 +263,8 @@ def _parse(
     document: Mapping[str, Any],
     image_root: Path | None,
     require_spacing: bool,
-    check_sides: bool = True,
-    landmarks: LandmarkSet = HIP,
+    folders: Sequence[Path] | None,
+    landmarks: LandmarkSet,
 ) -> tuple[list[AnnotatedRadiograph], list[AnnotationProblem]]:
     """Turn a document into cases, and collect everything that is wrong with it."""
     images, annotations = document['images'], document['annotations']
@@ -263,7 +284,7 @@ def _parse(
             states = landmark_states(
                 image, _in_order(annotation, orders, len(landmarks)), landmarks
             )
-            found += landmark_problems(image, states, check_sides)
+            found += landmark_problems(image, states, folders)
         except AnnotationError as error:
             found += error.problems
         problems += [AnnotationProblem(describe(image), words) for words in found]

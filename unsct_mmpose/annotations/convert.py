@@ -10,22 +10,93 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from tqdm import tqdm
 
+from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.pseudonyms import Pseudonyms
 from unsct_mmpose.dicom.read_ahead import KILLED, work_ahead
-from unsct_mmpose.files import replace_file
+from unsct_mmpose.files import claim_folder
 
-from .coco import AnnotatedRadiograph, split_by_patient, write_annotations
-from .convert_one import IMAGES, RECORDS, Converted, ConvertOptions, Task, convert_one
-from .convert_sources import Source, Sources
+from .coco import AnnotatedRadiograph, read_annotations, split_by_patient, write_annotations
+from .convert_one import IMAGES, RECORDS, Converted, ConvertOptions, Source, Task, convert_one
 from .splits import paper_shares
 
 MANIFEST = 'conversion.json'
 SPLITTINGS = ('paper', 'keep', 'none')
-OWN_FILES = ('train.json', 'val.json', 'test.json', 'all.json')
+SPLIT_FILES = ('train.json', 'val.json', 'test.json')
+OWN_FILES = (*SPLIT_FILES, 'all.json')
 _FORMAT = 1
+INFO_KEPT = ('description', 'licence', 'license', 'version', 'url', 'simulated')
+"""What a converted annotation file takes over of the ``info`` of its source."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sources:
+    """All files to convert.
+
+    Attributes:
+        files: each once.
+        missing: arguments that name nothing, with the cause.
+        is_split: the annotations are those of splits, such as ``train.json``.
+        info: of the annotation files, the parts of :data:`INFO_KEPT`.
+    """
+
+    files: tuple[Source, ...]
+    missing: tuple[tuple[str, str], ...] = ()
+    is_split: bool = False
+    info: Mapping[str, Any] | None = None
+
+
+def find_sources(
+    inputs: Sequence[str], annotations: Sequence[Path] = (), *, leave_out: Path | None = None
+) -> Sources:
+    """Find what is to be converted.
+
+    Args:
+        inputs: files, folders and patterns; or one folder with ``train.json``, ``val.json`` or
+            ``test.json`` and the images in it or in its ``images``: a data set.
+        annotations: annotation files of the images in the folder ``inputs``.
+        leave_out: the folder of the results, whose files are none to convert.
+
+    Raises:
+        ValueError: annotations need one folder, or name a file twice. ``AnnotationError``, which is
+            one, lists what is wrong with a file.
+    """
+    folder = Path(inputs[0])
+    if not annotations and len(inputs) == 1:
+        annotations = [folder / name for name in SPLIT_FILES if (folder / name).is_file()]
+    if not annotations:
+        inside = find_inputs(inputs, leave_out)
+        return Sources(tuple(Source(path) for path in inside.paths), inside.missing)
+    if len(inputs) != 1 or not folder.is_dir():
+        raise ValueError('with annotations give one folder, which their file names start from')
+    files: list[Source] = []
+    info: dict[str, Any] = {}
+    for path in annotations:
+        content = read_annotations(path, folders=[folder / 'images', folder])
+        info = {**{k: v for k, v in content.info.items() if k in INFO_KEPT}, **info}
+        files += [
+            Source(
+                _image(folder, case.file_name),
+                case,
+                path.stem,
+                frozenset(name for name, value in record.items() if value is not None),
+            )
+            for case, record in zip(content.cases, content.images, strict=True)
+        ]
+    twice = sum(count > 1 for count in Counter(source.path for source in files).values())
+    if twice:
+        raise ValueError(f'the annotation files name {twice} images more than once; merge them')
+    is_split = {path.name for path in annotations} <= set(SPLIT_FILES)
+    return Sources(tuple(files), is_split=is_split, info=info)
+
+
+def _image(folder: Path, name: str) -> Path:
+    """Return an image's path: below the folder, or where data sets keep images."""
+    below = folder / 'images' / name
+    return below if below.is_file() else folder / name
 
 
 @dataclass(frozen=True)
@@ -105,28 +176,29 @@ def convert(
         OSError: the folder cannot be written to.
     """
     options = options or RunOptions()
-    if options.split == 'keep' and not all(one.split for one in sources.files):
+    if options.split == 'keep' and not all(source.split for source in sources.files):
         raise ValueError("split='keep' needs annotation files: without them nothing is split yet")
     _claim(out, sources, key)
     cases: list[tuple[AnnotatedRadiograph, str]] = []
     errors: list[tuple[int, str]] = []
     duplicates: list[int] = []
     notes: Counter[str] = Counter()
-    seen: set[str] = set()
-    bar = tqdm(total=len(sources.files), unit='image', disable=not options.progress)
-    with bar:
-        for number, one in enumerate(_work(sources, out, key, options), 1):
+    names: set[str] = set()
+    tasks = tasks_of(sources, out, key, options.picture, options.overwrite)
+    with tqdm(total=len(sources.files), unit='image', disable=not options.progress) as bar:
+        results = work_ahead(tasks, convert_one, _killed, options.jobs)
+        for number, result in enumerate(results, 1):
             bar.update()
-            if one.case is None:
-                errors.append((number, one.cause))
+            if result.case is None:
+                errors.append((number, result.cause))
                 with bar.external_write_mode():
-                    tell(f'file {number}: {one.cause}')
-            elif one.case.file_name in seen:
+                    tell(f'file {number}: {result.cause}')
+            elif result.case.file_name in names:
                 duplicates.append(number)
             else:
-                seen.add(one.case.file_name)
-                cases.append((one.case, one.source.split))
-                notes.update(one.notes)
+                names.add(result.case.file_name)
+                cases.append((result.case, result.source.split))
+                notes.update(result.notes)
     written = _write_splits(out, cases, sources, options) if cases else {}
     return ConvertResult(written, tuple(errors), tuple(duplicates), notes)
 
@@ -139,45 +211,26 @@ def tasks_of(
         yield Task(source, out, options, key, overwrite)
 
 
-def _work(sources: Sources, out: Path, key: bytes, options: RunOptions) -> Iterator[Converted]:
-    tasks = tasks_of(sources, out, key, options.picture, options.overwrite)
-    return work_ahead(tasks, convert_one, _killed, options.jobs)
-
-
 def _killed(task: Task) -> Converted:
     return Converted(task.source, cause=KILLED)
 
 
 def _claim(out: Path, sources: Sources, key: bytes) -> None:
-    """Make the folder ours, or make sure that it is; remove what a killed run left."""
+    """Make the folder ours, or make sure that it is."""
     inside = out.resolve()
-    folders = {one.path.resolve().parent for one in sources.files}
-    if any(inside == one or (inside.is_relative_to(one) and _is_images(one)) for one in folders):
-        raise ValueError(f'{out} is a folder of the source; choose another one')
-    path = out / MANIFEST
-    ours = {'format': _FORMAT, 'key': Pseudonyms(key).fingerprint()}
-    if path.is_file():
-        try:
-            found = json.loads(path.read_text('utf-8'))
-        except ValueError:
-            raise ValueError(f'{path} is no manifest of a conversion') from None
-        if found != ours:
-            raise ValueError(
-                f'{out} was converted with another key: one patient would get two names. Name '
-                'the key that was used, or choose another folder'
-            )
-        for folder in (out, out / IMAGES, out / RECORDS):
-            for left in folder.glob('.*.tmp'):
-                left.unlink()
-    elif out.exists() and any(out.iterdir()):
-        raise ValueError(f'{out} is not empty and holds no {MANIFEST}; choose another folder')
+    for folder in {source.path.resolve().parent for source in sources.files}:
+        if inside == folder or (inside.is_relative_to(folder) and folder.name == IMAGES):
+            raise ValueError(f'{out} is a folder of the source; choose another one')
+    claim_folder(
+        out,
+        MANIFEST,
+        json.dumps({'format': _FORMAT, 'key': Pseudonyms(key).fingerprint()}),
+        'a conversion',
+        'was converted with another key: one patient would get two names. Name the key that was '
+        'used, or choose another folder',
+    )
     for folder in (out / IMAGES, out / RECORDS):
         folder.mkdir(parents=True, exist_ok=True)
-    replace_file(path, json.dumps(ours).encode())
-
-
-def _is_images(folder: Path) -> bool:
-    return folder.name == IMAGES
 
 
 def _write_splits(
@@ -186,7 +239,7 @@ def _write_splits(
     sources: Sources,
     options: RunOptions,
 ) -> dict[Path, tuple[AnnotatedRadiograph, ...]]:
-    ordered = sorted(cases, key=lambda one: one[0].file_name)
+    ordered = sorted(cases, key=lambda pair: pair[0].file_name)
     numbered = [(replace(case, image_id=n), split) for n, (case, split) in enumerate(ordered, 1)]
     parts = _split(numbered, options)
     info = dict(sources.info or {})
@@ -234,6 +287,3 @@ def _words(options: ConvertOptions) -> str:
         f'{words}; images with pixels under {options.finer_than_mm} mm averaged to '
         f'{options.pixel_mm} mm'
     )
-
-
-__all__ = ['ConvertOptions', 'ConvertResult', 'RunOptions', 'Source', 'Sources', 'convert']

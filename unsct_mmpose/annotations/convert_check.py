@@ -14,15 +14,14 @@ from tqdm import tqdm
 
 from unsct_mmpose.dicom import RadiographError
 from unsct_mmpose.dicom.identity import identifying_words
-from unsct_mmpose.dicom.pictures import fine_levels
 from unsct_mmpose.dicom.placement import Placement
 from unsct_mmpose.dicom.read_ahead import KILLED, work_ahead
-from unsct_mmpose.functional.crop import grey_levels
+from unsct_mmpose.files import read_record
+from unsct_mmpose.functional.crop import fine_levels, grey_levels
 
 from .coco import AnnotatedRadiograph, AnnotationError, check_patient_splits, read_annotations
-from .convert import OWN_FILES, tasks_of
-from .convert_one import IMAGES, RECORDS, ConvertOptions, Task, open_source, read_record, render
-from .convert_sources import Sources
+from .convert import OWN_FILES, Sources, tasks_of
+from .convert_one import IMAGES, RECORDS, ConvertOptions, Task, open_source, render
 
 _OWN_WORDS = (
     'spacing_source', 'spacing_problem', 'magnification_source', 'window', 'simulated',
@@ -110,27 +109,28 @@ def check_conversion(
     cases = {case.file_name: case for file in files.values() for case in file.cases}
     problems = [] if files else [f'{out} holds none of {", ".join(OWN_FILES)}']
     tasks = tasks_of(sources, out, key, ConvertOptions())
-    found: list[Checked] = []
-    distances = [0.0]
+    names: set[str] = set()
+    differences, distances = [], [0.0]
     with tqdm(total=len(sources.files), unit='image', disable=not progress) as bar:
-        checked = work_ahead(tasks, check_one, _killed, jobs)
-        for number, (source, one) in enumerate(zip(sources.files, checked, strict=True), 1):
+        results = work_ahead(tasks, check_one, _killed, jobs)
+        for number, (source, result) in enumerate(zip(sources.files, results, strict=True), 1):
             bar.update()
-            problems += [f'file {number}: {text}' for text in one.problems]
-            case = cases.get(one.file_name)
-            if case is None:
-                problems += [f'file {number}: no annotation file names it'] * bool(one.file_name)
-                continue
-            found.append(one)
-            problems += [f'file {number}: {text}' for text in _identity_problems(case, one.words)]
-            if source.case:
-                distance, texts = _landmarks(source.case, case, one.placement)
-                distances.append(distance)
-                problems += [f'file {number}: {text}' for text in texts]
-    problems += _whole(out, files, cases, {one.file_name for one in found})
-    differences = np.array([one.grey_levels for one in found] or [(np.nan, np.nan)])
-    largest, mean = float(differences[:, 0].max()), float(differences[:, 1].mean())
-    return CheckResult(len(found), tuple(problems), largest, mean, max(distances))
+            texts, case = list(result.problems), cases.get(result.file_name)
+            if case is not None:
+                names.add(result.file_name)
+                differences.append(result.grey_levels)
+                texts += _identity_problems(case, result.words)
+                if source.case:
+                    distance, others = _landmarks(source.case, case, result.placement)
+                    distances.append(distance)
+                    texts += others
+            elif result.file_name:
+                texts.append('no annotation file names it')
+            problems += [f'file {number}: {text}' for text in texts]
+    problems += _whole(out, files, cases, names)
+    table = np.array(differences or [(np.nan, np.nan)])
+    largest, mean = float(table[:, 0].max()), float(table[:, 1].mean())
+    return CheckResult(len(differences), tuple(problems), largest, mean, max(distances))
 
 
 def check_one(task: Task) -> Checked:
@@ -138,7 +138,7 @@ def check_one(task: Task) -> Checked:
     try:
         opened = open_source(task)
         record = read_record(task.out / RECORDS / f'{opened.name}.json')
-        if record is None:
+        if record is None or 'file_name' not in record:
             return Checked(problems=('it was not converted, or with another key',))
         options = _options(record)
         radiograph, pixels = render(replace(task, options=options), opened.content)
@@ -161,9 +161,9 @@ def _killed(task: Task) -> Checked:
 
 
 def _options(record: Mapping[str, Any]) -> ConvertOptions:
-    known = {name: value for name, value in record['how'].items() if name != 'stated'}
-    spacing = known.pop('spacing_xy_mm', None)
-    return ConvertOptions(**known, spacing_xy_mm=None if spacing is None else tuple(spacing))
+    how = {name: value for name, value in record['how'].items() if name != 'stated'}
+    spacing = how.pop('spacing_xy_mm', None)
+    return ConvertOptions(**how, spacing_xy_mm=None if spacing is None else tuple(spacing))
 
 
 def _picture_problems(
@@ -198,14 +198,14 @@ def _landmarks(
     for name in ('present', 'absent'):
         if not np.array_equal(getattr(before.states, name), getattr(after.states, name)):
             problems.append(f'other landmarks are {name}')
-    seen = before.states.present & after.states.present
+    both = before.states.present & after.states.present
     back = after.states.points
     size = placement.size_wh if placement else before.size_wh
     if size != after.size_wh:
         back = (back + 0.5) * (np.asarray(size, float) / after.size_wh) - 0.5
     if placement:
         back = placement.to_stored(back)
-    distance = np.linalg.norm(back - before.states.points, axis=1)[seen].max(initial=0.0)
+    distance = np.linalg.norm(back - before.states.points, axis=1)[both].max(initial=0.0)
     if distance > 1e-6:
         problems.append(f'landmarks are off by up to {distance:.3g} px')
     if before.spacing_xy_mm is not None and after.spacing_xy_mm is not None:
@@ -222,11 +222,11 @@ def _identity_problems(case: AnnotatedRadiograph, words: frozenset[str]) -> list
     own = {name: value for name, value in case.extra.items() if name not in _OWN_WORDS}
     texts = [case.file_name, str(case.patient_id), *map(str, own.values())]
     joined = ' '.join(texts).lower()
-    return ['its record holds words of the header'] if any(one in joined for one in words) else []
+    return ['its record holds words of the header'] if any(word in joined for word in words) else []
 
 
 def _whole(
-    out: Path, files: Mapping[Path, Any], cases: Mapping[str, Any], found: set[str]
+    out: Path, files: Mapping[Path, Any], cases: Mapping[str, Any], checked: set[str]
 ) -> Iterable[str]:
     """Say what is wrong with the set as a whole."""
     problems: list[str] = []
@@ -240,7 +240,7 @@ def _whole(
     for names, words in (
         (set(cases) - pictures, 'are named in annotation files and not there'),
         (pictures - set(cases), 'are named in no annotation file'),
-        (set(cases) - found, 'are of none of these sources'),
+        (set(cases) - checked, 'are of none of these sources'),
     ):
         if names:
             problems.append(f'{len(names)} pictures {words}: {", ".join(sorted(names)[:5])}')

@@ -18,12 +18,11 @@ from unsct_mmpose.dicom.identity import patient_key
 from unsct_mmpose.dicom.pictures import PICTURE_SUFFIXES, encode_picture
 from unsct_mmpose.dicom.placement import Placement, Turn
 from unsct_mmpose.dicom.pseudonyms import Pseudonyms
-from unsct_mmpose.files import file_sha256, replace_file
+from unsct_mmpose.files import is_finished, read_record, replace_file, write_record
 from unsct_mmpose.functional.crop import square_pixels
 
 from .annotated import lay, read_annotated
 from .coco import AnnotatedRadiograph, LandmarkStates, infer_subset
-from .convert_sources import Source
 
 IMAGES, RECORDS = 'images', '.records'
 _LATERALITIES = ('L', 'R', 'B', 'U')
@@ -32,6 +31,23 @@ _NOTED = (
     'simulated',
 )  # fmt: skip
 _NUM_LANDMARKS = 24
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """One file to convert.
+
+    Attributes:
+        path: the file.
+        case: its record; None without annotations.
+        split: name of its annotation file without suffix; empty without annotations.
+        given: which fields its record states: a default is no statement.
+    """
+
+    path: Path
+    case: AnnotatedRadiograph | None = None
+    split: str = ''
+    given: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -133,7 +149,6 @@ def convert_one(task: Task) -> Converted:
             radiograph, pixels = render(task, opened.content)
             picture = encode_picture(pixels, task.options.form, task.options.quality)
             record = _record(task, opened, radiograph, pixels)
-            record['sha256'] = hashlib.sha256(picture).hexdigest()
             _write(task.out, record, picture)
         notes = (*opened.notes, *record['notes'])
         return Converted(task.source, new_case(task.source, record), notes=notes)
@@ -160,12 +175,12 @@ def open_source(task: Task) -> Opened:
     except OSError as error:
         raise RadiographError(source.path, f'it cannot be read ({error.strerror})') from None
     digest = hashlib.sha256(content).hexdigest()
-    who = source.case.patient_id if source.case else None
-    who = f'annotation|{who}' if who else patient_key(content)
-    patient = names.patient(who or f'file|{digest}')
-    what = f'{digest}|{source.case.file_name}' if source.case else digest
-    name = f'{patient}_{names.image(what)}'
-    return Opened(content, patient, name, () if who else ('no_patient',))
+    annotated = source.case.patient_id if source.case else None
+    identity = f'annotation|{annotated}' if annotated else patient_key(content)
+    patient = names.patient(identity or f'file|{digest}')
+    image = f'{digest}|{source.case.file_name}' if source.case else digest
+    name = f'{patient}_{names.image(image)}'
+    return Opened(content, patient, name, () if identity else ('no_patient',))
 
 
 def render(task: Task, content: bytes) -> tuple[Radiograph, NDArray[np.float32]]:
@@ -222,7 +237,7 @@ def new_case(source: Source, record: Mapping[str, Any]) -> AnnotatedRadiograph:
     states = LandmarkStates(np.zeros((_NUM_LANDMARKS, 2)), nothing, nothing)
     mirrored = None
     if source.case:
-        case = lay(source.case, turned(record))
+        case = lay(source.case, placement_of(record))
         states, mirrored = moved(case.states, case.size_wh, size), case.mirrored
     spacing = record['pixel_spacing']
     return AnnotatedRadiograph(
@@ -239,10 +254,10 @@ def new_case(source: Source, record: Mapping[str, Any]) -> AnnotatedRadiograph:
     )
 
 
-def turned(record: Mapping[str, Any]) -> Placement | None:
+def placement_of(record: Mapping[str, Any]) -> Placement | None:
     """Return how a record's source was turned to the standard display; None when it was not."""
-    found = record['turned']
-    return found and Placement(Turn(*found['turn']), (found['size'][0], found['size'][1]))
+    turned = record['turned']
+    return turned and Placement(Turn(*turned['turn']), (turned['size'][0], turned['size'][1]))
 
 
 def moved(
@@ -322,39 +337,30 @@ def _how(task: Task) -> dict[str, Any]:
         'size': case.size_wh,
         'mirrored': case.mirrored,
     } if case else {}  # fmt: skip
-    found: dict[str, Any] = json.loads(json.dumps({**task.options.to_dict(), 'stated': stated}))
-    return found
+    how: dict[str, Any] = json.loads(json.dumps({**task.options.to_dict(), 'stated': stated}))
+    return how
 
 
-def _write(out: Path, record: Mapping[str, Any], picture: bytes) -> None:
+def _write(out: Path, record: dict[str, Any], picture: bytes) -> None:
     """Write the picture and then its record, each whole or not at all."""
-    side = _record_path(out, Path(record['file_name']).stem)
-    before = read_record(side)
-    replace_file(out / IMAGES / record['file_name'], picture)
-    replace_file(side, json.dumps(record, allow_nan=False).encode())
-    if before and before['file_name'] != record['file_name']:
-        (out / IMAGES / before['file_name']).unlink(missing_ok=True)
+    path, image = _record_path(out, Path(record['file_name']).stem), out / IMAGES
+    before = read_record(path)
+    replace_file(image / record['file_name'], picture)
+    write_record(path, record, image / record['file_name'])
+    if before and before.get('file_name', record['file_name']) != record['file_name']:
+        (image / before['file_name']).unlink(missing_ok=True)
 
 
 def _earlier(task: Task, opened: Opened) -> dict[str, Any] | None:
     """Return the record of an earlier run, if its picture is still whole and made alike."""
     record = read_record(_record_path(task.out, opened.name))
-    if record is None or 'turned' not in record or record.get('how') != _how(task):
+    if (
+        record is None
+        or not {'turned', 'file_name'} <= set(record)
+        or record.get('how') != _how(task)
+    ):
         return None
-    try:
-        same = file_sha256(task.out / IMAGES / record['file_name']) == record['sha256']
-    except (OSError, KeyError):
-        return None
-    return record if same else None
-
-
-def read_record(path: Path) -> dict[str, Any] | None:
-    """Return what a record file holds; None where there is none that can be read."""
-    try:
-        found = json.loads(path.read_text('utf-8'))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) and 'file_name' in found else None
+    return record if is_finished(record, task.out / IMAGES / record['file_name']) else None
 
 
 def _record_path(out: Path, name: str) -> Path:

@@ -6,11 +6,15 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
+from unsct_mmpose.dicom.peek import peek_orientation
+from unsct_mmpose.dicom.pixel_format import DecodeError
+from unsct_mmpose.dicom.placement import Placement
 from unsct_mmpose.dicom.spacing import magnification_problem, spacing_problem, spacing_question
 
 from .landmark_checks import contradictions, sides_problem
@@ -133,8 +137,16 @@ def image_problems(image: Record, image_root: Path | None, require_spacing: bool
     return problems
 
 
-def landmark_problems(image: Record, states: LandmarkStates, check_sides: bool = True) -> list[str]:
-    """Say where placed landmarks contradict their image, its subset or, if asked, their sides."""
+def landmark_problems(
+    image: Record, states: LandmarkStates, folders: Sequence[Path] | None = ()
+) -> list[str]:
+    """Say where placed landmarks contradict their image, its subset or their sides.
+
+    Args:
+        image: its record.
+        states: its landmarks.
+        folders: where the image may be, whose header says how it lies; None leaves the sides out.
+    """
     problems = []
     width, height = image.get('width'), image.get('height')
     if _is_integer(width) and _is_integer(height):
@@ -147,14 +159,32 @@ def landmark_problems(image: Record, states: LandmarkStates, check_sides: bool =
                     "image; correct it, or set v=0 and name it in 'absent'"
                 )
         problems += contradictions(states, (width, height))
-    exchanged = (
-        sides_problem(states, image.get('mirrored') in (True, KEPT)) if check_sides else None
-    )
+    exchanged = None if folders is None else _exchanged(image, states, folders)
     if exchanged is not None:
         problems.append(exchanged)
     if image.get('subset') == 'structured' and infer_subset(states) == 'unstructured':
         problems.append("field 'subset' is 'structured' but landmarks are absent; correct one")
     return problems
+
+
+def _exchanged(image: Record, states: LandmarkStates, folders: Sequence[Path]) -> str | None:
+    """Say that left and right are exchanged; by the header where the file's pixels look so."""
+    mirrored, name = image.get('mirrored'), image.get('file_name')
+    problem = sides_problem(states, mirrored in (True, KEPT))
+    if problem is None or not isinstance(name, str):
+        return problem
+    path = next((folder / name for folder in folders if (folder / name).is_file()), None)
+    try:
+        by_hand = None if mirrored is None else mirrored is True
+        orientation = None if path is None else peek_orientation(path, by_hand)
+    except DecodeError:
+        return problem  # whoever reads the image says why
+    if orientation is None or not orientation.turn:
+        return problem
+    width, height = image.get('width') or 0, image.get('height') or 0
+    size = (height, width) if orientation.turn.transpose else (width, height)
+    laid = Placement(orientation.turn, size).from_stored(states.points)
+    return sides_problem(replace(states, points=laid), mirrored == KEPT)
 
 
 def repeated_problems(images: list[Record], annotations: list[Record]) -> list[str]:

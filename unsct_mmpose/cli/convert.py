@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from unsct_mmpose.annotations import AnnotationError
-    from unsct_mmpose.annotations.convert_sources import find_sources
+    from unsct_mmpose.annotations.convert import find_sources
     from unsct_mmpose.dicom.pseudonyms import read_key
 
     key_file = args.key or args.out.with_name(f'{args.out.resolve().name}.key')

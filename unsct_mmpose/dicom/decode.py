@@ -15,7 +15,7 @@ from pydicom.dataset import FileMetaDataset
 from pydicom.encaps import get_frame
 from pydicom.errors import InvalidDicomError
 from pydicom.filereader import read_dataset
-from pydicom.pixels import apply_color_lut, get_decoder
+from pydicom.pixels import apply_color_lut, convert_color_space, get_decoder
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -26,32 +26,20 @@ from pydicom.uid import (
 )
 
 from .header import has, uid, values
-from .isolation import DecoderError, DecoderRefusal, decode_here, decode_isolated
+from .isolation import DecoderError, DecoderRefusal, decode
 from .limits import Limits, current_limits
 from .pixel_format import (
     COLOUR,
     PALETTE,
     DecodeError,
-    NoImageError,
     PixelFormat,
+    choose_frame,
+    luma,
     read_pixel_format,
-    sop_class_name,
 )
 from .streams import StreamError, StreamHeader, read_stream_header
 from .text import printable
 
-__all__ = [
-    'DecodeError',
-    'Decoded',
-    'NoImageError',
-    'decode_frame',
-    'guess_transfer_syntax',
-    'parse_dicom',
-    'sop_class_name',
-    'transfer_syntax_name',
-]
-
-_GREY_WEIGHTS = (299, 587, 114)
 _NATIVE = (
     ImplicitVRLittleEndian,
     ExplicitVRLittleEndian,
@@ -114,7 +102,7 @@ def decode_frame(dataset: Dataset, frame: int | None = None) -> Decoded:
     """
     limits = current_limits()
     promised = read_pixel_format(dataset, limits)
-    index = _choose_frame(promised.frames, frame)
+    index = choose_frame(promised.frames, frame)
     syntax = _transfer_syntax(dataset)
     if syntax is None:
         raise DecodeError('its transfer syntax is missing')
@@ -131,10 +119,10 @@ def decode_frame(dataset: Dataset, frame: int | None = None) -> Decoded:
 
 def transfer_syntax_name(dataset: Dataset) -> str:
     """Return the name of the transfer syntax, for people."""
-    found = _transfer_syntax(dataset)
-    if found is None:
+    syntax = _transfer_syntax(dataset)
+    if syntax is None:
         return 'unknown'
-    return str(found.name) if not found.is_private else str(found)
+    return str(syntax.name) if not syntax.is_private else str(syntax)
 
 
 def guess_transfer_syntax(dataset: Dataset) -> None:
@@ -203,17 +191,6 @@ def _parse_without_preamble(content: bytes) -> Dataset:
     return dataset
 
 
-def _choose_frame(frames: int, frame: int | None) -> int:
-    if frames > 1 and frame is None:
-        raise DecodeError(
-            f'it holds {frames} frames and a radiograph is one; '
-            f'choose with --frame N, or frame=0 .. {frames - 1}'
-        )
-    if not 0 <= (frame or 0) < frames:
-        raise DecodeError(f'there is no frame {frame}: the file holds {frames}, counted from 0')
-    return frame or 0
-
-
 def _read_native(
     dataset: Dataset, promised: PixelFormat, index: int, notes: list[str]
 ) -> NDArray[Any]:
@@ -264,10 +241,10 @@ def _is_padding(surplus: bytes, picture: bytes, promised: PixelFormat) -> bool:
 
 
 def _pixel_bytes(dataset: Dataset, promised: PixelFormat) -> bytes:
-    found = values(dataset, promised.element)
-    if len(found) != 1 or not isinstance(found[0], bytes):
+    content = values(dataset, promised.element)
+    if len(content) != 1 or not isinstance(content[0], bytes):
         raise DecodeError(f'its pixel data ({promised.element}) cannot be read')
-    return found[0]
+    return content[0]
 
 
 def _check_high_bit(promised: PixelFormat) -> None:
@@ -301,7 +278,7 @@ def _read_encapsulated(
             syntax=str(syntax), plugin=plugin, options={**promised.options(), **_AS_STORED,
                                                         'number_of_frames': 1}
         )  # fmt: skip
-        array = decode_isolated('stream', stream, options, limits, promised.pixels)
+        array = decode('stream', stream, options, limits, promised.pixels)
     except (StreamError, DecoderRefusal) as error:
         raise DecodeError(
             f'its pixel data ({name}) are damaged or cut off: {_decoder_words(error)}'
@@ -324,13 +301,9 @@ def _read_rle(stream: bytes, promised: PixelFormat, limits: Limits) -> NDArray[A
     options = dict(
         rows=promised.rows, columns=promised.columns, samples=promised.samples, width=width
     )
-    if promised.frame_bits // 8 <= _LARGE_RLE_BYTES:
-        array = decode_here('rle', stream, options)
-    else:
-        array = decode_isolated('rle', stream, options, limits, promised.pixels)
+    ordinary = promised.frame_bits // 8 <= _LARGE_RLE_BYTES
+    array = decode('rle', stream, options, limits, promised.pixels, here=ordinary)
     if promised.photometric.startswith('YBR'):
-        from pydicom.pixels import convert_color_space
-
         array = convert_color_space(array, promised.photometric, 'RGB')
     return array.view(f'i{width}') if promised.signed else array
 
@@ -387,7 +360,7 @@ def _choose_plugin(syntax: UID | None, name: str) -> str:
             f"no decoder for {name} is installed ({missing}): pip install 'unsct-mmpose[dicom]'"
         )
     available = decoder.available_plugins
-    return next((one for one in ('pylibjpeg', 'pydicom') if one in available), '')
+    return next((name for name in ('pylibjpeg', 'pydicom') if name in available), '')
 
 
 def _decoder_words(error: Exception) -> str:
@@ -428,17 +401,12 @@ def _to_values(
             stored = apply_color_lut(stored, dataset)
         except Exception as error:
             raise DecodeError(f'the colour palette is damaged ({_kind(error)})') from None
-        return _to_grey(stored), float(np.iinfo(stored.dtype).max)
+        return luma(stored[..., :3]), float(np.iinfo(stored.dtype).max)
     if promised.photometric in COLOUR:
-        return _to_grey(stored), 2.0**promised.stored - 1
+        return luma(stored), 2.0**promised.stored - 1
     if promised.is_float and not np.isfinite(stored).all():
         raise DecodeError('it holds pixel values that are not finite')
     return stored, None
-
-
-def _to_grey(colour: NDArray[Any]) -> NDArray[np.float64]:
-    weighted = colour[..., :3].astype(np.float64) @ np.array(_GREY_WEIGHTS, dtype=np.float64)
-    return weighted / sum(_GREY_WEIGHTS)
 
 
 def _kind(error: Exception) -> str:

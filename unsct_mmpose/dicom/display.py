@@ -119,8 +119,8 @@ def _rescale(dataset: Dataset, keyword: str, missing: float) -> float:
     if is_unreadable(dataset, keyword):
         text = number_text(dataset, keyword)
         raise DisplayError(f'{named(keyword)} holds {text}{comma_advice(text)}')
-    found = number(dataset, keyword)
-    return missing if found is None else found
+    value = number(dataset, keyword)
+    return missing if value is None else value
 
 
 def apply_voi(

@@ -83,7 +83,7 @@ def _search(folder: Path, leave_out: Path | None) -> tuple[list[Path], list[Path
 
 def _once(paths: dict[Path, None]) -> tuple[Path, ...]:
     """Leave out what another spelling of the same path names already."""
-    seen: dict[Path, Path] = {}
+    by_target: dict[Path, Path] = {}
     for path in paths:
-        seen.setdefault(path.resolve(), path)
-    return tuple(seen.values())
+        by_target.setdefault(path.resolve(), path)
+    return tuple(by_target.values())

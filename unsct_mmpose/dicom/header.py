@@ -44,8 +44,8 @@ def numbers(dataset: Dataset, keyword: str) -> list[float]:
 
 def number(dataset: Dataset, keyword: str) -> float | None:
     """Return the first value of an element, or None when it is missing or not finite."""
-    found = numbers(dataset, keyword)
-    return found[0] if found and math.isfinite(found[0]) else None
+    numeric = numbers(dataset, keyword)
+    return numeric[0] if numeric and math.isfinite(numeric[0]) else None
 
 
 def code(dataset: Dataset, keyword: str) -> str | None:
@@ -53,8 +53,8 @@ def code(dataset: Dataset, keyword: str) -> str | None:
 
     Text that is not a code is dropped: free text may hold what identifies a patient.
     """
-    found = codes(dataset, keyword)[:1]
-    return (found[0] or None) if found else None
+    texts = codes(dataset, keyword)
+    return (texts[0] or None) if texts else None
 
 
 def codes(dataset: Dataset, keyword: str) -> list[str | None]:
@@ -88,8 +88,8 @@ def is_unreadable(dataset: Dataset, keyword: str) -> bool:
     """Tell whether an element of numbers is there and holds something that is no number."""
     if not has(dataset, keyword) or _is_blank(_raw(dataset, keyword)):
         return False
-    found = numbers(dataset, keyword)
-    return not found or not all(map(math.isfinite, found))
+    numeric = numbers(dataset, keyword)
+    return not numeric or not all(map(math.isfinite, numeric))
 
 
 def named(keyword: str) -> str:
@@ -112,7 +112,7 @@ def number_text(dataset: Dataset, keyword: str) -> str:
     if isinstance(raw, bytes):
         raw = raw.decode('latin-1')
     elif isinstance(raw, (list, tuple, MultiValue)):
-        raw = '\\'.join(str(one) for one in raw)
+        raw = '\\'.join(map(str, raw))
     text = str(raw).strip(' \0')
     return text if _NUMBER_TEXT.fullmatch(text) else 'something that is no number'
 

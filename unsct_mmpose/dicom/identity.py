@@ -9,9 +9,10 @@ from pathlib import Path
 
 from pydicom import Dataset
 
-from .decode import DecodeError, parse_dicom
+from .decode import parse_dicom
 from .header import code, number, values
-from .pictures import picture_format
+from .picture_header import picture_format, read_head
+from .pixel_format import DecodeError
 from .placement import read_orientation
 from .radiograph import RadiographError
 
@@ -56,8 +57,7 @@ def simulation_mark(dataset: Dataset) -> str | None:
     if declared is not None:
         return 'SyntheticData' if declared == 'YES' else None
     for keyword in _FREE_TEXT:
-        text = ' '.join(str(value) for value in values(dataset, keyword)).lower()
-        if any(word in text for word in _WORDS):
+        if any(word in _text(dataset, keyword).lower() for word in _WORDS):
             return keyword
     return None
 
@@ -83,17 +83,12 @@ def patient_identity(path: str | os.PathLike[str]) -> dict[str, str]:
         raise RadiographError(path, str(error)) from None
     except OSError as error:
         raise RadiographError(path, f'it cannot be read ({error.strerror})') from None
-    return identity_of(dataset)
+    texts = {keyword: _text(dataset, keyword) for keyword in ('PatientID', 'PatientName')}
+    return {keyword: text for keyword, text in texts.items() if text}
 
 
-def identity_of(dataset: Dataset) -> dict[str, str]:
-    """Return PatientID and PatientName of a header; empty values are left out."""
-    found = {}
-    for keyword in ('PatientID', 'PatientName'):
-        text = ' '.join(str(value) for value in values(dataset, keyword)).strip()
-        if text:
-            found[keyword] = text
-    return found
+def _text(dataset: Dataset, keyword: str) -> str:
+    return ' '.join(map(str, values(dataset, keyword))).strip()
 
 
 def patient_key(content: bytes) -> str | None:
@@ -110,9 +105,9 @@ def patient_key(content: bytes) -> str | None:
         warnings.simplefilter('ignore')
         dataset = _header(content)
         for keywords in _PATIENT_KEYS if dataset is not None else ():
-            found = [' '.join(map(str, values(dataset, keyword))).strip() for keyword in keywords]
-            if found[0]:
-                return '|'.join([keywords[0], *found])
+            texts = [_text(dataset, keyword) for keyword in keywords]
+            if texts[0]:
+                return '|'.join([keywords[0], *texts])
     return None
 
 
@@ -151,22 +146,14 @@ def looks_like_radiograph(path: str | os.PathLike[str]) -> bool:
 
     Cheap: 132 bytes are read. What it lets through may still be refused by a reader.
     """
-    head = _head(path)
+    head = read_head(path, 132)
     return head is not None and (picture_format(head) is not None or _is_dicom(path, head))
 
 
 def looks_like_dicom(path: str | os.PathLike[str]) -> bool:
     """Tell by its first bytes, or else its suffix, whether a file may be a DICOM file."""
-    head = _head(path)
+    head = read_head(path, 132)
     return head is not None and _is_dicom(path, head)
-
-
-def _head(path: str | os.PathLike[str]) -> bytes | None:
-    try:
-        with Path(path).open('rb') as file:
-            return file.read(132)
-    except OSError:
-        return None
 
 
 def _is_dicom(path: str | os.PathLike[str], head: bytes) -> bool:

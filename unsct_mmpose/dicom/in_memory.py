@@ -1,23 +1,19 @@
-"""Radiographs that are in memory already: arrays and parsed DICOM files."""
+"""Radiographs that are in memory already, as arrays."""
 
 from __future__ import annotations
 
 import hashlib
-import warnings
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset
 
-from .decode import DecodeError, NoImageError, guess_transfer_syntax
 from .display import show_by_own_range
-from .header import code, uid, values
 from .pictures import split_channels
 from .placement import given_orientation
-from .radiograph import NoRadiographError, Radiograph, RadiographError
-from .read import Provenance, assemble, render_dicom
-from .spacing import given_spacing, read_spacing
+from .radiograph import Radiograph, RadiographError
+from .read import Provenance, assemble
+from .spacing import given_spacing
 
 
 def radiograph_from_array(
@@ -111,52 +107,3 @@ def display_values(
     if hidden is not None:
         pixels[hidden] = 0
     return pixels, words
-
-
-def radiograph_from_dataset(
-    dataset: Dataset,
-    *,
-    spacing_xy_mm: tuple[float, float] | None = None,
-    magnification: float | None = None,
-    window: tuple[float, float] | None = None,
-    frame: int | None = None,
-    mirrored: bool | None = None,
-    name: str = 'dataset',
-) -> Radiograph:
-    """Display a parsed DICOM file, as :func:`read_radiograph` does with one on disk.
-
-    Args:
-        dataset: from ``pydicom.dcmread``, with its pixel data; it is not changed except that a
-            missing transfer syntax is filled in.
-        spacing_xy_mm: see :func:`read_radiograph`, as the next four.
-        magnification: see there.
-        window: see there.
-        frame: see there.
-        mirrored: see there.
-        name: what messages call it.
-
-    Raises:
-        RadiographError: it cannot be displayed; the message says why.
-        ValueError: spacing or magnification is not positive and finite.
-    """
-    found = values(dataset, 'PixelData')[:1]
-    stored = found[0] if found and isinstance(found[0], bytes) else b''
-    provenance: Provenance = {
-        'sha256': hashlib.sha256(stored).hexdigest(),
-        'sha256_of': 'pixel data',
-    }
-    meta = getattr(dataset, 'file_meta', None)
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter('always')
-        try:
-            if meta is None or uid(meta, 'TransferSyntaxUID') is None:
-                guess_transfer_syntax(dataset)
-            pixels, orientation = render_dicom(dataset, window, frame, provenance, mirrored)
-        except NoImageError as error:
-            raise NoRadiographError(name, str(error), error.kind) from None
-        except DecodeError as error:
-            raise RadiographError(name, str(error)) from None
-        spacing = read_spacing(dataset, spacing_xy_mm, magnification)
-        laterality = code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
-    provenance['warnings'] = len(caught)
-    return assemble(name, pixels, spacing, laterality, provenance, orientation)

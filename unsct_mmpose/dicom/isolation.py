@@ -37,8 +37,14 @@ class DecoderRefusal(DecoderError):
     """The decoder itself said that the stream is wrong."""
 
 
-def decode_isolated(
-    call: str, content: bytes, options: dict[str, Any], limits: Limits, pixels: int = 0
+def decode(
+    call: str,
+    content: bytes,
+    options: dict[str, Any],
+    limits: Limits,
+    pixels: int = 0,
+    *,
+    here: bool = False,
 ) -> NDArray[Any]:
     """Run a decoder in the worker, within limits of time and memory.
 
@@ -51,24 +57,18 @@ def decode_isolated(
         options: its others; plain values.
         limits: how much it may take.
         pixels: that the picture is said to have.
+        here: the stream is small and its decoder is trusted with it: run it in this process,
+            unless ``limits.trusting`` is off.
 
     Raises:
         DecoderRefusal: the decoder found the stream damaged.
         DecoderError: it took too long or too much, or ended its process.
     """
-    with _LOCK:
-        worker = _worker()
-        if worker is not None:
-            return worker.decode(call, content, options, limits, pixels)
-    return decode_here(call, content, options)
-
-
-def decode_here(call: str, content: bytes, options: dict[str, Any]) -> NDArray[Any]:
-    """Run a decoder in this process.
-
-    Raises:
-        DecoderRefusal: the decoder found the content damaged.
-    """
+    if not (here and limits.trusting):
+        with _LOCK:
+            worker = _worker()
+            if worker is not None:
+                return worker.decode(call, content, options, limits, pixels)
     try:
         return CALLS[call](content, **options)
     except Exception as error:
@@ -103,7 +103,7 @@ class _Worker:
         assert self.process.stdin is not None and self.process.stdout is not None
         self.requests = cast(io.FileIO, self.process.stdin)
         self.answers = cast(io.FileIO, self.process.stdout)
-        with self._clock(_START_SECONDS):
+        with _Clock(self.process, _START_SECONDS):
             started = self.answers.readline() == READY
         if not started:
             self.end()
@@ -120,7 +120,7 @@ class _Worker:
         head = dict(call=call, options=options, length=len(content))
         seconds = limits.seconds_for(pixels)
         head |= dict(seconds=seconds, memory_mb=limits.memory_mb)
-        clock = self._clock(seconds + _GRACE_SECONDS)
+        clock = _Clock(self.process, seconds + _GRACE_SECONDS)
         try:
             with clock:
                 answer, decoded = self._ask(json.dumps(head).encode(), content)
@@ -151,9 +151,6 @@ class _Worker:
                 raise ValueError('the answer is cut off')
             rest = rest[count:]
         return answer, decoded
-
-    def _clock(self, seconds: float) -> _Clock:
-        return _Clock(self.process, seconds)
 
     def end(self) -> int:
         """End the process, and return its status."""

@@ -11,17 +11,21 @@ class Limits:
     """What decoding one file may take.
 
     Each can be set in the environment, for this process and those that it starts:
-    ``UNSCT_MAX_PIXELS``, ``UNSCT_DECODE_SECONDS``, ``UNSCT_DECODE_MEMORY_MB``.
+    ``UNSCT_MAX_PIXELS``, ``UNSCT_DECODE_SECONDS``, ``UNSCT_DECODE_MEMORY_MB``,
+    ``UNSCT_DECODE_TRUSTING`` (0 or 1).
 
     Attributes:
         pixels: width times height of a picture; more is refused unread. 64 million are 8000 x 8000.
         seconds: that a decoder may take, by the clock, and 2 more for each million pixels.
         memory_mb: address space, in MiB, that a decoder may take beyond its program.
+        trusting: whether ordinary pictures are decoded in this process, which is quicker; a
+            server of files of strangers sets it to 0.
     """
 
     pixels: int = 2**26
     seconds: float = 15.0
     memory_mb: int = 896
+    trusting: bool = True
 
     def seconds_for(self, pixels: int) -> float:
         """Return how long decoding a picture of so many pixels may take."""
@@ -34,7 +38,10 @@ class Limits:
 
 
 VARIABLES = dict(
-    pixels='UNSCT_MAX_PIXELS', seconds='UNSCT_DECODE_SECONDS', memory_mb='UNSCT_DECODE_MEMORY_MB'
+    pixels='UNSCT_MAX_PIXELS',
+    seconds='UNSCT_DECODE_SECONDS',
+    memory_mb='UNSCT_DECODE_MEMORY_MB',
+    trusting='UNSCT_DECODE_TRUSTING',
 )
 
 
@@ -49,6 +56,7 @@ def current_limits() -> Limits:
         pixels=int(_setting('pixels', usual.pixels)),
         seconds=_setting('seconds', usual.seconds),
         memory_mb=int(_setting('memory_mb', usual.memory_mb)),
+        trusting=os.environ.get(VARIABLES['trusting'], '1') != '0',
     )
 
 

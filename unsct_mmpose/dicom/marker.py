@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-LETTERS = ('R', 'L')
+_LETTERS = ('R', 'L')
 
 _HEIGHT_PX = 600
 _BOX = 24
@@ -66,12 +66,11 @@ def find_markers(pixels: NDArray[np.floating]) -> list[Marker]:
     are found.
     """
     height, width = pixels.shape
-    scale = _HEIGHT_PX / height
-    size = (max(round(width * scale), 1), _HEIGHT_PX)
+    size = (max(round(width * (_HEIGHT_PX / height)), 1), _HEIGHT_PX)
     small = cv2.resize(np.asarray(pixels, np.float32), size, interpolation=cv2.INTER_AREA)
     kernel = np.ones((31, 31), np.uint8)  # a rectangle is quick
     raised = cv2.morphologyEx(small, cv2.MORPH_TOPHAT, kernel)
-    found: dict[tuple[int, int], Marker] = {}
+    markers: dict[tuple[int, int], Marker] = {}
     for level in (0.06, 0.12, 0.25, 0.5):
         count, labels, stats, _ = cv2.connectedComponentsWithStats(
             (raised > level).astype(np.uint8)
@@ -85,9 +84,9 @@ def find_markers(pixels: NDArray[np.floating]) -> list[Marker]:
                 continue
             marker = _read(shape, (x + w / 2) / size[0], (y + h / 2) / size[1])
             place = (round(x / 10), round(y / 10))
-            if marker is not None and (place not in found or marker.match > found[place].match):
-                found[place] = marker
-    return sorted(found.values(), key=lambda one: -one.match)
+            if marker is not None and (place not in markers or marker.match > markers[place].match):
+                markers[place] = marker
+    return sorted(markers.values(), key=lambda marker: -marker.match)
 
 
 def _stands_alone(image: NDArray[np.float32], shape: NDArray[np.bool_], x: int, y: int) -> bool:
@@ -116,7 +115,7 @@ def _read(shape: NDArray[np.bool_], x: float, y: float) -> Marker | None:
     """Return the letter that a shape is; None where it is none, or may be two."""
     patch = _normalised(shape.astype(np.float32))
     scores = {
-        key: float(max((patch * one).sum() for one in templates))
+        key: float(max((patch * template).sum() for template in templates))
         for key, templates in _templates().items()
     }
     (best, match), (_, second) = sorted(scores.items(), key=lambda item: -item[1])[:2]
@@ -129,15 +128,15 @@ def _read(shape: NDArray[np.bool_], x: float, y: float) -> Marker | None:
 def _templates() -> dict[tuple[str, bool], list[NDArray[np.float32]]]:
     """Return the normalised templates of each letter, as it is and mirrored."""
     result: dict[tuple[str, bool], list[NDArray[np.float32]]] = {}
-    for letter in LETTERS:
+    for letter in _LETTERS:
         drawn = [
             _letter(letter, font, thickness, turn)
             for font in _FONTS
             for thickness in (6, 12, 18)
             for turn in _TURNS_DEG
         ]
-        result[letter, False] = [_normalised(one) for one in drawn]
-        result[letter, True] = [_normalised(one[:, ::-1]) for one in drawn]
+        result[letter, False] = [_normalised(shape) for shape in drawn]
+        result[letter, True] = [_normalised(shape[:, ::-1]) for shape in drawn]
     return result
 
 

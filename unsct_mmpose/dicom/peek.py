@@ -6,12 +6,11 @@ import os
 import warnings
 from collections.abc import Sequence
 from io import BytesIO
-from pathlib import Path
 
 from pydicom import Dataset, dcmread
 
 from .header import number
-from .picture_header import picture_format, read_pages
+from .picture_header import picture_format, read_head, read_pages
 from .pixel_format import DecodeError
 from .placement import Orientation, given_orientation, read_orientation
 
@@ -26,7 +25,7 @@ def peek_size_wh(path: str | os.PathLike[str]) -> tuple[int, int] | None:
 
     Of a picture the size is that after its EXIF orientation, which is how annotations see it.
     """
-    head = _head(path)
+    head = read_head(path, _HEAD_BYTES) or b''
     kind = picture_format(head)
     if kind in ('PNG', 'JPEG') and head[128:132] != b'DICM':
         try:
@@ -54,7 +53,7 @@ def peek_orientation(
     Raises:
         DecodeError: its header contradicts itself.
     """
-    header = _peek_header(_head(path), _LIES)
+    header = _peek_header(read_head(path, _HEAD_BYTES) or b'', _LIES)
     return given_orientation(mirrored) if header is None else read_orientation(header, mirrored)
 
 
@@ -68,11 +67,3 @@ def _peek_header(head: bytes, keywords: Sequence[str]) -> Dataset | None:
             return dcmread(BytesIO(head), specific_tags=list(keywords))
         except Exception:  # whoever decodes it says what is wrong
             return None
-
-
-def _head(path: str | os.PathLike[str]) -> bytes:
-    try:
-        with Path(path).open('rb') as file:
-            return file.read(_HEAD_BYTES)
-    except OSError:
-        return b''

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from dataclasses import dataclass
+from pathlib import Path
 
 from .pixel_format import DecodeError
-from .streams import StreamError, read_stream_header
+from .streams import StreamError, jpeg_segments, read_stream_header
 
 _SIGNATURES = {
     'PNG': (b'\x89PNG\r\n\x1a\n',),
@@ -45,6 +47,15 @@ def picture_format(content: bytes) -> str | None:
     return None
 
 
+def read_head(path: str | os.PathLike[str], length: int) -> bytes | None:
+    """Return the first bytes of a file; None where they cannot be read."""
+    try:
+        with Path(path).open('rb') as file:
+            return file.read(length)
+    except OSError:
+        return None
+
+
 def read_pages(content: bytes) -> list[PageHeader]:
     """Read the headers of all pages of a picture.
 
@@ -81,19 +92,9 @@ def _read_jpeg(content: bytes) -> list[PageHeader]:
 
 
 def _jpeg_orientation(content: bytes) -> int:
-    position = 2
-    while position + 4 <= len(content) and content[position] == 0xFF:
-        marker = content[position + 1]
-        if marker == 0xFF:
-            position += 1
-            continue
-        if marker == 0xDA:
-            break
-        (length,) = struct.unpack_from('>H', content, position + 2)
-        body = content[position + 4 : position + 2 + length]
-        if marker == 0xE1 and body.startswith(_EXIF):
-            return _exif_orientation(body[len(_EXIF) :])
-        position += 2 + max(length, 2)
+    for marker, start, end in jpeg_segments(content):
+        if marker == 0xE1 and content[start:end].startswith(_EXIF):
+            return _exif_orientation(content[start + len(_EXIF) : end])
     return 1
 
 
@@ -114,11 +115,11 @@ def _read_tiff(content: bytes) -> list[PageHeader]:
     order = '<' if content.startswith(b'II') else '>'
     (start,) = struct.unpack_from(f'{order}I', content, 4)
     pages: list[PageHeader] = []
-    seen = set()
+    starts = set()
     while start:
-        if start in seen or len(pages) >= _MOST_PAGES:
+        if start in starts or len(pages) >= _MOST_PAGES:
             raise DecodeError('the TIFF file is damaged: its pages run in a circle')
-        seen.add(start)
+        starts.add(start)
         tags, start = _read_directory(content, order, start)
         pages.append(
             PageHeader(

@@ -9,28 +9,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from unsct_mmpose.functional.crop import grey_levels
+from unsct_mmpose.functional.crop import fine_levels, grey_levels
 
-from .isolation import DecoderError, DecoderRefusal, decode_here, decode_isolated
+from .isolation import DecoderError, DecoderRefusal, decode
 from .limits import current_limits
 from .picture_header import PageHeader, picture_format, read_pages
-from .pixel_format import DecodeError, too_many_pixels
+from .pixel_format import DecodeError, choose_frame, luma, too_many_pixels
 from .placement import Turn
-
-__all__ = [
-    'PICTURE_SUFFIXES',
-    'Picture',
-    'decode_picture',
-    'encode_picture',
-    'fine_levels',
-    'picture_format',
-    'split_channels',
-]
 
 PICTURE_SUFFIXES = {'png': '.png', 'png16': '.png', 'jpeg': '.jpg'}
 """Forms that :func:`encode_picture` writes, and what their files are called."""
 
-_GREY_WEIGHTS_BGR = (114, 587, 299)
 _ORDINARY_PIXELS = 2**24
 _ORDINARY_PACKING = 200
 """Pixels for each byte of the file; a blank picture has more, and so has a bomb."""
@@ -84,21 +73,6 @@ def encode_picture(pixels: NDArray[np.floating], form: str, quality: int = 95) -
     return content.tobytes()
 
 
-def fine_levels(pixels: NDArray[np.floating]) -> NDArray[np.uint16]:
-    """Return display values in [0, 1] as 16-bit levels; the upper byte is ``grey_levels``.
-
-    The lower byte is 128 at the middle of a grey level: a value is ``(level - 128) / 65280``.
-
-    Example:
-        >>> fine_levels(np.array([0.0, 0.5, 1.0])).tolist()
-        [128, 32768, 65408]
-    """
-    scaled = np.asarray(pixels, np.float64) * 255.0
-    grey = grey_levels(pixels).astype(np.int64)
-    part = np.clip(np.floor((scaled - grey + 0.5) * 256), 0, 255).astype(np.int64)
-    return (grey * 256 + part).astype(np.uint16)
-
-
 def decode_picture(content: bytes, frame: int | None = None) -> Picture:
     """Decode a picture and lay it as its EXIF or TIFF orientation says.
 
@@ -113,7 +87,7 @@ def decode_picture(content: bytes, frame: int | None = None) -> Picture:
     if name is None or _is_cut_off(content, name):
         raise DecodeError(f'the {name} file is cut off')
     pages = read_pages(content)
-    page = _choose_page(pages, frame)
+    page = choose_frame(len(pages), frame, 'pages')
     raw = _decode_page(content, page, pages[page], name)
     grey, transparent = split_channels(raw)
     if not np.isfinite(grey).all():
@@ -126,17 +100,6 @@ def decode_picture(content: bytes, frame: int | None = None) -> Picture:
     )
 
 
-def _choose_page(pages: list[PageHeader], frame: int | None) -> int:
-    if len(pages) > 1 and frame is None:
-        raise DecodeError(
-            f'it holds {len(pages)} pages and a radiograph is one; '
-            f'choose with --frame N, or frame=0 .. {len(pages) - 1}'
-        )
-    if not 0 <= (frame or 0) < len(pages):
-        raise DecodeError(f'there is no frame {frame}: the file holds {len(pages)}, from 0')
-    return frame or 0
-
-
 def _decode_page(content: bytes, page: int, header: PageHeader, name: str) -> NDArray[Any]:
     """Decode a page as it is stored, in the worker where it promises much."""
     limits = current_limits()
@@ -145,11 +108,9 @@ def _decode_page(content: bytes, page: int, header: PageHeader, name: str) -> ND
         raise DecodeError(too_many_pixels(header.width, header.height, limits))
     if header.orientation_at is not None:
         content = _upright(content, header)
+    ordinary = pixels <= min(_ORDINARY_PIXELS, _ORDINARY_PACKING * len(content))
     try:
-        if pixels > min(_ORDINARY_PIXELS, _ORDINARY_PACKING * len(content)):
-            raw = decode_isolated('page', content, dict(page=page), limits, pixels)
-        else:
-            raw = decode_here('page', content, dict(page=page))
+        raw = decode('page', content, dict(page=page), limits, pixels, here=ordinary)
     except DecoderRefusal:
         raise DecodeError(f'the {name} file is damaged or cut off') from None
     except DecoderError as error:
@@ -199,6 +160,5 @@ def split_channels(page: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] 
     colour = page[..., :3]
     if (colour == colour[..., :1]).all():
         return np.ascontiguousarray(colour[..., 0]), transparent
-    weighted = colour.astype(np.float64) @ np.array(_GREY_WEIGHTS_BGR, dtype=np.float64)
-    grey = weighted / sum(_GREY_WEIGHTS_BGR)
+    grey = luma(colour, bgr=True)
     return (np.rint(grey) if page.dtype.kind == 'u' else grey).astype(page.dtype), transparent

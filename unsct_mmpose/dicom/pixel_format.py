@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydicom import Dataset
 
 from .header import code, has, is_unreadable, named, number, number_text, uid, values
@@ -109,14 +112,14 @@ def read_pixel_format(dataset: Dataset, limits: Limits) -> PixelFormat:
         DecodeError: an element is missing, unreadable or contradicts another one; the message
             names it.
     """
-    element = next((one for one in PIXEL_ELEMENTS if has(dataset, one)), None)
+    element = next((name for name in PIXEL_ELEMENTS if has(dataset, name)), None)
     if element is None:
         raise _no_pixels(dataset)
     rows, columns = _whole(dataset, 'Rows', 1, 65535), _whole(dataset, 'Columns', 1, 65535)
     if rows * columns > limits.pixels:
         raise DecodeError(too_many_pixels(columns, rows, limits))
     stored, high_bit, signed = _depth(dataset, element)
-    found = PixelFormat(
+    form = PixelFormat(
         element=element,
         rows=rows,
         columns=columns,
@@ -129,8 +132,26 @@ def read_pixel_format(dataset: Dataset, limits: Limits) -> PixelFormat:
         planar=_whole(dataset, 'PlanarConfiguration', 0, 1, missing=0),
         frames=_whole(dataset, 'NumberOfFrames', 1, 2**31 - 1, missing=1),
     )
-    _check(found)
-    return found
+    _check(form)
+    return form
+
+
+def choose_frame(count: int, frame: int | None, name: str = 'frames') -> int:
+    """Return which frame or page to decode, or say that there is a choice or none."""
+    if count > 1 and frame is None:
+        raise DecodeError(
+            f'it holds {count} {name} and a radiograph is one; '
+            f'choose with --frame N, or frame=0 .. {count - 1}'
+        )
+    if not 0 <= (frame or 0) < count:
+        raise DecodeError(f'there is no frame {frame}: the file holds {count}, counted from 0')
+    return frame or 0
+
+
+def luma(colour: NDArray[Any], bgr: bool = False) -> NDArray[np.float64]:
+    """Return the luma (ITU-R BT.601) of ``(..., 3)`` colours."""
+    weights = (114, 587, 299) if bgr else (299, 587, 114)
+    return colour.astype(np.float64) @ np.array(weights, dtype=np.float64) / sum(weights)
 
 
 def too_many_pixels(width: int, height: int, limits: Limits) -> str:
@@ -166,48 +187,48 @@ def _whole(dataset: Dataset, keyword: str, low: int, high: int, missing: int | N
     return int(value)
 
 
-def _check(found: PixelFormat) -> None:
+def _check(form: PixelFormat) -> None:
     """Refuse what contradicts itself."""
-    photometric = found.photometric
+    photometric = form.photometric
     if photometric not in (*GREY, PALETTE, *COLOUR):
         shown = photometric or 'missing'
         raise DecodeError(f'photometric interpretation {shown} is not supported')
     samples = 3 if photometric in COLOUR else 1
-    if found.samples != samples:
+    if form.samples != samples:
         raise DecodeError(
-            f'{named("SamplesPerPixel")} is {found.samples}, but {photometric} has {samples}'
+            f'{named("SamplesPerPixel")} is {form.samples}, but {photometric} has {samples}'
         )
-    if found.is_float:
-        if found.allocated != _FLOAT_BITS[found.element] or photometric not in GREY:
-            raise DecodeError(f'{found.element} of {found.allocated} bits cannot be')
+    if form.is_float:
+        if form.allocated != _FLOAT_BITS[form.element] or photometric not in GREY:
+            raise DecodeError(f'{form.element} of {form.allocated} bits cannot be')
         return
-    if found.allocated not in (1, 8, 16, 32):
-        raise DecodeError(f'{named("BitsAllocated")} is {found.allocated}; 1, 8, 16 or 32 can be')
-    if found.stored > found.allocated:
+    if form.allocated not in (1, 8, 16, 32):
+        raise DecodeError(f'{named("BitsAllocated")} is {form.allocated}; 1, 8, 16 or 32 can be')
+    if form.stored > form.allocated:
         raise DecodeError(
-            f'{named("BitsStored")} is {found.stored}, more than the {found.allocated} allocated'
+            f'{named("BitsStored")} is {form.stored}, more than the {form.allocated} allocated'
         )
-    if not found.stored - 1 <= found.high_bit < found.allocated:
+    if not form.stored - 1 <= form.high_bit < form.allocated:
         raise DecodeError(
-            f'{named("HighBit")} is {found.high_bit}; {found.stored} bits of {found.allocated} '
-            f'end at bit {found.stored - 1} or above'
+            f'{named("HighBit")} is {form.high_bit}; {form.stored} bits of {form.allocated} '
+            f'end at bit {form.stored - 1} or above'
         )
     if photometric in COLOUR:
-        _check_colour(found)
+        _check_colour(form)
 
 
-def _check_colour(found: PixelFormat) -> None:
-    if found.signed:
+def _check_colour(form: PixelFormat) -> None:
+    if form.signed:
         raise DecodeError(
-            f'{named("PixelRepresentation")} is 1, but {found.photometric} is unsigned'
+            f'{named("PixelRepresentation")} is 1, but {form.photometric} is unsigned'
         )
-    if found.allocated == 1 or (
-        found.photometric != 'RGB' and (found.stored != found.allocated or found.allocated == 32)
+    if form.allocated == 1 or (
+        form.photometric != 'RGB' and (form.stored != form.allocated or form.allocated == 32)
     ):
         raise DecodeError(
-            f'{found.photometric} of {found.stored} bits in {found.allocated} is not supported'
+            f'{form.photometric} of {form.stored} bits in {form.allocated} is not supported'
         )
-    if found.photometric == 'YBR_FULL_422' and found.columns % 2:
+    if form.photometric == 'YBR_FULL_422' and form.columns % 2:
         raise DecodeError(f'{named("Columns")} is odd, and YBR_FULL_422 shares colours in pairs')
 
 
@@ -223,10 +244,10 @@ def _no_pixels(dataset: Dataset) -> DecodeError:
 
 def sop_class_name(dataset: Dataset) -> str | None:
     """Return what kind of object a data set is; None when it does not say or nobody knows it."""
-    found = uid(dataset, 'SOPClassUID')
+    sop_class = uid(dataset, 'SOPClassUID')
     meta = getattr(dataset, 'file_meta', None)
-    if found is None and meta is not None:
-        found = uid(meta, 'MediaStorageSOPClassUID')
-    if found is None or found.is_private or found.name == found:
+    if sop_class is None and meta is not None:
+        sop_class = uid(meta, 'MediaStorageSOPClassUID')
+    if sop_class is None or sop_class.is_private or sop_class.name == sop_class:
         return None
-    return str(found.name)
+    return str(sop_class.name)

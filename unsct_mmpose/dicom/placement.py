@@ -153,18 +153,18 @@ def read_orientation(dataset: Dataset, mirrored: bool | None = None) -> Orientat
     Args:
         dataset: the header.
         mirrored: the caller's word, which takes the place of the header's: whether left and right
-            are exchanged in the stored pixels.
+            are exchanged in the stored pixels. Where head and feet lie the header says all the
+            same.
 
     Raises:
         DecodeError: the sides cannot be told; the message says what to do.
     """
-    given = given_orientation(mirrored)
-    if given is not None:
-        return given
+    if mirrored is not None:
+        return _sides_by_hand(dataset, mirrored)
     if has(dataset, 'PatientOrientation'):
-        found = _patient_orientation(dataset)
-        if found is not None:
-            return found
+        orientation = _patient_orientation(dataset)
+        if orientation is not None:
+            return orientation
     flip = code(dataset, 'FieldOfViewHorizontalFlip')
     rotation = number(dataset, 'FieldOfViewRotation') or 0.0
     if flip not in (None, 'NO') or rotation % 360 or is_unreadable(dataset, 'FieldOfViewRotation'):
@@ -179,25 +179,35 @@ def read_orientation(dataset: Dataset, mirrored: bool | None = None) -> Orientat
     return Orientation(Turn(), 'the file does not say how the patient lies in it', doubt)
 
 
+def _sides_by_hand(dataset: Dataset, mirrored: bool) -> Orientation:
+    """Combine the caller's word about the sides with the header's about head and feet."""
+    texts = [text or '' for text in codes(dataset, 'PatientOrientation')]
+    along = [text[:1] in tuple(_ALONG) for text in texts]
+    if len(texts) != 2 or sum(along) != 1:
+        return Orientation(Turn(flip_x=mirrored), 'caller')
+    turn = Turn(along[0], mirrored, texts[along.index(True)][0] == 'H')
+    shown = '\\'.join(texts)
+    rest = f', head and feet by PatientOrientation {shown}' if turn != Turn(flip_x=mirrored) else ''
+    return Orientation(turn, f'caller{rest}')
+
+
 def _patient_orientation(dataset: Dataset) -> Orientation | None:
     """Read PatientOrientation; None where it is empty."""
-    found = codes(dataset, 'PatientOrientation')
-    texts = ['' if one is None else one for one in found]
-    if found and not any(texts) and None not in found:
+    values = codes(dataset, 'PatientOrientation')
+    texts = [text or '' for text in values]
+    if values and not any(texts) and None not in values:
         return None
-    heads = [one[:1] for one in texts]
+    heads = [text[:1] for text in texts]
     shown = '\\'.join(texts)
-    if (
-        len(found) != 2
-        or not all(one in _ACROSS + _ALONG + _THROUGH for one in heads if one)
-        or ('' in heads)
+    if len(texts) != 2 or any(
+        not head or head not in _ACROSS + _ALONG + _THROUGH for head in heads
     ):
-        shown = shown if None not in found else 'something else'
+        shown = shown if None not in values else 'something else'
         raise DecodeError(
             f'{named("PatientOrientation")} holds {shown}, which is no pair of directions: {_CURE}'
         )
     source = f'PatientOrientation {shown}'
-    if any(one in _THROUGH for one in heads):
+    if any(head in _THROUGH for head in heads):
         return Orientation(Turn(), source, f'{source} is no AP view: the sides cannot be told')
     right, down = heads
     if right in _ACROSS and down in _ALONG:

@@ -6,6 +6,8 @@ import hashlib
 import math
 import os
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,31 +15,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydicom import Dataset
 
-from .decode import (
-    DecodeError,
-    NoImageError,
-    decode_frame,
-    parse_dicom,
-    sop_class_name,
-    transfer_syntax_name,
-)
+from .decode import decode_frame, guess_transfer_syntax, parse_dicom, transfer_syntax_name
 from .display import DisplayError, Levels, apply_modality, apply_voi, find_levels, show_by_own_range
-from .header import code, is_unreadable, named, number, numbers
+from .header import code, is_unreadable, named, number, numbers, uid, values
 from .identity import simulation_mark
-from .pictures import decode_picture, picture_format
+from .picture_header import picture_format
+from .pictures import decode_picture
+from .pixel_format import DecodeError, NoImageError, sop_class_name
 from .placement import Orientation, Placement, given_orientation, read_orientation
 from .radiograph import NoRadiographError, Radiograph, RadiographError
 from .spacing import Spacing, given_spacing, read_spacing
-from .writer import write_radiograph
-
-__all__ = [
-    'NoRadiographError',
-    'Radiograph',
-    'RadiographError',
-    'radiograph_from_bytes',
-    'read_radiograph',
-    'write_radiograph',
-]
 
 _CODES = (
     'Modality',
@@ -135,25 +122,80 @@ def radiograph_from_bytes(
     if not content:
         raise RadiographError(name, 'the file is empty')
     provenance: Provenance = {'sha256': hashlib.sha256(content).hexdigest()}
-    # Some messages of pydicom quote header values, which may identify a patient: count them only.
+    with _refusals(name, provenance):
+        if picture_format(content) and content[128:132] != b'DICM':
+            pixels = _render_picture(content, window, frame, provenance)
+            orientation = given_orientation(mirrored)
+            spacing, laterality = given, None
+        else:
+            dataset = parse_dicom(content)
+            pixels, orientation = _render_dicom(dataset, window, frame, provenance, mirrored)
+            spacing = read_spacing(dataset, spacing_xy_mm, magnification)
+            laterality = _laterality(dataset)
+    return assemble(name, pixels, spacing, laterality, provenance, orientation)
+
+
+def radiograph_from_dataset(
+    dataset: Dataset,
+    *,
+    spacing_xy_mm: tuple[float, float] | None = None,
+    magnification: float | None = None,
+    window: tuple[float, float] | None = None,
+    frame: int | None = None,
+    mirrored: bool | None = None,
+    name: str = 'dataset',
+) -> Radiograph:
+    """Display a parsed DICOM file, as :func:`read_radiograph` does with one on disk.
+
+    Args:
+        dataset: from ``pydicom.dcmread``, with its pixel data; it is not changed except that a
+            missing transfer syntax is filled in.
+        spacing_xy_mm: see :func:`read_radiograph`, as the next four.
+        magnification: see there.
+        window: see there.
+        frame: see there.
+        mirrored: see there.
+        name: what messages call it.
+
+    Raises:
+        RadiographError: it cannot be displayed; the message says why.
+        ValueError: spacing or magnification is not positive and finite.
+    """
+    stored = values(dataset, 'PixelData')[:1]
+    content = stored[0] if stored and isinstance(stored[0], bytes) else b''
+    provenance: Provenance = {
+        'sha256': hashlib.sha256(content).hexdigest(),
+        'sha256_of': 'pixel data',
+    }
+    with _refusals(name, provenance):
+        meta = getattr(dataset, 'file_meta', None)
+        if meta is None or uid(meta, 'TransferSyntaxUID') is None:
+            guess_transfer_syntax(dataset)
+        pixels, orientation = _render_dicom(dataset, window, frame, provenance, mirrored)
+        spacing = read_spacing(dataset, spacing_xy_mm, magnification)
+        laterality = _laterality(dataset)
+    return assemble(name, pixels, spacing, laterality, provenance, orientation)
+
+
+@contextmanager
+def _refusals(name: str | os.PathLike[str], provenance: Provenance) -> Iterator[None]:
+    """Name the file in what is refused.
+
+    Some messages of pydicom quote header values, which may identify a patient: they are counted.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         try:
-            if picture_format(content) and content[128:132] != b'DICM':
-                pixels = _render_picture(content, window, frame, provenance)
-                orientation = given_orientation(mirrored)
-                spacing, laterality = given, None
-            else:
-                dataset = parse_dicom(content)
-                pixels, orientation = render_dicom(dataset, window, frame, provenance, mirrored)
-                spacing = read_spacing(dataset, spacing_xy_mm, magnification)
-                laterality = code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
+            yield
         except NoImageError as error:
             raise NoRadiographError(name, str(error), error.kind) from None
         except DecodeError as error:
             raise RadiographError(name, str(error)) from None
     provenance['warnings'] = len(caught)
-    return assemble(name, pixels, spacing, laterality, provenance, orientation)
+
+
+def _laterality(dataset: Dataset) -> str | None:
+    return code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
 
 
 def assemble(
@@ -222,7 +264,7 @@ def _read_bytes(path: str | os.PathLike[str]) -> bytes:
         raise RadiographError(path, f'it cannot be read ({error.strerror})') from None
 
 
-def render_dicom(
+def _render_dicom(
     dataset: Dataset,
     window: tuple[float, float] | None,
     frame: int | None,
@@ -238,8 +280,8 @@ def render_dicom(
     provenance['photometric'] = photometric
     provenance['bits_stored'] = int(number(dataset, 'BitsStored') or 0)
     for keyword in _CODES:
-        if found := code(dataset, keyword):
-            provenance[keyword] = found
+        if text := code(dataset, keyword):
+            provenance[keyword] = text
     if mark := simulation_mark(dataset):
         provenance['simulated'] = mark
     if frame is not None:
@@ -247,7 +289,11 @@ def render_dicom(
     if notes:
         provenance['notes'] = '; '.join(notes)
     aspect = numbers(dataset, 'PixelAspectRatio')  # vertical over horizontal (PS3.3, C.7.6.3.1.7)
-    if len(aspect) == 2 and all(0 < one < math.inf for one in aspect) and aspect[0] != aspect[1]:
+    if (
+        len(aspect) == 2
+        and all(0 < length < math.inf for length in aspect)
+        and aspect[0] != aspect[1]
+    ):
         ratio = aspect[1] / aspect[0]
         provenance['pixel_aspect'] = 1 / ratio if orientation.turn.transpose else ratio
     if white is not None:

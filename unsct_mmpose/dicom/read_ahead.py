@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
@@ -108,7 +109,7 @@ def work_ahead(
                 yield future.result()
             except BrokenProcessPool:
                 pool.shutdown(wait=False, cancel_futures=True)
-                for other in [item, *(one for one, _ in waiting)]:
+                for other in [item, *(later for later, _ in waiting)]:
                     yield _alone(work, killed, other)
                 waiting.clear()
                 pool = _pool(jobs)
@@ -157,3 +158,4 @@ def _pool(jobs: int) -> ProcessPoolExecutor:
 
 def _prepare() -> None:
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides: what has begun is finished

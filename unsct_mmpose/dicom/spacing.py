@@ -177,17 +177,19 @@ def read_spacing(
     """
     factor = _given_magnification(magnification)
     if spacing_xy_mm is not None:
-        known = factor or _file_magnification(dataset)
         pair = check_spacing(spacing_xy_mm)
-        return Spacing(pair, 'caller', spacing_question(pair), *known)
-    found = _file_spacing(dataset, prefer_detector=factor is not None)
+        factor = factor or _file_magnification(dataset)
+        return Spacing(pair, 'caller', spacing_question(pair), *factor)
+    spacing = _file_spacing(dataset, prefer_detector=factor is not None)
     if factor is None:
-        return found
-    problem = found.problem
-    if _is_calibrated(found):
+        return spacing
+    problem = spacing.problem
+    if 'calibrated at the patient' in spacing.source:
         note = 'the spacing holds at the patient, and the given magnification divides it again'
         problem = _join(problem, note)
-    return replace(found, problem=problem, magnification=factor[0], magnification_source=factor[1])
+    return replace(
+        spacing, problem=problem, magnification=factor[0], magnification_source=factor[1]
+    )
 
 
 def _file_spacing(dataset: Dataset, prefer_detector: bool) -> Spacing:
@@ -251,10 +253,6 @@ def _at_patient(pixel: tuple[float, float], why: str, problem: str | None) -> Sp
     return Spacing(pixel, source, problem, 1.0, 'PixelSpacing holds at the patient')
 
 
-def _is_calibrated(spacing: Spacing) -> bool:
-    return 'calibrated at the patient' in spacing.source
-
-
 def _calibration(dataset: Dataset) -> str | None:
     kind = code(dataset, 'PixelSpacingCalibrationType')
     return kind if kind in ('GEOMETRY', 'FIDUCIAL') else None
@@ -284,7 +282,7 @@ def is_slice(dataset: Dataset) -> bool:
     if code(dataset, 'Modality') in _SLICES or has(dataset, 'ImageOrientationPatient'):
         return True
     name = sop_class_name(dataset) or ''
-    return any(one in name for one in _SLICE_CLASSES)
+    return any(kind in name for kind in _SLICE_CLASSES)
 
 
 def _pair(
@@ -294,13 +292,13 @@ def _pair(
     if is_unreadable(dataset, keyword):
         text = number_text(dataset, keyword)
         return None, f'{named(keyword)} holds {text}{comma_advice(text)}'
-    found = numbers(dataset, keyword)
-    if not found:
+    lengths = numbers(dataset, keyword)
+    if not lengths:
         return None, None
-    text = '\\'.join(f'{value:g}' for value in found)
-    if len(found) != 2:
+    text = '\\'.join(f'{value:g}' for value in lengths)
+    if len(lengths) != 2:
         return None, f'{keyword} {text} is not two numbers'
-    pair = (found[1], found[0])
+    pair = (lengths[1], lengths[0])
     problem = spacing_problem(pair)
     if problem:
         return None, f'{keyword} {text} {problem}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)
@@ -117,9 +118,12 @@ def unpack_bits(segment: bytes, length: int) -> bytes:
     return bytes(decoded)
 
 
-def _read_jpeg(stream: bytes) -> StreamHeader:
-    """Read the one frame header of a JPEG or JPEG-LS stream (ITU-T T.81, B.2.2; T.87, C.2.2)."""
-    found: StreamHeader | None = None
+def jpeg_segments(stream: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield marker, start and end of each segment of a JPEG stream, and last where its scan starts.
+
+    Raises:
+        StreamError: the header is cut off or damaged.
+    """
     position = 2
     while True:
         while stream[position : position + 2] == b'\xff\xff':  # fill bytes
@@ -127,23 +131,31 @@ def _read_jpeg(stream: bytes) -> StreamHeader:
         if len(stream) < position + 4 or stream[position] != 0xFF:
             raise StreamError('its JPEG header is cut off or damaged')
         marker = stream[position + 1]
-        (length,) = struct.unpack_from('>H', stream, position + 2)
-        if marker in (_START_OF_SCAN, _END_OF_IMAGE):
-            break
         if marker == 0x01 or 0xD0 <= marker <= 0xD8:
             position += 2
             continue
+        (length,) = struct.unpack_from('>H', stream, position + 2)
+        yield marker, position + 4, position + 2 + length
+        if marker in (_START_OF_SCAN, _END_OF_IMAGE):
+            return
+        position += 2 + max(length, 2)
+
+
+def _read_jpeg(stream: bytes) -> StreamHeader:
+    """Read the one frame header of a JPEG or JPEG-LS stream (ITU-T T.81, B.2.2; T.87, C.2.2)."""
+    header: StreamHeader | None = None
+    start = 0
+    for marker, start, _ in jpeg_segments(stream):
         if marker == _HIERARCHICAL:
             raise StreamError('it is a hierarchical JPEG stream, which is not supported')
         if marker == _JPEG_LS or (0xC0 <= marker <= 0xCF and marker not in _NOT_FRAMES):
-            if found is not None:
+            if header is not None:
                 raise StreamError('it has two frame headers')
-            found = _jpeg_frame(stream, position + 4, marker)
-        position += 2 + max(length, 2)
-    if found is None:
+            header = _jpeg_frame(stream, start, marker)
+    if header is None:
         raise StreamError('its JPEG frame header is missing')
-    _check_whole(stream, position, found)
-    return found
+    _check_whole(stream, start - 4, header)
+    return header
 
 
 def _check_whole(stream: bytes, scan: int, header: StreamHeader) -> None:

@@ -15,6 +15,7 @@ def printable(text: str) -> str:
         'red \\x1b[31m\\nnew'
     """
     shown = ''.join(
-        one if one.isprintable() else one.encode('unicode_escape').decode('ascii') for one in text
+        char if char.isprintable() else char.encode('unicode_escape').decode('ascii')
+        for char in text
     )
     return shown if len(shown) <= _LONGEST else f'{shown[:_LONGEST]} ...'

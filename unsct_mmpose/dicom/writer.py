@@ -1,29 +1,36 @@
-"""Writing a radiograph as a DICOM object: Digital X-Ray Image, For Presentation."""
+"""Writing a simulated radiograph: Digital X-Ray Image, For Presentation (PS3.3, A.26)."""
 
 from __future__ import annotations
 
+import math
 import os
 from io import BytesIO
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import Dataset, dcmwrite
+from pydicom import Dataset, Sequence, dcmwrite
 from pydicom.dataset import FileMetaDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, JPEG2000Lossless, RLELossless, generate_uid
+from pydicom.uid import (
+    DigitalXRayImageStorageForPresentation,
+    ExplicitVRLittleEndian,
+    generate_uid,
+)
+from pydicom.valuerep import format_number_as_ds
 
 from unsct_mmpose.files import replace_file
 
-from .dx_modules import add_acquisition, add_geometry, add_identity, add_pixels, mark_synthetic
 from .radiograph import RadiographError
+from .spacing import check_magnification, check_spacing
 
-TRANSFER_SYNTAXES: dict[str, UID] = {
-    'explicit': ExplicitVRLittleEndian,
-    'rle': RLELossless,
-    'jpeg2000': JPEG2000Lossless,
-}
+PELVIS = ('816092008', 'Pelvis')
+"""SNOMED CT code of context group 4."""
+
+AP = ('399348003', 'antero-posterior')
+"""SNOMED CT code of context group 4010."""
 
 _IMPLEMENTATION_UID = generate_uid(entropy_srcs=['unsct_mmpose', 'implementation'])
+_DATE, _TIME = '20200101', '120000'
 
 
 def write_radiograph(
@@ -37,21 +44,13 @@ def write_radiograph(
     uid_seed: str,
     bits_stored: int = 12,
     photometric: Literal['MONOCHROME2', 'MONOCHROME1'] = 'MONOCHROME2',
-    transfer_syntax: Literal['explicit', 'rle', 'jpeg2000'] = 'explicit',
     pixel_spacing: Literal['detector', 'patient'] | None = None,
-    patient_name: str = '',
     patient_sex: Literal['M', 'F', 'O', ''] = '',
-    body_part: Literal['PELVIS', 'HIP'] = 'PELVIS',
-    view: Literal['AP', 'PA'] = 'AP',
-    laterality: Literal['L', 'R', 'B', 'U'] = 'B',
     description: str = '',
-    synthetic: bool = True,
 ) -> None:
-    """Write a radiograph; the same arguments give the same bytes.
+    """Write an AP view of a pelvis that shows no person; the same arguments give the same bytes.
 
-    Uncompressed files are the fastest to write and to read; RLE takes about half the space and
-    JPEG 2000 a third, at about ten times the time. Compressed bytes depend on the encoder that
-    is installed.
+    SyntheticData, SeriesDescription and ImageComments say that no person was imaged.
 
     Args:
         path: the file to write; it appears whole or not at all, in a folder that exists.
@@ -65,35 +64,22 @@ def write_radiograph(
             each image.
         bits_stored: 8 to 16; they are stored in 16 bits.
         photometric: how grey values are stored.
-        transfer_syntax: ``'explicit'`` (no compression), ``'rle'`` or ``'jpeg2000'`` (lossless).
         pixel_spacing: also write PixelSpacing, at the detector or calibrated at the patient.
-        patient_name: pseudonym, such as ``'PHANTOM^0001'``.
         patient_sex: sex of the patient, or empty.
-        body_part: body part examined.
-        view: view position.
-        laterality: sides that the image shows: left, right, both or unpaired.
         description: how the image came about, in words.
-        synthetic: the image shows no person; SyntheticData, SeriesDescription and ImageComments
-            then say so.
 
     Raises:
         ValueError: an argument is out of range.
-        RadiographError: the encoder is not installed or the file cannot be written.
+        RadiographError: the file cannot be written.
     """
     dataset = Dataset()
     stored = _stored_pixels(pixels, bits_stored, photometric)
-    add_identity(dataset, patient_id, patient_name, patient_sex, uid_seed)
-    add_acquisition(dataset, body_part, view, laterality, description)
-    if synthetic:
-        mark_synthetic(dataset)
-    add_geometry(dataset, spacing_xy_mm, magnification, source_detector_mm, pixel_spacing)
-    add_pixels(dataset, stored, bits_stored, photometric)
+    _add_identity(dataset, patient_id, patient_sex, uid_seed)
+    _add_acquisition(dataset, description)
+    _add_geometry(dataset, spacing_xy_mm, magnification, source_detector_mm, pixel_spacing)
+    _add_pixels(dataset, stored, bits_stored, photometric)
     try:
-        content = _encode(dataset, transfer_syntax)
-    except (RuntimeError, NotImplementedError) as error:
-        raise RadiographError(path, f'it cannot be encoded as {transfer_syntax}: {error}') from None
-    try:
-        replace_file(path, content)
+        replace_file(path, _encode(dataset))
     except OSError as error:
         raise RadiographError(path, f'it cannot be written ({error.strerror})') from None
 
@@ -120,11 +106,112 @@ def _stored_pixels(
     return white - stored if photometric == 'MONOCHROME1' else stored
 
 
-def _encode(dataset: Dataset, transfer_syntax: str) -> bytes:
+def _add_identity(dataset: Dataset, patient_id: str, sex: str, uid_seed: str) -> None:
+    """Fill the patient, study, series and SOP common modules; identifiers come from the seed."""
+    dataset.SpecificCharacterSet = 'ISO_IR 192'
+    dataset.PatientName = dataset.PatientBirthDate = ''
+    dataset.PatientID, dataset.PatientSex = patient_id, sex
+    dataset.StudyInstanceUID = generate_uid(entropy_srcs=[uid_seed, 'study'])
+    dataset.SeriesInstanceUID = generate_uid(entropy_srcs=[uid_seed, 'series'])
+    dataset.SOPInstanceUID = generate_uid(entropy_srcs=[uid_seed, 'instance'])
+    dataset.SOPClassUID = DigitalXRayImageStorageForPresentation
+    dataset.StudyDate = dataset.SeriesDate = dataset.ContentDate = _DATE
+    dataset.StudyTime = dataset.SeriesTime = dataset.ContentTime = _TIME
+    dataset.AcquisitionDate, dataset.AcquisitionTime = _DATE, _TIME
+    dataset.AccessionNumber = dataset.ReferringPhysicianName = ''
+    dataset.StudyID = '1'
+    dataset.SeriesNumber = dataset.InstanceNumber = 1
+    dataset.SyntheticData = 'YES'
+    dataset.SeriesDescription = 'SYNTHETIC'
+    dataset.ImageComments = 'Synthetic image: no patient, not for clinical use.'
+
+
+def _add_acquisition(dataset: Dataset, description: str) -> None:
+    """Fill the equipment, DX series, anatomy, positioning, detector and context modules."""
+    dataset.Modality = 'DX'
+    dataset.PresentationIntentType = 'FOR PRESENTATION'
+    dataset.ImageType = ['DERIVED', 'PRIMARY', '']
+    dataset.Manufacturer = 'unsct_mmpose'
+    dataset.BodyPartExamined = 'PELVIS'
+    dataset.AnatomicRegionSequence = Sequence([_code_item(*PELVIS)])
+    dataset.ViewPosition = 'AP'
+    dataset.ViewCodeSequence = Sequence([_code_item(*AP)])
+    dataset.ViewCodeSequence[0].ViewModifierCodeSequence = Sequence()
+    dataset.ImageLaterality = 'B'
+    dataset.PatientOrientation = ['L', 'F']
+    dataset.AcquisitionContextSequence = Sequence()
+    dataset.DetectorType = ''
+    dataset.PositionerType = 'NONE'
+    if description:
+        dataset.DerivationDescription = description
+
+
+def _add_geometry(
+    dataset: Dataset,
+    spacing_xy_mm: tuple[float, float],
+    magnification: float,
+    source_detector_mm: float,
+    pixel_spacing: str | None,
+) -> None:
+    """Fill pixel spacings (row, column = y, x), magnification and distances."""
+    x_mm, y_mm = check_spacing(spacing_xy_mm)
+    factor = check_magnification(magnification)
+    if not (math.isfinite(source_detector_mm) and source_detector_mm > 0):
+        raise ValueError(f'source_detector_mm must be positive, not {source_detector_mm!r}')
+    if pixel_spacing not in (None, 'detector', 'patient'):
+        raise ValueError(f"pixel_spacing must be None, 'detector' or 'patient': {pixel_spacing!r}")
+    dataset.ImagerPixelSpacing = [_decimal(y_mm), _decimal(x_mm)]
+    dataset.EstimatedRadiographicMagnificationFactor = _decimal(factor)
+    dataset.DistanceSourceToDetector = _decimal(source_detector_mm)
+    dataset.DistanceSourceToPatient = _decimal(source_detector_mm / factor)
+    if pixel_spacing == 'detector':
+        dataset.PixelSpacing = [_decimal(y_mm), _decimal(x_mm)]
+    elif pixel_spacing == 'patient':
+        dataset.PixelSpacing = [_decimal(y_mm / factor), _decimal(x_mm / factor)]
+        dataset.PixelSpacingCalibrationType = 'GEOMETRY'
+        dataset.PixelSpacingCalibrationDescription = 'divided by the magnification'
+
+
+def _add_pixels(
+    dataset: Dataset, stored: NDArray[np.uint16], bits_stored: int, photometric: str
+) -> None:
+    """Fill the image pixel, DX image and VOI LUT modules; the window shows the whole range."""
+    inverted = photometric == 'MONOCHROME1'
+    dataset.SamplesPerPixel = 1
+    dataset.PhotometricInterpretation = photometric
+    dataset.Rows, dataset.Columns = stored.shape
+    dataset.BitsAllocated = 16
+    dataset.BitsStored = bits_stored
+    dataset.HighBit = bits_stored - 1
+    dataset.PixelRepresentation = 0
+    dataset.BurnedInAnnotation = 'NO'
+    dataset.PixelIntensityRelationship = 'LOG'
+    # -1: higher stored values mean less radiation on the detector, that is, bone.
+    dataset.PixelIntensityRelationshipSign = 1 if inverted else -1
+    dataset.RescaleIntercept, dataset.RescaleSlope, dataset.RescaleType = '0', '1', 'US'
+    dataset.WindowCenter, dataset.WindowWidth = str(2 ** (bits_stored - 1)), str(2**bits_stored)
+    dataset.VOILUTFunction = 'LINEAR'
+    dataset.LossyImageCompression = '00'
+    dataset.PresentationLUTShape = 'INVERSE' if inverted else 'IDENTITY'
+    dataset.PixelData = stored.tobytes()
+    dataset['PixelData'].VR = 'OW'
+
+
+def _code_item(value: str, meaning: str) -> Dataset:
+    item = Dataset()
+    item.CodeValue = value
+    item.CodingSchemeDesignator = 'SCT'
+    item.CodeMeaning = meaning
+    return item
+
+
+def _decimal(value: float) -> str:
+    """Return a decimal string (VR DS) of at most 16 characters."""
+    return str(format_number_as_ds(float(value)))
+
+
+def _encode(dataset: Dataset) -> bytes:
     """Return the bytes of the file."""
-    if transfer_syntax not in TRANSFER_SYNTAXES:
-        known = ', '.join(sorted(TRANSFER_SYNTAXES))
-        raise ValueError(f'unknown transfer syntax {transfer_syntax!r}; choose from {known}')
     meta = FileMetaDataset()
     meta.MediaStorageSOPClassUID = dataset.SOPClassUID
     meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
@@ -132,9 +219,6 @@ def _encode(dataset: Dataset, transfer_syntax: str) -> bytes:
     meta.ImplementationClassUID = _IMPLEMENTATION_UID
     meta.ImplementationVersionName = 'UNSCT_MMPOSE'
     dataset.file_meta = meta
-    target = TRANSFER_SYNTAXES[transfer_syntax]
-    if target != ExplicitVRLittleEndian:
-        dataset.compress(target, generate_instance_uid=False)
     buffer = BytesIO()
     dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()

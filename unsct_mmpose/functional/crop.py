@@ -39,7 +39,7 @@ class Crop:
     def matrix(self) -> NDArray[np.float64]:
         """Return the ``(2, 3)`` affine map from image pixels to input pixels."""
         width, height = self.input_size_wh
-        x, y = (float(one) for one in self.centre_xy)
+        x, y = map(float, self.centre_xy)
         half = float(self.size_wh[0]) * 0.5
         # three corners as MMPose takes them, so that every bit of the matrix is the same
         image = np.array([(x, y), (x - half, y), (x - half, y + half)], np.float32)
@@ -179,3 +179,18 @@ def grey_levels(pixels: NDArray[np.floating]) -> NDArray[np.uint8]:
         [0, 128, 255]
     """
     return np.rint(pixels * 255.0).astype(np.uint8)
+
+
+def fine_levels(pixels: NDArray[np.floating]) -> NDArray[np.uint16]:
+    """Return display values in [0, 1] as 16-bit levels; the upper byte is ``grey_levels``.
+
+    The lower byte is 128 at the middle of a grey level: a value is ``(level - 128) / 65280``.
+
+    Example:
+        >>> fine_levels(np.array([0.0, 0.5, 1.0])).tolist()
+        [128, 32768, 65408]
+    """
+    scaled = np.asarray(pixels, np.float64) * 255.0
+    grey = grey_levels(pixels).astype(np.int64)
+    part = np.clip(np.floor((scaled - grey + 0.5) * 256), 0, 255).astype(np.int64)
+    return (grey * 256 + part).astype(np.uint16)

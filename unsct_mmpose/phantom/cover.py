@@ -46,33 +46,27 @@ def cover_part(
     height, width = pixels.shape
     side = float(max(height, width))
     angle = rng.uniform(0, np.pi)
-    along, across = (
-        np.array([np.cos(angle), np.sin(angle)]),
-        np.array([-np.sin(angle), np.cos(angle)]),
-    )
+    along = np.array([np.cos(angle), np.sin(angle)])
+    across = np.array([-along[1], along[0]])
     if rng.uniform() < 0.5:  # a cut: everything beyond a line near the border
         outwards = ((1, 0), (-1, 0), (0, 1), (0, -1))[rng.integers(4)]
         turn = rng.uniform(-0.3, 0.3)
+        cos, sin = np.cos(turn), np.sin(turn)
         normal = np.array(
-            [
-                outwards[0] * np.cos(turn) - outwards[1] * np.sin(turn),
-                outwards[0] * np.sin(turn) + outwards[1] * np.cos(turn),
-            ]
+            [outwards[0] * cos - outwards[1] * sin, outwards[0] * sin + outwards[1] * cos]
         )
         reach = abs(normal[0]) * width / 2 + abs(normal[1]) * height / 2
-        limit = reach - rng.uniform(0.05, 0.35) * side
-
-        def depth(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.floating]:
-            return normal[0] * (x - width / 2) + normal[1] * (y - height / 2) - limit
-
+        centre = np.array([width / 2, height / 2])
+        limits = [(-normal, rng.uniform(0.05, 0.35) * side - reach)]
     else:
         centre = points[rng.integers(len(points))] + rng.normal(0, 0.06 * side, 2)
         half = rng.uniform(0.05, 0.2, 2) * side
+        limits = [(sign * way, end) for way, end in zip((along, across), half, strict=True)
+                  for sign in (1, -1)]  # fmt: skip
 
-        def depth(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.floating]:
-            u = np.abs(along[0] * (x - centre[0]) + along[1] * (y - centre[1])) - half[0]
-            v = np.abs(across[0] * (x - centre[0]) + across[1] * (y - centre[1])) - half[1]
-            return -np.maximum(u, v)
+    def depth(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.floating]:
+        x, y = x - centre[0], y - centre[1]
+        return np.min([end - (way[0] * x + way[1] * y) for way, end in limits], axis=0)
 
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     grey = rng.choice([0.0, 1.0, rng.uniform(0, 1)])

@@ -90,19 +90,19 @@ def display(
     )
     counts = exposure.photons * (primary + scatter)
     counts = counts + np.sqrt(counts) * rng.standard_normal(counts.shape, dtype=np.float32)
-    seen = -np.log(np.maximum(counts, 1.0) / exposure.photons)
+    image = -np.log(np.maximum(counts, 1.0) / exposure.photons)
     slow = cv2.resize(depth, small.shape[::-1], interpolation=cv2.INTER_AREA)
     slow = cv2.GaussianBlur(slow, (0, 0), max(EQUALISATION_MM / spacing_mm / 8.0, 0.3))
     slow = np.maximum(slow - float(np.median(slow)), 0.0) * exposure.equalisation
     slow = cv2.resize(slow, depth.shape[::-1], interpolation=cv2.INTER_LINEAR)
-    seen, depth = seen - slow, depth - slow
+    image, depth = image - slow, depth - slow
     dense = float(np.quantile(depth[::4, ::4], 0.995))
     low, high = exposure.window[0] * dense, exposure.window[1] * dense
     thick = depth[bone_mm > LEAST_BONE_MM]
     if thick.size:
         # No one windows an image so that bone turns black.
         low = min(low, 0.97 * float(np.quantile(thick[::7], 0.02)))
-    shown = np.clip((seen - low) / (high - low), 0.0, 1.0)
+    shown = np.clip((image - low) / (high - low), 0.0, 1.0)
     return np.asarray(shown**exposure.gamma, np.float32)
 
 

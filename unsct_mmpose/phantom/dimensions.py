@@ -93,10 +93,6 @@ class Dimensions:
         """Return a copy with one side replaced."""
         return replace(self, left=side) if name == 'left' else replace(self, right=side)
 
-    def mirrored(self) -> Dimensions:
-        """Return the person's mirror image."""
-        return replace(self, left=self.right, right=self.left)
-
 
 def _normal(rng: np.random.Generator, mean: float, sd: float, width: float = 2.2) -> float:
     """Draw from a normal distribution, clipped to ``width`` standard deviations."""
@@ -165,21 +161,27 @@ def _sample_side(
     )
 
 
+_BETWEEN_SIDES = {
+    'center_edge_deg': 1.3,
+    'roof_index_deg': 1.2,
+    'neck_shaft_deg': 1.2,
+    'femoral_offset_mm': 1.0,
+    'anteversion_deg': 2.5,
+    'tip_height_mm': 1.2,
+    'lesser_trochanter_mm': 1.0,
+    'fovea_rise_deg': 2.5,
+    'joint_space_mm': 0.2,
+}
+"""How much left differs from right: the spread about the person's mean."""
+
+
 def _vary_side(rng: np.random.Generator, side: SideDimensions) -> SideDimensions:
     """Return a side that differs from the person's mean as left differs from right."""
+    changed = {
+        name: getattr(side, name) + _normal(rng, 0.0, spread)
+        for name, spread in _BETWEEN_SIDES.items()
+    }
+    wiggle = zip(side.wiggle_mm, rng.standard_normal(108).clip(-2, 2), strict=True)
     return replace(
-        side,
-        center_edge_deg=side.center_edge_deg + _normal(rng, 0.0, 1.3),
-        roof_index_deg=side.roof_index_deg + _normal(rng, 0.0, 1.2),
-        neck_shaft_deg=side.neck_shaft_deg + _normal(rng, 0.0, 1.2),
-        femoral_offset_mm=side.femoral_offset_mm + _normal(rng, 0.0, 1.0),
-        anteversion_deg=side.anteversion_deg + _normal(rng, 0.0, 2.5),
-        tip_height_mm=side.tip_height_mm + _normal(rng, 0.0, 1.2),
-        lesser_trochanter_mm=side.lesser_trochanter_mm + _normal(rng, 0.0, 1.0),
-        fovea_rise_deg=side.fovea_rise_deg + _normal(rng, 0.0, 2.5),
-        joint_space_mm=side.joint_space_mm + _normal(rng, 0.0, 0.2),
-        wiggle_mm=tuple(
-            0.85 * w + 0.35 * float(v)
-            for w, v in zip(side.wiggle_mm, rng.standard_normal(108).clip(-2, 2), strict=True)
-        ),
+        side, **changed, wiggle_mm=tuple(0.85 * own + 0.35 * float(more) for own, more in wiggle)
     )

@@ -166,8 +166,6 @@ def render(
     habitus: Habitus,
     layout: Layout,
     seed: int | np.random.SeedSequence,
-    *,
-    with_bones: bool = True,
 ) -> npt.NDArray[np.float32]:
     """Compute the display image of a laid-out scene.
 
@@ -176,7 +174,6 @@ def render(
         habitus: soft tissue.
         layout: geometry and obstacles.
         seed: of texture, tissue, exposure, noise and the letter.
-        with_bones: False leaves the bones out, to see what depends on them.
 
     Returns:
         ``(H, W)`` in [0, 1].
@@ -185,8 +182,6 @@ def render(
     fine = max(round(layout.beam.spacing_xy_mm[0]), 1)
     beam = _refined(layout.beam, fine)
     bone = bone_path(scene, beam, _child(seed, 20))
-    if not with_bones:
-        bone *= 0.0
     shafts = np.array(
         [[scene.fixed_mm[side_index(side, number)] for number in (11, 12)] for side in SIDES]
     )

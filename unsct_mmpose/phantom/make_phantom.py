@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import multiprocessing
 import os
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +18,15 @@ from tqdm import tqdm
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations import AnnotatedRadiograph, LandmarkStates, write_annotations
 from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.read_ahead import work_ahead
 from unsct_mmpose.dicom.spacing import PLAUSIBLE_SPACING_MM
-from unsct_mmpose.files import replace_file
+from unsct_mmpose.files import (
+    claim_folder,
+    is_finished,
+    read_record,
+    replace_file,
+    write_record,
+)
 
 from .generate import FIELD_MM, PhantomRadiograph, make_case, sample_patient
 
@@ -194,14 +198,23 @@ def make_phantom(
     """
     options = PhantomOptions() if options is None else options
     folder = Path(out)
-    _claim(folder, options)
+    manifest = {'simulated': True, 'format_version': FORMAT_VERSION, **asdict(options)}
+    claim_folder(
+        folder,
+        MANIFEST,
+        json.dumps(manifest, indent=2) + '\n',
+        'a phantom data set',
+        'holds a phantom data set with other options ({}); choose another folder, or remove it',
+    )
     for sub in ('images', _RECORDS):
         (folder / sub).mkdir(exist_ok=True)
     plans = [plan for split in SPLITS for plan in plan_split(options, split)]
     todo = [plan for plan in plans if not _is_finished(folder, plan)]
     bar = tqdm(total=len(plans), initial=len(plans) - len(todo), unit='image', disable=not progress)
-    with bar, _mapper(jobs, len(todo)) as run:
-        for _ in run([(str(folder), options, plan) for plan in todo]):
+    workers = min(jobs or os.cpu_count() or 1, len(todo))
+    make = partial(_make_case, folder=folder, options=options)
+    with bar, one_thread():
+        for _ in work_ahead(todo, make, _killed, workers if workers > 1 else 0):
             bar.update()
     paths = {}
     for split in SPLITS:
@@ -214,62 +227,14 @@ def make_phantom(
 
 
 @contextmanager
-def _mapper(jobs: int | None, tasks: int) -> Iterator[Any]:
-    """Yield a function that makes cases, in this process or in several, in any order."""
-    workers = min(jobs or os.cpu_count() or 1, max(tasks, 1))
-    if workers <= 1:
-        threads = cv2.getNumThreads()
-        cv2.setNumThreads(1)
-        try:
-            yield lambda items: map(_make_one, items)
-        finally:
-            cv2.setNumThreads(threads)
-        return
-    # A fork does not import anything again; where there is none, workers start afresh.
-    methods = multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context('fork' if 'fork' in methods else None)
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
-    try:
-        yield lambda items: pool.map(_make_one, items)
-    except BaseException:
-        pool.shutdown(wait=True, cancel_futures=True)
-        raise
-    pool.shutdown()
-
-
-def _start_worker() -> None:
+def one_thread() -> Iterator[None]:
+    """Keep OpenCV from starting threads beside the processes."""
+    threads = cv2.getNumThreads()
     cv2.setNumThreads(1)
-    # The parent decides what an interrupt means: begun images are finished, the rest is dropped.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-def _claim(folder: Path, options: PhantomOptions) -> None:
-    """Write the manifest, or check that the one there has the same options."""
-    manifest = {'simulated': True, 'format_version': FORMAT_VERSION, **asdict(options)}
-    path = folder / MANIFEST
-    if path.exists():
-        try:
-            found = json.loads(path.read_text(encoding='utf-8'))
-        except ValueError as error:
-            raise ValueError(f'{path} is no manifest of a phantom data set') from error
-        other = [
-            f'{key} is {found.get(key)!r} there, {value!r} here'
-            for key, value in manifest.items()
-            if found.get(key) != value
-        ]
-        if other:
-            raise ValueError(
-                f'{folder} holds a phantom data set with other options ({"; ".join(other)}); '
-                'choose another folder or remove this one'
-            )
-        for sub in (folder, folder / 'images', folder / _RECORDS):
-            for left in sub.glob('.*.tmp'):  # of a run that was killed while it wrote
-                left.unlink()
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f'{folder} is not empty and holds no {MANIFEST}; choose another folder')
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_file(path, (json.dumps(manifest, indent=2) + '\n').encode())
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(threads)
 
 
 def _paths(folder: Path, plan: CasePlan) -> tuple[Path, Path]:
@@ -278,16 +243,11 @@ def _paths(folder: Path, plan: CasePlan) -> tuple[Path, Path]:
 
 def _is_finished(folder: Path, plan: CasePlan) -> bool:
     image, record = _paths(folder, plan)
-    try:
-        known = json.loads(record.read_text(encoding='utf-8'))
-        return bool(hashlib.sha256(image.read_bytes()).hexdigest() == known['sha256'])
-    except (OSError, ValueError, KeyError):
-        return False
+    return is_finished(read_record(record), image)
 
 
-def _make_one(task: tuple[str, PhantomOptions, CasePlan]) -> None:
+def _make_case(plan: CasePlan, folder: Path, options: PhantomOptions) -> None:
     """Make one image and then its record, each whole or not at all."""
-    folder, options, plan = Path(task[0]), task[1], task[2]
     split = SPLITS.index(plan.split)
     person = sample_patient(
         np.random.SeedSequence(options.seed, spawn_key=(_PATIENT_KEY + split, plan.patient)),
@@ -317,9 +277,11 @@ def _make_one(task: tuple[str, PhantomOptions, CasePlan]) -> None:
         description='simulated from a parametric phantom by unsct_mmpose',
         **header,
     )
-    content = _record(case, header)
-    content['sha256'] = hashlib.sha256(image.read_bytes()).hexdigest()
-    replace_file(record, json.dumps(content).encode())
+    write_record(record, _record(case, header), image)
+
+
+def _killed(plan: CasePlan) -> None:
+    raise RuntimeError(f'making {plan.name} ends the process: is there enough memory?')
 
 
 def _repeated(options: PhantomOptions) -> str:

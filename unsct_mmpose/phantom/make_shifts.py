@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,9 +25,17 @@ from unsct_mmpose.annotations import (
 from unsct_mmpose.annotations.annotated import read_annotated
 from unsct_mmpose.annotations.coco import KEPT
 from unsct_mmpose.dicom import Radiograph, RadiographError
-from unsct_mmpose.files import replace_file
+from unsct_mmpose.files import (
+    claim_folder,
+    file_sha256,
+    is_finished,
+    read_record,
+    replace_file,
+    write_record,
+)
 from unsct_mmpose.functional.crop import grey_levels
 
+from .make_phantom import one_thread
 from .shifts import SHIFTS, Shifted, apply_shift, describe_shift
 
 FORMAT_VERSION = 1
@@ -114,12 +120,23 @@ def make_shifts(
     tasks = tasks[:limit]
     if not tasks:
         raise ValueError(f'{source} has no image of the wanted sort; nothing to shift')
-    _claim(folder, source, seed)
+    manifest = {
+        'format_version': FORMAT_VERSION,
+        'seed': seed,
+        'annotations_sha256': file_sha256(source),
+    }
+    claim_folder(
+        folder,
+        MANIFEST,
+        json.dumps(manifest, indent=2) + '\n',
+        'shifted images',
+        'holds shifted images of another source or seed ({}); choose another folder, or remove it',
+    )
     for kind in kinds:
         for sub in ('images', _RECORDS):
             (folder / sub / kind).mkdir(parents=True, exist_ok=True)
     bar = tqdm(total=len(tasks) * len(kinds), unit='image', disable=not progress)
-    with bar, _one_thread():
+    with bar, one_thread():
         for task in tasks:
             for _ in _shift_one(folder, task, kinds, seed):
                 bar.update()
@@ -163,52 +180,13 @@ def _plan(cases: Sequence[AnnotatedRadiograph], images: Path) -> list[_Task]:
     ]
 
 
-def _claim(folder: Path, source: Path, seed: int) -> None:
-    """Write the manifest, or check that the one there is of the same source and seed."""
-    digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    manifest = {'format_version': FORMAT_VERSION, 'seed': seed, 'annotations_sha256': digest}
-    path = folder / MANIFEST
-    if path.exists():
-        try:
-            found = dict(json.loads(path.read_text(encoding='utf-8')))
-        except (ValueError, TypeError) as error:
-            raise ValueError(f'{path} is no manifest of shifted images') from error
-        other = [
-            f'{key} is {found.get(key)!r} there, {value!r} here'
-            for key, value in manifest.items()
-            if found.get(key) != value
-        ]
-        if other:
-            raise ValueError(
-                f'{folder} holds shifted images of another source or seed ({"; ".join(other)}); '
-                'choose another folder or remove this one'
-            )
-        for left in folder.rglob('.*.tmp'):  # of a run that was killed while it wrote
-            left.unlink()
-        return
-    if folder.exists() and any(folder.iterdir()):
-        raise ValueError(f'{folder} is not empty and holds no {MANIFEST}; choose another folder')
-    folder.mkdir(parents=True, exist_ok=True)
-    replace_file(path, (json.dumps(manifest, indent=2) + '\n').encode())
-
-
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(threads)
-
-
 def _paths(folder: Path, kind: str, name: str) -> tuple[Path, Path]:
     return folder / 'images' / kind / f'{name}.png', folder / _RECORDS / kind / f'{name}.json'
 
 
 def _shift_one(folder: Path, task: _Task, kinds: Sequence[str], seed: int) -> Iterator[str]:
     """Make what is missing of one image, and yield each kind; the source is decoded once."""
-    digest = hashlib.sha256(task.image.read_bytes()).hexdigest()
+    digest = file_sha256(task.image)
     radiograph = None
     for kind in kinds:
         if not _is_finished(folder, kind, task.name, digest):
@@ -219,13 +197,9 @@ def _shift_one(folder: Path, task: _Task, kinds: Sequence[str], seed: int) -> It
 
 
 def _is_finished(folder: Path, kind: str, name: str, source_sha256: str) -> bool:
-    image, record = _paths(folder, kind, name)
-    try:
-        known = json.loads(record.read_text(encoding='utf-8'))
-        whole = hashlib.sha256(image.read_bytes()).hexdigest() == known['sha256']
-        return bool(whole and known['source_sha256'] == source_sha256)
-    except (OSError, ValueError, KeyError):
-        return False
+    image, path = _paths(folder, kind, name)
+    record = read_record(path)
+    return (record or {}).get('source_sha256') == source_sha256 and is_finished(record, image)
 
 
 def _read(task: _Task) -> tuple[Radiograph, _Task]:
@@ -254,41 +228,40 @@ def _write(folder: Path, kind: str, name: str, shifted: Shifted, source_sha256: 
     image, record = _paths(folder, kind, name)
     # 8 bits are read back as they are; 16 bits would pass a window, which undoes the contrast.
     grey = grey_levels(shifted.pixels)
-    done, content = cv2.imencode('.png', grey)
+    done, picture = cv2.imencode('.png', grey)
     if not done:
         raise RadiographError(image, 'it cannot be encoded')
-    replace_file(image, content.tobytes())
-    known = {
+    replace_file(image, picture.tobytes())
+    content = {
         'points': np.round(shifted.points, 3).tolist(),
         'present': shifted.present.tolist(),
         'size_wh': [grey.shape[1], grey.shape[0]],
         'how': shifted.how,
         'source_sha256': source_sha256,
-        'sha256': hashlib.sha256(content.tobytes()).hexdigest(),
     }
-    replace_file(record, json.dumps(known).encode())
+    write_record(record, content, image)
 
 
 def _case(folder: Path, kind: str, task: _Task) -> AnnotatedRadiograph:
     """Return the record of a shifted image."""
-    image, record = _paths(folder, kind, task.name)
-    known = json.loads(record.read_text(encoding='utf-8'))
+    image, path = _paths(folder, kind, task.name)
+    record = json.loads(path.read_text(encoding='utf-8'))
     before = task.case.states
-    present = np.asarray(known['present'], dtype=bool)
+    present = np.asarray(record['present'], dtype=bool)
     hidden = before.present & ~present
-    states = LandmarkStates(np.asarray(known['points'], float), present, before.absent | hidden)
+    states = LandmarkStates(np.asarray(record['points'], float), present, before.absent | hidden)
     kept = {key: value for key, value in task.case.extra.items() if key not in _DICOM_FIELDS}
     return replace(
         task.case,
         file_name=f'{kind}/{image.name}',
-        size_wh=(int(known['size_wh'][0]), int(known['size_wh'][1])),
+        size_wh=(int(record['size_wh'][0]), int(record['size_wh'][1])),
         states=states,
         mirrored=KEPT if kind == 'mirror' else None,
         subset=infer_subset(states),
         extra={
             **kept,
             'shift': kind,
-            'shift_how': known['how'],
+            'shift_how': record['how'],
             'shift_hidden': [LANDMARK_NAMES[index] for index in np.flatnonzero(hidden)],
             'shift_source': task.case.file_name,
         },

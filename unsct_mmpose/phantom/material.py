@@ -16,7 +16,6 @@ def density(
     bone: Bone,
     distances: Grid,
     texture: Callable[[Place], npt.NDArray[np.float32]] | None = None,
-    inside: npt.NDArray[np.intp] | None = None,
 ) -> Grid:
     """Fill a bone: a cortical shell around textured trabecular bone, marrow in the diaphysis.
 
@@ -27,13 +26,12 @@ def density(
         bone: in the frame of the grid.
         distances: from :func:`evaluate`.
         texture: maps positions, mm, to factors about 1 of the trabecular density.
-        inside: ``distances.inside()`` when it is already known.
 
     Returns:
         Densities as a share of cortical bone, 0 to 1.
     """
     rate = np.float32(1.0 / distances.voxel_mm.max())
-    flat = distances.inside() if inside is None else inside
+    flat = distances.inside
     depth = distances.values.ravel()[flat]
     place = distances.positions(flat)
     cortex = np.full(len(flat), bone.cortex_mm, np.float32)
@@ -59,17 +57,16 @@ def density(
     return replace(distances, values=filled.reshape(distances.values.shape))
 
 
-def surface_points(distances: Grid, inside: npt.NDArray[np.intp] | None = None) -> FloatArray:
+def surface_points(distances: Grid) -> FloatArray:
     """Return points on the surface, each a near voxel moved along the gradient.
 
     Args:
         distances: signed distances, mm.
-        inside: ``distances.inside()`` when it is already known.
 
     Returns:
         ``(N, 3)`` x, y, z in mm.
     """
-    flat = distances.inside() if inside is None else inside
+    flat = distances.inside
     values = distances.values.ravel()
     depth = values[flat]
     near = depth > np.float32(-0.7 * distances.voxel_mm.max())

@@ -1,13 +1,14 @@
-"""What hides landmarks: collimator blades, plates and screws, blocks, shields.
+"""What hides landmarks: objects, collimator blades, plates and screws, blocks, shields.
 
 Everything here lies in the detector's plane and is opaque: inside it the image does not depend on
-the patient at all, so a landmark in it is truly absent.
+the patient at all, so a landmark in it is truly absent. Lengths are in the unit of the points:
+detector pixels, or mm.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -20,18 +21,18 @@ from .shapes import FloatArray
 
 @dataclass(frozen=True)
 class Stroke:
-    """A polygon or a line with rounded edges, in detector pixels.
+    """A polygon or a line with rounded edges.
 
     Attributes:
         corners: ``(N, 2)``; two corners are a line.
-        radius: of the rounding, pixels.
+        radius: of the rounding.
     """
 
     corners: FloatArray
-    radius: float
+    radius: float = 0.0
 
     def distance(self, points: FloatArray) -> FloatArray:
-        """Return signed distances, pixels, of ``(P, 2)`` points; negative inside."""
+        """Return signed distances of ``(P, 2)`` points; negative inside."""
         return polygon_distance(self.corners, points) - self.radius
 
 
@@ -43,15 +44,30 @@ class Obstacle:
         kind: what it is.
         strokes: its parts.
         level: display value that it leaves, 1 is white.
+        roughness: how much that varies.
+        lines: on it: ``(M, 2)``, width, display value.
     """
 
     kind: str
     strokes: tuple[Stroke, ...]
     level: float = 1.0
+    roughness: float = 0.0
+    lines: tuple[tuple[FloatArray, float, float], ...] = ()
 
     def distance(self, points: FloatArray) -> FloatArray:
-        """Return signed distances, pixels, of ``(P, 2)`` points; negative where hidden."""
+        """Return signed distances of ``(P, 2)`` points; negative where hidden."""
         return np.asarray(np.min([stroke.distance(points) for stroke in self.strokes], axis=0))
+
+    def moved(self, angle: float, shift: FloatArray) -> Obstacle:
+        """Return the object turned about its origin, then shifted."""
+        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
+        return replace(
+            self,
+            strokes=tuple(
+                Stroke(stroke.corners @ turn + shift, stroke.radius) for stroke in self.strokes
+            ),
+            lines=tuple((line @ turn + shift, *rest) for line, *rest in self.lines),
+        )
 
 
 @dataclass(frozen=True)
@@ -90,6 +106,15 @@ def clearance(points: FloatArray, field: Field, obstacles: Sequence[Obstacle]) -
     return np.asarray(free)
 
 
+def lay_over(
+    image: npt.NDArray[np.float32],
+    surface: npt.NDArray[np.float32] | np.float32,
+    share: npt.NDArray[np.float32],
+) -> npt.NDArray[np.float32]:
+    """Return ``(H, W)`` display values of which a share ``(H, W)`` is something's surface."""
+    return np.asarray(image * (1 - share) + surface * share, np.float32)
+
+
 def cover(
     shown: npt.NDArray[np.float32], field: Field, obstacles: Sequence[Obstacle]
 ) -> npt.NDArray[np.float32]:
@@ -117,7 +142,7 @@ def cover(
             inside = stroke.distance(grid.reshape(-1, 2).astype(float)).reshape(grid.shape[:2])
             alpha = np.clip(0.5 - inside, 0.0, 1.0).astype(np.float32)
             part = image[low[1] : high[1], low[0] : high[0]]
-            part[...] = part * (1 - alpha) + np.float32(obstacle.level) * alpha
+            part[...] = lay_over(part, np.float32(obstacle.level), alpha)
     if field.corners is not None:
         image *= _inside(field.corners, image.shape)
     return image
@@ -242,4 +267,4 @@ def write_letter(
     thick = max(round(2.2 * scale), 1)
     cv2.putText(mask, letter, start, cv2.FONT_HERSHEY_SIMPLEX, scale, 255, thick, cv2.LINE_AA)
     alpha = mask.astype(np.float32) / 255.0 * np.float32(rng.uniform(0.75, 1.0))
-    return np.asarray(shown * (1 - alpha) + np.float32(0.97) * alpha, np.float32)
+    return lay_over(shown, np.float32(0.97), alpha)

@@ -22,6 +22,9 @@ PATHOLOGIES: tuple[str, ...] = (
 )
 
 
+_ILL_SHARE = 0.35
+
+
 @dataclass(frozen=True)
 class Pathology:
     """One finding on one side.
@@ -44,16 +47,11 @@ class Pathology:
         return f'{self.side}_{self.name}'
 
 
-def sample_pathologies(rng: np.random.Generator, share: float = 0.35) -> tuple[Pathology, ...]:
-    """Draw the findings of a person: none for most, else one kind on one or both sides.
-
-    Args:
-        rng: source of randomness.
-        share: of persons with a finding.
-    """
+def sample_pathologies(rng: np.random.Generator) -> tuple[Pathology, ...]:
+    """Draw the findings of a person: none for most, else one kind on one or both sides."""
     ill, kind, where = rng.random(), int(rng.integers(len(PATHOLOGIES))), rng.random()
     severity = rng.random(2)
-    if ill >= share:
+    if ill >= _ILL_SHARE:
         return ()
     name = PATHOLOGIES[kind]
     both = where < 0.3 and name != 'neck_fracture'
@@ -98,15 +96,14 @@ def _alter_side(side: SideDimensions, finding: Pathology) -> SideDimensions:
     return side
 
 
-def head_shift(side: SideDimensions, side_name: str, findings: Sequence[Pathology]) -> FloatArray:
+def head_shift(side: SideDimensions, findings: Sequence[Pathology]) -> FloatArray:
     """Return how far the head has left the centre of its cup: x lateral, y caudal, z dorsal, mm.
 
-    Lost cartilage lets the head rise; a dysplastic cup lets it move laterally.
+    Lost cartilage lets the head rise; a dysplastic cup lets it move laterally. Findings are those
+    of the side, here and below.
     """
     shift = np.zeros(3)
     for finding in findings:
-        if finding.side != side_name:
-            continue
         if finding.name == 'joint_space_loss':
             lost = side.joint_space_mm * (0.55 + 0.35 * finding.severity)
             shift += lost * unit([0.25, -1.0, 0.0])
@@ -115,10 +112,10 @@ def head_shift(side: SideDimensions, side_name: str, findings: Sequence[Patholog
     return shift
 
 
-def alter_hip(bone: Bone, side_name: str, findings: Sequence[Pathology]) -> Bone:
+def alter_hip(bone: Bone, findings: Sequence[Pathology]) -> Bone:
     """Return a hip bone, in its side's frame, with a dense roof where joint space is lost."""
     for finding in findings:
-        if finding.side == side_name and finding.name == 'joint_space_loss':
+        if finding.name == 'joint_space_loss':
             roof = 0.5 * (bone.points['upper_edge'] + bone.points['lower_edge'])
             extra = (roof - [0.0, 4.0, 0.0], 13.0, 2.5 + 3.0 * finding.severity)
             bone = replace(bone, bumps=[*bone.bumps, extra])
@@ -126,15 +123,14 @@ def alter_hip(bone: Bone, side_name: str, findings: Sequence[Pathology]) -> Bone
 
 
 def alter_femur(
-    bone: Bone, side: SideDimensions, side_name: str, findings: Sequence[Pathology]
+    bone: Bone, side: SideDimensions, findings: Sequence[Pathology]
 ) -> list[tuple[Bone, FloatArray, FloatArray]]:
     """Apply findings to a femur in the femoral frame; a fracture leaves two fragments.
 
     Args:
         bone: healthy femur.
         side: its dimensions.
-        side_name: ``'left'`` or ``'right'``.
-        findings: of the person.
+        findings: of the side.
 
     Returns:
         ``(fragment, rotation, shift)``, the head's fragment first: a rigid displacement in the
@@ -142,8 +138,6 @@ def alter_femur(
     """
     pieces: list[tuple[Bone, FloatArray, FloatArray]] = [(bone, np.eye(3), np.zeros(3))]
     for finding in findings:
-        if finding.side != side_name:
-            continue
         if finding.name == 'head_collapse':
             pieces = [(_collapse(bone, side, finding.severity), np.eye(3), np.zeros(3))]
         if finding.name == 'neck_fracture':

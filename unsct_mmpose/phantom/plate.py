@@ -135,11 +135,11 @@ def curved_plate(
     """
     rim = smooth_curve(np.asarray(outline, float), 4, closed=True)
     inner = np.asarray(interior, dtype=np.float64).reshape(-1, 3)
-    known = np.concatenate([rim, np.repeat(inner, 4, axis=0)])
+    given = np.concatenate([rim, np.repeat(inner, 4, axis=0)])
     origin = rim.mean(0)
     _, _, rows = np.linalg.svd(rim - origin)
     axes = frame_about(rows[2], rows[0])
-    local = (known - origin) @ axes.T
+    local = (given - origin) @ axes.T
     scale = np.abs(local[:, :2]).max()
     fit, *_ = np.linalg.lstsq(
         np.concatenate([_cubic(local[:, :2] / scale), 0.05 * np.eye(10)]),

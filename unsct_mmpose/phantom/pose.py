@@ -5,7 +5,7 @@ World frame: x towards the patient's left, y caudal, z dorsal; origin midway bet
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 
 import numpy as np
 
@@ -48,16 +48,6 @@ class Pose:
     def leg(self, side: str) -> LegPose:
         """Return the pose of ``'left'`` or ``'right'``."""
         return self.left if side == 'left' else self.right
-
-    def mirrored(self) -> Pose:
-        """Return the pose of the mirrored patient."""
-        return replace(
-            self,
-            axial_deg=-self.axial_deg,
-            obliquity_deg=-self.obliquity_deg,
-            left=self.right,
-            right=self.left,
-        )
 
     def as_dict(self) -> dict[str, float]:
         """Return flat numbers in degrees, for annotation files."""

@@ -32,17 +32,15 @@ class PlacedBone:
         side: ``'left'``, ``'right'`` or ``'both'``.
         bone: in the world frame.
         distances: signed distances around it.
-        inside: flat indices of the voxels in it.
     """
 
     side: str
     bone: Bone
     distances: Grid
-    inside: npt.NDArray[np.intp]
 
     def surface(self) -> FloatArray:
         """Return ``(N, 3)`` points on the surface, world frame, mm."""
-        return surface_points(self.distances, self.inside)
+        return surface_points(self.distances)
 
 
 @dataclass(frozen=True)
@@ -60,10 +58,10 @@ class Scene:
 
     def of(self, name: str, side: str) -> PlacedBone:
         """Return the last bone of this name and side (the shaft's fragment of a femur)."""
-        found = [b for b in self.bones if b.bone.name == name and b.side in (side, 'both')]
-        if not found:
+        bones = [b for b in self.bones if b.bone.name == name and b.side in (side, 'both')]
+        if not bones:
             raise KeyError(f'no {name} on side {side}')
-        return found[-1]
+        return bones[-1]
 
 
 _FROM_HIP = {2: 'cartilage', 3: 'upper_edge', 4: 'lower_edge', 8: 'teardrop'}
@@ -77,7 +75,6 @@ def build_scene(
     findings: Sequence[Pathology] = (),
     *,
     voxel_mm: tuple[float, float, float] = VOXEL_MM,
-    below_mm: float = 200.0,
 ) -> Scene:
     """Build and pose all bones and sample their distances.
 
@@ -86,33 +83,31 @@ def build_scene(
         pose: of the pelvis and the legs.
         findings: pathologies.
         voxel_mm: of the grids, along x, y, z.
-        below_mm: how far caudal of the heads the femora are needed.
     """
     size = alter_dimensions(size, findings)
     turn = pelvis_rotation(pose)
     origin = np.zeros(3)
     placed: list[PlacedBone] = []
     fixed = np.full((NUM_LANDMARKS, 3), np.nan)
-    clip = (np.array([-400.0, -230.0, -400.0]), np.array([400.0, below_mm, 400.0]))
+    clip = (np.array([-400.0, -230.0, -400.0]), np.array([400.0, 200.0, 400.0]))
 
     def place(bone: Bone, side: str) -> None:
-        distances = evaluate(bone, voxel_mm, clip=clip)
-        placed.append(PlacedBone(side, bone, distances, distances.inside()))
+        placed.append(PlacedBone(side, bone, evaluate(bone, voxel_mm, clip=clip)))
 
     def fix(side: str, bone: Bone, table: dict[int, str]) -> None:
         for number, key in table.items():
             fixed[side_index(side, number)] = bone.points[key]
 
     for side in SIDES:
-        hip = alter_hip(hip_bone(size, size.side(side)), side, findings)
-        shift = head_shift(size.side(side), side, findings)
+        own, own_findings = size.side(side), [f for f in findings if f.side == side]
+        hip = alter_hip(hip_bone(size, own), own_findings)
+        shift = head_shift(own, own_findings)
         head = turn @ mirror(side) @ (hip.points['center'] + shift)
         hip = hip.moved(turn @ mirror(side), origin)
         place(hip, side)
         fix(side, hip, _FROM_HIP)
-        own = size.side(side)
         leg = mirror(side) @ femur_rotation(pose.leg(side), own.anteversion_deg)
-        pieces = alter_femur(_with_frame(femur(size, own)), own, side, findings)
+        pieces = alter_femur(_with_frame(femur(size, own)), own, own_findings)
         pieces_placed = [b.moved(r, s).moved(leg, head) for b, r, s in pieces]
         for piece in pieces_placed:
             place(piece, side)
@@ -144,8 +139,8 @@ def landmarks_px(scene: Scene, beam: ConeBeam) -> FloatArray:
         ``(24, 2)`` x, y; finite also for landmarks outside the detector.
     """
     points = np.full((NUM_LANDMARKS, 2), np.nan)
-    known = np.isfinite(scene.fixed_mm[:, 0])
-    points[known] = beam.pixels(scene.fixed_mm[known])
+    fixed = np.isfinite(scene.fixed_mm[:, 0])
+    points[fixed] = beam.pixels(scene.fixed_mm[fixed])
     sacrum = beam.pixels(scene.of('spine', 'both').surface())
     for side in SIDES:
         hip = scene.of('hip', side)
@@ -169,9 +164,9 @@ def _trochanter_tip(placed: PlacedBone, beam: ConeBeam) -> FloatArray:
         [points['ex'] - origin, points['ey'] - origin], axis=1
     )
     near = (lateral > nominal[0] - 11.0) & (distal < nominal[1] + 30.0)
-    seen = beam.pixels(surface[near])
+    outline = beam.pixels(surface[near])
     axis = beam.pixels(points['shaft_proximal']) - beam.pixels(points['shaft_distal'])
-    return np.asarray(seen[np.argmax(np.einsum('ij,j->i', seen, axis))])
+    return np.asarray(outline[np.argmax(np.einsum('ij,j->i', outline, axis))])
 
 
 def _innermost_ilium(
@@ -216,6 +211,6 @@ def bone_path(
     image = np.zeros(beam.size_hw, np.float32)
     for placed in scene.bones:
         texture = None if rng is None else trabecular_texture(rng)
-        filled = density(placed.bone, placed.distances, texture, placed.inside)
+        filled = density(placed.bone, placed.distances, texture)
         image += project(filled.values, filled.voxel_mm, filled.origin_mm, beam)
     return image

@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from unsct_mmpose.anatomy import NUM_LANDMARKS
 from unsct_mmpose.functional.crop import grey_levels
 
+from .occlusion import Obstacle, Stroke, lay_over
+
 Pixels = NDArray[np.float32]
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
@@ -58,7 +60,7 @@ class Shifted:
     how: str = ''
 
 
-Shift = Callable[[Pixels, Floats, Mask, Floats, np.random.Generator], Shifted]
+Shift = Callable[[Shifted, Floats, np.random.Generator], Shifted]
 
 
 def apply_shift(
@@ -112,7 +114,7 @@ def apply_shift(
     where = np.where(placed[:, None], np.asarray(points, np.float64), 0.0)
     if not np.isfinite(where).all():
         raise ValueError('present landmarks must have finite coordinates')
-    done = SHIFTS[kind](shown, where, placed, spacing, rng)
+    done = SHIFTS[kind](Shifted(shown, where, placed.copy()), spacing, rng)
     moved = np.where(done.present[:, None], done.points, 0.0)
     return Shifted(np.clip(done.pixels, 0.0, 1.0), moved, done.present, done.how)
 
@@ -127,55 +129,49 @@ def describe_shift(kind: str) -> str:
     return (SHIFTS[kind].__doc__ or '').splitlines()[0]
 
 
-def clean(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def clean(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """Nothing changes."""
-    return Shifted(pixels.copy(), points.copy(), present.copy())
+    return image
 
 
-def mirror(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def mirror(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """Mirrored display: the patient's left, and its labels, come to the image's left."""
-    flipped = np.ascontiguousarray(pixels[:, ::-1])
-    x_px = pixels.shape[1] - 1 - points[:, 0]
-    return Shifted(flipped, np.stack([x_px, points[:, 1]], axis=1), present.copy())
+    flipped = np.ascontiguousarray(image.pixels[:, ::-1])
+    x_px = flipped.shape[1] - 1 - image.points[:, 0]
+    points = np.stack([x_px, image.points[:, 1]], axis=1)
+    return replace(image, pixels=flipped, points=points)
 
 
-def rotation(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def rotation(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """Turned by 25 to 45 degrees on the same canvas; what falls out is absent, corners black.
 
     Turning happens in millimetres, so that oblong pixels do not shear the patient.
     """
-    height, width = pixels.shape
+    height, width = image.pixels.shape
     size = np.array([width, height])
     middle = (size - 1) / 2
     for _ in range(_TRIES):
         angle_deg = float(rng.uniform(25.0, 45.0) * rng.choice([-1.0, 1.0]))
         cos, sin = np.cos(np.radians(angle_deg)), np.sin(np.radians(angle_deg))
         turn = np.array([[cos, -sin], [sin, cos]]) * spacing / spacing[:, None]
-        moved = (points - middle) @ turn.T + middle
+        moved = (image.points - middle) @ turn.T + middle
         inside_mm = (np.minimum(moved, size - 1 - moved) + 0.5) * spacing
-        if np.all(np.abs(inside_mm.min(axis=1))[present] >= EDGE_MM):
+        if np.all(np.abs(inside_mm.min(axis=1))[image.present] >= EDGE_MM):
             break
     else:
         raise ValueError('every angle leaves a landmark at the border of the image')
     matrix = np.column_stack([turn, middle - turn @ middle])
-    turned = cv2.warpAffine(pixels, matrix, (width, height), flags=cv2.INTER_LINEAR)
-    kept = present & (inside_mm.min(axis=1) > 0)
+    turned = cv2.warpAffine(image.pixels, matrix, (width, height), flags=cv2.INTER_LINEAR)
+    kept = image.present & (inside_mm.min(axis=1) > 0)
     return Shifted(turned, moved, kept, f'{angle_deg:.1f} deg')
 
 
-def cut_side(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def cut_side(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """A lateral cut through one hip or a cut from the top; border black, white or cropped away.
 
     A lateral cut takes at least a third of the landmarks of its half of the image and leaves one.
     """
+    pixels, points = image.pixels, image.points
     for _ in range(_TRIES):
         side = str(rng.choice(['left', 'right', 'top']))
         style = str(rng.choice(['black', 'white', 'cropped']))
@@ -183,19 +179,19 @@ def cut_side(
         depth_mm = _depth_below(side, turn_deg, pixels.shape, spacing)
         at_mm = depth_mm(points[:, 0], points[:, 1])
         step = float(spacing[1] if side == 'top' else spacing[0])
-        edge_mm = _choose_edge(at_mm[present], side, step, pixels.shape, rng)
+        edge_mm = _choose_edge(at_mm[image.present], side, step, pixels.shape, rng)
         if edge_mm is not None:
             break
     else:
         raise ValueError('found no place for an edge that is clear of every landmark')
-    kept = present & (at_mm > edge_mm)
+    kept = image.present & (at_mm > edge_mm)
     how = f'{side}, {style}'
     if style == 'cropped':
         return _crop(pixels, points, kept, side, round(edge_mm / step), how)
     x, y = np.arange(pixels.shape[1])[None], np.arange(pixels.shape[0])[:, None]
     shade = np.clip(0.5 + (edge_mm - depth_mm(x, y)) / step, 0.0, 1.0).astype(np.float32)
-    shown = pixels * (1 - shade) + shade * np.float32(style == 'white')
-    return Shifted(shown, points.copy(), kept, how)
+    shown = lay_over(pixels, np.float32(style == 'white'), shade)
+    return Shifted(shown, points, kept, how)
 
 
 def _depth_below(
@@ -242,15 +238,13 @@ def _crop(pixels: Pixels, points: Floats, kept: Mask, side: str, count: int, how
     return Shifted(part, points - (left, top), kept, how)
 
 
-def contrast(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def contrast(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """Foreign processing: flat mid-tones, gamma, grey background, hard window or gradient.
 
     One of them for each image, as strong as leaves every landmark to be seen.
     """
     how = str(rng.choice(['flat mid-tones', 'gamma', 'grey background', 'window', 'gradient']))
-    shown = pixels.astype(np.float64)
+    shown = image.pixels.astype(np.float64)
     if how == 'flat mid-tones':
         way = 2 * shown - 1
         shown = 0.7 * (0.5 + 0.5 * way * np.abs(way) ** rng.uniform(1.2, 1.6)) + 0.3 * shown
@@ -264,8 +258,8 @@ def contrast(
         low, high = np.percentile(shown, [rng.uniform(35.0, 50.0), rng.uniform(98.5, 99.7)])
         shown = np.clip((shown - low) / max(high - low, 0.05), 0.0, 1.0)
     else:
-        shown *= _gradient(pixels.shape, rng)
-    return Shifted(shown.astype(np.float32), points.copy(), present.copy(), how)
+        shown *= _gradient(shown.shape, rng)
+    return replace(image, pixels=shown.astype(np.float32), how=how)
 
 
 def _gradient(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
@@ -277,13 +271,12 @@ def _gradient(shape: tuple[int, ...], rng: np.random.Generator) -> Floats:
     return np.asarray(darkest + (1 - darkest) * (way / reach + 1) / 2)
 
 
-def noise(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def noise(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """Strong quantum mottle with salt and pepper, row banding, grid lines or JPEG quality 10.
 
     Sizes are in millimetres, so that small pixels do not average the noise away.
     """
+    pixels = image.pixels
     strength = rng.uniform(0.05, 0.09)
     mottle = _grain(pixels.shape, 0.8 / spacing, rng)
     shown = pixels + np.float32(strength) * np.sqrt(pixels + np.float32(0.02)) * mottle
@@ -305,7 +298,7 @@ def noise(
         _, content = cv2.imencode('.jpg', grey, [cv2.IMWRITE_JPEG_QUALITY, 10])
         decoded = cv2.imdecode(content, cv2.IMREAD_GRAYSCALE)
         shown = np.asarray(decoded, np.float32) / np.float32(255)
-    return Shifted(shown, points.copy(), present.copy(), ', '.join(['quantum', *chosen]))
+    return replace(image, pixels=shown, how=', '.join(['quantum', *chosen]))
 
 
 def _grain(shape: tuple[int, ...], blur_xy_px: Floats, rng: np.random.Generator) -> Pixels:
@@ -328,69 +321,27 @@ def _sprinkle(pixels: Pixels, spacing: Floats, rng: np.random.Generator) -> Pixe
     return np.asarray(np.where(dice > 1 - share / 2, np.float32(0), salted), np.float32)
 
 
-@dataclass(frozen=True, eq=False)
-class _Thing:
-    """An opaque object.
-
-    Attributes:
-        name: what it is.
-        outlines: ``(N, 2)`` closed polygons, mm; it is their union.
-        level: its display value.
-        roughness: how much that varies.
-        strokes: lines on it: ``(M, 2)`` mm, width in mm, display value.
-    """
-
-    name: str
-    outlines: tuple[Floats, ...]
-    level: float
-    roughness: float
-    strokes: tuple[tuple[Floats, float, float], ...] = ()
-
-    def moved(self, angle: float, center: Floats) -> _Thing:
-        """Return the object turned about its origin, then shifted, mm."""
-        turn = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]])
-        return replace(
-            self,
-            outlines=tuple(outline @ turn + center for outline in self.outlines),
-            strokes=tuple((line @ turn + center, *rest) for line, *rest in self.strokes),
-        )
-
-    def distance(self, points_mm: Floats) -> Floats:
-        """Return signed distances, mm, of ``(P, 2)`` points; negative inside.
-
-        Inside, the distance is to the nearest border of one outline: never too deep.
-        """
-        outlines = [outline.astype(np.float32) for outline in self.outlines]
-        inside = [
-            max(cv2.pointPolygonTest(outline, (float(x), float(y)), True) for outline in outlines)
-            for x, y in points_mm
-        ]
-        return -np.array(inside, dtype=np.float64)
-
-
-def occluder(
-    pixels: Pixels, points: Floats, present: Mask, spacing: Floats, rng: np.random.Generator
-) -> Shifted:
+def occluder(image: Shifted, spacing: Floats, rng: np.random.Generator) -> Shifted:
     """One or two opaque objects: dark or grey body, bright free-form patch, hand, cable bundle.
 
     A landmark is hidden when ``HIDDEN_MM`` around it are covered; all others are ``CLEAR_MM``
     away from the object.
     """
-    size_mm = np.array(pixels.shape[::-1]) * spacing
+    size_mm, points_mm = np.array(image.pixels.shape[::-1]) * spacing, image.points * spacing
     names: list[str] = []
-    shown, kept = pixels.copy(), present.copy()
+    shown, kept = image.pixels, image.present.copy()
     for _ in range(int(rng.integers(1, 3))):
-        thing = _place(points * spacing, kept, size_mm, bool(names), rng)
-        if thing is not None:
-            kept &= thing.distance(points * spacing) > 0
-            shown = _draw(shown, thing, spacing, rng)
-            names.append(thing.name)
-    return Shifted(shown, points.copy(), kept, ', '.join(names))
+        obstacle = _place(points_mm, kept, size_mm, bool(names), rng)
+        if obstacle is not None:
+            kept &= obstacle.distance(points_mm) > 0
+            shown = _draw(shown, obstacle, spacing, rng)
+            names.append(obstacle.kind)
+    return replace(image, pixels=shown, present=kept, how=', '.join(names))
 
 
 def _place(
     points_mm: Floats, kept: Mask, size_mm: Floats, optional: bool, rng: np.random.Generator
-) -> _Thing | None:
+) -> Obstacle | None:
     """Draw objects until one leaves no doubt what it hides and hides a wanted number.
 
     Where none is found, the one that hides most is taken; None if an object is optional and
@@ -403,11 +354,11 @@ def _place(
             shape = (_body, _patch, _hand, _cables)[int(rng.integers(4))](rng)
             wanted = int(rng.integers(1, 5))
         center = rng.choice(aims) + rng.normal(0.0, 20.0, 2)
-        thing = shape.moved(float(rng.uniform(0, 2 * np.pi)), center)
-        distance = thing.distance(points_mm[kept])
+        obstacle = shape.moved(float(rng.uniform(0, 2 * np.pi)), center)
+        distance = obstacle.distance(points_mm[kept])
         hidden = int(np.sum(distance < 0))
         if np.all((distance <= -HIDDEN_MM) | (distance >= CLEAR_MM)) and hidden > most:
-            spare, most = thing, hidden
+            spare, most = obstacle, hidden
             if hidden >= min(wanted, len(distance)):
                 break
     if spare is None and not optional:
@@ -415,7 +366,7 @@ def _place(
     return None if optional and most < 1 else spare
 
 
-def _draw(image: Pixels, thing: _Thing, spacing: Floats, rng: np.random.Generator) -> Pixels:
+def _draw(image: Pixels, obstacle: Obstacle, spacing: Floats, rng: np.random.Generator) -> Pixels:
     """Lay an object over an image; well inside it nothing depends on the image."""
     height, width = image.shape
     cells = np.ceil(np.array([height, width]) * spacing[::-1] / 9.0).astype(int) + 2
@@ -423,19 +374,21 @@ def _draw(image: Pixels, thing: _Thing, spacing: Floats, rng: np.random.Generato
         rng.standard_normal(cells, dtype=np.float32), (width, height), interpolation=cv2.INTER_CUBIC
     )
     fine = _grain(image.shape, 0.6 / spacing, rng)
-    surface = np.float32(thing.level) + np.float32(thing.roughness) * (0.7 * clouds + 0.4 * fine)
+    surface = np.float32(obstacle.level) + np.float32(obstacle.roughness) * (
+        0.7 * clouds + 0.4 * fine
+    )
     mm_px = float(spacing.mean())
-    for line, width_mm, level in thing.strokes:
+    for line, width_mm, level in obstacle.lines:
         mask = np.zeros(image.shape, np.uint8)
         thick = max(round(width_mm / mm_px), 1)
         cv2.polylines(mask, [_fixed(line / spacing)], False, 255, thick, cv2.LINE_AA, _FINE)
         share = _soften(mask, 1.0)
-        surface = surface * (1 - share) + np.float32(level) * share
+        surface = lay_over(surface, np.float32(level), share)
     mask = np.zeros(image.shape, np.uint8)
-    for outline in thing.outlines:
-        cv2.fillPoly(mask, [_fixed(outline / spacing)], 255, cv2.LINE_AA, _FINE)
+    for stroke in obstacle.strokes:
+        cv2.fillPoly(mask, [_fixed(stroke.corners / spacing)], 255, cv2.LINE_AA, _FINE)
     alpha = _soften(mask, 0.7)
-    return np.asarray(image * (1 - alpha) + np.clip(surface, 0, 1) * alpha, np.float32)
+    return lay_over(image, np.clip(surface, 0, 1), alpha)
 
 
 def _fixed(corners_px: Floats) -> NDArray[np.int32]:
@@ -451,25 +404,25 @@ def _oval(half_x: float, half_y: float, count: int = 72) -> Floats:
     return np.stack([half_x * np.cos(turn), half_y * np.sin(turn)], axis=1)
 
 
-def _body(rng: np.random.Generator) -> _Thing:
+def _body(rng: np.random.Generator) -> Obstacle:
     """An ellipse: radiolucent, so dark, or of the grey of soft tissue."""
     half = rng.uniform(24.0, 65.0)
     outline = _oval(half, half * rng.uniform(0.55, 1.0))
     if rng.random() < 0.5:
-        return _Thing('dark ellipse', (outline,), rng.uniform(0.0, 0.08), 0.02)
-    return _Thing('grey ellipse', (outline,), rng.uniform(0.3, 0.65), 0.06)
+        return Obstacle('dark ellipse', (Stroke(outline),), rng.uniform(0.0, 0.08), 0.02)
+    return Obstacle('grey ellipse', (Stroke(outline),), rng.uniform(0.3, 0.65), 0.06)
 
 
-def _patch(rng: np.random.Generator) -> _Thing:
+def _patch(rng: np.random.Generator) -> Obstacle:
     """A bright polygon without any regularity."""
     count = int(rng.integers(6, 12))
     turn = (np.arange(count) + rng.uniform(-0.35, 0.35, count)) * 2 * np.pi / count
     radius = rng.uniform(30.0, 70.0) * rng.uniform(0.5, 1.0, count)
     outline = np.stack([np.cos(turn), np.sin(turn)], axis=1) * radius[:, None]
-    return _Thing('bright patch', (outline,), rng.uniform(0.85, 1.0), 0.03)
+    return Obstacle('bright patch', (Stroke(outline),), rng.uniform(0.85, 1.0), 0.03)
 
 
-def _hand(rng: np.random.Generator) -> _Thing:
+def _hand(rng: np.random.Generator) -> Obstacle:
     """A gloved hand: a palm, five fingers, the bones inside."""
     size, level = rng.uniform(0.8, 1.15), rng.uniform(0.35, 0.65)
     outlines, bones = [_oval(42.0, 50.0)], []
@@ -484,11 +437,12 @@ def _hand(rng: np.random.Generator) -> _Thing:
         outlines.append(np.concatenate([rounded, [base - across, base + across]]))
         for ends in ((-0.4, 0.0), (0.14, 0.5), (0.64, 0.96)):
             bones.append(size * (base + (tip - base) * np.array(ends)[:, None]))
-    strokes = tuple((bone, 7.0 * size, level + 0.2) for bone in bones)
-    return _Thing('hand', tuple(size * outline for outline in outlines), level, 0.05, strokes)
+    lines = tuple((bone, 7.0 * size, level + 0.2) for bone in bones)
+    strokes = tuple(Stroke(size * outline) for outline in outlines)
+    return Obstacle('hand', strokes, level, 0.05, lines)
 
 
-def _cables(rng: np.random.Generator) -> _Thing:
+def _cables(rng: np.random.Generator) -> Obstacle:
     """A bundle of cables that crosses the image in a wide arc."""
     half, width = rng.uniform(10.0, 24.0), rng.uniform(4.0, 6.5)
     along = np.linspace(-600.0, 600.0, 121)
@@ -497,11 +451,11 @@ def _cables(rng: np.random.Generator) -> _Thing:
     normal = np.stack([-2 * bend * along, np.ones_like(along)], axis=1)
     normal /= np.linalg.norm(normal, axis=1, keepdims=True)
     outline = np.concatenate([middle + half * normal, (middle - half * normal)[::-1]])
-    strokes = tuple(
+    lines = tuple(
         (middle + offset * normal, 0.7 * width, rng.uniform(0.55, 1.0))
         for offset in np.arange(-half + width / 2, half - width / 2 + 0.1, width)
     )
-    return _Thing('cables', (outline,), rng.uniform(0.2, 0.45), 0.03, strokes)
+    return Obstacle('cables', (Stroke(outline),), rng.uniform(0.2, 0.45), 0.03, lines)
 
 
 SHIFTS: dict[str, Shift] = {

@@ -12,6 +12,7 @@ from .volume import Place
 
 TILE = 64
 STEP_MM = 1.5
+_STRENGTH = 0.45
 
 
 @lru_cache(maxsize=1)
@@ -28,13 +29,12 @@ def _tile() -> npt.NDArray[np.float32]:
 
 
 def trabecular_texture(
-    rng: np.random.Generator, strength: float = 0.45
+    rng: np.random.Generator,
 ) -> Callable[[Place], npt.NDArray[np.float32]]:
     """Return a function from positions x, y, z, mm, to factors about 1.
 
     Args:
         rng: places the bone in the texture.
-        strength: spread of the factors.
     """
     offset = rng.uniform(0, TILE * STEP_MM, 3)
     noise = _tile().ravel()
@@ -46,6 +46,6 @@ def trabecular_texture(
             cell &= TILE - 1
             flat = cell if flat is None else flat * np.int32(TILE) + cell
         assert flat is not None
-        return np.clip(np.float32(1.0) + np.float32(strength) * noise[flat], 0.05, 2.5)
+        return np.clip(np.float32(1.0) + np.float32(_STRENGTH) * noise[flat], 0.05, 2.5)
 
     return texture

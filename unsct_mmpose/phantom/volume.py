@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -109,8 +110,9 @@ class Grid:
         x, y, z = (index[i].astype(np.float32) * step[i] + start[i] for i in range(3))
         return x, y, z
 
+    @cached_property
     def inside(self) -> npt.NDArray[np.intp]:
-        """Return flat indices of the voxels in or on the solid, half a voxel outside included."""
+        """Flat indices of the voxels in or on the solid, half a voxel outside included."""
         return np.flatnonzero(self.values < np.float32(0.5 * self.voxel_mm.max()))
 
 

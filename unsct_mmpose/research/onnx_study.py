@@ -18,6 +18,7 @@ from mmengine.dataset import pseudo_collate
 
 from unsct_mmpose.calibrate.evidence_table import build_dataset, load_model
 from unsct_mmpose.calibrate.fit import evaluate
+from unsct_mmpose.datasets import LoadRadiograph
 from unsct_mmpose.datasets.data_settings import pipeline_settings
 from unsct_mmpose.dicom import read_radiograph
 from unsct_mmpose.functional.crop import grey_levels
@@ -95,17 +96,24 @@ def torch_reader(
     config: str | os.PathLike[str], checkpoint: str | os.PathLike[str]
 ) -> Callable[[Path], Any]:
     """Return what reads a file with PyTorch and MMPose: the test pipeline and the model's step."""
+    infer = torch_model(config, checkpoint)
+    return lambda path: infer(grey_levels(read_radiograph(path).pixels))
+
+
+def torch_model(
+    config: str | os.PathLike[str], checkpoint: str | os.PathLike[str]
+) -> Callable[[np.ndarray], Any]:
+    """Return the same for ``(H, W)`` grey levels."""
     model, settings = load_model(config, checkpoint, 'cpu')
     pipeline = Compose(pipeline_settings(settings.test_dataloader.dataset))
 
-    def read(path: Path) -> Any:
-        grey = grey_levels(read_radiograph(path).pixels)
+    def infer(grey: np.ndarray) -> Any:
         bbox = np.array([[0, 0, grey.shape[1], grey.shape[0]]], np.float32)
         item = pipeline(dict(img=grey, bbox=bbox, bbox_score=np.ones(1, np.float32)))
         with torch.no_grad():
             return model.test_step(pseudo_collate([item]))[0].pred_instances
 
-    return read
+    return infer
 
 
 def memory_growth_mb(read: Callable[[Path], Any], files: Any, warm_up: int) -> float:
@@ -151,16 +159,18 @@ def compare_exports(
     """
     _, settings = load_model(config, checkpoint, 'cpu')
     dataset = build_dataset(settings, 'test', data, ann_file)
-    usual = torch_reader(config, checkpoint)
+    usual = torch_model(config, checkpoint)
     models = [OnnxModel(path, threads=1) for path in files]
     predictions: list[list[dict]] = [[] for _ in range(len(files) + 1)]
     seconds: list[list[float]] = [[] for _ in files]
     truth = []
+    load = LoadRadiograph()  # as the models see an image, its truth taken along
     for row in range(len(dataset)):
-        item = dataset.get_data_info(row)
+        item = load.transform(dict(dataset.get_data_info(row)))
         truth.append(item['raw_ann_info'])
-        fields = usual(Path(item['img_path']))
-        pixels = read_radiograph(item['img_path']).pixels
+        grey = item['img'][..., 0]
+        fields = usual(grey)
+        pixels = grey / np.float32(255)
         for number, model in enumerate(models):
             started = time.perf_counter()
             predictions[number + 1].append(model.infer([pixels])[0])

@@ -43,11 +43,13 @@ def source(tmp_path_factory):
         magnification=1.15,
         source_detector_mm=1150.0,
         patient_id=PATIENT_ID,
-        patient_name=NAME,
         patient_sex='F',
         uid_seed='a report',
-        synthetic=False,
     )
+    dataset = dcmread(path)
+    dataset.PatientName = NAME
+    del dataset.SyntheticData, dataset.SeriesDescription, dataset.ImageComments
+    dataset.save_as(path)
     return path
 
 
