@@ -17,6 +17,7 @@ from mmengine.runner import Runner
 
 from tests.conftest import NARROW_HRNET
 from unsct_mmpose.anatomy import landmark_set
+from unsct_mmpose.annotations.check import check_data
 from unsct_mmpose.annotations.coco import AnnotatedRadiograph, LandmarkStates, write_annotations
 from unsct_mmpose.calibrate.fit import META_KEY, CalibrationRequest, calibrate
 from unsct_mmpose.dicom.find_inputs import find_inputs
@@ -146,6 +147,13 @@ def test_the_page_shows_the_sets_that_it_names(trained):
     assert not landmarks.clinical
     pairs = len(landmarks) - len(landmarks.classes)
     assert pairs == (7 if landmarks.name == 'post_operative_hip' else 0)
+
+
+def test_the_data_are_checked_by_their_own_names(trained):
+    landmarks, folder, _ = trained
+    assert check_data(folder / 'test.json', landmarks=landmarks).errors == 0
+    found = check_data(folder / 'test.json', decode=False).to_text()
+    assert f'unknown landmark {landmarks.names[0]!r}' in found
 
 
 def test_a_training_judges_every_landmark_by_its_name(trained):

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead
 
@@ -95,6 +96,7 @@ def check_data(
     *,
     decode: bool = True,
     jobs: int = 1,
+    landmarks: LandmarkSet = HIP,
 ) -> CheckResult:
     """Check the annotation files of a folder, or one of them, against their images.
 
@@ -103,6 +105,7 @@ def check_data(
         images: folder that file names start from; None looks beside the file and in ``images``.
         decode: whether to decode every image, which finds what its header alone cannot say.
         jobs: processes that decode.
+        landmarks: those that the files are about.
 
     Raises:
         OSError: there is no such folder or file.
@@ -114,12 +117,12 @@ def check_data(
     owners: dict[str, str] = {}
     for path in paths:
         folders = [Path(images)] if images is not None else [path.parent, path.parent / 'images']
-        records, about = find_problems(path, folders=folders)
+        records, about = find_problems(path, folders=folders, landmarks=landmarks)
         number += len(records)
         problems += [replace(problem, file=path.name) for problem in about]
         problems += _against_images(path, records, folders, decode, jobs, owners)
     if len(paths) > 1:
-        problems += _shared_patients(paths)
+        problems += _shared_patients(paths, landmarks)
     return CheckResult(str(data), tuple(path.name for path in paths), number, tuple(problems))
 
 
@@ -227,10 +230,10 @@ def _sides_doubt(case: AnnotatedRadiograph, radiograph: Radiograph) -> str | Non
     return None if doubt is None or case.mirrored is not None else str(doubt)
 
 
-def _shared_patients(paths: Sequence[Path]) -> Iterator[AnnotationProblem]:
+def _shared_patients(paths: Sequence[Path], landmarks: LandmarkSet) -> Iterator[AnnotationProblem]:
     readable = {}
     for path in paths:
-        if all(problem.is_doubt for problem in find_problems(path)[1]):
+        if all(problem.is_doubt for problem in find_problems(path, landmarks=landmarks)[1]):
             readable[path.name] = path
     try:
         if len(readable) > 1:

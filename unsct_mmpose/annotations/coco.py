@@ -147,8 +147,8 @@ def read_annotations(
     image_root: str | os.PathLike[str] | None = None,
     require_spacing: bool = False,
     check_sides: bool = True,
-    folders: Sequence[Path] | None = None,
     landmarks: LandmarkSet = HIP,
+    folders: Sequence[Path] | None = None,
 ) -> AnnotationFile:
     """Read and check a COCO keypoint file of this project.
 
@@ -161,9 +161,9 @@ def read_annotations(
         require_spacing: every image must have a pixel spacing.
         check_sides: left landmarks must lie on the right of the image, or on its left where the
             image record, or the header of the image, says that it is mirrored.
+        landmarks: those that the file is about.
         folders: where images are looked for to see how they lie; None looks in ``image_root``,
             or else beside the file and in ``images``.
-        landmarks: those that the file is about.
 
     Raises:
         AnnotationError: something is wrong; the message lists the problems of the whole file.

@@ -18,14 +18,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--json', type=Path, metavar='FILE', help='write the result there too')
     add('--no-decode', action='store_true',
         help='do not decode the images: quick, and finds less')  # fmt: skip
+    add('--landmarks', default='hip', metavar='SET',
+        help='name or json file of the landmark set (default: hip)')  # fmt: skip
     add('--jobs', type=int, default=1, metavar='N', help='processes that decode')
 
 
 def run(args: argparse.Namespace) -> int:
+    from unsct_mmpose.anatomy import landmark_set
     from unsct_mmpose.annotations.check import check_data
     from unsct_mmpose.files import replace_file
 
-    result = check_data(args.data, args.images, decode=not args.no_decode, jobs=args.jobs)
+    result = check_data(
+        args.data,
+        args.images,
+        decode=not args.no_decode,
+        jobs=args.jobs,
+        landmarks=landmark_set(args.landmarks),
+    )
     if args.json is not None:
         replace_file(args.json, result.to_json().encode())
     sys.stdout.write(result.to_text())
