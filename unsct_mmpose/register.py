@@ -7,10 +7,8 @@ Raises:
     ModuleNotFoundError: MMPose is not installed.
 """
 
-from . import compat
+import unsct_mmpose.host  # noqa: F401
 
-compat.repair_host()
-
-from . import codecs, datasets, engine, evaluation, models, visualization  # noqa: E402
+from . import codecs, datasets, engine, evaluation, models, visualization
 
 __all__ = ['codecs', 'datasets', 'engine', 'evaluation', 'models', 'visualization']

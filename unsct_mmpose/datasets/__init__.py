@@ -1,6 +1,6 @@
 """Data sets and transforms of MMPose, and what reads DICOM in its own."""
 
-import unsct_mmpose.register  # noqa: F401
+import unsct_mmpose.host  # noqa: F401
 
 from .carry_landmarks import CarryLandmarks
 from .load_radiograph import LoadRadiograph

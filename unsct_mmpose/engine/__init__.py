@@ -1,6 +1,6 @@
 """Machinery of MMEngine and MMPose: optimiser wrappers, hooks, what inferencers find and return."""
 
-import unsct_mmpose.register  # noqa: F401
+import unsct_mmpose.host  # noqa: F401
 
 from .bf16_optim_wrapper import Bf16OptimWrapper
 from .bf16_optim_wrapper_constructor import Bf16OptimWrapperConstructor

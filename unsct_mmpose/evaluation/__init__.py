@@ -1,6 +1,6 @@
 """Metrics of MMPose."""
 
-import unsct_mmpose.register  # noqa: F401
+import unsct_mmpose.host  # noqa: F401
 
 from .tha_clinical_metric import THAClinicalMetric
 from .tha_landmark_metric import THALandmarkMetric

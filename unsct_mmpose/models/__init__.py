@@ -1,6 +1,6 @@
 """Models of MMPose: backbones, necks, heads and losses."""
 
-import unsct_mmpose.register  # noqa: F401
+import unsct_mmpose.host  # noqa: F401
 
 from .heatmap_paf_head import HeatmapPAFHead
 from .higher_heatmap_head import HigherHeatmapHead

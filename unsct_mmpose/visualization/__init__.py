@@ -1,6 +1,6 @@
 """The visualizer of MMPose and its hooks."""
 
-import unsct_mmpose.register  # noqa: F401
+import unsct_mmpose.host  # noqa: F401
 
 from .tha_bad_case_hook import THABadCaseHook
 from .tha_visualization_hook import THAVisualizationHook
