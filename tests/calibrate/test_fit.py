@@ -141,7 +141,7 @@ def test_too_few_patients_are_warned_of_and_the_promise_is_said(trained):
     assert f'{found.patients} patients' in warning and '20 patients or more' in warning
     lines = promise_lines(found)
     assert any(line.startswith('intervals: 95 % (by a model of') for line in lines)
-    assert 'conformal rule keeps' in lines[3] and 'everything is kept' in lines[3]
+    assert 'conformal rule reports' in lines[3] and 'everything is reported' in lines[3]
     offset = SystematicOffset(-2.0, -3.0, -1.0, 25, True)
     many = replace(found, patients=25, offsets=dict(skinner_height_mm=offset))
     assert too_few_patients(many) is None

@@ -49,9 +49,9 @@ def test_targets_have_the_documented_shapes(codec, points):
 
 
 def test_an_absent_landmark_is_supervised_to_be_silent(codec, points):
-    visible = np.ones((1, 24))
-    visible[0, 5] = 0
-    encoded = codec.encode(points, visible)
+    present = np.ones((1, 24))
+    present[0, 5] = 0
+    encoded = codec.encode(points, present)
     touching = [i for i, pair in enumerate(relation_set('full').pairs) if 5 in pair]
     assert encoded['keypoint_weights'].min() == 1
     assert encoded['relation_weights'].min() == 1
@@ -96,9 +96,9 @@ def test_mirroring_the_landmarks_mirrors_the_targets(codec, points):
 
 def maps_of(codec, points, absent=()):
     """Return the network output that the codec would teach, ``(K + 2 L, H, W)``."""
-    visible = np.ones((1, 24))
-    visible[0, list(absent)] = 0
-    encoded = codec.encode(points, visible)
+    present = np.ones((1, 24))
+    present[0, list(absent)] = 0
+    encoded = codec.encode(points, present)
     return torch.from_numpy(np.concatenate([encoded['heatmaps'], encoded['pafs']]))
 
 
@@ -136,12 +136,12 @@ def test_decoding_gives_four_named_values(codec, points):
     assert decoded._fields == (
         'keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible',
     )  # fmt: skip
-    keypoints, scores, uncertainties, visible = decoded
+    keypoints, scores, uncertainties, reported = decoded
     assert keypoints.shape == (1, 24, 2)
-    assert scores.shape == uncertainties.shape == visible.shape == (1, 24)
+    assert scores.shape == uncertainties.shape == reported.shape == (1, 24)
     np.testing.assert_allclose(keypoints, points, atol=0.2)
     assert 0 <= uncertainties.min() <= uncertainties.max() < 0.3
-    assert visible.tolist() == [[1] * 24]
+    assert reported.tolist() == [[1] * 24]
 
 
 def test_a_batch_decodes_like_its_images():
@@ -180,10 +180,12 @@ def test_an_absent_landmark_is_rejected_by_every_evidence(evidence, points):
 def test_a_rejected_landmark_keeps_its_coordinates(points):
     maps = maps_of(build(), points)
     maps[5] *= 0.2
-    kept, rejected = (build(evidence='peak', threshold=limit).decode(maps) for limit in (None, 0.5))
+    reported, rejected = (
+        build(evidence='peak', threshold=limit).decode(maps) for limit in (None, 0.5)
+    )
     assert rejected.keypoints_visible[0, 5] == 0
     assert rejected.keypoints_visible.sum() == 23
-    np.testing.assert_array_equal(rejected.keypoints, kept.keypoints)
+    np.testing.assert_array_equal(rejected.keypoints, reported.keypoints)
     np.testing.assert_allclose(rejected.keypoints, points, atol=0.2)
 
 
@@ -477,10 +479,10 @@ def test_other_than_one_pelvis_is_refused(codec, shape):
 
 
 def test_drawn_late_the_cells_make_the_maps_of_drawn_early(points):
-    visible = np.ones((1, 24), np.float32)
-    visible[0, 3] = 0
-    early = build().encode(points, visible)
-    late = build(draw_late=True).encode(points, visible)
+    present = np.ones((1, 24), np.float32)
+    present[0, 3] = 0
+    early = build().encode(points, present)
+    late = build(draw_late=True).encode(points, present)
     assert 'heatmaps' not in late
     cells, shown = (torch.from_numpy(late[name]) for name in ('keypoint_cells', 'keypoint_shown'))
     heatmaps, pafs = build().draw(cells, shown)

@@ -109,10 +109,10 @@ def test_a_nan_that_counts_is_refused(name):
 
 def test_rates_are_their_counts():
     _, present, labelled, errors = case()
-    kept = errors < 3
-    found = presence_rates(present, kept, labelled)
+    reported = errors < 3
+    found = presence_rates(present, reported, labelled)
     tp = fp = fn = tn = 0
-    for p, k in zip(present[labelled], kept[labelled], strict=True):
+    for p, k in zip(present[labelled], reported[labelled], strict=True):
         tp, fp, fn, tn = tp + (p and k), fp + (k and not p), fn + (p and not k), tn + (not p | k)
     assert found == pytest.approx(
         (tp / (tp + fp), tp / (tp + fn), tn / (tn + fp), 2 * tp / (2 * tp + fp + fn))
@@ -120,7 +120,7 @@ def test_rates_are_their_counts():
     assert found.f1 == pytest.approx(stats.hmean([found.precision, found.recall]))
 
 
-def test_silence_has_no_precision_and_no_recall():
+def test_rejecting_everything_has_no_precision_and_no_recall():
     found = presence_rates([T, T, F], [F, F, F], [T, T, T])
     assert math.isnan(found.precision)
     assert found[1:] == (0.0, 1.0, 0.0)

@@ -81,7 +81,7 @@ def calibration(**changes):
 @EACH
 def test_without_a_calibration_everything_is_kept_and_no_probability_is_given(name):
     found = assess(evidence(), PAIRS, DecisionOptions(evidence=name))
-    assert found.kept.dtype == torch.bool and found.kept.all()
+    assert found.reported.dtype == torch.bool and found.reported.all()
     assert found.decisions.shape == (3, 4, 3) and found.decisions.all()
     assert found.presence.isnan().all()
     assert not found.uncertainties.isnan().any()
@@ -98,13 +98,13 @@ def test_without_a_calibration_fused_is_what_the_standing_lacks():
 def test_a_stated_threshold_decides_only_where_no_calibration_does(name):
     options = DecisionOptions(evidence=name, stated=0.4)
     found = assess(evidence(), PAIRS, options)
-    assert torch.equal(found.kept, found.uncertainties <= 0.4)
-    assert found.decisions.sum() == found.kept.sum() + 2 * found.kept.numel()
+    assert torch.equal(found.reported, found.uncertainties <= 0.4)
+    assert found.decisions.sum() == found.reported.sum() + 2 * found.reported.numel()
     found = assess(evidence(), PAIRS, options, calibration())
-    assert torch.equal(found.kept, found.uncertainties <= 0.5)
+    assert torch.equal(found.reported, found.uncertainties <= 0.5)
     other = DecisionOptions(evidence=name, stated=0.4, threshold=0.3)
     found = assess(evidence(), PAIRS, other, calibration())
-    assert torch.equal(found.kept, found.uncertainties <= 0.3)
+    assert torch.equal(found.reported, found.uncertainties <= 0.3)
 
 
 @EACH
@@ -113,10 +113,10 @@ def test_a_threshold_of_the_options_decides_alone(name):
     options = DecisionOptions(evidence=name, threshold=0.45)
     for one in (None, calibration()):
         found = assess(given, PAIRS, options, one)
-        assert torch.equal(found.kept, found.uncertainties <= 0.45)
-        assert found.kept.any() and not found.kept.all()
+        assert torch.equal(found.reported, found.uncertainties <= 0.45)
+        assert found.reported.any() and not found.reported.all()
         which = list(DECIDERS).index(name)
-        assert torch.equal(found.decisions[..., which], found.kept)
+        assert torch.equal(found.decisions[..., which], found.reported)
         others = [index for index in range(3) if index != which]
         if one is None:
             assert found.decisions[..., others].all()
@@ -158,7 +158,7 @@ def test_the_calibrations_threshold_of_the_rule_decides(name, rule):
     one.thresholds[name]['recall'] = 0.35
     found = assess(given, PAIRS, DecisionOptions(evidence=name, rule=rule), one)
     which = list(DECIDERS).index(name)
-    assert torch.equal(found.kept, found.decisions[..., which])
+    assert torch.equal(found.reported, found.decisions[..., which])
     assert torch.equal(found.uncertainties, found.evidence_uncertainties[..., which])
     for index, other in enumerate(DECIDERS):
         limit = one.thresholds[other][rule or 'youden']
@@ -166,10 +166,10 @@ def test_the_calibrations_threshold_of_the_rule_decides(name, rule):
         assert torch.equal(found.decisions[..., index], expected)
 
 
-def test_an_uncertainty_on_the_threshold_is_kept():
+def test_an_uncertainty_on_the_threshold_is_reported():
     given = replace(evidence(1), peak=torch.tensor([[0.5, 0.4999, 0.5001, 0.0]]))
     found = assess(given, PAIRS, DecisionOptions(evidence='peak', threshold=0.5))
-    assert found.kept.tolist() == [[True, False, True, False]]
+    assert found.reported.tolist() == [[True, False, True, False]]
 
 
 def test_presence_is_the_fusions_probability():
@@ -178,7 +178,7 @@ def test_presence_is_the_fusions_probability():
     odds = one.fusion.log_odds(given, PAIRS)
     torch.testing.assert_close(found.presence, 1 / (1 + torch.exp(-odds)))
     torch.testing.assert_close(found.uncertainties, 1 - found.presence)
-    assert torch.equal(found.kept, found.presence >= 0.5)
+    assert torch.equal(found.reported, found.presence >= 0.5)
 
 
 # The image as a whole
@@ -226,8 +226,8 @@ def test_of_an_image_without_any_agreement_nothing_is_reported(agreement):
     keep_all = DecisionOptions(threshold=math.inf)
     found = assess(given, PAIRS, keep_all, calibration())
     assert found.image_state.tolist() == [NOTHING_FOUND, TYPICAL]
-    assert found.kept.tolist() == [[False] * 4, [True] * 4]
-    assert torch.equal(found.decisions[..., list(DECIDERS).index('fused')], found.kept)
+    assert found.reported.tolist() == [[False] * 4, [True] * 4]
+    assert torch.equal(found.decisions[..., list(DECIDERS).index('fused')], found.reported)
 
 
 @pytest.mark.parametrize('name', ['peak', 'paf'])
@@ -235,7 +235,7 @@ def test_a_single_evidence_decides_as_it_would_in_the_paper(name):
     given = evidence(2, agreement=[0.0, 0.95])
     found = assess(given, PAIRS, DecisionOptions(evidence=name, threshold=math.inf), calibration())
     assert found.image_state.tolist() == [NOTHING_FOUND, TYPICAL]
-    assert found.kept.all()
+    assert found.reported.all()
 
 
 def test_a_batch_is_assessed_like_its_images():
@@ -286,7 +286,7 @@ def test_with_a_threshold_a_calibration_for_other_settings_does_not_disturb(chan
     options = DecisionOptions(evidence='paf', **change, **{name: 0.3})
     found, one = assess(evidence(), PAIRS, options, calibration()), calibration()
     assert not decides(one, options)
-    assert torch.equal(found.kept, found.uncertainties <= 0.3)
+    assert torch.equal(found.reported, found.uncertainties <= 0.3)
     assert not found.presence.isnan().any()
     peaks = found.evidence_uncertainties[..., 0]
     assert torch.equal(found.decisions[..., 0], peaks <= 0.5)
@@ -306,7 +306,7 @@ def test_with_a_threshold_a_calibration_for_other_relations_is_left_out(name, th
 def test_where_another_evidence_decides_the_fields_keep_all_if_their_threshold_does_not_fit():
     found = assess(evidence(), PAIRS, DecisionOptions(entropy='linear'), calibration())
     assert found.decisions[..., list(DECIDERS).index('paf')].all()
-    assert not found.kept.all()
+    assert not found.reported.all()
 
 
 # Weights of the relations
@@ -339,7 +339,7 @@ def test_without_weights_the_evidence_stays_as_it_was_read():
 def test_a_calibration_for_these_weights_decides():
     options = DecisionOptions(evidence='paf', weights=WEIGHTS)
     found = assess(evidence(), PAIRS, options, calibration(weights=WEIGHTS))
-    assert torch.equal(found.kept, found.uncertainties <= 0.5)
+    assert torch.equal(found.reported, found.uncertainties <= 0.5)
 
 
 @pytest.mark.parametrize(

@@ -256,15 +256,15 @@ def test_fusion_ranks_the_absent_landmarks_of_other_images_last(fitted, other):
 
 @pytest.mark.parametrize('name', DECIDERS)
 def test_thresholds_keep_their_promise_on_other_images(fitted, other, name):
-    def kept(rule):
+    def reported(rule):
         options = DecisionOptions(evidence=name, rule=rule)
-        return apply_calibration(other, FULL, fitted, options)[0].kept.numpy()
+        return apply_calibration(other, FULL, fitted, options)[0].reported.numpy()
 
     here = other.present & other.labelled
-    assert kept('recall')[here].mean() == pytest.approx(0.99, abs=0.01)
-    lost = 1 - (kept('conformal') & here).sum(axis=1) / here.sum(axis=1)
+    assert reported('recall')[here].mean() == pytest.approx(0.99, abs=0.01)
+    lost = 1 - (reported('conformal') & here).sum(axis=1) / here.sum(axis=1)
     assert lost.mean() < 0.06
-    mistakes = (kept('equal_cost') != other.present)[other.labelled].mean()
+    mistakes = (reported('equal_cost') != other.present)[other.labelled].mean()
     assert mistakes < {'fused': 0.02, 'peak': 0.06, 'paf': 0.04}[name]
 
 
@@ -304,7 +304,7 @@ def test_a_worse_network_gets_wider_regions(fitted):
 def test_intervals_hold_the_nominal_share_of_other_measurements(fitted, other):
     assessment, covariances = apply_calibration(other, FULL, fitted, DecisionOptions())
     found, errors = measure_many(
-        other.points_px, assessment.kept.numpy(), other.spacing_xy_mm, covariances
+        other.points_px, assessment.reported.numpy(), other.spacing_xy_mm, covariances
     )
     truth, _ = measure_many(other.true_px, other.present, other.spacing_xy_mm)
     usable = np.isfinite(found) & np.isfinite(truth) & (errors > 0)
@@ -320,14 +320,14 @@ def test_images_without_a_pelvis_are_empty_and_others_are_not(fitted, other):
     evidence = decode_evidence(noise[:, :24], noise[:, 24:], FULL.pairs, DecodeOptions(sigma=1.5))
     found = assess(evidence, FULL.pairs, DecisionOptions(), fitted)
     assert found.image_state.tolist() == [NOTHING_FOUND] * 5
-    assert not found.kept.any()
+    assert not found.reported.any()
     usual = assess(other.evidence, FULL.pairs, DecisionOptions(), fitted).image_state
     assert (usual == TYPICAL).float().mean() > 0.9 and usual.max() < NOTHING_FOUND
 
 
 def test_without_a_calibration_everything_is_kept_as_it_is(other):
     assessment, covariances = apply_calibration(other, FULL, None, DecisionOptions())
-    assert assessment.kept.all()
+    assert assessment.reported.all()
     np.testing.assert_array_equal(covariances, other.covariances_px)
 
 
@@ -336,7 +336,7 @@ def test_a_calibration_for_other_relations_scales_nothing_where_a_threshold_deci
     part = replace(other, evidence=replace(other.evidence, relation_alignment=aligned))
     decision = DecisionOptions(evidence='peak', threshold=0.5)
     assessment, covariances = apply_calibration(part, CORE, fitted, decision)
-    np.testing.assert_array_equal(assessment.kept.numpy(), part.evidence.peak.numpy() >= 0.5)
+    np.testing.assert_array_equal(assessment.reported.numpy(), part.evidence.peak.numpy() >= 0.5)
     np.testing.assert_array_equal(covariances, part.covariances_px)
 
 

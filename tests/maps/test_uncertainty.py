@@ -317,12 +317,12 @@ def test_what_does_not_fit_is_named(change, message):
 
 def test_support_counts_the_relations_to_kept_landmarks():
     pairs = relation_set('full').pairs
-    kept = np.random.default_rng(0).random((4, 24)) < 0.6
-    found = support_counts(torch.from_numpy(kept), pairs).numpy()
+    reported = np.random.default_rng(0).random((4, 24)) < 0.6
+    found = support_counts(torch.from_numpy(reported), pairs).numpy()
     for image in range(4):
         for one in range(24):
             others = [a + b - one for a, b in pairs if one in (a, b)]
-            assert found[image, one] == kept[image, others].sum()
+            assert found[image, one] == reported[image, others].sum()
 
 
 # The map of the paper's Figure 9

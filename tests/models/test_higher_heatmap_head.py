@@ -77,9 +77,9 @@ def test_the_loss_vanishes_on_the_targets_and_counts_both_levels(make_level_samp
 
 
 def test_an_absent_landmark_is_left_alone_at_both_levels(make_level_samples):
-    visible = np.ones(24)
-    visible[7] = 0
-    head, samples = build(), make_level_samples([LOW, HIGH], visible=visible)
+    present = np.ones(24)
+    present[7] = 0
+    head, samples = build(), make_level_samples([LOW, HIGH], present=present)
     low, high = levels_of(samples)
     low[:, 7], high[:, 7] = 5.0, 5.0
     head.forward_levels = lambda feats: [low, high]

@@ -105,9 +105,9 @@ def test_the_averaged_fields_support_the_landmarks(make_level_samples):
 
 
 def test_an_absent_landmark_is_silent_at_both_levels(make_level_samples):
-    visible = np.ones(24)
-    visible[7] = 0
-    head, samples = build(), make_level_samples([LOW, HIGH], visible=visible)
+    present = np.ones(24)
+    present[7] = 0
+    head, samples = build(), make_level_samples([LOW, HIGH], present=present)
     low, high = levels_of(samples)
     assert low[:, 7].abs().max() == high[:, 7].abs().max() == 0
     head.forward_levels = lambda feats: [low, high]

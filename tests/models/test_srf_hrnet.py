@@ -142,8 +142,8 @@ def test_every_parameter_learns_once_heatmaps_are_supervised(codec_cfg, make_sam
     losses = head.loss(model(images()), make_samples(2))
     assert sorted(losses) == ['loss_heatmap', 'loss_intermediate', 'loss_paf']
     sum(losses.values()).backward()
-    silent = [name for name, one in model.named_parameters() if one.grad is None]
-    assert silent == []
+    untrained = [name for name, one in model.named_parameters() if one.grad is None]
+    assert untrained == []
     still = [name for name, one in model.named_parameters() if not one.grad.any()]
     assert still == []
     assert all(one.grad.isfinite().all() for one in model.parameters())

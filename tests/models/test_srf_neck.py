@@ -52,8 +52,8 @@ def test_every_parameter_learns_once_heatmaps_are_supervised():
         optimiser.zero_grad()
         sum(one.square().sum() for one in neck(branches())).backward()
         optimiser.step()
-    silent = [name for name, one in neck.named_parameters() if one.grad is None]
-    assert silent == []
+    untrained = [name for name, one in neck.named_parameters() if one.grad is None]
+    assert untrained == []
 
 
 def test_a_single_branch_backbone_is_told_how_to_give_all():

@@ -229,15 +229,15 @@ def test_a_calibrated_model_says_nothing(kind, samples, said, calibration):
 def test_validation_between_epochs_reports_every_landmark_and_test_does_not(kind, samples, said):
     head = build(kind)
     head.forward = lambda feats: torch.zeros(2, 128, 16, 16)  # nothing is there
-    kept = [one.keypoints_visible.max() for one in head.predict(feats(), samples)]
-    assert kept == [0, 0]
+    reported = [one.keypoints_visible.max() for one in head.predict(feats(), samples)]
+    assert reported == [0, 0]
     build_forward = type(head).forward.__get__(head)
     head.forward = build_forward
     head.loss(feats(), samples)
     head.forward = lambda feats: torch.zeros(2, 128, 16, 16)
-    kept = [one.keypoints_visible.min() for one in head.predict(feats(), samples)]
-    assert kept == [1, 1]
+    reported = [one.keypoints_visible.min() for one in head.predict(feats(), samples)]
+    assert reported == [1, 1]
     assert 'being trained' in said[-1][0]
     head.load_state_dict(head.state_dict())
-    kept = [one.keypoints_visible.max() for one in head.predict(feats(), samples)]
-    assert kept == [0, 0]
+    reported = [one.keypoints_visible.max() for one in head.predict(feats(), samples)]
+    assert reported == [0, 0]

@@ -276,14 +276,14 @@ def test_the_paper_s_decision_is_that_of_the_codec_in_its_mode(decided, doubtful
     aligned = doubtful.evidence.relation_alignment.numpy()
     mine = [(pairs == one).any(axis=1) for one in range(24)]
     w = np.clip(np.stack([aligned[:, one].mean(axis=1) for one in mine], axis=1), 0, 1)
-    kept = -w * np.log(w + 1e-6) <= 0.365
+    reported = -w * np.log(w + 1e-6) <= 0.365
     seen = doubtful.present
-    assert 0.2 < kept[~seen].mean() < 0.95
-    assert decided['paper']['presence/all/recall'] == pytest.approx(kept[seen].mean())
-    assert decided['paper']['presence/all/specificity'] == pytest.approx(1 - kept[~seen].mean())
+    assert 0.2 < reported[~seen].mean() < 0.95
+    assert decided['paper']['presence/all/recall'] == pytest.approx(reported[seen].mean())
+    assert decided['paper']['presence/all/specificity'] == pytest.approx(1 - reported[~seen].mean())
     distance = np.hypot(*((doubtful.points_px - doubtful.true_px) * 0.7).transpose(2, 0, 1))
-    cost = np.where(seen & kept, distance.clip(max=20), 20.0 * (seen | kept))
-    sets = [one[which].mean() for one, which in zip(cost, seen | kept, strict=True)]
+    cost = np.where(seen & reported, distance.clip(max=20), 20.0 * (seen | reported))
+    sets = [one[which].mean() for one, which in zip(cost, seen | reported, strict=True)]
     assert decided['paper']['set_error/all/E_20'] == pytest.approx(np.mean(sets), rel=1e-6)
 
 
@@ -325,7 +325,7 @@ def test_scores_alone_decide_alike_with_and_without_fields(decided, stock):
     assert stock['oracle']['landmark/all/MRE'] == decided['oracle']['landmark/all/MRE']
 
 
-def test_the_papers_protocol_punishes_what_is_suppressed(decided):
+def test_the_papers_protocol_punishes_what_is_rejected(decided):
     keep, oracle = (decided[name]['paper/unstructured/MRE'] for name in ('keep_all', 'oracle'))
     assert oracle < keep
     assert decided['keep_all']['paper/all/images'] == 12

@@ -72,7 +72,7 @@ class THAClinicalMetric(SampleMetric):
         truth, _ = measure_many(table['true'], table['present'], table['scale'])
         measured, spread = measure_many(
             table['pred'],
-            table['kept'],
+            table['reported'],
             table['scale'],
             table.get('covariance'),
             error_correlation=table.get('error_correlation'),

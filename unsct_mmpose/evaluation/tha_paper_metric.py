@@ -13,7 +13,7 @@ from .samples import SampleMetric, Table
 
 @METRICS.register_module()
 class THAPaperMetric(SampleMetric):
-    """The figures of the paper's Tables 3-5: absent and suppressed landmarks stand at (0, 0).
+    """The figures of the paper's Tables 3-5: absent and rejected landmarks stand at (0, 0).
 
     Every key starts with ``paper/``: ``paper/subset/MRE``, ``NME``, ``SDR@2mm`` (of landmarks),
     ``SDR_images@2mm`` (the paper's counts look like images), ``PCC``, ``ICC`` (the form ICC(A,1))
@@ -45,8 +45,8 @@ class THAPaperMetric(SampleMetric):
     def fixed(self, table: Table) -> dict[str, float]:
         """Return counts, and the p values of the t tests."""
         return dict(
-            images=len(table['kept']),
-            NME_dropped_images=self._figures(table, 'kept').nme_dropped_images,
+            images=len(table['reported']),
+            NME_dropped_images=self._figures(table, 'reported').nme_dropped_images,
             **{
                 f'{name}t_test_p': self._figures(table, decision).t_test_p
                 for name, decision in _DECISIONS.items()
@@ -85,4 +85,4 @@ class THAPaperMetric(SampleMetric):
         return ''
 
 
-_DECISIONS = {'': 'kept', 'keep_all/': 'labelled'}
+_DECISIONS = {'': 'reported', 'keep_all/': 'labelled'}

@@ -73,7 +73,7 @@ class THAPresenceMetric(SampleMetric):
         return {**counts, **self._coverage_ends(table)}
 
     def _coverage_ends(self, table: Table) -> dict[str, float]:
-        hits, distance = table['present'] & table['kept'], table.get('mahalanobis')
+        hits, distance = table['present'] & table['reported'], table.get('mahalanobis')
         figures: dict[str, float] = {}
         for level in self.levels:
             ends = (np.nan, np.nan)
@@ -95,7 +95,7 @@ class THAPresenceMetric(SampleMetric):
         }
 
     def _decisions(self, table: Table) -> dict[str, float]:
-        rates = presence.presence_rates(table['present'], table['kept'], table['labelled'])
+        rates = presence.presence_rates(table['present'], table['reported'], table['labelled'])
         return dict(
             precision=rates.precision,
             recall=rates.recall,
@@ -129,7 +129,7 @@ class THAPresenceMetric(SampleMetric):
         )
 
     def _regions(self, table: Table) -> dict[str, float]:
-        hits, distance = table['present'] & table['kept'], table.get('mahalanobis')
+        hits, distance = table['present'] & table['reported'], table.get('mahalanobis')
         known = distance is not None and not np.isnan(distance[hits]).any()
         figures = {
             f'coverage@{level:g}': presence.region_coverage(distance, hits, level)

@@ -1,6 +1,7 @@
 """Thresholds, conformal quantiles and the record of a calibration.
 
-N images, K landmarks. A landmark is kept when its uncertainty is at most a threshold. Thresholds
+N images, K landmarks. A landmark is reported when its uncertainty is at most a threshold.
+Thresholds
 are fitted on images that the model was not trained on, and never on those it is judged on.
 """
 
@@ -23,8 +24,8 @@ from unsct_mmpose.functional.hierarchical import allowed_level, by_patient, hier
 from .fusion import DEFAULT_PENALTY, Fusion, fit_logistic
 
 RULES = ('equal_cost', 'recall', 'youden', 'conformal')
-"""How a threshold is chosen: a miss and an invention cost the same; a share of the present
-landmarks is kept; Youden's J; conformal risk control."""
+"""How a threshold is chosen: a miss and a false positive cost the same; a share of the
+present landmarks is reported; Youden's J; conformal risk control."""
 
 FORMAT = 3
 
@@ -43,7 +44,7 @@ def recall_threshold(
     recall: float = 0.99,
     patients: ArrayLike | None = None,
 ) -> float:
-    """Return the smallest threshold that keeps at least a share of the present landmarks.
+    """Return the smallest threshold that reports at least a share of the present landmarks.
 
     With patients, each counts once, and the share holds for the next one where they allow it
     (:func:`unsct_mmpose.functional.hierarchical.allowed_level`); else it is these patients' own.
@@ -113,9 +114,9 @@ def youden_threshold(uncertainty: ArrayLike, present: ArrayLike, labelled: Array
             'between them needs both'
         )
     levels = np.unique(np.concatenate([of_present, of_absent]))
-    kept = np.searchsorted(np.sort(of_present), levels, side='right') / of_present.size
-    invented = np.searchsorted(np.sort(of_absent), levels, side='right') / of_absent.size
-    best = int(np.argmax(kept - invented))
+    reported = np.searchsorted(np.sort(of_present), levels, side='right') / of_present.size
+    false_positives = np.searchsorted(np.sort(of_absent), levels, side='right') / of_absent.size
+    best = int(np.argmax(reported - false_positives))
     return float(levels[best : best + 2].mean())
 
 
@@ -128,7 +129,7 @@ def conformal_risk_threshold(
 ) -> float:
     """Return the threshold that conformal risk control allows.
 
-    The loss of an image is the share of its present landmarks that are suppressed; it falls as the
+    The loss of an image is the share of its present landmarks that are rejected; it falls as the
     threshold rises. The smallest threshold with ``n / (n + 1) mean loss + 1 / (n + 1) <= alpha``
     keeps the expected loss of a new, exchangeable image at alpha or below (Angelopoulos et al.,
     "Conformal risk control", ICLR 2024). With patients the loss is a patient's, the mean over its
@@ -142,7 +143,7 @@ def conformal_risk_threshold(
         patients: ``(N,)`` whose image each row is; None takes every image for a patient.
 
     Returns:
-        The threshold; infinity (keep everything) when n < 1 / alpha - 1, too few for any promise.
+        The threshold; infinity (report everything) when n < 1 / alpha - 1, too few for any promise.
 
     Raises:
         ValueError: alpha does not lie in (0, 1).
@@ -184,8 +185,9 @@ def equal_cost_threshold(
 ) -> float:
     """Return the uncertainty at which a landmark is as likely present as absent.
 
-    A missed and an invented landmark cost the same in the set error, so that this is the decision
-    with the smallest expected cost. The probability is a logistic function of the uncertainty.
+    A missed landmark and a false positive cost the same in the set error, so that this is the
+    decision with the smallest expected cost. The probability is a logistic function of the
+    uncertainty.
 
     Args:
         uncertainty: ``(N, K)``.
@@ -298,7 +300,7 @@ class Calibration:
         entropy: entropy mode that the thresholds of ``paf`` belong to.
         aggregation: aggregation that they belong to.
         relations: name of the relation set.
-        thresholds: for each evidence and rule the largest uncertainty that is kept.
+        thresholds: for each evidence and rule the largest uncertainty that is reported.
         fusion: P(present) from all evidence.
         region_level: nominal coverage of the error ellipses.
         region_scales: for each landmark class the factor of its heatmap covariance.

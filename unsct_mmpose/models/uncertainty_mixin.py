@@ -64,8 +64,8 @@ class UncertaintyMixin:
         intermediate_weight: weight of the coarse heatmaps that come before the last feature map
             (as :class:`SRFNeck`, :class:`SRFHRNet` and :class:`SRFUNet` give them), averaged over
             them; 0 leaves them unsupervised. The coarser a map is, the more of its cells a landmark
-            takes: each one counts by its side over that of the target, so that silence costs about
-            the same on all.
+            takes: each one counts by its side over that of the target, so that empty maps cost
+            about the same on all.
         decoder: the codec, :class:`HeatmapPAF`.
         landmarks: the K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`); None: those of the
             decoder, or the hip's without one.

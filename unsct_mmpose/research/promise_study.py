@@ -198,9 +198,9 @@ def _judge(
     table: EvidenceTable, measured: MeasuredTable, usual: np.ndarray, calibration: Calibration
 ) -> Claims:
     """Return what became of a calibration's claims about the images of a table."""
-    kept, level = measured.kept, calibration.region_level
+    reported, level = measured.reported, calibration.region_level
     covariances = calibrated_covariances(table.covariances_px, calibration, table.peaks)
-    counted = table.present & table.labelled & kept
+    counted = table.present & table.labelled & reported
     squared = squared_mahalanobis(table.points_px, table.true_px, covariances)
     scale = table.spacing_xy_mm / table.magnification[:, None]
     radius = region_radii(covariances_to_px(covariances, scale), level)
