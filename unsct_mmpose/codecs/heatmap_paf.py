@@ -273,9 +273,9 @@ class HeatmapPAF(BaseKeypointCodec):
         Returns:
             As :meth:`decode`, a list for each, one array for each image.
         """
-        found = self.decode_maps(batch_encoded)
+        rows = self.decode_maps(batch_encoded)
         columns = ('keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible')
-        return DecodedLandmarks(*([row[name] for row in found] for name in columns))
+        return DecodedLandmarks(*([row[name] for row in rows] for name in columns))
 
     def decode_maps(self, batch_encoded: Tensor) -> list[dict[str, np.ndarray]]:
         """Read everything from the maps of a batch.

@@ -174,8 +174,8 @@ class SampleMetric(BaseMetric):
         for subset in SUBSETS:
             chosen = (table['subset'] == subset) | (subset == 'all')
             rows = {name: values[chosen] for name, values in table.items()}
-            found = {**self.fixed(rows), **self._with_intervals(rows)}
-            figures.update({f'{subset}/{name}': float(value) for name, value in found.items()})
+            part = {**self.fixed(rows), **self._with_intervals(rows)}
+            figures.update({f'{subset}/{name}': float(value) for name, value in part.items()})
         return figures
 
     def derive(self, table: Table) -> Table:
@@ -193,9 +193,9 @@ class SampleMetric(BaseMetric):
     def _with_intervals(self, table: Table) -> dict[str, float]:
         if not self.bootstrap:
             return self.summary(table)
-        found = bootstrap_intervals(table, self.summary, table['patient'], self.bootstrap)
-        figures = {name: interval.value for name, interval in found.items()}
-        for name, interval in found.items():
+        intervals = bootstrap_intervals(table, self.summary, table['patient'], self.bootstrap)
+        figures = {name: interval.value for name, interval in intervals.items()}
+        for name, interval in intervals.items():
             figures.update({f'{name}_low': interval.low, f'{name}_high': interval.high})
         return figures
 

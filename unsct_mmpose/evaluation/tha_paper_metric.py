@@ -57,15 +57,15 @@ class THAPaperMetric(SampleMetric):
         """Return the figures of what is reported, and of reporting everything."""
         figures: dict[str, float] = {}
         for name, decision in _DECISIONS.items():
-            found = self._figures(table, decision)
-            figures[f'{name}MRE'] = found.mre
-            figures[f'{name}NME'] = found.nme
-            rates = zip(self.radii, found.sdr_landmarks, found.sdr_images, strict=True)
+            paper = self._figures(table, decision)
+            figures[f'{name}MRE'] = paper.mre
+            figures[f'{name}NME'] = paper.nme
+            rates = zip(self.radii, paper.sdr_landmarks, paper.sdr_images, strict=True)
             for radius, of_landmarks, of_images in rates:
                 figures[f'{name}SDR@{radius:g}mm'] = of_landmarks
                 figures[f'{name}SDR_images@{radius:g}mm'] = of_images
-            figures[f'{name}PCC'] = found.pcc.value
-            figures[f'{name}ICC'] = found.icc.value
+            figures[f'{name}PCC'] = paper.pcc.value
+            figures[f'{name}ICC'] = paper.icc.value
         return figures
 
     def _figures(self, table: Table, decision: str) -> PaperFigures:

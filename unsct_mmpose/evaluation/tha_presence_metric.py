@@ -79,8 +79,8 @@ class THAPresenceMetric(SampleMetric):
             ends = (np.nan, np.nan)
             if distance is not None and not np.isnan(distance[hits]).any():
                 inside = hits & (distance <= -2 * math.log1p(-level))
-                found = share_by_patient(inside.sum(1), hits.sum(1), table['patient'])
-                ends = found.low, found.high
+                share = share_by_patient(inside.sum(1), hits.sum(1), table['patient'])
+                ends = share.low, share.high
             name = f'coverage@{level:g}_ci'
             figures[f'{name}_low'], figures[f'{name}_high'] = ends
         return figures
@@ -130,18 +130,18 @@ class THAPresenceMetric(SampleMetric):
 
     def _regions(self, table: Table) -> dict[str, float]:
         hits, distance = table['present'] & table['reported'], table.get('mahalanobis')
-        known = distance is not None and not np.isnan(distance[hits]).any()
+        has_regions = distance is not None and not np.isnan(distance[hits]).any()
         figures = {
             f'coverage@{level:g}': presence.region_coverage(distance, hits, level)
-            if known
+            if has_regions
             else np.nan
             for level in self.levels
         }
-        radius = errors.median_radial_error(table['radius'], hits) if known else np.nan
+        radius = errors.median_radial_error(table['radius'], hits) if has_regions else np.nan
         last = self.levels[-1]
         score = (
             presence.region_score(distance, table['radius'], hits, last)
-            if known and distance is not None
+            if has_regions and distance is not None
             else np.nan
         )
         return {**figures, f'radius@{last:g}': radius, f'region_score@{last:g}': score}

@@ -333,9 +333,9 @@ def reference_distances_mm(
     points = _to_mm(points, spacing_xy_mm, magnification)
     result = np.full(len(points), np.nan)
     for first, second, factor in reversed(landmarks.reference_pairs):
-        seen = present[:, first] & present[:, second]
-        span = points[seen, first] - points[seen, second]
-        result[seen] = factor * np.hypot(span[:, 0], span[:, 1])
+        both = present[:, first] & present[:, second]
+        span = points[both, first] - points[both, second]
+        result[both] = factor * np.hypot(span[:, 0], span[:, 1])
     return result
 
 

@@ -166,10 +166,10 @@ def auprc_absent(uncertainty: ArrayLike, present: ArrayLike, labelled: ArrayLike
     order = np.argsort(-scores, kind='stable')
     scores, absent = scores[order], absent[order]
     last_of_tie = np.append(scores[1:] != scores[:-1], True)
-    found = np.cumsum(absent)[last_of_tie]
+    detected = np.cumsum(absent)[last_of_tie]
     flagged = np.flatnonzero(last_of_tie) + 1
-    steps = np.diff(found, prepend=0)
-    return float((steps * found / flagged).sum() / found[-1])
+    steps = np.diff(detected, prepend=0)
+    return float((steps * detected / flagged).sum() / detected[-1])
 
 
 def risk_coverage(losses: ArrayLike, uncertainty: ArrayLike, mask: ArrayLike) -> RiskCoverage:

@@ -82,7 +82,7 @@ class DecisionOptions:
                 f"weights of the relations belong to evidence 'paf', not {self.evidence!r}: leave "
                 'one of the two out'
             )
-        if not all(0 < one < math.inf for one in weights):
+        if not all(0 < weight < math.inf for weight in weights):
             raise ValueError(f'weights of the relations must be positive, got {list(weights)}')
 
 

@@ -81,8 +81,8 @@ def _recall_by_patient(
     recall: float,
     patients: ArrayLike,
 ) -> float:
-    seen = np.asarray(present, bool) & np.asarray(labelled, bool)
-    rows = by_patient(np.where(seen, np.asarray(uncertainty, float), np.nan), patients)
+    counted = np.asarray(present, bool) & np.asarray(labelled, bool)
+    rows = by_patient(np.where(counted, np.asarray(uncertainty, float), np.nan), patients)
     scores = rows.reshape(len(rows), -1)
     people = int((~np.isnan(scores)).any(axis=1).sum())
     # without the share for the patient to come, the quantile is that of these patients
@@ -159,17 +159,17 @@ def conformal_risk_threshold(
         raise ValueError(f'alpha must lie in (0, 1), got {alpha}')
     _split(uncertainty, present, labelled)  # refuses shapes that disagree, and NaN
     values = np.asarray(uncertainty, float)
-    seen = np.asarray(present, bool) & np.asarray(labelled, bool)
-    usable = seen.any(axis=1)
-    values, seen = values[usable], seen[usable]
+    counted = np.asarray(present, bool) & np.asarray(labelled, bool)
+    usable = counted.any(axis=1)
+    values, counted = values[usable], counted[usable]
     people = np.arange(len(usable)) if patients is None else np.asarray(patients)
     _, whose, images = np.unique(people[usable], return_inverse=True, return_counts=True)
     number = len(images)
     if number == 0 or 1 / (number + 1) > alpha + 1e-12:
         return math.inf
-    share = seen / seen.sum(axis=1, keepdims=True) / images[whose][:, None]
-    order = np.argsort(values[seen], kind='stable')
-    levels, weights = values[seen][order], share[seen][order]
+    share = counted / counted.sum(axis=1, keepdims=True) / images[whose][:, None]
+    order = np.argsort(values[counted], kind='stable')
+    levels, weights = values[counted][order], share[counted][order]
     # loss at a threshold: what lies above it
     loss = 1 - np.cumsum(weights) / number
     last = np.r_[levels[1:] > levels[:-1], True]  # of equal uncertainties, the last one counts
@@ -201,9 +201,9 @@ def equal_cost_threshold(
     Raises:
         ValueError: no landmark is present, or none is absent.
     """
-    known = np.asarray(labelled, bool)
-    values = np.asarray(uncertainty, float)[known]
-    model = fit_logistic(values[:, None], np.asarray(present, bool)[known], [-1], penalty)
+    labelled = np.asarray(labelled, bool)
+    values = np.asarray(uncertainty, float)[labelled]
+    model = fit_logistic(values[:, None], np.asarray(present, bool)[labelled], [-1], penalty)
     weight, scale, centre = model.weights[0], model.scales[0], model.centres[0]
     return centre + model.intercept * scale / weight if weight > 0 else math.inf
 
@@ -388,37 +388,36 @@ class Calibration:
         Raises:
             ValueError: a field is missing or of another format; the message names it.
         """
-        found = content.get('format') if isinstance(content, Mapping) else None
-        if found not in _READABLE:
+        version = content.get('format') if isinstance(content, Mapping) else None
+        if version not in _READABLE:
             raise ValueError(
-                f'{source}: format {found!r} is not one of {_READABLE}; make the calibration '
+                f'{source}: format {version!r} is not one of {_READABLE}; make the calibration '
                 'anew with unsct calibrate'
             )
-        values = {k: one for k, one in content.items() if k not in ('format', 'allowed_level')}
+        values = {k: v for k, v in content.items() if k not in ('format', 'allowed_level')}
         wider = max(values.pop('incomplete_factor', 1.0), 1.0)  # now for every image
         try:
             values['fusion'] = Fusion.from_dict(values['fusion'])
             values['landmarks'] = landmark_set(values.get('landmarks', HIP))
             values.setdefault('settings', {})
-            if values.get('weights') is not None:
-                values['weights'] = tuple(float(one) for one in values['weights'])
-            if values.get('correlation') is not None:
-                values['correlation'] = tuple(float(one) for one in values['correlation'])
+            for name in ('weights', 'correlation'):
+                if values.get(name) is not None:
+                    values[name] = tuple(map(float, values[name]))
             values['region_shapes'] = {
                 name: (float(xx), float(xy), float(yy))
                 for name, (xx, xy, yy) in values.get('region_shapes', {}).items()
             }
             values['offsets'] = {
-                name: SystematicOffset.from_dict(one)
-                for name, one in values.get('offsets', {}).items()
+                name: SystematicOffset.from_dict(offset)
+                for name, offset in values.get('offsets', {}).items()
             }
             for name in ('region_scales', 'interval_scales', 'settings'):
-                values[name] = {key: _number(one) for key, one in values[name].items()}
+                values[name] = {key: _number(value) for key, value in values[name].items()}
             values['region_scales'] = {
-                key: wider * one for key, one in values['region_scales'].items()
+                key: wider * scale for key, scale in values['region_scales'].items()
             }
             values['thresholds'] = {
-                kind: {rule: _number(one) for rule, one in rules.items()}
+                kind: {rule: _number(value) for rule, value in rules.items()}
                 for kind, rules in values['thresholds'].items()
             }
             return cls(**values)
@@ -454,9 +453,9 @@ def _number(value: float | None) -> float:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, np.integer):
@@ -469,11 +468,12 @@ def _split(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the uncertainties of the present and of the absent landmarks."""
     values = np.asarray(uncertainty, float)
-    seen, known = np.asarray(present, bool), np.asarray(labelled, bool)
-    if values.shape != seen.shape or values.shape != known.shape:
+    present, labelled = np.asarray(present, bool), np.asarray(labelled, bool)
+    if values.shape != present.shape or values.shape != labelled.shape:
         raise ValueError(
-            f'uncertainty {values.shape}, present {seen.shape}, labelled {known.shape} disagree'
+            f'uncertainty {values.shape}, present {present.shape} and labelled {labelled.shape} '
+            'disagree'
         )
-    if np.isnan(values[known]).any():
+    if np.isnan(values[labelled]).any():
         raise ValueError('an uncertainty is NaN: decode without a diverged network')
-    return values[known & seen], values[known & ~seen]
+    return values[labelled & present], values[labelled & ~present]

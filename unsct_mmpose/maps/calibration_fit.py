@@ -331,12 +331,12 @@ def _fusion(
     table: EvidenceTable, pairs: Sequence[tuple[int, int]], options: FitOptions
 ) -> tuple[Fusion, float]:
     """Return the fusion and the penalty of its fields' weights."""
-    known = (table.evidence, table.present, table.labelled)
+    columns = (table.evidence, table.present, table.labelled)
     chosen = (options.features, options.penalty)
     strength = options.field_penalty
     if strength is None:
-        strength = choose_field_penalty(*known, table.patients, pairs, *chosen)
-    return fit_fusion(*known, pairs, *chosen, strength), strength
+        strength = choose_field_penalty(*columns, table.patients, pairs, *chosen)
+    return fit_fusion(*columns, pairs, *chosen, strength), strength
 
 
 def _thresholds(
@@ -390,8 +390,8 @@ def _add_regions(
         # a patient's errors are judged by the shape of the others'
         turn = symmetric_root(by_others)[:, :, None]
         residuals = np.asarray(np.linalg.solve(turn, residuals[..., None])[..., 0], float)
-        for name, one in zip(table.landmarks.class_names, whole, strict=True):
-            shapes[name] = (float(one[0, 0]), float(one[0, 1]), float(one[1, 1]))
+        for name, shape in zip(table.landmarks.class_names, whole, strict=True):
+            shapes[name] = (float(shape[0, 0]), float(shape[0, 1]), float(shape[1, 1]))
     radius = new_patient_radius(residuals, level)
     factors = _filled(radius.value**2 / chi2.ppf(level, 2), 1.0)
     fitted = replace(
@@ -452,9 +452,9 @@ def _add_intervals(
 
 def _whitened(table: EvidenceTable, reported: Bools, covariances: Floats) -> Floats:
     """Return ``(N, K, 2)`` errors of the reported landmarks in units of covariances."""
-    known = table.present & table.labelled & reported
+    counted = table.present & table.labelled & reported
     return whitened(
-        np.where(known[..., None], table.points_px - table.true_px, np.nan), covariances
+        np.where(counted[..., None], table.points_px - table.true_px, np.nan), covariances
     )
 
 
@@ -493,8 +493,8 @@ def _measured(table: EvidenceTable, reported: Bools) -> MeasuredTable:
         table.true_px, table.present & table.labelled, table.spacing_xy_mm, None,
         table.magnification,
     )  # fmt: skip
-    found = np.where(_IS_ANGLE, nearest_turn(slopes.values, truth), slopes.values)
-    return MeasuredTable(reported, slopes, truth, found - truth)
+    values = np.where(_IS_ANGLE, nearest_turn(slopes.values, truth), slopes.values)
+    return MeasuredTable(reported, slopes, truth, values - truth)
 
 
 def _by_output(values: Floats, table: EvidenceTable) -> Floats:
@@ -514,9 +514,9 @@ def _number(value: np.floating[Any]) -> float:
 
 
 def _filled(values: Floats, otherwise: float) -> Floats:
-    """Give what nothing is known of the largest of the known."""
-    known = values[~np.isnan(values)]
-    return np.where(np.isnan(values), known.max() if known.size else otherwise, values)
+    """Give what was not fitted the largest value of what was."""
+    fitted = values[~np.isnan(values)]
+    return np.where(np.isnan(values), fitted.max() if fitted.size else otherwise, values)
 
 
 def _fit_to_images(
@@ -524,9 +524,9 @@ def _fit_to_images(
 ) -> Calibration:
     """Add regions and intervals as if images were independent."""
     level = options.level
-    known = table.present & table.labelled
+    counted = table.present & table.labelled
     distance = squared_mahalanobis(table.points_px, table.true_px, table.covariances_px)
-    distance = np.where(known, distance, np.nan)
+    distance = np.where(counted, distance, np.nan)
     classes = zip(table.landmarks.class_names, table.landmarks.classes, strict=True)
     by_class = {name: distance[:, list(members)] for name, members in classes}
     regions = replace(

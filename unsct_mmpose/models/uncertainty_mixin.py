@@ -91,10 +91,10 @@ class UncertaintyMixin:
     ) -> None:
         if landmarks is None:
             landmarks = (decoder or {}).get('landmarks', HIP)
-        known = landmark_set(landmarks)
-        channels = len(known) + 2 * len(known.relation_set(relations))
+        landmarks = landmark_set(landmarks)
+        channels = len(landmarks) + 2 * len(landmarks.relation_set(relations))
         super().__init__(out_channels=channels, loss=heatmap_loss, decoder=decoder, **kwargs)
-        self.landmarks, self.relations = known, known.relation_set(relations)
+        self.landmarks, self.relations = landmarks, landmarks.relation_set(relations)
         self.paf_loss_module = MODELS.build(paf_loss)
         self.intermediate_weight = intermediate_weight
         if self.decoder is None:
