@@ -83,10 +83,10 @@ def test_targets_are_those_of_our_own_codec(points):
     wanted = ours.encode(*arguments)
     np.testing.assert_array_equal(build().encode(*arguments)['heatmaps'], wanted['heatmaps'])
     keypoints, scores = build().decode(wanted['heatmaps'])
-    found = ours.decode(wanted['heatmaps'])
+    decoded = ours.decode(wanted['heatmaps'])
     shown = present[0] > 0
-    np.testing.assert_allclose(keypoints[0, shown], found.keypoints[0, shown], atol=1e-4)
-    np.testing.assert_array_equal(scores, found.keypoint_scores)
+    np.testing.assert_allclose(keypoints[0, shown], decoded.keypoints[0, shown], atol=1e-4)
+    np.testing.assert_array_equal(scores, decoded.keypoint_scores)
 
 
 def test_a_batch_decodes_like_its_images():

@@ -56,8 +56,10 @@ def test_each_axis_is_converted_with_its_own_spacing():
 
 def test_each_image_has_its_own_spacing_and_magnification():
     pred = np.tile([[3.0, 4.0]], (3, 2, 1))
-    found = radial_errors_mm(pred, np.zeros_like(pred), [[1, 1], [0.5, 0.5], [1, 1]], [1, 1, 1.25])
-    np.testing.assert_allclose(found, [[5, 5], [2.5, 2.5], [4, 4]])
+    distances = radial_errors_mm(
+        pred, np.zeros_like(pred), [[1, 1], [0.5, 0.5], [1, 1]], [1, 1, 1.25]
+    )
+    np.testing.assert_allclose(distances, [[5, 5], [2.5, 2.5], [4, 4]])
 
 
 def test_a_magnified_image_has_smaller_errors_in_the_patient():
@@ -170,9 +172,9 @@ def test_a_larger_radius_never_detects_less():
 
 def test_sdr_all_is_sdr_of_the_true_positives_times_recall():
     errors, present, reported = case(images=40)
-    found = sdr_all(errors, present, reported, 3.0)
+    rate = sdr_all(errors, present, reported, 3.0)
     product = success_detection_rate(errors, present & reported, 3.0) * recall(present, reported)
-    assert found == pytest.approx(product)
+    assert rate == pytest.approx(product)
 
 
 def test_rejecting_the_bad_ones_helps_sdr_but_not_sdr_all():
@@ -206,21 +208,21 @@ def test_presence_masks_must_fit_each_other():
 def test_the_set_error_is_its_formula():
     errors, present, reported = case()
     for cutoff in (3.0, 10.0, 20.0):
-        found = set_error(errors, present, reported, cutoff)
+        distances = set_error(errors, present, reported, cutoff)
         for image in range(len(errors)):
             cost, members = 0.0, 0
             for e, p, k in zip(errors[image], present[image], reported[image], strict=True):
                 members += bool(p or k)
                 cost += min(e, cutoff) if p and k else cutoff * (p or k)
-            assert found[image] == pytest.approx(cost / members)
+            assert distances[image] == pytest.approx(cost / members)
 
 
 @pytest.mark.parametrize('cutoff', [10.0, 20.0, 50.0])
 def test_rejecting_everything_scores_the_worst(cutoff):
     errors, present, _ = case()
     present[:, 0] = True
-    found = set_error(errors, present, np.zeros_like(present), cutoff)
-    assert found.tolist() == [cutoff] * len(errors)
+    distances = set_error(errors, present, np.zeros_like(present), cutoff)
+    assert distances.tolist() == [cutoff] * len(errors)
 
 
 def test_false_positives_alone_scores_the_worst():
@@ -237,10 +239,10 @@ def test_false_positives_alone_scores_the_worst():
     st.floats(0.1, 60),
 )
 def test_the_set_error_lies_between_zero_and_the_cutoff(errors, present, reported, cutoff):
-    found = set_error(errors, present, reported, cutoff)
+    distances = set_error(errors, present, reported, cutoff)
     empty = ~(present | reported).any(axis=1)
-    assert np.array_equal(np.isnan(found), empty)
-    assert (found[~empty] >= 0).all() and (found[~empty] <= cutoff * (1 + 1e-12)).all()
+    assert np.array_equal(np.isnan(distances), empty)
+    assert (distances[~empty] >= 0).all() and (distances[~empty] <= cutoff * (1 + 1e-12)).all()
 
 
 def test_dropping_a_landmark_that_is_there_never_helps():
@@ -284,17 +286,17 @@ def hips(images=2):
 
 def test_the_reference_is_the_distance_of_the_head_centres_in_mm():
     points, present = hips()
-    found = reference_distances_mm(points, present, [[0.5, 0.5], [0.5, 1.0]], 1.25)
+    distances = reference_distances_mm(points, present, [[0.5, 0.5], [0.5, 1.0]], 1.25)
     expected = [math.hypot(100, 20) / 1.25, math.hypot(100, 40) / 1.25]
-    np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(distances, expected)
 
 
 @pytest.mark.parametrize('side', ['left', 'right'])
 def test_without_a_head_centre_the_teardrops_stand_in(side):
     points, present = hips()
     present[1, index_of(f'{side}_femoral_head_center')] = False
-    found = reference_distances_mm(points, present, (0.5, 0.5))
-    np.testing.assert_allclose(found, [math.hypot(100, 20), 1.5 * 50])
+    distances = reference_distances_mm(points, present, (0.5, 0.5))
+    np.testing.assert_allclose(distances, [math.hypot(100, 20), 1.5 * 50])
 
 
 def test_without_either_pair_there_is_no_reference():
@@ -313,9 +315,9 @@ def test_the_reference_needs_a_presence_that_fits():
 def test_each_error_is_divided_by_the_distance_of_its_own_image():
     errors = np.array([[10.0, 99.0], [20.0, 40.0]])
     mask = np.array([[T, F], [T, T]])
-    found = normalised_mean_error(errors, mask, [100.0, 200.0])
-    assert found.value == pytest.approx((0.1 + 0.1 + 0.2) / 3)
-    assert found.dropped_images == 0
+    error = normalised_mean_error(errors, mask, [100.0, 200.0])
+    assert error.value == pytest.approx((0.1 + 0.1 + 0.2) / 3)
+    assert error.dropped_images == 0
 
 
 def test_half_the_distance_doubles_the_error():
@@ -328,9 +330,9 @@ def test_half_the_distance_doubles_the_error():
 @pytest.mark.parametrize('missing', [np.nan, 0.0, np.inf])
 def test_an_image_without_a_distance_is_dropped_and_counted(missing):
     errors, mask, _ = case(images=3)
-    found = normalised_mean_error(errors, mask, [150.0, missing, 160.0])
+    error = normalised_mean_error(errors, mask, [150.0, missing, 160.0])
     rest = normalised_mean_error(errors[[0, 2]], mask[[0, 2]], [150.0, 160.0])
-    assert found == (pytest.approx(rest.value), 1)
+    assert error == (pytest.approx(rest.value), 1)
 
 
 def test_the_error_does_not_depend_on_the_unit():
@@ -359,8 +361,8 @@ def test_the_lrp_error_is_its_formula():
                 cost, count = cost + e / cutoff, count + 1
             else:
                 cost, count = cost + p + k, count + p + k
-        found = localisation_recall_precision(errors, present, reported, cutoff)
-        assert found == pytest.approx(cost / count)
+        lrp = localisation_recall_precision(errors, present, reported, cutoff)
+        assert lrp == pytest.approx(cost / count)
 
 
 def test_the_lrp_error_of_perfection_is_0_and_of_nothing_nan():

@@ -46,9 +46,9 @@ def test_four_outcomes_have_four_prices():
         np.array([[True, True, False, False]]),
         np.array([[True, False, True, False]]),
     )
-    found = paper_errors_mm(pred, reported, true, present, (1.0, 1.0))
+    distances = paper_errors_mm(pred, reported, true, present, (1.0, 1.0))
     hit, false_positive, missed = 5.0, 50.0, math.hypot(30, 45)
-    np.testing.assert_allclose(found, [[hit, false_positive, missed, 0.0]])
+    np.testing.assert_allclose(distances, [[hit, false_positive, missed, 0.0]])
 
 
 def test_keeping_an_absent_landmark_costs_its_way_to_the_corner_in_mm():

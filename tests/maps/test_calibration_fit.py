@@ -209,7 +209,7 @@ def test_the_record_says_what_it_was_fitted_on(table, fitted):
         absent_landmarks=int((~table.present & counted).sum()),
     )
     assert (fitted.relations, fitted.rule) == ('full', 'equal_cost')
-    assert sorted(fitted.region_scales) == sorted(one.name for one in LANDMARK_CLASSES)
+    assert sorted(fitted.region_scales) == sorted(landmark.name for landmark in LANDMARK_CLASSES)
     outputs = {split_side(name)[1] for name in MEASUREMENT_NAMES}
     assert set(fitted.interval_scales) == outputs
     assert Calibration.from_dict(fitted.to_dict()) == fitted
@@ -303,13 +303,13 @@ def test_a_worse_network_gets_wider_regions(fitted):
 
 def test_intervals_hold_the_nominal_share_of_other_measurements(fitted, other):
     assessment, covariances = apply_calibration(other, FULL, fitted, DecisionOptions())
-    found, errors = measure_many(
+    values, errors = measure_many(
         other.points_px, assessment.reported.numpy(), other.spacing_xy_mm, covariances
     )
     truth, _ = measure_many(other.true_px, other.present, other.spacing_xy_mm)
-    usable = np.isfinite(found) & np.isfinite(truth) & (errors > 0)
+    usable = np.isfinite(values) & np.isfinite(truth) & (errors > 0)
     assert usable.mean() > 0.5
-    inside = np.abs(found - truth) <= interval_scales(fitted) * errors
+    inside = np.abs(values - truth) <= interval_scales(fitted) * errors
     assert inside[usable].mean() == pytest.approx(0.95, abs=0.02)
 
 
@@ -318,9 +318,9 @@ def test_images_without_a_pelvis_are_empty_and_others_are_not(fitted, other):
     noise = 0.3 * torch.rand(5, 128, HEIGHT, WIDTH, generator=generator)
     noise[:, 24:] -= 0.15
     evidence = decode_evidence(noise[:, :24], noise[:, 24:], FULL.pairs, DecodeOptions(sigma=1.5))
-    found = assess(evidence, FULL.pairs, DecisionOptions(), fitted)
-    assert found.image_state.tolist() == [NOTHING_FOUND] * 5
-    assert not found.reported.any()
+    assessment = assess(evidence, FULL.pairs, DecisionOptions(), fitted)
+    assert assessment.image_state.tolist() == [NOTHING_FOUND] * 5
+    assert not assessment.reported.any()
     usual = assess(other.evidence, FULL.pairs, DecisionOptions(), fitted).image_state
     assert (usual == TYPICAL).float().mean() > 0.9 and usual.max() < NOTHING_FOUND
 

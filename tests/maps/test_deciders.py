@@ -36,8 +36,8 @@ def evidence(peak, peeled, fields=0.5):
 
 
 def test_a_landmark_stands_out_if_peak_and_fields_both_speak_for_it():
-    found = standing(evidence([0.8] * 6 + [0.8, 0.0], [0.8] * 6 + [0.0, 0.8]))
-    assert found[0].tolist() == pytest.approx([1] * 6 + [0, 0])
+    standings = standing(evidence([0.8] * 6 + [0.8, 0.0], [0.8] * 6 + [0.0, 0.8]))
+    assert standings[0].tolist() == pytest.approx([1] * 6 + [0, 0])
 
 
 @pytest.mark.parametrize('faint', [1.0, 0.6])
@@ -59,8 +59,8 @@ def test_heatmaps_alone_are_judged_by_their_peaks():
 
 
 def test_standing_lies_between_0_and_1_whatever_the_maps_hold():
-    found = standing(evidence([-0.5, 1.7, 0.3, 0.2], [-1.0, 1.5, -0.1, 1.0]))
-    assert 0 <= found.min() <= found.max() <= 1
+    standings = standing(evidence([-0.5, 1.7, 0.3, 0.2], [-1.0, 1.5, -0.1, 1.0]))
+    assert 0 <= standings.min() <= standings.max() <= 1
 
 
 @pytest.mark.parametrize('mode', ['mirror', 'linear', 'surprisal'])
@@ -97,9 +97,9 @@ def test_another_way_to_decide_is_one_class():
     try:
         given = replace(evidence([0.8, 0.8], [0.8, 0.8]), spread=torch.tensor([[1.0, 2.0]]))
         options = DecisionOptions('spread', threshold=1.5)
-        found = assess(given, [(0, 1)] * 3, options)
-        assert found.reported.tolist() == [[True, False]]
-        assert found.decisions.shape == (1, 2, 4)
+        assessment = assess(given, [(0, 1)] * 3, options)
+        assert assessment.reported.tolist() == [[True, False]]
+        assert assessment.decisions.shape == (1, 2, 4)
         with pytest.raises(ValueError, match="'spread' decides already"):
             register(SpreadDecider)
     finally:

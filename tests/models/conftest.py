@@ -89,7 +89,7 @@ def calibration():
             thresholds={name: dict(rules) for name in DECIDERS},
             fusion=Fusion(('peak', 'supported'), model, (1.0,) * 34),
             region_level=0.95,
-            region_scales={one.name: 1.5 + one.number for one in LANDMARK_CLASSES},
+            region_scales={landmark.name: 1.5 + landmark.number for landmark in LANDMARK_CLASSES},
             interval_level=0.95,
             interval_scales=dict(sharp=2.5),
             typical_agreement=0.5,

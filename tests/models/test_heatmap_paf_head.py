@@ -40,7 +40,7 @@ def test_losses_reach_every_parameter(build, make_samples):
 def test_losses_vanish_when_the_maps_are_the_targets(build, make_samples):
     head, samples = build(), make_samples(2)
     targets = torch.stack(
-        [torch.cat([one.gt_fields.heatmaps, one.gt_fields.pafs]) for one in samples]
+        [torch.cat([sample.gt_fields.heatmaps, sample.gt_fields.pafs]) for sample in samples]
     )
     head.forward = lambda feats: targets
     losses = head.loss(feats(), samples)
@@ -98,7 +98,7 @@ def test_prediction_gives_the_maps_on_request(build, make_samples):
 def test_a_flip_test_of_a_mirrored_world_agrees_with_itself(build, make_samples):
     head, samples = build(), make_samples(2)
     targets = torch.stack(
-        [torch.cat([one.gt_fields.heatmaps, one.gt_fields.pafs]) for one in samples]
+        [torch.cat([sample.gt_fields.heatmaps, sample.gt_fields.pafs]) for sample in samples]
     )
     mirrored = head._unflip(targets)
     head.forward = lambda maps: maps
@@ -123,13 +123,15 @@ def test_decoding_without_a_codec_says_what_is_missing(build):
 
 
 def target_maps(samples):
-    return torch.stack([torch.cat([one.gt_fields.heatmaps, one.gt_fields.pafs]) for one in samples])
+    return torch.stack(
+        [torch.cat([sample.gt_fields.heatmaps, sample.gt_fields.pafs]) for sample in samples]
+    )
 
 
 def predicted(head, maps, samples=None):
     """Predict with maps in the place of the network's."""
     head.forward = lambda feats: feats
-    return [one.to_dict() for one in head.predict(maps, samples)]
+    return [pred.to_dict() for pred in head.predict(maps, samples)]
 
 
 def assert_same(found, expected):

@@ -19,7 +19,7 @@ def build(**kwargs):
 
 def test_coarse_heatmaps_come_first_and_the_fused_map_last():
     *coarse, fused = build()(branches())
-    assert [tuple(one.shape) for one in coarse] == [
+    assert [tuple(level.shape) for level in coarse] == [
         (2, 24, 4, 4), (2, 24, 8, 8), (2, 24, 16, 16), (2, 24, 32, 32)
     ]  # fmt: skip
     assert fused.shape == (2, 8, 32, 32)

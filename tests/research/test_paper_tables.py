@@ -104,7 +104,9 @@ def test_every_row_of_the_plan_stands_in_a_table_and_in_the_readme(tmp_path):
 
 def test_every_config_of_the_experiments_is_in_the_plan():
     folders = {Path(row.config).parent for row in ROWS}
-    files = {path.relative_to(CONFIGS) for one in folders for path in (CONFIGS / one).glob('*.py')}
+    files = {
+        path.relative_to(CONFIGS) for folder in folders for path in (CONFIGS / folder).glob('*.py')
+    }
     aside = {Path('ablation/unsct_hrnet_cover_cpu.py'), Path('u_net/unsct-u_net_two_cores.py')}
     assert files - aside == {Path(row.config) for row in ROWS}
 
@@ -633,18 +635,18 @@ def test_a_run_goes_from_images_to_its_place_in_the_tables(
     results = out / 'paper'
     path = run_one(run, out / 'work', results, 'noise', ROOT / 'tools')
     assert path == run.result_file(results)
-    found = read_result(path)
-    assert found.data == 'noise, validation split'
-    assert found.curve == {'epoch': [4], 'all/MRE': [9.0]}
+    result = read_result(path)
+    assert result.data == 'noise, validation split'
+    assert result.curve == {'epoch': [4], 'all/MRE': [9.0]}
     words = ['UNSCT_BUDGET=cpu', f'UNSCT_DATA={hidden_set}', 'python', 'tools/train.py']
-    assert [shlex.split(one) for one in found.commands] == [words]
-    assert ('fused' in found.figures) == run.row.fields
-    assert found.figures['keep_all']['presence/all/recall'] == 1
-    assert found.figures['oracle']['set_error/all/E_20'] <= 20
-    error = found.figures['keep_all']['landmark/all/MRE']
+    assert [shlex.split(one) for one in result.commands] == [words]
+    assert ('fused' in result.figures) == run.row.fields
+    assert result.figures['keep_all']['presence/all/recall'] == 1
+    assert result.figures['oracle']['set_error/all/E_20'] <= 20
+    error = result.figures['keep_all']['landmark/all/MRE']
     assert math.isfinite(error)
     page = render_paper_page(results)
-    assert found.label in page
+    assert result.label in page
     assert f'{error:.2f}' in page or stem == 'ori-hrnet'
 
     def refuse(*_):
