@@ -104,9 +104,9 @@ def test_the_metrics_take_every_landmark_of_a_stock_model_as_reported(stock):
     model, dataset = stock
     with torch.no_grad():
         (sample,) = model.test_step(pseudo_collate([dataset[0]]))
-    found = sample.to_dict()
-    assert found['pred_instances']['keypoint_scores'].max() < 0.5  # else the test says nothing
-    assert unpack(found)['kept'].all()
+    content = sample.to_dict()
+    assert content['pred_instances']['keypoint_scores'].max() < 0.5  # else the test says nothing
+    assert unpack(content)['reported'].all()
 
 
 def test_batches_change_nothing(stock):

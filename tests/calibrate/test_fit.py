@@ -92,8 +92,8 @@ def test_the_table_agrees_with_what_the_model_itself_predicts(trained):
     dataset = build_dataset(model.cfg, 'val', None, None)
     table = collect_evidence(model, dataset, progress=False)
     batch = dict(
-        inputs=[one['inputs'] for one in dataset],
-        data_samples=[one['data_samples'] for one in dataset],
+        inputs=[image['inputs'] for image in dataset],
+        data_samples=[image['data_samples'] for image in dataset],
     )
     with torch.no_grad():
         predicted = model.test_step(batch)
@@ -125,7 +125,7 @@ def test_what_a_calibration_does_not_apply_to_is_not_called_calibrated(table):
 
     def calibrated(relations, table, decision):
         samples = predicted_samples(table, relations, calibration, decision)
-        return {bool(one['pred_instances']['calibrated'][0]) for one in samples}
+        return {bool(sample['pred_instances']['calibrated'][0]) for sample in samples}
 
     assert calibrated(core, smaller, DecisionOptions()) == {True}
     assert calibrated(full, table, decision) == {False}
@@ -141,7 +141,7 @@ def test_too_few_patients_are_warned_of_and_the_promise_is_said(trained):
     assert f'{found.patients} patients' in warning and '20 patients or more' in warning
     lines = promise_lines(found)
     assert any(line.startswith('intervals: 95 % (by a model of') for line in lines)
-    assert 'conformal rule keeps' in lines[3] and 'everything is kept' in lines[3]
+    assert 'conformal rule reports' in lines[3] and 'everything is reported' in lines[3]
     offset = SystematicOffset(-2.0, -3.0, -1.0, 25, True)
     many = replace(found, patients=25, offsets=dict(skinner_height_mm=offset))
     assert too_few_patients(many) is None

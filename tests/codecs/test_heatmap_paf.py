@@ -49,9 +49,9 @@ def test_targets_have_the_documented_shapes(codec, points):
 
 
 def test_an_absent_landmark_is_supervised_to_be_silent(codec, points):
-    visible = np.ones((1, 24))
-    visible[0, 5] = 0
-    encoded = codec.encode(points, visible)
+    present = np.ones((1, 24))
+    present[0, 5] = 0
+    encoded = codec.encode(points, present)
     touching = [i for i, pair in enumerate(relation_set('full').pairs) if 5 in pair]
     assert encoded['keypoint_weights'].min() == 1
     assert encoded['relation_weights'].min() == 1
@@ -96,9 +96,9 @@ def test_mirroring_the_landmarks_mirrors_the_targets(codec, points):
 
 def maps_of(codec, points, absent=()):
     """Return the network output that the codec would teach, ``(K + 2 L, H, W)``."""
-    visible = np.ones((1, 24))
-    visible[0, list(absent)] = 0
-    encoded = codec.encode(points, visible)
+    present = np.ones((1, 24))
+    present[0, list(absent)] = 0
+    encoded = codec.encode(points, present)
     return torch.from_numpy(np.concatenate([encoded['heatmaps'], encoded['pafs']]))
 
 
@@ -114,7 +114,7 @@ def calibrated(codec, threshold=0.5, region=2.0):
         thresholds={name: dict(rules) for name in DECIDERS},
         fusion=Fusion(('peak', 'supported'), model, (1.0,) * len(codec.evidence_relations)),
         region_level=0.95,
-        region_scales={one.name: region * one.number for one in LANDMARK_CLASSES},
+        region_scales={landmark.name: region * landmark.number for landmark in LANDMARK_CLASSES},
         interval_level=0.95,
         interval_scales=dict.fromkeys({split_side(name)[1] for name in MEASUREMENT_NAMES}, 2.5),
         typical_agreement=0.6,
@@ -136,12 +136,12 @@ def test_decoding_gives_four_named_values(codec, points):
     assert decoded._fields == (
         'keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible',
     )  # fmt: skip
-    keypoints, scores, uncertainties, visible = decoded
+    keypoints, scores, uncertainties, reported = decoded
     assert keypoints.shape == (1, 24, 2)
-    assert scores.shape == uncertainties.shape == visible.shape == (1, 24)
+    assert scores.shape == uncertainties.shape == reported.shape == (1, 24)
     np.testing.assert_allclose(keypoints, points, atol=0.2)
     assert 0 <= uncertainties.min() <= uncertainties.max() < 0.3
-    assert visible.tolist() == [[1] * 24]
+    assert reported.tolist() == [[1] * 24]
 
 
 def test_a_batch_decodes_like_its_images():
@@ -152,10 +152,10 @@ def test_a_batch_decodes_like_its_images():
     for index, image in enumerate(maps):
         for together, alone in zip(batch, codec.decode(image.numpy()), strict=True):
             np.testing.assert_allclose(together[index], alone, atol=1e-5)
-    for index, one in enumerate(codec.decode_maps(maps)):
+    for index, row in enumerate(codec.decode_maps(maps)):
         (alone,) = codec.decode_maps(maps[index : index + 1])
-        assert sorted(one) == sorted(alone)
-        for name, value in one.items():
+        assert sorted(row) == sorted(alone)
+        for name, value in row.items():
             np.testing.assert_allclose(value, alone[name], atol=1e-5, equal_nan=True)
 
 
@@ -180,10 +180,12 @@ def test_an_absent_landmark_is_rejected_by_every_evidence(evidence, points):
 def test_a_rejected_landmark_keeps_its_coordinates(points):
     maps = maps_of(build(), points)
     maps[5] *= 0.2
-    kept, rejected = (build(evidence='peak', threshold=limit).decode(maps) for limit in (None, 0.5))
+    reported, rejected = (
+        build(evidence='peak', threshold=limit).decode(maps) for limit in (None, 0.5)
+    )
     assert rejected.keypoints_visible[0, 5] == 0
     assert rejected.keypoints_visible.sum() == 23
-    np.testing.assert_array_equal(rejected.keypoints, kept.keypoints)
+    np.testing.assert_array_equal(rejected.keypoints, reported.keypoints)
     np.testing.assert_allclose(rejected.keypoints, points, atol=0.2)
 
 
@@ -268,9 +270,9 @@ def test_covariances_are_in_input_pixels_squared_and_scaled_by_the_calibration(c
     plain = codec.decode_maps(maps)[0]['keypoint_covariances'][0]
     np.testing.assert_allclose(plain, 16 * cells, rtol=1e-6)  # a cell is 4 pixels wide
     scaled = calibrated(codec).decode_maps(maps)[0]['keypoint_covariances'][0]
-    for one in LANDMARK_CLASSES:
-        for index in (one.number - 1, one.number + 11):
-            np.testing.assert_allclose(scaled[index], 2 * one.number * plain[index])
+    for landmark in LANDMARK_CLASSES:
+        for index in (landmark.number - 1, landmark.number + 11):
+            np.testing.assert_allclose(scaled[index], 2 * landmark.number * plain[index])
 
 
 def test_a_faint_landmark_has_a_wider_covariance_where_the_calibration_says_so(codec, points):
@@ -302,7 +304,7 @@ def test_heatmaps_alone_are_decoded_without_a_calibration(points):
     assert np.isnan(found['keypoint_presence']).all()
     assert not found['keypoint_support'].all()
     assert found['interval_scales'].max() < 2
-    present = [one for one in range(24) if one != 2]
+    present = [index for index in range(24) if index != 2]
     np.testing.assert_allclose(found['keypoints'][0, present], points[0, present], atol=0.2)
 
 
@@ -350,10 +352,10 @@ def test_the_papers_mode_is_the_fields_of_all_relations_and_the_entropy_as_print
         np.testing.assert_array_equal(value, spelled.decode_maps(maps[None])[0][name], err_msg=name)
     aligned = codec.gather(maps[None]).alignment
     entropy = alignment_entropy(aligned, 'paper').numpy()
-    found = codec.decode(maps)
-    np.testing.assert_allclose(found.keypoint_uncertainties, entropy)
-    np.testing.assert_array_equal(found.keypoints_visible, entropy <= PAPER_THRESHOLD)
-    assert 0 < found.keypoints_visible.sum() < 24
+    decoded = codec.decode(maps)
+    np.testing.assert_allclose(decoded.keypoint_uncertainties, entropy)
+    np.testing.assert_array_equal(decoded.keypoints_visible, entropy <= PAPER_THRESHOLD)
+    assert 0 < decoded.keypoints_visible.sum() < 24
 
 
 def test_the_papers_weights_of_relations_are_an_argument(points):
@@ -401,8 +403,8 @@ def test_explicit_settings_need_a_threshold_beside_a_calibration_for_others(poin
     codec.calibration = helped.calibration = stored
     with pytest.raises(ValueError, match='give HeatmapPAF a threshold'):
         codec.decode(maps)
-    found = helped.decode(maps)
-    np.testing.assert_array_equal(found.keypoints_visible, found.keypoint_uncertainties <= 0.3)
+    decoded = helped.decode(maps)
+    np.testing.assert_array_equal(decoded.keypoints_visible, decoded.keypoint_uncertainties <= 0.3)
 
 
 @pytest.mark.parametrize(
@@ -430,14 +432,14 @@ def test_settings_that_contradict_each_other_are_refused_in_words(settings, mess
 def test_constant_maps_give_finite_values_and_no_pelvis(value):
     codec = build()
     maps = torch.full((2, 128, 24, 32), value)
-    for one in codec.decode_maps(maps):
-        finite = {k: v for k, v in one.items() if k != 'keypoint_presence'}
+    for row in codec.decode_maps(maps):
+        finite = {k: v for k, v in row.items() if k != 'keypoint_presence'}
         assert all(np.isfinite(v).all() for v in finite.values())
     maps[:, 24:] = 0
-    for one in calibrated(codec).decode_maps(maps):
-        assert all(np.isfinite(v).all() for v in one.values())
-        assert one['image_state'].tolist() == [2]
-        assert not one['keypoints_visible'].any()
+    for row in calibrated(codec).decode_maps(maps):
+        assert all(np.isfinite(v).all() for v in row.values())
+        assert row['image_state'].tolist() == [2]
+        assert not row['keypoints_visible'].any()
 
 
 def test_of_an_image_with_one_landmark_nothing_is_reported(points):
@@ -477,10 +479,10 @@ def test_other_than_one_pelvis_is_refused(codec, shape):
 
 
 def test_drawn_late_the_cells_make_the_maps_of_drawn_early(points):
-    visible = np.ones((1, 24), np.float32)
-    visible[0, 3] = 0
-    early = build().encode(points, visible)
-    late = build(draw_late=True).encode(points, visible)
+    present = np.ones((1, 24), np.float32)
+    present[0, 3] = 0
+    early = build().encode(points, present)
+    late = build(draw_late=True).encode(points, present)
     assert 'heatmaps' not in late
     cells, shown = (torch.from_numpy(late[name]) for name in ('keypoint_cells', 'keypoint_shown'))
     heatmaps, pafs = build().draw(cells, shown)

@@ -50,10 +50,10 @@ def test_targets_have_the_documented_shapes(points):
 
 def test_absence_is_ignored(points):
     codec = build()
-    visible = np.ones((1, 24))
-    visible[0, 5] = 0
+    present = np.ones((1, 24))
+    present[0, 5] = 0
     points[0, 3] = (-4.0, 40.0)  # outside the image
-    encoded = codec.encode(points, visible)
+    encoded = codec.encode(points, present)
     assert encoded['heatmaps'][[3, 5]].max() == 0
     assert encoded['keypoint_weights'][0, [3, 5]].tolist() == [0, 0]
     assert np.delete(encoded['keypoint_weights'], [3, 5]).min() == 1
@@ -63,8 +63,8 @@ def test_absence_is_ignored(points):
 def test_an_unlabelled_landmark_is_left_alone(points):
     labelled = np.ones((1, 24))
     labelled[0, 5] = 0
-    for visible in (labelled, np.ones((1, 24))):
-        encoded = build().encode(points, visible, labelled)
+    for present in (labelled, np.ones((1, 24))):
+        encoded = build().encode(points, present, labelled)
         np.testing.assert_array_equal(encoded['keypoint_weights'], labelled)
 
 
@@ -76,17 +76,17 @@ def test_what_is_not_given_counts_as_present_and_labelled(points):
 
 def test_targets_are_those_of_our_own_codec(points):
     ours = KEYPOINT_CODECS.build(dict(type='HeatmapPAF', **SIZE))
-    visible, labelled = np.ones((1, 24)), np.ones((1, 24))
-    visible[0, [5, 6]], labelled[0, 6] = 0, 0
+    present, labelled = np.ones((1, 24)), np.ones((1, 24))
+    present[0, [5, 6]], labelled[0, 6] = 0, 0
     points[0, 4] = (127.4, 40.0)
-    arguments = (points, visible, labelled)
+    arguments = (points, present, labelled)
     wanted = ours.encode(*arguments)
     np.testing.assert_array_equal(build().encode(*arguments)['heatmaps'], wanted['heatmaps'])
     keypoints, scores = build().decode(wanted['heatmaps'])
-    found = ours.decode(wanted['heatmaps'])
-    shown = visible[0] > 0
-    np.testing.assert_allclose(keypoints[0, shown], found.keypoints[0, shown], atol=1e-4)
-    np.testing.assert_array_equal(scores, found.keypoint_scores)
+    decoded = ours.decode(wanted['heatmaps'])
+    shown = present[0] > 0
+    np.testing.assert_allclose(keypoints[0, shown], decoded.keypoints[0, shown], atol=1e-4)
+    np.testing.assert_array_equal(scores, decoded.keypoint_scores)
 
 
 def test_a_batch_decodes_like_its_images():

@@ -15,7 +15,7 @@ def make_sample(
     seed=0,
     absent=(),
     unlabelled=(),
-    kept=None,
+    reported=None,
     subset='structured',
     ours=False,
     **extra,
@@ -23,7 +23,7 @@ def make_sample(
     """Return the sample of one pelvis, 2 px/mm, whose landmarks are found ``shift`` px off.
 
     ``ours`` adds what our own head says: honest regions and probabilities, and all three evidences
-    certain of the landmarks that are kept.
+    certain of the landmarks that are reported.
     """
     rng = np.random.default_rng(seed)
     points = 2 * (PELVIS_MM + rng.normal(0, 3, PELVIS_MM.shape) + (215, 200))
@@ -32,10 +32,10 @@ def make_sample(
     labelled[list(unlabelled)] = False
     points[list(unlabelled)] = 0.0
     pred = dict(keypoints=(points + shift)[None], keypoint_scores=np.ones((1, 24)))
-    if kept is not None:
-        pred['keypoints_visible'] = np.asarray(kept, dtype=np.float32)[None]
+    if reported is not None:
+        pred['keypoints_visible'] = np.asarray(reported, dtype=np.float32)[None]
     if ours:
-        certain = np.ones(24) if kept is None else np.asarray(kept, float)
+        certain = np.ones(24) if reported is None else np.asarray(reported, float)
         pred.update(
             keypoint_uncertainties=1.0 - 0.9 * certain[None],
             keypoint_presence=0.05 + 0.9 * certain[None],

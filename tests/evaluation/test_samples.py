@@ -28,14 +28,14 @@ def cohort(sample):
         samples = []
         for seed in range(8):
             absent = [] if seed % 2 else [seed, 23 - seed]
-            kept = np.ones(24)
-            kept[[(5 * seed) % 24, *absent[:1]]] = 0
+            reported = np.ones(24)
+            reported[[(5 * seed) % 24, *absent[:1]]] = 0
             samples.append(
                 sample(
                     np.random.default_rng(seed).normal(0, 5, (24, 2)),
                     seed=seed,
                     absent=absent,
-                    kept=kept,
+                    reported=reported,
                     ours=ours,
                     subset='structured' if seed % 2 else 'unstructured',
                     patient_id=f'p{seed // 2}',
@@ -79,15 +79,15 @@ def test_nothing_gives_the_same_keys_and_no_value(evaluate_any, sample, name):
     'case',
     [
         dict(absent=range(24)),
-        dict(absent=range(24), kept=np.zeros(24)),
+        dict(absent=range(24), reported=np.zeros(24)),
         dict(absent=range(1, 24)),
-        dict(kept=np.zeros(24)),
+        dict(reported=np.zeros(24)),
         dict(unlabelled=range(24)),
-        dict(unlabelled=range(1, 24), kept=np.zeros(24)),
+        dict(unlabelled=range(1, 24), reported=np.zeros(24)),
         dict(absent=range(12), unlabelled=range(12, 24)),
     ],
-    ids=['all absent', 'rightly silent', 'one present', 'silent', 'unlabelled', 'one unlabelled',
-         'half of each'],
+    ids=['all absent', 'rightly rejected', 'one present', 'all rejected', 'unlabelled',
+         'one unlabelled', 'half of each'],
 )  # fmt: skip
 @pytest.mark.parametrize('count', [1, 3])
 def test_extreme_images_are_survived(evaluate_any, sample, name, ours, case, count):
@@ -112,8 +112,9 @@ def test_coincident_landmarks_are_survived(evaluate_any, sample, name):
 def test_what_nobody_looked_for_counts_nowhere(evaluate_any, cohort, name):
     def hide(samples, wild):
         rng = np.random.default_rng(0)
-        for index, one in enumerate(samples):
-            hidden, truth, pred = [index, index + 9], one['raw_ann_info'], one['pred_instances']
+        for index, sample in enumerate(samples):
+            hidden = [index, index + 9]
+            truth, pred = sample['raw_ann_info'], sample['pred_instances']
             truth['labelled'][hidden] = truth['present'][hidden] = False
             if wild:
                 truth['points'][hidden] = rng.uniform(0, 9999, (2, 2))
@@ -171,8 +172,8 @@ def test_there_is_no_memory_but_the_results(cohort, name):
 @EACH
 def test_tensors_and_arrays_are_alike_and_left_as_they_are(evaluate_any, cohort, name):
     arrays, tensors = cohort(), cohort()
-    for one in tensors:
-        pred = one['pred_instances']
+    for sample in tensors:
+        pred = sample['pred_instances']
         for key, value in pred.items():
             pred[key] = torch.as_tensor(value)
     before = copy.deepcopy(arrays)
@@ -202,13 +203,13 @@ def test_intervals_are_by_patient_and_repeatable(evaluate_any, cohort, name):
 @EACH
 def test_one_patient_has_no_interval(evaluate_any, cohort, name):
     samples = cohort()
-    for one in samples:
-        one['raw_ann_info']['patient_id'] = 'p'
+    for sample in samples:
+        sample['raw_ann_info']['patient_id'] = 'p'
     figures = evaluate_any(name, samples, bootstrap=5)
     lows = [key for key in figures if key.endswith('_low') and not key.endswith('_ci_low')]
     assert lows and all(math.isnan(figures[key]) for key in lows)
-    for index, one in enumerate(samples):  # unknown patients: every file is one
-        one['raw_ann_info']['patient_id'] = None if index % 2 else ''
+    for index, sample in enumerate(samples):  # unknown patients: every file is one
+        sample['raw_ann_info']['patient_id'] = None if index % 2 else ''
     figures = evaluate_any(name, samples, bootstrap=5)
     assert not all(math.isnan(figures[key]) for key in lows)
 
@@ -264,19 +265,19 @@ def test_all_metrics_run_together_on_what_mmpose_hands_over(sample):
 
 
 def test_a_model_of_any_kind_is_unpacked(sample):
-    one = sample(kept=None)
+    one = sample(reported=None)
     one['pred_instances']['keypoint_scores'] = np.linspace(0, 1, 24)[None]
-    found = unpack(one)
-    assert found['kept'].all()
-    np.testing.assert_allclose(found['uncertainty'], 1 - np.linspace(0, 1, 24))
-    assert not {'presence', 'covariance', 'evidence', 'decisions'} & found.keys()
+    row = unpack(one)
+    assert row['reported'].all()
+    np.testing.assert_allclose(row['uncertainty'], 1 - np.linspace(0, 1, 24))
+    assert not {'presence', 'covariance', 'evidence', 'decisions'} & row.keys()
 
 
 def test_a_landmark_is_kept_above_one_half(sample):
-    kept = np.full(24, 0.5)
-    kept[[2, 7]] = 0.51
-    found = unpack(sample(kept=kept, unlabelled=[7]))
-    assert np.flatnonzero(found['kept']).tolist() == [2]
+    reported = np.full(24, 0.5)
+    reported[[2, 7]] = 0.51
+    row = unpack(sample(reported=reported, unlabelled=[7]))
+    assert np.flatnonzero(row['reported']).tolist() == [2]
 
 
 def test_a_stock_model_that_repeats_its_scores_reports_every_landmark(sample):
@@ -284,10 +285,10 @@ def test_a_stock_model_that_repeats_its_scores_reports_every_landmark(sample):
     pred = one['pred_instances']
     pred['keypoint_scores'] = np.linspace(0, 1, 24, dtype=np.float32)[None]
     pred['keypoints_visible'] = pred['keypoint_scores'].copy()
-    assert unpack(one)['kept'].all()
+    assert unpack(one)['reported'].all()
     np.testing.assert_allclose(unpack(one)['uncertainty'], 1 - np.linspace(0, 1, 24), atol=1e-6)
     one['raw_ann_info']['labelled'][[2, 20]] = False
-    assert np.flatnonzero(~unpack(one)['kept']).tolist() == [2, 20]
+    assert np.flatnonzero(~unpack(one)['reported']).tolist() == [2, 20]
 
 
 def test_what_is_no_copy_of_the_scores_decides(sample):
@@ -296,10 +297,10 @@ def test_what_is_no_copy_of_the_scores_decides(sample):
     pred['keypoint_scores'] = np.linspace(0, 1, 24)[None]
     pred['keypoints_visible'] = np.linspace(0, 1, 24)[None].copy()
     pred['keypoints_visible'][0, 0] = 0.1
-    assert np.flatnonzero(unpack(one)['kept']).tolist() == [*range(12, 24)]
+    assert np.flatnonzero(unpack(one)['reported']).tolist() == [*range(12, 24)]
     pred['keypoints_visible'] = pred['keypoint_scores'].copy()
     pred['keypoint_uncertainties'] = 1 - pred['keypoint_scores']  # a head of ours has decided
-    assert np.flatnonzero(unpack(one)['kept']).tolist() == [*range(12, 24)]
+    assert np.flatnonzero(unpack(one)['reported']).tolist() == [*range(12, 24)]
 
 
 def test_half_precision_tensors_are_unpacked(sample):

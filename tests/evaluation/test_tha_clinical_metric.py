@@ -65,13 +65,13 @@ def test_a_perfect_prediction_agrees(sample, evaluate):
 
 def test_undefined_values_are_counted_by_who_lacks_them(sample, evaluate):
     tip = index_of('left_greater_trochanter_tip')
-    kept = np.ones(24)
-    kept[tip] = 0
+    reported = np.ones(24)
+    reported[tip] = 0
     cases = {
         'n': sample(seed=0),
-        'prediction_undefined': sample(seed=1, kept=kept),
+        'prediction_undefined': sample(seed=1, reported=reported),
         'truth_undefined': sample(seed=2, absent=[tip]),
-        'both_undefined': sample(seed=3, absent=[tip], kept=kept),
+        'both_undefined': sample(seed=3, absent=[tip], reported=reported),
     }
     for name, one in cases.items():
         figures = evaluate([one])
@@ -84,9 +84,9 @@ def test_undefined_values_are_counted_by_who_lacks_them(sample, evaluate):
 
 
 def test_a_prediction_measures_with_what_it_reports(sample, evaluate):
-    kept = np.ones(24)
-    kept[index_of('left_greater_trochanter_tip')] = 0
-    one = sample(kept=kept)
+    reported = np.ones(24)
+    reported[index_of('left_greater_trochanter_tip')] = 0
+    one = sample(reported=reported)
     one['pred_instances']['keypoints'][0, index_of('left_greater_trochanter_tip')] += 500.0
     figures = evaluate([one])
     assert figures['clinical/all/skinner_height_mm/MAE'] == pytest.approx(0, abs=1e-9)
@@ -164,8 +164,8 @@ def test_one_pair_of_hips_has_errors_but_hardly_any_agreement(sample, evaluate):
                for name in ('LoA_lower', 'ICC_A1', 'ICC_A1_ci_low', 'PCC', 't_test_p'))  # fmt: skip
 
 
-def test_silence_measures_nothing(sample, evaluate):
-    figures = evaluate([sample(kept=np.zeros(24))])
+def test_rejecting_everything_measures_nothing(sample, evaluate):
+    figures = evaluate([sample(reported=np.zeros(24))])
     for output in OUTPUTS:
         assert figures[f'clinical/all/{output}/n'] == 0
         assert figures[f'clinical/all/{output}/prediction_undefined'] > 0

@@ -75,12 +75,12 @@ def test_each_image_costs_what_it_would_in_training(kind, flip_test, samples):
     head, feats = MODELS.build(dict(cfg, in_channels=8)).eval(), feats_of(kind, 2)
     trained = samples(encoder, udp=kind == 'udp')
     validated = samples(udp=kind == 'udp')
-    given = [feats, [one.flip(-1) for one in feats]] if flip_test else feats
+    given = [feats, [feat.flip(-1) for feat in feats]] if flip_test else feats
     test_cfg = dict(flip_test=flip_test, output_loss=True)
     with torch.no_grad():
         preds = head.predict(given, validated, test_cfg)
         for row, pred in enumerate(preds):
-            alone = head.loss([one[row : row + 1] for one in feats], trained[row : row + 1])
+            alone = head.loss([feat[row : row + 1] for feat in feats], trained[row : row + 1])
             assert len(alone) == (2 if kind == 'stacked' else 3)
             for name, value in alone.items():
                 assert pred[name].shape == (1,)
@@ -147,7 +147,7 @@ def test_the_best_checkpoint_is_the_one_of_the_lowest_loss(tiny_config, tmp_path
     assert (tmp_path / 'run' / 'best_loss_epoch_1.pth').is_file()
     scalars = next((tmp_path / 'run').glob('*/vis_data/scalars.json')).read_text().splitlines()
     logged = [json.loads(line) for line in scalars]
-    found = next(one for one in logged if 'all/MRE' in one)
+    found = next(entry for entry in logged if 'all/MRE' in entry)
     terms = {name: value for name, value in found.items() if name.startswith('loss')}
     assert terms['loss'] == pytest.approx(sum(terms.values()) - terms['loss'], rel=1e-4)
     assert terms['loss'] > 0

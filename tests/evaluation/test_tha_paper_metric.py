@@ -13,20 +13,20 @@ def test_every_key_says_whose_protocol_it_is(sample, evaluate):
 
 
 def test_four_outcomes_have_four_prices(sample, evaluate):
-    kept = np.ones(24)
-    kept[[0, 1]] = 0
-    one = sample((6.0, 8.0), absent=[1, 2], kept=kept)
+    reported = np.ones(24)
+    reported[[0, 1]] = 0
+    one = sample((6.0, 8.0), absent=[1, 2], reported=reported)
     figures = evaluate([one])
     to_corner = np.hypot(*(0.5 * one['raw_ann_info']['points'][0]))
-    invented = np.hypot(*(0.5 * one['pred_instances']['keypoints'][0, 2]))
-    assert figures['paper/all/MRE'] == pytest.approx((21 * 5 + to_corner + 0 + invented) / 24)
+    false_positive = np.hypot(*(0.5 * one['pred_instances']['keypoints'][0, 2]))
+    assert figures['paper/all/MRE'] == pytest.approx((21 * 5 + to_corner + 0 + false_positive) / 24)
     assert figures['paper/all/SDR@2mm'] == pytest.approx(1 / 24)
 
 
 def test_ori_is_the_same_model_keeping_everything(sample, evaluate):
-    kept = np.ones(24)
-    kept[[1, 2]] = 0
-    figures = evaluate([sample((1.0, 1.0), absent=[1, 2], kept=kept)])
+    reported = np.ones(24)
+    reported[[1, 2]] = 0
+    figures = evaluate([sample((1.0, 1.0), absent=[1, 2], reported=reported)])
     everything = evaluate([sample((1.0, 1.0), absent=[1, 2])])
     for key in ('MRE', 'NME', 'SDR@2mm', 'SDR_images@2mm', 'PCC', 'ICC', 't_test_p'):
         assert figures[f'paper/all/keep_all/{key}'] == everything[f'paper/all/{key}']
@@ -49,11 +49,11 @@ def test_lengths_are_on_the_detector(sample, evaluate):
     assert figures['paper/all/MRE'] == pytest.approx(2.5)
 
 
-def test_suppressing_everything_is_far_off(sample, evaluate):
-    silent = evaluate([sample((3.0, 4.0), absent=[1, 2], kept=np.zeros(24))])
-    spoken = evaluate([sample((3.0, 4.0), absent=[1, 2])])
-    assert silent['paper/all/MRE'] > 2 * spoken['paper/all/MRE']
-    assert math.isnan(silent['paper/all/PCC'])
+def test_rejecting_everything_is_far_off(sample, evaluate):
+    rejected = evaluate([sample((3.0, 4.0), absent=[1, 2], reported=np.zeros(24))])
+    reported = evaluate([sample((3.0, 4.0), absent=[1, 2])])
+    assert rejected['paper/all/MRE'] > 2 * reported['paper/all/MRE']
+    assert math.isnan(rejected['paper/all/PCC'])
 
 
 def test_images_without_a_reference_are_counted(sample, evaluate):

@@ -10,9 +10,11 @@ METRIC = 'THAPresenceMetric'
 
 
 def test_decisions_are_counted_over_all_images(sample, evaluate):
-    kept = np.ones(24)
-    kept[[0, 1, 2]] = 0
-    figures = evaluate([sample(absent=[0, 5], kept=kept), sample(seed=1, absent=[3], kept=kept)])
+    reported = np.ones(24)
+    reported[[0, 1, 2]] = 0
+    figures = evaluate(
+        [sample(absent=[0, 5], reported=reported), sample(seed=1, absent=[3], reported=reported)]
+    )
     tp, fp, fn, tn = 20 + 20, 1 + 1, 2 + 3, 1 + 0
     assert figures['presence/all/precision'] == pytest.approx(tp / (tp + fp))
     assert figures['presence/all/recall'] == pytest.approx(tp / (tp + fn))
@@ -25,8 +27,8 @@ def test_decisions_are_counted_over_all_images(sample, evaluate):
     assert figures['presence/all/AUPRC_chance'] == pytest.approx(3 / 48)
 
 
-def test_silence_has_no_precision_and_recall_0(sample, evaluate):
-    figures = evaluate([sample(absent=[0], kept=np.zeros(24), ours=True)])
+def test_rejecting_everything_has_no_precision_and_recall_0(sample, evaluate):
+    figures = evaluate([sample(absent=[0], reported=np.zeros(24), ours=True)])
     assert math.isnan(figures['presence/all/precision'])
     assert (
         figures['presence/all/recall'],
@@ -72,7 +74,7 @@ def test_each_evidence_is_ranked_by_itself(sample, evaluate):
 
 
 def test_risk_is_of_present_landmarks_whether_reported_or_not(sample, evaluate):
-    one = sample(absent=[3], kept=np.zeros(24), ours=True)
+    one = sample(absent=[3], reported=np.zeros(24), ours=True)
     pred = one['pred_instances']
     errors = np.random.default_rng(1).exponential(3, 24)
     pred['keypoints'][0, :, 0] += 2 * errors  # 2 px are a mm
@@ -90,9 +92,9 @@ def test_risk_is_of_present_landmarks_whether_reported_or_not(sample, evaluate):
 
 
 def test_probabilities_are_held_against_presence(sample, evaluate):
-    kept = np.ones(24)
-    kept[[0, 1]] = 0  # P(present) is 0.95 where kept and 0.05 elsewhere
-    figures = evaluate([sample(absent=[0, 2], kept=kept, ours=True)])
+    reported = np.ones(24)
+    reported[[0, 1]] = 0  # P(present) is 0.95 where reported and 0.05 elsewhere
+    figures = evaluate([sample(absent=[0, 2], reported=reported, ours=True)])
     assert figures['presence/all/Brier'] == pytest.approx(np.mean([0.05**2] * 22 + [0.95**2] * 2))
     expected = 22 / 24 * abs(0.95 - 21 / 22) + 2 / 24 * abs(0.05 - 1 / 2)
     assert figures['presence/all/ECE'] == pytest.approx(expected)
@@ -125,9 +127,9 @@ def test_the_radius_of_a_region_is_in_mm(sample, evaluate):
 
 
 def test_only_reported_landmarks_have_a_region(sample, evaluate):
-    kept = np.ones(24)
-    kept[0] = 0
-    one = sample((2.0, 0.0), kept=kept, absent=[1], ours=True)
+    reported = np.ones(24)
+    reported[0] = 0
+    one = sample((2.0, 0.0), reported=reported, absent=[1], ours=True)
     one['pred_instances']['keypoints'][0, :2] += 500.0
     one['pred_instances']['keypoint_covariances'][0, :2] = np.nan
     assert evaluate([one])['presence/all/coverage@0.5'] == 1.0

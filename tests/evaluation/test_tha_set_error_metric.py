@@ -8,53 +8,55 @@ FIGURES = ('E_10', 'E_20', 'E_50', 'LRP')
 
 
 def test_the_headline_weighs_place_and_presence(sample, evaluate):
-    kept = np.ones(24)
-    kept[[0, 1]] = 0
-    figures = evaluate([sample((6.0, 8.0), absent=[1, 2], kept=kept)])  # 10 px are 5 mm
-    hits, missed, invented = 21, 1, 1
+    reported = np.ones(24)
+    reported[[0, 1]] = 0
+    figures = evaluate([sample((6.0, 8.0), absent=[1, 2], reported=reported)])  # 10 px are 5 mm
+    hits, missed, false_positives = 21, 1, 1
     for cutoff in (10, 20, 50):
-        expected = (hits * 5 + cutoff * (missed + invented)) / 23
+        expected = (hits * 5 + cutoff * (missed + false_positives)) / 23
         assert figures[f'set_error/all/E_{cutoff}'] == pytest.approx(expected)
     assert figures['set_error/all/LRP'] == pytest.approx((hits * 5 / 20 + 2) / 23)
 
 
 def test_images_weigh_alike_in_the_set_error_and_landmarks_in_lrp(sample, evaluate):
-    kept = np.zeros(24)
-    kept[0] = 1
-    lonely = sample(absent=range(1, 24), kept=kept)
+    reported = np.zeros(24)
+    reported[0] = 1
+    lonely = sample(absent=range(1, 24), reported=reported)
     figures = evaluate([lonely, sample((8.0, 0.0), seed=1)])
     assert figures['set_error/all/E_20'] == pytest.approx((0 + 4) / 2)
     assert figures['set_error/all/LRP'] == pytest.approx(24 * 0.2 / 25)
 
 
 @pytest.mark.parametrize('absent', [[], [3, 4], range(1, 24)])
-def test_silence_scores_the_worst_and_never_beats_a_sensible_prediction(sample, evaluate, absent):
-    silent = evaluate([sample(absent=absent, kept=np.zeros(24))])
+def test_rejecting_everything_scores_the_worst_and_never_beats_a_sensible_prediction(
+    sample, evaluate, absent
+):
+    rejected = evaluate([sample(absent=absent, reported=np.zeros(24))])
     for key, worst in zip(FIGURES, (10, 20, 50, 1), strict=True):
         assert (
-            silent[f'set_error/all/{key}']
-            == silent[f'set_error/all/suppress_all/{key}']
+            rejected[f'set_error/all/{key}']
+            == rejected[f'set_error/all/suppress_all/{key}']
             == pytest.approx(worst)
         )
         talkative = evaluate([sample((6.0, 8.0), absent=absent)])
         assert talkative[f'set_error/all/{key}'] < worst
     if len(absent):
-        assert silent['set_error/all/recovered_E_20'] < 0
+        assert rejected['set_error/all/recovered_E_20'] < 0
 
 
 def test_an_image_with_nothing_and_nothing_said_has_no_set_error(sample, evaluate):
-    empty = sample(absent=range(24), kept=np.zeros(24))
+    empty = sample(absent=range(24), reported=np.zeros(24))
     assert all(math.isnan(evaluate([empty])[f'set_error/all/{key}']) for key in FIGURES)
-    invented = evaluate([sample(absent=range(24))])
-    assert invented['set_error/all/E_20'] == 20 and invented['set_error/all/LRP'] == 1
+    false_positives = evaluate([sample(absent=range(24))])
+    assert false_positives['set_error/all/E_20'] == 20 and false_positives['set_error/all/LRP'] == 1
     both = evaluate([empty, sample((8.0, 0.0), seed=1)])
     assert both['set_error/all/E_20'] == pytest.approx(4)
 
 
 def test_baselines_are_other_decisions_about_the_same_points(sample, evaluate):
-    kept = np.ones(24)
-    kept[5] = 0
-    one = sample((6.0, 8.0), absent=[1, 2], kept=kept, ours=True)
+    reported = np.ones(24)
+    reported[5] = 0
+    one = sample((6.0, 8.0), absent=[1, 2], reported=reported, ours=True)
     decisions = one['pred_instances']['keypoint_decisions']
     decisions[:] = True
     decisions[0, 1, 0] = False  # the peak finds one of two absent landmarks
@@ -77,10 +79,11 @@ def test_baselines_are_other_decisions_about_the_same_points(sample, evaluate):
 
 
 def test_recovery_is_read_off_the_headlines(sample, evaluate):
-    kept = np.ones(24)
-    kept[[2, 9]] = 0
+    reported = np.ones(24)
+    reported[[2, 9]] = 0
     samples = [
-        sample((seed, 8.0), seed=seed, absent=[2, 3], kept=kept, ours=True) for seed in range(4)
+        sample((seed, 8.0), seed=seed, absent=[2, 3], reported=reported, ours=True)
+        for seed in range(4)
     ]
     figures = evaluate(samples)
     for cutoff in (10, 20, 50):
@@ -110,7 +113,7 @@ def test_no_decision_beats_the_oracle(sample, evaluate):
     rng = np.random.default_rng(0)
     for seed in range(20):
         absent = np.flatnonzero(rng.random(24) < 0.2)
-        one = sample(rng.normal(0, 30, 2), seed=seed, absent=absent, kept=rng.random(24) < 0.8)
+        one = sample(rng.normal(0, 30, 2), seed=seed, absent=absent, reported=rng.random(24) < 0.8)
         figures = evaluate([one])
         for cutoff in (10, 20, 50):
             assert (

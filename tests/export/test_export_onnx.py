@@ -192,8 +192,8 @@ def test_the_graph_follows_the_options_of_the_config(make, options):
     assert figures['flip_test'] == options.get('flip', True)
     assert figures['calibrated'] == options.get('calibrated', True)
     if not figures['calibrated']:
-        kept = found['keypoint_uncertainties'] <= graph.decision.threshold
-        np.testing.assert_array_equal(found['keypoints_visible'], kept)
+        reported = found['keypoint_uncertainties'] <= graph.decision.threshold
+        np.testing.assert_array_equal(found['keypoints_visible'], reported)
         assert np.isnan(found['keypoint_presence']).all()
         assert not OnnxModel(out).identity['calibrated']
 

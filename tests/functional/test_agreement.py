@@ -57,9 +57,9 @@ OTHER = HAND + [1.2, -0.4, 2.1, 0.3, -1.5, 0.9, 1.8, -0.2]
     ],
 )
 def test_icc_agrees_with_pingouin(ratings, value, interval):
-    found = icc_agreement(ratings)
-    assert found.value == pytest.approx(value, abs=1e-12)
-    assert (round(found.low, 2), round(found.high, 2)) == interval
+    icc = icc_agreement(ratings)
+    assert icc.value == pytest.approx(value, abs=1e-12)
+    assert (round(icc.low, 2), round(icc.high, 2)) == interval
 
 
 @pytest.mark.parametrize(
@@ -75,9 +75,9 @@ def test_icc_intervals_to_four_decimals(ratings, expected):
 
 def test_a_constant_shift_spoils_agreement():
     shifted = np.transpose([HAND, HAND + 5])
-    found = icc_agreement(shifted)
-    assert found.value < 0.9
-    assert found.low < found.value < found.high < 1
+    icc = icc_agreement(shifted)
+    assert icc.value < 0.9
+    assert icc.low < icc.value < icc.high < 1
 
 
 def test_what_only_noise_parts_agrees_by_the_share_of_the_variance():
@@ -110,10 +110,10 @@ def test_icc_of_too_little_is_nan(ratings):
 @settings(max_examples=60, deadline=None)
 @given(arrays(np.float64, (6, 3), elements=st.integers(-50, 50).map(float)))
 def test_the_interval_holds_the_value(ratings):
-    found = icc_agreement(ratings)
-    assert np.isnan(found.value) or found.value <= 1 + 1e-12
-    if not np.isnan(found.low):
-        assert found.low <= found.value + 1e-9 and found.value <= found.high + 1e-9
+    icc = icc_agreement(ratings)
+    assert np.isnan(icc.value) or icc.value <= 1 + 1e-12
+    if not np.isnan(icc.low):
+        assert icc.low <= icc.value + 1e-9 and icc.value <= icc.high + 1e-9
 
 
 def test_more_confidence_is_a_wider_interval():
@@ -127,8 +127,8 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     held = 0
     for _ in range(400):
         ratings = rng.normal(0, 2, (20, 1)) + rng.normal(0, 1, (20, 2))
-        found = icc_agreement(ratings)
-        held += found.low <= truth <= found.high
+        icc = icc_agreement(ratings)
+        held += icc.low <= truth <= icc.high
     assert held / 400 == pytest.approx(0.95, abs=0.035)
 
 
@@ -138,9 +138,11 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
 def test_pearson_agrees_with_scipy():
     for first, second in ((HAND, OTHER), (WRIGHT, MINI)):
         expected = stats.pearsonr(first, second)
-        found = pearson(first, second)
-        assert found.value == pytest.approx(expected.statistic, abs=1e-12)
-        assert found[1:] == pytest.approx(tuple(expected.confidence_interval(0.95)), abs=1e-10)
+        correlation = pearson(first, second)
+        assert correlation.value == pytest.approx(expected.statistic, abs=1e-12)
+        assert correlation[1:] == pytest.approx(
+            tuple(expected.confidence_interval(0.95)), abs=1e-10
+        )
     assert pearson(HAND, OTHER).value == pytest.approx(0.98914, abs=5e-6)
     assert pearson(WRIGHT, MINI).value == pytest.approx(0.9432794468909461)
 
@@ -167,21 +169,25 @@ def test_pearson_of_too_little_is_nan():
 
 
 def test_bland_altman_agrees_with_the_paper_of_1986():
-    found = bland_altman(WRIGHT, MINI)
-    assert found.n == 17
-    assert found.bias == pytest.approx((-2.1176470588, -22.04883769664, 17.81354357900))
-    assert found.sd == pytest.approx(38.76512987360738)
-    assert (found.lower.value, found.upper.value) == pytest.approx((-78.0973016, 73.8620075), 1e-8)
+    agreement = bland_altman(WRIGHT, MINI)
+    assert agreement.n == 17
+    assert agreement.bias == pytest.approx((-2.1176470588, -22.04883769664, 17.81354357900))
+    assert agreement.sd == pytest.approx(38.76512987360738)
+    assert (agreement.lower.value, agreement.upper.value) == pytest.approx(
+        (-78.0973016, 73.8620075), 1e-8
+    )
     t = stats.t.ppf(0.975, 16)
-    for limit in (found.lower, found.upper):
+    for limit in (agreement.lower, agreement.upper):
         assert limit.high - limit.value == pytest.approx(t * 16.39510798471452)
         assert limit.value - limit.low == pytest.approx(t * 16.39510798471452)
 
 
 def test_bland_altman_of_the_second_example():
-    found = bland_altman(OTHER, HAND)
-    assert found.bias.value == pytest.approx(0.525)
-    assert (found.lower.value, found.upper.value) == pytest.approx((-1.845, 2.895), abs=5e-4)
+    agreement = bland_altman(OTHER, HAND)
+    assert agreement.bias.value == pytest.approx(0.525)
+    assert (agreement.lower.value, agreement.upper.value) == pytest.approx(
+        (-1.845, 2.895), abs=5e-4
+    )
 
 
 def test_changing_places_changes_the_sign():
@@ -191,9 +197,9 @@ def test_changing_places_changes_the_sign():
 
 
 def test_the_bias_of_one_pair_has_no_spread():
-    found = bland_altman([3.0], [1.0])
-    assert (found.n, found.bias.value) == (1, 2.0)
-    assert np.isnan([found.bias.low, found.sd, *found.lower, *found.upper]).all()
+    agreement = bland_altman([3.0], [1.0])
+    assert (agreement.n, agreement.bias.value) == (1, 2.0)
+    assert np.isnan([agreement.bias.low, agreement.sd, *agreement.lower, *agreement.upper]).all()
     nothing = bland_altman([], [])
     assert nothing.n == 0 and math.isnan(nothing.bias.value)
 
@@ -278,10 +284,10 @@ def test_icc_needs_a_finite_table():
 
 
 def test_two_targets_that_disagree_have_an_interval_without_overflow():
-    found = icc_agreement([[45.0, 23.0], [19.0, 53.0]])  # the F quantile is near 1e308
-    assert found.value == pytest.approx(-19.5)
-    assert math.isfinite(found.low) and math.isfinite(found.high)
-    assert found.low <= found.high
+    icc = icc_agreement([[45.0, 23.0], [19.0, 53.0]])  # the F quantile is near 1e308
+    assert icc.value == pytest.approx(-19.5)
+    assert math.isfinite(icc.low) and math.isfinite(icc.high)
+    assert icc.low <= icc.high
 
 
 def test_the_interval_score_is_least_for_the_true_quantiles():

@@ -27,17 +27,17 @@ def case(seed=0, patients=30, images=4, spread=3.0):
 
 def test_the_same_seed_gives_the_same_interval():
     table, patients = case()
-    one = bootstrap_interval(table, mean, patients, 200, seed=3)
-    assert one == bootstrap_interval(table, mean, patients, 200, seed=3)
-    assert one == bootstrap_interval(table, mean, patients, 200, seed=np.random.default_rng(3))
-    assert one != bootstrap_interval(table, mean, patients, 200, seed=4)
+    interval = bootstrap_interval(table, mean, patients, 200, seed=3)
+    assert interval == bootstrap_interval(table, mean, patients, 200, seed=3)
+    assert interval == bootstrap_interval(table, mean, patients, 200, seed=np.random.default_rng(3))
+    assert interval != bootstrap_interval(table, mean, patients, 200, seed=4)
 
 
 def test_the_value_is_that_of_the_data_and_lies_inside():
     table, patients = case()
-    found = bootstrap_interval(table, mean, patients, 300)
-    assert found.value == mean(table)
-    assert found.low < found.value < found.high
+    interval = bootstrap_interval(table, mean, patients, 300)
+    assert interval.value == mean(table)
+    assert interval.low < interval.value < interval.high
 
 
 def test_the_order_of_the_images_does_not_matter():
@@ -70,9 +70,9 @@ def test_images_of_one_patient_are_not_independent():
 
 def test_the_interval_has_the_width_of_theory():
     table, patients = case(patients=200, images=1)
-    found = bootstrap_interval(table, mean, patients, 2000)
+    interval = bootstrap_interval(table, mean, patients, 2000)
     half = 1.96 * table['e'].std(ddof=1) / math.sqrt(200)
-    assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.08)
+    assert (interval.high - interval.low) / 2 == pytest.approx(half, rel=0.08)
     narrow = bootstrap_interval(table, mean, patients, 2000, confidence=0.5)
     assert (narrow.high - narrow.low) / 2 == pytest.approx(half * 0.6745 / 1.96, rel=0.1)
 
@@ -81,27 +81,27 @@ def test_the_interval_holds_the_truth_as_often_as_it_says():
     held = 0
     for seed in range(200):
         table, patients = case(seed, patients=40, images=2)
-        found = bootstrap_interval(table, mean, patients, 150)
-        held += found.low <= 10 <= found.high
+        interval = bootstrap_interval(table, mean, patients, 150)
+        held += interval.low <= 10 <= interval.high
     assert held / 200 == pytest.approx(0.94, abs=0.05)
 
 
 def test_many_figures_share_their_resamples():
     table, patients = case()
-    found = bootstrap_intervals(
+    intervals = bootstrap_intervals(
         table, lambda rows: {'mean': mean(rows), 'twice': 2 * mean(rows)}, patients, 100
     )
-    assert list(found) == ['mean', 'twice']
-    assert found['mean'] == bootstrap_interval(table, mean, patients, 100)
-    assert found['twice'] == pytest.approx(tuple(2 * number for number in found['mean']))
+    assert list(intervals) == ['mean', 'twice']
+    assert intervals['mean'] == bootstrap_interval(table, mean, patients, 100)
+    assert intervals['twice'] == pytest.approx(tuple(2 * number for number in intervals['mean']))
 
 
 @pytest.mark.parametrize('count', [0, 1, 5])
 def test_one_patient_has_no_interval(count):
     table = {'e': np.arange(float(count))}
-    found = bootstrap_interval(table, mean, np.zeros(count), 50)
-    assert found.value == pytest.approx(mean(table), nan_ok=True)
-    assert math.isnan(found.low) and math.isnan(found.high)
+    interval = bootstrap_interval(table, mean, np.zeros(count), 50)
+    assert interval.value == pytest.approx(mean(table), nan_ok=True)
+    assert math.isnan(interval.low) and math.isnan(interval.high)
 
 
 def test_undefined_resamples_are_left_out_unless_they_are_most():
@@ -135,9 +135,9 @@ def test_a_statistic_may_change_its_rows_but_not_the_table():
 def test_a_paired_difference_is_sharper_than_two_intervals():
     table, patients = case()
     better = {'e': table['e'] - 0.3 + np.random.default_rng(7).normal(0, 0.05, len(patients))}
-    found = paired_difference(table, better, mean, patients, 300)
-    assert found.value == pytest.approx(mean(table) - mean(better))
-    assert 0 < found.low < found.value < found.high
+    difference = paired_difference(table, better, mean, patients, 300)
+    assert difference.value == pytest.approx(mean(table) - mean(better))
+    assert 0 < difference.low < difference.value < difference.high
     alone = [bootstrap_interval(one, mean, patients, 300) for one in (table, better)]
     assert alone[0].low < alone[1].high  # unpaired, the two look alike
 
@@ -150,9 +150,9 @@ def test_a_method_does_not_differ_from_itself():
 def test_changing_places_mirrors_the_difference():
     table, patients = case()
     other = {'e': np.random.default_rng(7).permutation(table['e'])}
-    one = paired_difference(table, other, mean, patients, 100)
+    difference = paired_difference(table, other, mean, patients, 100)
     mirrored = paired_difference(other, table, mean, patients, 100)
-    assert mirrored == pytest.approx((-one.value, -one.high, -one.low))
+    assert mirrored == pytest.approx((-difference.value, -difference.high, -difference.low))
 
 
 def test_rows_and_settings_must_make_sense():
@@ -184,7 +184,7 @@ def test_a_share_is_that_of_resampled_patients():
 
 def test_a_share_of_nothing_or_of_one_patient_has_no_interval():
     assert all(math.isnan(one) for one in share_by_patient([0], [0], ['a']))
-    found = share_by_patient([1, 2], [2, 2], ['a', 'a'])
-    assert found.value == 0.75 and math.isnan(found.low)
+    share = share_by_patient([1, 2], [2, 2], ['a', 'a'])
+    assert share.value == 0.75 and math.isnan(share.low)
     with pytest.raises(ValueError, match='disagree'):
         share_by_patient([1], [2, 3], ['a', 'b'])

@@ -109,23 +109,25 @@ def test_the_names_are_all_left_then_all_right_then_both():
 @pytest.mark.parametrize('side', ['left', 'right'])
 @pytest.mark.parametrize('name, value', GOLDEN.items())
 def test_the_golden_hip_on_both_sides(side, name, value):
-    found = measure(golden_points(), ALL, ONE_MM)
-    assert found[f'{side}_{name}'].value == pytest.approx(value, abs=1e-3)
-    assert found[f'{side}_{name}'].reason is None
-    assert found.reference_line == '8L-8R'
+    measurements = measure(golden_points(), ALL, ONE_MM)
+    assert measurements[f'{side}_{name}'].value == pytest.approx(value, abs=1e-3)
+    assert measurements[f'{side}_{name}'].reason is None
+    assert measurements.reference_line == '8L-8R'
 
 
 def test_an_even_pelvis_is_level_and_its_legs_are_of_one_length():
-    found = measure(golden_points(), ALL, ONE_MM)
-    assert found['pelvic_obliquity_deg'].value == 0
-    assert found['gt_leg_length_difference_mm'].value == 0
-    assert not np.signbit(found.values[-2:]).any()
+    measurements = measure(golden_points(), ALL, ONE_MM)
+    assert measurements['pelvic_obliquity_deg'].value == 0
+    assert measurements['gt_leg_length_difference_mm'].value == 0
+    assert not np.signbit(measurements.values[-2:]).any()
 
 
 def test_left_equals_right():
-    found = measure(golden_points(), ALL, ONE_MM, covariances_px=np.tile(np.eye(2), (24, 1, 1)))
+    measurements = measure(
+        golden_points(), ALL, ONE_MM, covariances_px=np.tile(np.eye(2), (24, 1, 1))
+    )
     for name in GOLDEN:
-        left, right = found[f'left_{name}'], found[f'right_{name}']
+        left, right = measurements[f'left_{name}'], measurements[f'right_{name}']
         assert left.value == pytest.approx(right.value, abs=1e-9)
         assert left.standard_error == pytest.approx(right.standard_error, rel=1e-6)
 
@@ -267,13 +269,15 @@ def test_an_upright_shaft_is_measured_like_any_other():
     points = golden_points()
     points[index('right', 11)] = (95, 270)
     points[index('right', 12)] = (95, 350)
-    found = measure(points, ALL, ONE_MM)
-    assert found['right_shaft_abduction_deg'].value == pytest.approx(0)
-    assert found['right_femoral_offset_mm'].value == pytest.approx(128.5 - 95)
+    measurements = measure(points, ALL, ONE_MM)
+    assert measurements['right_shaft_abduction_deg'].value == pytest.approx(0)
+    assert measurements['right_femoral_offset_mm'].value == pytest.approx(128.5 - 95)
     # P6-P10 = (23.5, -22) against straight down.
     expected = 180 - np.degrees(np.arctan2(23.5, 22))
-    assert found['right_neck_shaft_angle_deg'].value == pytest.approx(expected)
-    assert found['right_skinner_distance_mm'].value == pytest.approx(np.hypot(144 - 95, 198 - 193))
+    assert measurements['right_neck_shaft_angle_deg'].value == pytest.approx(expected)
+    assert measurements['right_skinner_distance_mm'].value == pytest.approx(
+        np.hypot(144 - 95, 198 - 193)
+    )
 
 
 # Absent landmarks
@@ -285,21 +289,23 @@ def test_an_absent_landmark_takes_away_exactly_what_needs_it(name):
     points = golden_points()
     points[LANDMARK_NAMES.index(name)] = np.inf  # must not be read
     whole = measure(golden_points(), ALL, ONE_MM)
-    found = measure(points, without(name), ONE_MM)
+    measurements = measure(points, without(name), ONE_MM)
     for measurement in MEASUREMENT_NAMES:
         own_side, output = split_side(measurement)
         if number in NEEDS[output] and own_side in (side, None):
-            assert found[measurement].value is None
-            assert found[measurement].reason == f'{name} is absent'
+            assert measurements[measurement].value is None
+            assert measurements[measurement].reason == f'{name} is absent'
         else:  # every reference line of the golden hip is level: the next one changes nothing
-            assert found[measurement].value == pytest.approx(whole[measurement].value)
-            assert found[measurement].reason is None
-    assert found.reference_line == ('9L-9R' if number == 8 else '8L-8R')
+            assert measurements[measurement].value == pytest.approx(whole[measurement].value)
+            assert measurements[measurement].reason is None
+    assert measurements.reference_line == ('9L-9R' if number == 8 else '8L-8R')
 
 
 def test_all_absent_landmarks_are_named():
-    found = measure(golden_points(), without('left_fovea', 'left_greater_trochanter_tip'), ONE_MM)
-    assert found['left_skinner_height_mm'].reason == (
+    measurements = measure(
+        golden_points(), without('left_fovea', 'left_greater_trochanter_tip'), ONE_MM
+    )
+    assert measurements['left_skinner_height_mm'].reason == (
         'left_fovea and left_greater_trochanter_tip are absent'
     )
     gone = without('left_femoral_shaft_distal_midpoint', 'left_femoral_head_center',
@@ -311,10 +317,10 @@ def test_all_absent_landmarks_are_named():
 
 
 def test_nothing_at_all_is_nan_with_reasons():
-    found = measure(np.zeros((24, 2)), ~ALL, ONE_MM)
-    assert np.isnan(found.values).all() and np.isnan(found.standard_errors).all()
-    assert all('absent' in reason for reason in found.reasons)
-    assert found.reference_line == 'image axes'
+    measurements = measure(np.zeros((24, 2)), ~ALL, ONE_MM)
+    assert np.isnan(measurements.values).all() and np.isnan(measurements.standard_errors).all()
+    assert all('absent' in reason for reason in measurements.reasons)
+    assert measurements.reference_line == 'image axes'
 
 
 @pytest.mark.parametrize('rank', range(6))
@@ -330,24 +336,24 @@ def test_the_next_reference_line_is_used_and_named(rank):
         width = points[index('left', number), 0] - points[index('right', number), 0]
         tilts[place] = 2.0 + place
         points[index('right', number), 1] += width * np.tan(np.radians(tilts[place]))
-    found = measure(points, present, ONE_MM)
-    assert found.reference_line == REFERENCE_LINES[rank]
+    measurements = measure(points, present, ONE_MM)
+    assert measurements.reference_line == REFERENCE_LINES[rank]
     # ex rises towards the left: its perpendicular leans medially, and the edge lies more lateral.
     expected = 32.856 + (tilts[rank] if rank < 5 else 0.0)
-    assert found['left_center_edge_angle_deg'].value == pytest.approx(expected, abs=1e-3)
+    assert measurements['left_center_edge_angle_deg'].value == pytest.approx(expected, abs=1e-3)
 
 
 def test_teardrops_at_one_place_are_no_reference_line():
     points = golden_points()
     points[index('left', 8)] = points[index('right', 8)] + [0.0, 0.5]
-    found = measure(points, ALL, ONE_MM)
-    assert found.reference_line == '9L-9R'
-    assert found['pelvic_obliquity_deg'].value is None
-    assert found['pelvic_obliquity_deg'].reason == (
+    measurements = measure(points, ALL, ONE_MM)
+    assert measurements.reference_line == '9L-9R'
+    assert measurements['pelvic_obliquity_deg'].value is None
+    assert measurements['pelvic_obliquity_deg'].reason == (
         'the vector between left_teardrop_lower_edge and right_teardrop_lower_edge is 0.50 mm '
         'long, shorter than 1 mm'
     )
-    assert found['right_center_edge_angle_deg'].value == pytest.approx(32.856, abs=1e-3)
+    assert measurements['right_center_edge_angle_deg'].value == pytest.approx(32.856, abs=1e-3)
 
 
 def test_the_acetabular_index_is_read_against_both_y_cartilages_or_else_the_frame():
@@ -387,15 +393,15 @@ def test_the_acetabular_index_is_read_against_both_y_cartilages_or_else_the_fram
 def test_landmarks_at_one_place_have_no_direction(number, at, lost):
     points = golden_points()
     points[index('right', number)] = points[index('right', at)]
-    found = measure(points, ALL, ONE_MM, covariances_px=covariances())
-    unmeasured = {name for name in found if found[name].value is None}
+    measurements = measure(points, ALL, ONE_MM, covariances_px=covariances())
+    unmeasured = {name for name in measurements if measurements[name].value is None}
     assert {split_side(name)[1] for name in unmeasured} == lost
     assert all(split_side(name)[0] != 'left' for name in unmeasured)
     for name in unmeasured:
-        assert LANDMARK_NAMES[index('right', number)] in found[name].reason
-        assert LANDMARK_NAMES[index('right', at)] in found[name].reason
-        assert 'shorter than 1 mm' in found[name].reason
-        assert found[name].standard_error is None
+        assert LANDMARK_NAMES[index('right', number)] in measurements[name].reason
+        assert LANDMARK_NAMES[index('right', at)] in measurements[name].reason
+        assert 'shorter than 1 mm' in measurements[name].reason
+        assert measurements[name].standard_error is None
 
 
 @pytest.mark.parametrize('size, known', [(0.99, False), (1.01, True)])
@@ -413,9 +419,9 @@ def test_a_fovea_on_the_foot_of_the_tip_has_no_distance():
     tip = points[index('left', 7)]
     foot = points[index('left', 12)] + (tip - points[index('left', 12)]) @ shaft * shaft
     points[index('left', 5)] = foot
-    found = measure(points, ALL, ONE_MM)
-    assert found['left_skinner_distance_mm'].value is None
-    assert 'foot of left_greater_trochanter_tip' in found['left_skinner_distance_mm'].reason
+    measurements = measure(points, ALL, ONE_MM)
+    assert measurements['left_skinner_distance_mm'].value is None
+    assert 'foot of left_greater_trochanter_tip' in measurements['left_skinner_distance_mm'].reason
 
 
 def test_a_head_on_the_shaft_axis_has_an_offset_of_nothing_and_it_is_a_value():
@@ -443,26 +449,28 @@ def sampled(points, present, spacing, cov, count=20_000, seed=1):
 def test_standard_errors_agree_with_the_spread_of_many_draws(gone):
     spacing, present = (0.6, 0.9), without(*gone)
     points, cov = uneven_points() / spacing, covariances(size=0.4)
-    found = measure(points, present, spacing, covariances_px=cov)
+    measurements = measure(points, present, spacing, covariances_px=cov)
     values = sampled(points, present, spacing, cov)
-    measured = np.isfinite(found.values)
+    measured = np.isfinite(measurements.values)
     assert (np.isfinite(values) == measured).all()
     spread = values[:, measured].std(axis=0)
-    assert found.standard_errors[measured] == pytest.approx(spread, rel=0.03)
+    assert measurements.standard_errors[measured] == pytest.approx(spread, rel=0.03)
     assert (spread > 0.05).all()
-    assert values[:, measured].mean(axis=0) == pytest.approx(found.values[measured], abs=0.1)
+    assert values[:, measured].mean(axis=0) == pytest.approx(measurements.values[measured], abs=0.1)
 
 
 @pytest.mark.parametrize('number, side', [(8, 'left'), (8, 'right')])
 def test_the_ends_of_the_reference_line_count(number, side):
     only = np.zeros((24, 2, 2))
     only[index(side, number)] = np.diag([0.0, 1.0])  # 1 mm up and down
-    found = measure(golden_points(), ALL, ONE_MM, covariances_px=only)
+    measurements = measure(golden_points(), ALL, ONE_MM, covariances_px=only)
     turned = np.degrees(1 / 114)  # over the distance of the teardrops
     for name in ('left_center_edge_angle_deg', 'right_koehler_angle_deg', 'pelvic_obliquity_deg'):
-        assert found[name].standard_error == pytest.approx(turned, rel=1e-4)
-    assert found['left_neck_shaft_angle_deg'].standard_error == 0
-    assert found['left_acetabular_index_roof_deg'].standard_error == pytest.approx(0, abs=1e-9)
+        assert measurements[name].standard_error == pytest.approx(turned, rel=1e-4)
+    assert measurements['left_neck_shaft_angle_deg'].standard_error == 0
+    assert measurements['left_acetabular_index_roof_deg'].standard_error == pytest.approx(
+        0, abs=1e-9
+    )
 
 
 def test_a_landmark_that_two_parts_share_is_counted_once_with_both():
@@ -471,10 +479,10 @@ def test_a_landmark_that_two_parts_share_is_counted_once_with_both():
     points[index('left', 12)] = points[index('left', 11)] + [0, 80]
     only = np.zeros((24, 2, 2))
     only[index('left', 6)] = np.eye(2)
-    found = measure(points, ALL, ONE_MM, covariances_px=only)
-    assert found['left_femoral_offset_mm'].standard_error == pytest.approx(1)
-    assert found['left_acetabular_offset_mm'].standard_error == pytest.approx(1)
-    assert found['left_global_offset_mm'].standard_error == pytest.approx(0, abs=1e-6)
+    measurements = measure(points, ALL, ONE_MM, covariances_px=only)
+    assert measurements['left_femoral_offset_mm'].standard_error == pytest.approx(1)
+    assert measurements['left_acetabular_offset_mm'].standard_error == pytest.approx(1)
+    assert measurements['left_global_offset_mm'].standard_error == pytest.approx(0, abs=1e-6)
 
 
 def test_turning_everything_keeps_the_standard_errors():
@@ -521,23 +529,25 @@ def test_an_unknown_covariance_hides_only_what_it_touches():
     cov = covariances()
     known = measure(uneven_points(), ALL, ONE_MM, covariances_px=cov)
     cov[index('left', 5)] = np.nan
-    found = measure(uneven_points(), ALL, ONE_MM, covariances_px=cov)
+    measurements = measure(uneven_points(), ALL, ONE_MM, covariances_px=cov)
     for name in MEASUREMENT_NAMES:
         if name.startswith('left_skinner'):
-            assert found[name].standard_error is None and found[name].value is not None
+            assert (
+                measurements[name].standard_error is None and measurements[name].value is not None
+            )
         else:
-            assert found[name].standard_error == known[name].standard_error
+            assert measurements[name].standard_error == known[name].standard_error
     cov[index('left', 8)] = np.nan  # carries the frame
-    found = measure(uneven_points(), ALL, ONE_MM, covariances_px=cov)
-    assert found['right_center_edge_angle_deg'].standard_error is None
-    assert found['right_neck_shaft_angle_deg'].standard_error > 0
+    measurements = measure(uneven_points(), ALL, ONE_MM, covariances_px=cov)
+    assert measurements['right_center_edge_angle_deg'].standard_error is None
+    assert measurements['right_neck_shaft_angle_deg'].standard_error > 0
 
 
 def test_the_covariance_of_an_absent_landmark_is_not_read():
     cov = covariances()
     cov[index('left', 5)] = np.inf
-    found = measure(uneven_points(), without('left_fovea'), ONE_MM, covariances_px=cov)
-    assert np.isfinite(found.standard_errors).sum() == len(MEASUREMENT_NAMES) - 2
+    measurements = measure(uneven_points(), without('left_fovea'), ONE_MM, covariances_px=cov)
+    assert np.isfinite(measurements.standard_errors).sum() == len(MEASUREMENT_NAMES) - 2
 
 
 # Many images
@@ -553,12 +563,14 @@ def test_many_images_are_measured_like_each_of_them():
     values, errors = measure_many(points, present, spacing, cov, factor)
     assert values.shape == errors.shape == (count, len(MEASUREMENT_NAMES))
     for i in (0, 1, 60, 127, 128, 139):
-        one = measure(
+        measurements = measure(
             points[i], present[i], spacing[i], covariances_px=cov[i], magnification=factor[i]
         )
-        assert values[i] == pytest.approx(one.values, nan_ok=True, abs=1e-9)
-        assert errors[i] == pytest.approx(one.standard_errors, nan_ok=True, abs=1e-7)
-        assert [reason is not None for reason in one.reasons] == np.isnan(values[i]).tolist()
+        assert values[i] == pytest.approx(measurements.values, nan_ok=True, abs=1e-9)
+        assert errors[i] == pytest.approx(measurements.standard_errors, nan_ok=True, abs=1e-7)
+        assert [reason is not None for reason in measurements.reasons] == np.isnan(
+            values[i]
+        ).tolist()
 
 
 def test_no_image_gives_empty_arrays():
@@ -579,24 +591,24 @@ def test_nothing_is_changed_that_was_given():
 
 
 def test_the_result_cannot_be_changed():
-    found = measure(golden_points(), ALL, ONE_MM)
+    measurements = measure(golden_points(), ALL, ONE_MM)
     with pytest.raises(ValueError, match='read-only'):
-        found.values[0] = 1
+        measurements.values[0] = 1
     with pytest.raises(dataclasses.FrozenInstanceError):
-        found.reference_line = 'image axes'
+        measurements.reference_line = 'image axes'
 
 
 def test_the_result_is_read_by_name():
-    found = measure(golden_points(), ALL, ONE_MM, covariances_px=covariances())
-    assert list(found) == list(MEASUREMENT_NAMES) and len(found) == 32
-    one = found['right_sharp_angle_deg']
+    measurements = measure(golden_points(), ALL, ONE_MM, covariances_px=covariances())
+    assert list(measurements) == list(MEASUREMENT_NAMES) and len(measurements) == 32
+    one = measurements['right_sharp_angle_deg']
     place = MEASUREMENT_NAMES.index('right_sharp_angle_deg')
-    assert one == Measurement('right_sharp_angle_deg', found.values[place],
-                              standard_error=found.standard_errors[place])  # fmt: skip
+    assert one == Measurement('right_sharp_angle_deg', measurements.values[place],
+                              standard_error=measurements.standard_errors[place])  # fmt: skip
     assert (one.side, one.unit) == ('right', 'deg')
-    assert found['pelvic_obliquity_deg'].side is None
+    assert measurements['pelvic_obliquity_deg'].side is None
     with pytest.raises(KeyError, match=r"'alpha_angle_deg'.*left_skinner_height_mm"):
-        found['alpha_angle_deg']
+        measurements['alpha_angle_deg']
 
 
 # Wrong arguments
@@ -697,13 +709,13 @@ def test_correlated_errors_are_propagated_as_drawn_ones_spread():
     together = loose @ loose.T + 8 * np.eye(48)
     size = np.sqrt(np.diag(together))
     together = together / size[:, None] / size
-    found = measure(points, ALL, ONE_MM, covariances_px=cov, error_correlation=together)
+    measurements = measure(points, ALL, ONE_MM, covariances_px=cov, error_correlation=together)
     drawn = (np.linalg.cholesky(together) @ rng.normal(size=(48, 20_000))).T.reshape(-1, 24, 2)
     moved = points + (symmetric_root(cov) @ drawn[..., None])[..., 0]
     values, _ = measure_many(moved, np.tile(ALL, (len(moved), 1)), ONE_MM)
-    np.testing.assert_allclose(found.standard_errors, values.std(axis=0), rtol=0.06)
+    np.testing.assert_allclose(measurements.standard_errors, values.std(axis=0), rtol=0.06)
     alone = measure(points, ALL, ONE_MM, covariances_px=cov)
-    assert np.abs(found.standard_errors / alone.standard_errors - 1).max() > 0.1
+    assert np.abs(measurements.standard_errors / alone.standard_errors - 1).max() > 0.1
 
 
 def test_errors_without_correlation_are_independent():
@@ -716,8 +728,10 @@ def test_errors_without_correlation_are_independent():
 def test_a_common_shift_of_all_landmarks_moves_no_distance():
     cov = np.tile(np.eye(2), (24, 1, 1))
     shift = np.kron(np.ones((24, 24)), np.eye(2))
-    found = measure(uneven_points(), ALL, ONE_MM, covariances_px=cov, error_correlation=shift)
-    assert np.abs(found.standard_errors).max() < 1e-3
+    measurements = measure(
+        uneven_points(), ALL, ONE_MM, covariances_px=cov, error_correlation=shift
+    )
+    assert np.abs(measurements.standard_errors).max() < 1e-3
 
 
 def test_a_correlation_of_another_size_is_refused():

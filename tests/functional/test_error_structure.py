@@ -54,9 +54,9 @@ def test_an_error_is_whitened_by_its_own_covariance():
     covariances = np.tile(np.diag([4.0, 9.0]), (1, 24, 1, 1))
     error = np.full((1, 24, 2), 6.0)
     error[0, 3] = np.nan
-    found = whitened(error, covariances)
-    np.testing.assert_allclose(found[0, 0], [3.0, 2.0])
-    assert np.isnan(found[0, 3]).all()
+    residuals = whitened(error, covariances)
+    np.testing.assert_allclose(residuals[0, 0], [3.0, 2.0])
+    assert np.isnan(residuals[0, 3]).all()
 
 
 def test_the_direction_of_errors_is_found_mirrored_on_the_right():
@@ -121,14 +121,14 @@ def test_landmarks_that_err_together_are_found():
     error = rng.standard_normal((600, 24, 2))
     for first, second in ((four, two), (FLIP_INDICES[four], FLIP_INDICES[two])):
         error[:, second] = 0.8 * error[:, first] + 0.6 * error[:, second]
-    found = error_correlation(error_products(error, people(200, 3)))
+    correlation = error_correlation(error_products(error, people(200, 3)))
     # four of 1104 pairs: the others' chance draws them down, too
-    assert 0.5 < found[2 * four, 2 * two] < 0.9
-    assert 0.5 < found[2 * four + 1, 2 * two + 1] < 0.9
-    other = found[2 * index_of('left_fovea')]
+    assert 0.5 < correlation[2 * four, 2 * two] < 0.9
+    assert 0.5 < correlation[2 * four + 1, 2 * two + 1] < 0.9
+    other = correlation[2 * index_of('left_fovea')]
     assert np.abs(np.delete(other, 2 * index_of('left_fovea'))).max() < 0.15
-    assert np.linalg.eigvalsh(found).min() > -1e-9
-    np.testing.assert_allclose(np.diag(found), 1)
+    assert np.linalg.eigvalsh(correlation).min() > -1e-9
+    np.testing.assert_allclose(np.diag(correlation), 1)
 
 
 def test_a_correlation_is_the_same_in_the_mirror():
@@ -146,14 +146,14 @@ def test_a_correlation_is_the_same_in_the_mirror():
 @pytest.mark.parametrize('patients, images', [(4, 30), (12, 10), (40, 3)])
 def test_independent_errors_are_left_nearly_independent(patients, images):
     error = np.random.default_rng(8).standard_normal((patients * images, 24, 2))
-    found = error_correlation(error_products(error, people(patients, images)))
-    assert np.abs(found - np.eye(48)).max() < 0.12
+    correlation = error_correlation(error_products(error, people(patients, images)))
+    assert np.abs(correlation - np.eye(48)).max() < 0.12
 
 
 def test_two_patients_say_nothing_of_correlation():
     error = np.random.default_rng(9).standard_normal((2, 1, 2)) * np.ones((2, 24, 2))
-    found = error_correlation(error_products(np.repeat(error, 9, axis=0), people(2, 9)))
-    assert (found == np.eye(48)).all()
+    correlation = error_correlation(error_products(np.repeat(error, 9, axis=0), people(2, 9)))
+    assert (correlation == np.eye(48)).all()
 
 
 def test_gaps_count_nowhere():
@@ -161,9 +161,9 @@ def test_gaps_count_nowhere():
     error = rng.standard_normal((40, 24, 2)) + rng.standard_normal((40, 1, 2))
     error[rng.random((40, 24)) < 0.2] = np.nan
     error[:, 5] = np.nan
-    found = error_correlation(error_products(error, people(10, 4)))
-    assert np.isfinite(found).all()
-    assert found[2 * 5 + 1, 2 * 8] == 0 or abs(found[2 * 5 + 1, 2 * 8]) < 1
+    correlation = error_correlation(error_products(error, people(10, 4)))
+    assert np.isfinite(correlation).all()
+    assert correlation[2 * 5 + 1, 2 * 8] == 0 or abs(correlation[2 * 5 + 1, 2 * 8]) < 1
 
 
 def test_a_peak_shows_how_far_the_centres_of_its_gaussians_lie_apart():
@@ -180,9 +180,9 @@ def test_a_peak_shows_how_far_the_centres_of_its_gaussians_lie_apart():
 
 def test_numpy_and_torch_agree_on_peaks_and_high_or_missing_ones_stay_finite():
     peaks = np.array([-0.2, 0.0, 0.1, 0.5, 1.0, 1.4])
-    found = peak_variances(peaks)
-    np.testing.assert_allclose(peak_variances(torch.from_numpy(peaks)).numpy(), found)
-    assert np.isfinite(found).all() and (np.diff(found) <= 0).all() and found[-1] > 0
+    variances = peak_variances(peaks)
+    np.testing.assert_allclose(peak_variances(torch.from_numpy(peaks)).numpy(), variances)
+    assert np.isfinite(variances).all() and (np.diff(variances) <= 0).all() and variances[-1] > 0
 
 
 @pytest.mark.parametrize('power', [0.0, 0.7, 1.5])
@@ -266,7 +266,7 @@ def test_correlations_are_mirrored_only_where_there_are_twins():
     error[:, 1, 1] += common[:, 0]  # x of one with y of another: gone in a mirror
     content = MIXED.to_dict() | dict(pairs=[])
     alone = LandmarkSet.from_dict(content)
-    found = error_correlation(error_products(error, people(200, 1), alone), alone)
-    assert found[0, 3] > 0.8
-    found = error_correlation(error_products(error, people(200, 1), MIXED), MIXED)
-    assert found[0, 3] == pytest.approx(-found[0, 5])
+    correlation = error_correlation(error_products(error, people(200, 1), alone), alone)
+    assert correlation[0, 3] > 0.8
+    correlation = error_correlation(error_products(error, people(200, 1), MIXED), MIXED)
+    assert correlation[0, 3] == pytest.approx(-correlation[0, 5])

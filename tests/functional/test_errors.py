@@ -39,8 +39,8 @@ EACH = pytest.mark.parametrize('summary', MASKED.values(), ids=MASKED)
 def case(seed=0, images=6, landmarks=5):
     rng = np.random.default_rng(seed)
     errors = rng.exponential(4, (images, landmarks))
-    present, kept = rng.random((2, images, landmarks)) < 0.7
-    return errors, present, kept
+    present, reported = rng.random((2, images, landmarks)) < 0.7
+    return errors, present, reported
 
 
 # Radial errors
@@ -56,8 +56,10 @@ def test_each_axis_is_converted_with_its_own_spacing():
 
 def test_each_image_has_its_own_spacing_and_magnification():
     pred = np.tile([[3.0, 4.0]], (3, 2, 1))
-    found = radial_errors_mm(pred, np.zeros_like(pred), [[1, 1], [0.5, 0.5], [1, 1]], [1, 1, 1.25])
-    np.testing.assert_allclose(found, [[5, 5], [2.5, 2.5], [4, 4]])
+    distances = radial_errors_mm(
+        pred, np.zeros_like(pred), [[1, 1], [0.5, 0.5], [1, 1]], [1, 1, 1.25]
+    )
+    np.testing.assert_allclose(distances, [[5, 5], [2.5, 2.5], [4, 4]])
 
 
 def test_a_magnified_image_has_smaller_errors_in_the_patient():
@@ -159,23 +161,23 @@ def test_an_error_on_the_radius_is_a_success():
 
 
 def test_a_larger_radius_never_detects_less():
-    errors, mask, kept = case(images=40)
+    errors, mask, reported = case(images=40)
     rates = [
-        (success_detection_rate(errors, mask & kept, r), sdr_all(errors, mask, kept, r))
+        (success_detection_rate(errors, mask & reported, r), sdr_all(errors, mask, reported, r))
         for r in (0, 1, 2, 4, 8, 1e9)
     ]
     assert rates == sorted(rates)
-    assert rates[-1] == (1.0, recall(mask, kept))
+    assert rates[-1] == (1.0, recall(mask, reported))
 
 
 def test_sdr_all_is_sdr_of_the_true_positives_times_recall():
-    errors, present, kept = case(images=40)
-    found = sdr_all(errors, present, kept, 3.0)
-    product = success_detection_rate(errors, present & kept, 3.0) * recall(present, kept)
-    assert found == pytest.approx(product)
+    errors, present, reported = case(images=40)
+    rate = sdr_all(errors, present, reported, 3.0)
+    product = success_detection_rate(errors, present & reported, 3.0) * recall(present, reported)
+    assert rate == pytest.approx(product)
 
 
-def test_suppressing_the_bad_ones_helps_sdr_but_not_sdr_all():
+def test_rejecting_the_bad_ones_helps_sdr_but_not_sdr_all():
     errors, present = np.array([[1.0, 9.0, 9.0]]), np.array([[T, T, T]])
     everything, honest = np.array([[T, T, T]]), np.array([[T, F, F]])
     assert success_detection_rate(errors, present & honest, 2.0) == 1
@@ -204,29 +206,29 @@ def test_presence_masks_must_fit_each_other():
 
 
 def test_the_set_error_is_its_formula():
-    errors, present, kept = case()
+    errors, present, reported = case()
     for cutoff in (3.0, 10.0, 20.0):
-        found = set_error(errors, present, kept, cutoff)
+        distances = set_error(errors, present, reported, cutoff)
         for image in range(len(errors)):
             cost, members = 0.0, 0
-            for e, p, k in zip(errors[image], present[image], kept[image], strict=True):
+            for e, p, k in zip(errors[image], present[image], reported[image], strict=True):
                 members += bool(p or k)
                 cost += min(e, cutoff) if p and k else cutoff * (p or k)
-            assert found[image] == pytest.approx(cost / members)
+            assert distances[image] == pytest.approx(cost / members)
 
 
 @pytest.mark.parametrize('cutoff', [10.0, 20.0, 50.0])
-def test_suppressing_everything_scores_the_worst(cutoff):
+def test_rejecting_everything_scores_the_worst(cutoff):
     errors, present, _ = case()
     present[:, 0] = True
-    found = set_error(errors, present, np.zeros_like(present), cutoff)
-    assert found.tolist() == [cutoff] * len(errors)
+    distances = set_error(errors, present, np.zeros_like(present), cutoff)
+    assert distances.tolist() == [cutoff] * len(errors)
 
 
-def test_inventing_everything_scores_the_worst():
-    errors, _, kept = case()
-    kept[:, 0] = True
-    assert set_error(errors, np.zeros_like(kept), kept).tolist() == [20.0] * len(errors)
+def test_false_positives_alone_scores_the_worst():
+    errors, _, reported = case()
+    reported[:, 0] = True
+    assert set_error(errors, np.zeros_like(reported), reported).tolist() == [20.0] * len(errors)
 
 
 @settings(max_examples=80, deadline=None)
@@ -236,26 +238,26 @@ def test_inventing_everything_scores_the_worst():
     arrays(np.bool_, (3, 6)),
     st.floats(0.1, 60),
 )
-def test_the_set_error_lies_between_zero_and_the_cutoff(errors, present, kept, cutoff):
-    found = set_error(errors, present, kept, cutoff)
-    empty = ~(present | kept).any(axis=1)
-    assert np.array_equal(np.isnan(found), empty)
-    assert (found[~empty] >= 0).all() and (found[~empty] <= cutoff * (1 + 1e-12)).all()
+def test_the_set_error_lies_between_zero_and_the_cutoff(errors, present, reported, cutoff):
+    distances = set_error(errors, present, reported, cutoff)
+    empty = ~(present | reported).any(axis=1)
+    assert np.array_equal(np.isnan(distances), empty)
+    assert (distances[~empty] >= 0).all() and (distances[~empty] <= cutoff * (1 + 1e-12)).all()
 
 
 def test_dropping_a_landmark_that_is_there_never_helps():
-    errors, present, kept = case()
-    present[0, 0] = kept[0, 0] = True
-    silent = kept.copy()
-    silent[0, 0] = False
-    assert set_error(errors, present, silent)[0] >= set_error(errors, present, kept)[0]
+    errors, present, reported = case()
+    present[0, 0] = reported[0, 0] = True
+    fewer = reported.copy()
+    fewer[0, 0] = False
+    assert set_error(errors, present, fewer)[0] >= set_error(errors, present, reported)[0]
 
 
 def test_dropping_a_landmark_that_is_not_there_helps():
-    errors, present, kept = np.array([[1.0, 0.0]]), np.array([[T, F]]), np.array([[T, T]])
-    silent = np.array([[T, F]])
-    assert set_error(errors, present, silent)[0] == 1.0
-    assert set_error(errors, present, kept)[0] == 10.5
+    errors, present, reported = np.array([[1.0, 0.0]]), np.array([[T, F]]), np.array([[T, T]])
+    fewer = np.array([[T, F]])
+    assert set_error(errors, present, fewer)[0] == 1.0
+    assert set_error(errors, present, reported)[0] == 10.5
 
 
 def test_the_mean_set_error_skips_images_without_landmarks():
@@ -284,17 +286,17 @@ def hips(images=2):
 
 def test_the_reference_is_the_distance_of_the_head_centres_in_mm():
     points, present = hips()
-    found = reference_distances_mm(points, present, [[0.5, 0.5], [0.5, 1.0]], 1.25)
+    distances = reference_distances_mm(points, present, [[0.5, 0.5], [0.5, 1.0]], 1.25)
     expected = [math.hypot(100, 20) / 1.25, math.hypot(100, 40) / 1.25]
-    np.testing.assert_allclose(found, expected)
+    np.testing.assert_allclose(distances, expected)
 
 
 @pytest.mark.parametrize('side', ['left', 'right'])
 def test_without_a_head_centre_the_teardrops_stand_in(side):
     points, present = hips()
     present[1, index_of(f'{side}_femoral_head_center')] = False
-    found = reference_distances_mm(points, present, (0.5, 0.5))
-    np.testing.assert_allclose(found, [math.hypot(100, 20), 1.5 * 50])
+    distances = reference_distances_mm(points, present, (0.5, 0.5))
+    np.testing.assert_allclose(distances, [math.hypot(100, 20), 1.5 * 50])
 
 
 def test_without_either_pair_there_is_no_reference():
@@ -313,9 +315,9 @@ def test_the_reference_needs_a_presence_that_fits():
 def test_each_error_is_divided_by_the_distance_of_its_own_image():
     errors = np.array([[10.0, 99.0], [20.0, 40.0]])
     mask = np.array([[T, F], [T, T]])
-    found = normalised_mean_error(errors, mask, [100.0, 200.0])
-    assert found.value == pytest.approx((0.1 + 0.1 + 0.2) / 3)
-    assert found.dropped_images == 0
+    error = normalised_mean_error(errors, mask, [100.0, 200.0])
+    assert error.value == pytest.approx((0.1 + 0.1 + 0.2) / 3)
+    assert error.dropped_images == 0
 
 
 def test_half_the_distance_doubles_the_error():
@@ -328,9 +330,9 @@ def test_half_the_distance_doubles_the_error():
 @pytest.mark.parametrize('missing', [np.nan, 0.0, np.inf])
 def test_an_image_without_a_distance_is_dropped_and_counted(missing):
     errors, mask, _ = case(images=3)
-    found = normalised_mean_error(errors, mask, [150.0, missing, 160.0])
+    error = normalised_mean_error(errors, mask, [150.0, missing, 160.0])
     rest = normalised_mean_error(errors[[0, 2]], mask[[0, 2]], [150.0, 160.0])
-    assert found == (pytest.approx(rest.value), 1)
+    assert error == (pytest.approx(rest.value), 1)
 
 
 def test_the_error_does_not_depend_on_the_unit():
@@ -351,16 +353,16 @@ def test_distances_and_scale_must_make_sense():
 
 
 def test_the_lrp_error_is_its_formula():
-    errors, present, kept = case()
+    errors, present, reported = case()
     for cutoff in (3.0, 10.0, 20.0):
         cost, count = 0.0, 0
-        for e, p, k in zip(errors.flat, present.flat, kept.flat, strict=True):
+        for e, p, k in zip(errors.flat, present.flat, reported.flat, strict=True):
             if p and k and e <= cutoff:
                 cost, count = cost + e / cutoff, count + 1
             else:
                 cost, count = cost + p + k, count + p + k
-        found = localisation_recall_precision(errors, present, kept, cutoff)
-        assert found == pytest.approx(cost / count)
+        lrp = localisation_recall_precision(errors, present, reported, cutoff)
+        assert lrp == pytest.approx(cost / count)
 
 
 def test_the_lrp_error_of_perfection_is_0_and_of_nothing_nan():
@@ -371,9 +373,9 @@ def test_the_lrp_error_of_perfection_is_0_and_of_nothing_nan():
 
 
 def test_the_lrp_error_pools_all_landmarks():
-    errors, present, kept = case()
-    together = localisation_recall_precision(errors, present, kept)
-    flat = (values.reshape(1, -1) for values in (errors, present, kept))
+    errors, present, reported = case()
+    together = localisation_recall_precision(errors, present, reported)
+    flat = (values.reshape(1, -1) for values in (errors, present, reported))
     assert localisation_recall_precision(*flat) == together
 
 
@@ -393,17 +395,17 @@ def test_the_lrp_error_refuses_what_set_error_refuses():
     arrays(np.bool_, (3, 6)),
     st.floats(0.1, 60),
 )
-def test_suppressing_everything_never_beats_any_prediction(errors, present, kept, cutoff):
-    silence = np.zeros_like(kept)
+def test_rejecting_everything_never_beats_any_prediction(errors, present, reported, cutoff):
+    nothing = np.zeros_like(reported)
     if present.any():
-        assert localisation_recall_precision(errors, present, silence, cutoff) == 1.0
-        assert mean_set_error(errors, present, silence, cutoff) == pytest.approx(cutoff)
+        assert localisation_recall_precision(errors, present, nothing, cutoff) == 1.0
+        assert mean_set_error(errors, present, nothing, cutoff) == pytest.approx(cutoff)
     for figure, worst in ((localisation_recall_precision, 1.0), (mean_set_error, cutoff)):
-        found = figure(errors, present, kept, cutoff)
+        found = figure(errors, present, reported, cutoff)
         assert math.isnan(found) or -1e-12 <= found <= worst * (1 + 1e-12)
-    if (present & kept & (errors < 0.9 * cutoff)).any():
-        assert localisation_recall_precision(errors, present, kept, cutoff) < 1.0
-        assert mean_set_error(errors, present, kept, cutoff) < cutoff
+    if (present & reported & (errors < 0.9 * cutoff)).any():
+        assert localisation_recall_precision(errors, present, reported, cutoff) < 1.0
+        assert mean_set_error(errors, present, reported, cutoff) < cutoff
 
 
 @settings(max_examples=80, deadline=None)
@@ -413,12 +415,12 @@ def test_suppressing_everything_never_beats_any_prediction(errors, present, kept
     arrays(np.bool_, (3, 6)),
     st.floats(0.1, 60),
 )
-def test_no_decision_beats_the_oracle(errors, present, kept, cutoff):
+def test_no_decision_beats_the_oracle(errors, present, reported, cutoff):
     present[:, 0] = True  # every image shows something
-    everything = np.ones_like(kept)
+    everything = np.ones_like(reported)
     keep_all, ours, oracle = (
         mean_set_error(errors, present, decision, cutoff)
-        for decision in (everything, kept, present)
+        for decision in (everything, reported, present)
     )
     assert oracle <= ours * (1 + 1e-12) and oracle <= keep_all * (1 + 1e-12)
     share = recovered_error(keep_all, ours, oracle)

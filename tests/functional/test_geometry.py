@@ -74,9 +74,9 @@ def test_from_x_to_y_is_a_positive_turn():
 @given(ANGLE, ANGLE, st.floats(0.1, 100), st.floats(0.1, 100))
 @settings(deadline=None)
 def test_the_angle_between_two_directions_is_the_shorter_way_round(a, b, size_a, size_b):
-    found = signed_angle_deg(size_a * direction(a), size_b * direction(b))
-    assert wrap_deg(found - (b - a)) == pytest.approx(0, abs=1e-6)
-    assert -180 <= found <= 180
+    angle = signed_angle_deg(size_a * direction(a), size_b * direction(b))
+    assert wrap_deg(angle - (b - a)) == pytest.approx(0, abs=1e-6)
+    assert -180 <= angle <= 180
 
 
 @pytest.mark.parametrize('tiny', [1e-9, 1e-12])
@@ -128,8 +128,8 @@ def test_upright_lines_are_lines_too(end):
 def test_a_quadratic_form_is_the_product_with_both_sides():
     rng = np.random.default_rng(0)
     vectors, matrices = rng.normal(size=(5, 3, 2)), rng.normal(size=(5, 3, 2, 2))
-    found = quadratic_form(vectors, matrices)
-    assert found == pytest.approx(np.einsum('abi,abij,abj->ab', vectors, matrices, vectors))
+    form = quadratic_form(vectors, matrices)
+    assert form == pytest.approx(np.einsum('abi,abij,abj->ab', vectors, matrices, vectors))
 
 
 ONE = (unit, perpendicular, length)

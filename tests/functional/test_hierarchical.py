@@ -137,9 +137,9 @@ def test_no_level_beyond_what_patients_allow():
 
 @pytest.mark.parametrize('patients', [MANY_PATIENTS - 1, MANY_PATIENTS])
 def test_many_patients_need_no_model(patients):
-    found = new_patient_radius(draw(2, patients, 0.5), 0.95)
-    assert found.by_model.tolist() == [patients < MANY_PATIENTS] * 2
-    assert found.patients.tolist() == [patients] * 2
+    radius = new_patient_radius(draw(2, patients, 0.5), 0.95)
+    assert radius.by_model.tolist() == [patients < MANY_PATIENTS] * 2
+    assert radius.patients.tolist() == [patients] * 2
 
 
 def test_copies_of_images_make_no_patients():
@@ -166,7 +166,7 @@ def test_groups_are_done_at_once_and_gaps_count_nowhere():
     residuals[3] = np.nan
     together = new_patient_radius(residuals[:, None], 0.9)
     parts = [residuals[0], residuals[1, :, :5], residuals[2, :4]]
-    each = [new_patient_radius(one, 0.9).value for one in parts]
+    each = [new_patient_radius(part, 0.9).value for part in parts]
     assert together.value[:3, 0] == pytest.approx(np.array(each))
     assert np.isnan(together.value[3])
     assert together.patients[:, 0].tolist() == [6, 6, 4, 0]
@@ -211,9 +211,9 @@ def test_perfect_residuals_have_no_radius():
 def test_an_offset_is_found_and_its_interval_holds():
     rng = np.random.default_rng(7)
     shared = 1.0 + rng.standard_normal((2000, 5, 1))
-    found = systematic_offset(shared + 0.3 * rng.standard_normal((2000, 5, 8)))
-    assert found.value.mean() == pytest.approx(1.0, abs=0.05)
-    assert ((found.low <= 1) & (found.high >= 1)).mean() == pytest.approx(0.95, abs=0.02)
+    offset = systematic_offset(shared + 0.3 * rng.standard_normal((2000, 5, 8)))
+    assert offset.value.mean() == pytest.approx(1.0, abs=0.05)
+    assert ((offset.low <= 1) & (offset.high >= 1)).mean() == pytest.approx(0.95, abs=0.02)
 
 
 def test_a_test_over_patients_is_not_fooled_by_images():
@@ -223,9 +223,9 @@ def test_a_test_over_patients_is_not_fooled_by_images():
 
 
 def test_one_patient_says_nothing_of_an_offset():
-    found = systematic_offset([[1.0, 2.0]])
-    assert found.value == 1.5
-    assert np.isnan([found.low, found.high, found.p]).all()
+    offset = systematic_offset([[1.0, 2.0]])
+    assert offset.value == 1.5
+    assert np.isnan([offset.low, offset.high, offset.p]).all()
 
 
 def test_left_out_offsets_leave_the_doubt_in():
@@ -246,10 +246,10 @@ def test_a_family_of_nothing_finds_little():
 def test_rows_are_gathered_whole():
     names = np.array(['b', 'a', 'c', 'b', 'b'])
     values = np.arange(10.0).reshape(5, 2)
-    found = by_patient(values, names)
-    assert found.shape == (3, 3, 2)
-    assert found[1].tolist() == values[names == 'b'].tolist()
-    assert np.isnan(found[0, 1:]).all()
+    rows = by_patient(values, names)
+    assert rows.shape == (3, 3, 2)
+    assert rows[1].tolist() == values[names == 'b'].tolist()
+    assert np.isnan(rows[0, 1:]).all()
     with pytest.raises(ValueError, match='disagree'):
         by_patient(values, names[:2])
 

@@ -109,21 +109,21 @@ def test_a_nan_that_counts_is_refused(name):
 
 def test_rates_are_their_counts():
     _, present, labelled, errors = case()
-    kept = errors < 3
-    found = presence_rates(present, kept, labelled)
+    reported = errors < 3
+    rates = presence_rates(present, reported, labelled)
     tp = fp = fn = tn = 0
-    for p, k in zip(present[labelled], kept[labelled], strict=True):
+    for p, k in zip(present[labelled], reported[labelled], strict=True):
         tp, fp, fn, tn = tp + (p and k), fp + (k and not p), fn + (p and not k), tn + (not p | k)
-    assert found == pytest.approx(
+    assert rates == pytest.approx(
         (tp / (tp + fp), tp / (tp + fn), tn / (tn + fp), 2 * tp / (2 * tp + fp + fn))
     )
-    assert found.f1 == pytest.approx(stats.hmean([found.precision, found.recall]))
+    assert rates.f1 == pytest.approx(stats.hmean([rates.precision, rates.recall]))
 
 
-def test_silence_has_no_precision_and_no_recall():
-    found = presence_rates([T, T, F], [F, F, F], [T, T, T])
-    assert math.isnan(found.precision)
-    assert found[1:] == (0.0, 1.0, 0.0)
+def test_rejecting_everything_has_no_precision_and_no_recall():
+    rates = presence_rates([T, T, F], [F, F, F], [T, T, T])
+    assert math.isnan(rates.precision)
+    assert rates[1:] == (0.0, 1.0, 0.0)
 
 
 def test_keeping_all_has_recall_one_and_specificity_zero():
@@ -131,9 +131,9 @@ def test_keeping_all_has_recall_one_and_specificity_zero():
 
 
 def test_nothing_present_and_nothing_said_is_only_specific():
-    found = presence_rates([F, F], [F, F], [T, T])
-    assert found.specificity == 1.0
-    assert np.isnan([found.precision, found.recall, found.f1]).all()
+    rates = presence_rates([F, F], [F, F], [T, T])
+    assert rates.specificity == 1.0
+    assert np.isnan([rates.precision, rates.recall, rates.f1]).all()
 
 
 # Ranking
@@ -144,9 +144,9 @@ def test_auroc_is_the_share_of_pairs_in_order(levels):
     u, present, labelled, _ = case(levels=levels)
     absent, there = u[labelled & ~present], u[labelled & present]
     pairs = [(a > p) + 0.5 * (a == p) for a in absent for p in there]
-    found = auroc_absent(u, present, labelled)
-    assert found == pytest.approx(np.mean(pairs))
-    assert found == pytest.approx(
+    auroc = auroc_absent(u, present, labelled)
+    assert auroc == pytest.approx(np.mean(pairs))
+    assert auroc == pytest.approx(
         stats.mannwhitneyu(absent, there).statistic / len(absent) / len(there)
     )
 
@@ -279,8 +279,8 @@ def test_calibration_is_its_formula(bins):
         assert curve.claimed[index] == pytest.approx(claim[chosen].mean())
         assert curve.observed[index] == pytest.approx(present[chosen].mean())
         gap += chosen.sum() * abs(claim[chosen].mean() - present[chosen].mean())
-    found = expected_calibration_error(claim, present, labelled, bins)
-    assert found == pytest.approx(gap / labelled.sum())
+    ece = expected_calibration_error(claim, present, labelled, bins)
+    assert ece == pytest.approx(gap / labelled.sum())
 
 
 def test_certainty_belongs_to_the_last_bin():
@@ -339,8 +339,8 @@ def test_honest_regions_hold_what_they_claim(level):
 def test_a_region_without_area_holds_nothing_and_none_is_nan():
     flat, odd = [[1.0, 1.0], [1.0, 1.0]], [[-1.0, 0.0], [0.0, -1.0]]
     missing = np.full((2, 2), np.nan)
-    found = squared_mahalanobis(np.zeros((3, 2)), np.zeros((3, 2)), [flat, odd, missing])
-    np.testing.assert_array_equal(found, [np.inf, np.inf, np.nan])
+    squared = squared_mahalanobis(np.zeros((3, 2)), np.zeros((3, 2)), [flat, odd, missing])
+    np.testing.assert_array_equal(squared, [np.inf, np.inf, np.nan])
 
 
 def test_regions_must_fit_their_points():

@@ -41,8 +41,8 @@ def maps(seed=0, shape=(3, 4, 9, 11)):
 @pytest.mark.parametrize('settings_', [(2.1, 14, 1, 0.5), (2.5, 8, 0.7, 0.3), (3.0, 14, 2, 0.9)])
 def test_the_loss_is_that_of_the_printed_equations(settings_):
     pred, target = values()
-    found = adaptive_wing(torch.from_numpy(pred), torch.from_numpy(target), *settings_)
-    np.testing.assert_allclose(found.numpy(), printed(pred, target, *settings_), 1e-10, 1e-13)
+    loss = adaptive_wing(torch.from_numpy(pred), torch.from_numpy(target), *settings_)
+    np.testing.assert_allclose(loss.numpy(), printed(pred, target, *settings_), 1e-10, 1e-13)
 
 
 @pytest.mark.parametrize(
@@ -215,8 +215,8 @@ def test_the_masked_loss_is_equation_8_averaged_over_supervised_elements():
     mask = grey_dilation(target.numpy(), size=(1, 1, 3, 3), mode='nearest') > 0.2
     each = printed(pred.numpy(), target.numpy()) * (10 * mask + 1)
     expected = each[weights.astype(bool)].mean()
-    found = masked_adaptive_wing(pred, target, torch.from_numpy(weights))
-    assert found.item() == pytest.approx(expected, rel=1e-10)
+    loss = masked_adaptive_wing(pred, target, torch.from_numpy(weights))
+    assert loss.item() == pytest.approx(expected, rel=1e-10)
 
 
 def test_without_weights_every_landmark_counts():
@@ -234,8 +234,8 @@ def test_the_mask_multiplies_outside_the_non_linearity():
 
 def test_a_mask_weight_of_zero_switches_the_mask_off():
     pred, target = maps()
-    found = masked_adaptive_wing(pred, target, mask_weight=0.0)
-    torch.testing.assert_close(found, adaptive_wing(pred, target).mean())
+    loss = masked_adaptive_wing(pred, target, mask_weight=0.0)
+    torch.testing.assert_close(loss, adaptive_wing(pred, target).mean())
 
 
 def test_an_absent_landmark_teaches_silence_and_an_unlabelled_one_nothing():
@@ -250,8 +250,8 @@ def test_unlabelled_landmarks_do_not_dilute_the_mean():
     pred, target = maps()
     weights = torch.ones(3, 4)
     weights[:, 2:] = 0
-    found = masked_adaptive_wing(pred, target, weights)
-    torch.testing.assert_close(found, masked_adaptive_wing(pred[:, :2], target[:, :2]))
+    loss = masked_adaptive_wing(pred, target, weights)
+    torch.testing.assert_close(loss, masked_adaptive_wing(pred[:, :2], target[:, :2]))
 
 
 def test_nothing_supervised_costs_nothing_and_stays_in_the_graph():

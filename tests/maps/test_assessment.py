@@ -80,31 +80,31 @@ def calibration(**changes):
 
 @EACH
 def test_without_a_calibration_everything_is_kept_and_no_probability_is_given(name):
-    found = assess(evidence(), PAIRS, DecisionOptions(evidence=name))
-    assert found.kept.dtype == torch.bool and found.kept.all()
-    assert found.decisions.shape == (3, 4, 3) and found.decisions.all()
-    assert found.presence.isnan().all()
-    assert not found.uncertainties.isnan().any()
-    assert found.image_state.tolist() == [TYPICAL] * 3
+    assessment = assess(evidence(), PAIRS, DecisionOptions(evidence=name))
+    assert assessment.reported.dtype == torch.bool and assessment.reported.all()
+    assert assessment.decisions.shape == (3, 4, 3) and assessment.decisions.all()
+    assert assessment.presence.isnan().all()
+    assert not assessment.uncertainties.isnan().any()
+    assert assessment.image_state.tolist() == [TYPICAL] * 3
 
 
 def test_without_a_calibration_fused_is_what_the_standing_lacks():
     given = evidence()
-    found = assess(given, PAIRS, DecisionOptions(evidence='fused'))
-    torch.testing.assert_close(found.uncertainties, 1 - standing(given))
+    assessment = assess(given, PAIRS, DecisionOptions(evidence='fused'))
+    torch.testing.assert_close(assessment.uncertainties, 1 - standing(given))
 
 
 @EACH
 def test_a_stated_threshold_decides_only_where_no_calibration_does(name):
     options = DecisionOptions(evidence=name, stated=0.4)
-    found = assess(evidence(), PAIRS, options)
-    assert torch.equal(found.kept, found.uncertainties <= 0.4)
-    assert found.decisions.sum() == found.kept.sum() + 2 * found.kept.numel()
-    found = assess(evidence(), PAIRS, options, calibration())
-    assert torch.equal(found.kept, found.uncertainties <= 0.5)
+    assessment = assess(evidence(), PAIRS, options)
+    assert torch.equal(assessment.reported, assessment.uncertainties <= 0.4)
+    assert assessment.decisions.sum() == assessment.reported.sum() + 2 * assessment.reported.numel()
+    assessment = assess(evidence(), PAIRS, options, calibration())
+    assert torch.equal(assessment.reported, assessment.uncertainties <= 0.5)
     other = DecisionOptions(evidence=name, stated=0.4, threshold=0.3)
-    found = assess(evidence(), PAIRS, other, calibration())
-    assert torch.equal(found.kept, found.uncertainties <= 0.3)
+    assessment = assess(evidence(), PAIRS, other, calibration())
+    assert torch.equal(assessment.reported, assessment.uncertainties <= 0.3)
 
 
 @EACH
@@ -112,14 +112,14 @@ def test_a_threshold_of_the_options_decides_alone(name):
     given = evidence()
     options = DecisionOptions(evidence=name, threshold=0.45)
     for one in (None, calibration()):
-        found = assess(given, PAIRS, options, one)
-        assert torch.equal(found.kept, found.uncertainties <= 0.45)
-        assert found.kept.any() and not found.kept.all()
+        assessment = assess(given, PAIRS, options, one)
+        assert torch.equal(assessment.reported, assessment.uncertainties <= 0.45)
+        assert assessment.reported.any() and not assessment.reported.all()
         which = list(DECIDERS).index(name)
-        assert torch.equal(found.decisions[..., which], found.kept)
+        assert torch.equal(assessment.decisions[..., which], assessment.reported)
         others = [index for index in range(3) if index != which]
         if one is None:
-            assert found.decisions[..., others].all()
+            assert assessment.decisions[..., others].all()
 
 
 # Each evidence
@@ -156,29 +156,29 @@ def test_the_calibrations_threshold_of_the_rule_decides(name, rule):
     given = evidence()
     one = calibration(rule='youden')
     one.thresholds[name]['recall'] = 0.35
-    found = assess(given, PAIRS, DecisionOptions(evidence=name, rule=rule), one)
+    assessment = assess(given, PAIRS, DecisionOptions(evidence=name, rule=rule), one)
     which = list(DECIDERS).index(name)
-    assert torch.equal(found.kept, found.decisions[..., which])
-    assert torch.equal(found.uncertainties, found.evidence_uncertainties[..., which])
+    assert torch.equal(assessment.reported, assessment.decisions[..., which])
+    assert torch.equal(assessment.uncertainties, assessment.evidence_uncertainties[..., which])
     for index, other in enumerate(DECIDERS):
         limit = one.thresholds[other][rule or 'youden']
-        expected = found.evidence_uncertainties[..., index] <= limit
-        assert torch.equal(found.decisions[..., index], expected)
+        expected = assessment.evidence_uncertainties[..., index] <= limit
+        assert torch.equal(assessment.decisions[..., index], expected)
 
 
-def test_an_uncertainty_on_the_threshold_is_kept():
+def test_an_uncertainty_on_the_threshold_is_reported():
     given = replace(evidence(1), peak=torch.tensor([[0.5, 0.4999, 0.5001, 0.0]]))
-    found = assess(given, PAIRS, DecisionOptions(evidence='peak', threshold=0.5))
-    assert found.kept.tolist() == [[True, False, True, False]]
+    assessment = assess(given, PAIRS, DecisionOptions(evidence='peak', threshold=0.5))
+    assert assessment.reported.tolist() == [[True, False, True, False]]
 
 
 def test_presence_is_the_fusions_probability():
     given, one = evidence(), calibration()
-    found = assess(given, PAIRS, DecisionOptions(), one)
+    assessment = assess(given, PAIRS, DecisionOptions(), one)
     odds = one.fusion.log_odds(given, PAIRS)
-    torch.testing.assert_close(found.presence, 1 / (1 + torch.exp(-odds)))
-    torch.testing.assert_close(found.uncertainties, 1 - found.presence)
-    assert torch.equal(found.kept, found.presence >= 0.5)
+    torch.testing.assert_close(assessment.presence, 1 / (1 + torch.exp(-odds)))
+    torch.testing.assert_close(assessment.uncertainties, 1 - assessment.presence)
+    assert torch.equal(assessment.reported, assessment.presence >= 0.5)
 
 
 # The image as a whole
@@ -224,18 +224,22 @@ def test_half_a_pelvis_is_unusual_but_not_nothing():
 def test_of_an_image_without_any_agreement_nothing_is_reported(agreement):
     given = replace(evidence(2, agreement=[agreement, 0.95]), peak=torch.ones(2, 4))
     keep_all = DecisionOptions(threshold=math.inf)
-    found = assess(given, PAIRS, keep_all, calibration())
-    assert found.image_state.tolist() == [NOTHING_FOUND, TYPICAL]
-    assert found.kept.tolist() == [[False] * 4, [True] * 4]
-    assert torch.equal(found.decisions[..., list(DECIDERS).index('fused')], found.kept)
+    assessment = assess(given, PAIRS, keep_all, calibration())
+    assert assessment.image_state.tolist() == [NOTHING_FOUND, TYPICAL]
+    assert assessment.reported.tolist() == [[False] * 4, [True] * 4]
+    assert torch.equal(
+        assessment.decisions[..., list(DECIDERS).index('fused')], assessment.reported
+    )
 
 
 @pytest.mark.parametrize('name', ['peak', 'paf'])
 def test_a_single_evidence_decides_as_it_would_in_the_paper(name):
     given = evidence(2, agreement=[0.0, 0.95])
-    found = assess(given, PAIRS, DecisionOptions(evidence=name, threshold=math.inf), calibration())
-    assert found.image_state.tolist() == [NOTHING_FOUND, TYPICAL]
-    assert found.kept.all()
+    assessment = assess(
+        given, PAIRS, DecisionOptions(evidence=name, threshold=math.inf), calibration()
+    )
+    assert assessment.image_state.tolist() == [NOTHING_FOUND, TYPICAL]
+    assert assessment.reported.all()
 
 
 def test_a_batch_is_assessed_like_its_images():
@@ -286,7 +290,7 @@ def test_with_a_threshold_a_calibration_for_other_settings_does_not_disturb(chan
     options = DecisionOptions(evidence='paf', **change, **{name: 0.3})
     found, one = assess(evidence(), PAIRS, options, calibration()), calibration()
     assert not decides(one, options)
-    assert torch.equal(found.kept, found.uncertainties <= 0.3)
+    assert torch.equal(found.reported, found.uncertainties <= 0.3)
     assert not found.presence.isnan().any()
     peaks = found.evidence_uncertainties[..., 0]
     assert torch.equal(found.decisions[..., 0], peaks <= 0.5)
@@ -304,9 +308,9 @@ def test_with_a_threshold_a_calibration_for_other_relations_is_left_out(name, th
 
 
 def test_where_another_evidence_decides_the_fields_keep_all_if_their_threshold_does_not_fit():
-    found = assess(evidence(), PAIRS, DecisionOptions(entropy='linear'), calibration())
-    assert found.decisions[..., list(DECIDERS).index('paf')].all()
-    assert not found.kept.all()
+    assessment = assess(evidence(), PAIRS, DecisionOptions(entropy='linear'), calibration())
+    assert assessment.decisions[..., list(DECIDERS).index('paf')].all()
+    assert not assessment.reported.all()
 
 
 # Weights of the relations
@@ -327,8 +331,8 @@ def test_weights_make_the_sums_of_the_fields(aggregation):
         weights=torch.tensor(WEIGHTS),
         fallback=given.peak,
     )
-    found = assess(given, PAIRS, options)
-    torch.testing.assert_close(found.uncertainties, 1 - expected.alignment.clamp(0, 1))
+    assessment = assess(given, PAIRS, options)
+    torch.testing.assert_close(assessment.uncertainties, 1 - expected.alignment.clamp(0, 1))
 
 
 def test_without_weights_the_evidence_stays_as_it_was_read():
@@ -338,8 +342,8 @@ def test_without_weights_the_evidence_stays_as_it_was_read():
 
 def test_a_calibration_for_these_weights_decides():
     options = DecisionOptions(evidence='paf', weights=WEIGHTS)
-    found = assess(evidence(), PAIRS, options, calibration(weights=WEIGHTS))
-    assert torch.equal(found.kept, found.uncertainties <= 0.5)
+    assessment = assess(evidence(), PAIRS, options, calibration(weights=WEIGHTS))
+    assert torch.equal(assessment.reported, assessment.uncertainties <= 0.5)
 
 
 @pytest.mark.parametrize(

@@ -90,8 +90,8 @@ def test_the_recall_threshold_is_the_smallest_that_keeps_the_share(case, recall)
 
 def test_a_recall_of_one_keeps_every_present_landmark():
     uncertainty, present, labelled = images(50, np.random.default_rng(0))
-    found = recall_threshold(uncertainty, present, labelled, 1.0)
-    assert found == uncertainty[present & labelled].max()
+    threshold = recall_threshold(uncertainty, present, labelled, 1.0)
+    assert threshold == uncertainty[present & labelled].max()
 
 
 def test_three_quarters_of_four_are_three_whatever_the_rounding():
@@ -153,8 +153,8 @@ def test_at_the_equal_cost_threshold_presence_is_as_likely_as_absence():
     u = rng.random((4000, 5))
     present = rng.random(u.shape) < 1 / (1 + np.exp(10 * u - 3))
     labelled = rng.random(u.shape) < 0.8
-    found = equal_cost_threshold(u, np.where(labelled, present, ~present), labelled)
-    assert found == pytest.approx(0.3, abs=0.01)
+    threshold = equal_cost_threshold(u, np.where(labelled, present, ~present), labelled)
+    assert threshold == pytest.approx(0.3, abs=0.01)
 
 
 def test_the_equal_cost_threshold_makes_as_few_mistakes_as_any():
@@ -209,22 +209,24 @@ def test_too_few_images_promise_nothing():
     for alpha, least in ((0.05, 19), (0.1, 9), (0.25, 3)):
         for number in (1, least - 1):
             rows = slice(number)
-            found = conformal_risk_threshold(
+            threshold = conformal_risk_threshold(
                 uncertainty[rows], present[rows], labelled[rows], alpha
             )
-            assert found == math.inf
+            assert threshold == math.inf
         rows = slice(least)
-        found = conformal_risk_threshold(uncertainty[rows], present[rows], labelled[rows], alpha)
+        threshold = conformal_risk_threshold(
+            uncertainty[rows], present[rows], labelled[rows], alpha
+        )
         # with just enough, no loss at all is allowed
-        assert found == uncertainty[rows][present[rows] & labelled[rows]].max()
+        assert threshold == uncertainty[rows][present[rows] & labelled[rows]].max()
 
 
 def test_images_without_a_present_landmark_promise_nothing():
     uncertainty, present, labelled = images(60, np.random.default_rng(0))
-    found = conformal_risk_threshold(uncertainty, present, labelled, 0.1)
+    threshold = conformal_risk_threshold(uncertainty, present, labelled, 0.1)
     more = [np.r_[one, one] for one in (uncertainty, present, labelled)]
     more[1][60:] = False
-    assert conformal_risk_threshold(*more, 0.1) == found
+    assert conformal_risk_threshold(*more, 0.1) == threshold
     assert conformal_risk_threshold(uncertainty, np.zeros_like(present), labelled) == math.inf
 
 
@@ -474,9 +476,10 @@ def test_a_recall_holds_for_the_next_patient_where_patients_allow_it():
 
 def test_a_recall_beyond_what_patients_allow_is_theirs():
     case, names = by_person(4, 30, np.random.default_rng(24))
-    found = recall_threshold(*case, 0.95, names)
+    threshold = recall_threshold(*case, 0.95, names)
     shares = [
-        (case[0][names == one] <= found)[case[1][names == one]].mean() for one in np.unique(names)
+        (case[0][names == one] <= threshold)[case[1][names == one]].mean()
+        for one in np.unique(names)
     ]
     assert 0.95 <= np.mean(shares) < 0.97
 
@@ -488,9 +491,9 @@ def test_a_calibration_of_format_1_is_read_and_promises_nothing_for_patients():
     content = calibration().to_dict()
     for name in ('patients', 'region_shapes', 'offsets', 'correlation', 'allowed_level'):
         del content[name]
-    found = Calibration.from_dict({**content, 'format': 1})
-    assert found == calibration()
-    assert found.patients is None and found.allowed_level is None
+    restored = Calibration.from_dict({**content, 'format': 1})
+    assert restored == calibration()
+    assert restored.patients is None and restored.allowed_level is None
 
 
 @pytest.mark.parametrize('factor, expected', [(1.5, 1.5), (0.8, 1.0)])
@@ -498,9 +501,9 @@ def test_of_format_2_every_image_is_as_wide_as_incomplete_ones_were(factor, expe
     content = calibration(region_scales=dict(fovea=2.0, sharp=3.0)).to_dict()
     for name in ('peak_power', 'typical_peak'):
         del content[name]
-    found = Calibration.from_dict({**content, 'format': 2, 'incomplete_factor': factor})
-    assert found.region_scales == dict(fovea=2.0 * expected, sharp=3.0 * expected)
-    assert (found.peak_power, found.typical_peak) == (0.0, 0.0)
+    restored = Calibration.from_dict({**content, 'format': 2, 'incomplete_factor': factor})
+    assert restored.region_scales == dict(fovea=2.0 * expected, sharp=3.0 * expected)
+    assert (restored.peak_power, restored.typical_peak) == (0.0, 0.0)
 
 
 def test_what_patients_allow_is_written_down():

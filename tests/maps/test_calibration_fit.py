@@ -209,7 +209,7 @@ def test_the_record_says_what_it_was_fitted_on(table, fitted):
         absent_landmarks=int((~table.present & counted).sum()),
     )
     assert (fitted.relations, fitted.rule) == ('full', 'equal_cost')
-    assert sorted(fitted.region_scales) == sorted(one.name for one in LANDMARK_CLASSES)
+    assert sorted(fitted.region_scales) == sorted(landmark.name for landmark in LANDMARK_CLASSES)
     outputs = {split_side(name)[1] for name in MEASUREMENT_NAMES}
     assert set(fitted.interval_scales) == outputs
     assert Calibration.from_dict(fitted.to_dict()) == fitted
@@ -256,15 +256,15 @@ def test_fusion_ranks_the_absent_landmarks_of_other_images_last(fitted, other):
 
 @pytest.mark.parametrize('name', DECIDERS)
 def test_thresholds_keep_their_promise_on_other_images(fitted, other, name):
-    def kept(rule):
+    def reported(rule):
         options = DecisionOptions(evidence=name, rule=rule)
-        return apply_calibration(other, FULL, fitted, options)[0].kept.numpy()
+        return apply_calibration(other, FULL, fitted, options)[0].reported.numpy()
 
     here = other.present & other.labelled
-    assert kept('recall')[here].mean() == pytest.approx(0.99, abs=0.01)
-    lost = 1 - (kept('conformal') & here).sum(axis=1) / here.sum(axis=1)
+    assert reported('recall')[here].mean() == pytest.approx(0.99, abs=0.01)
+    lost = 1 - (reported('conformal') & here).sum(axis=1) / here.sum(axis=1)
     assert lost.mean() < 0.06
-    mistakes = (kept('equal_cost') != other.present)[other.labelled].mean()
+    mistakes = (reported('equal_cost') != other.present)[other.labelled].mean()
     assert mistakes < {'fused': 0.02, 'peak': 0.06, 'paf': 0.04}[name]
 
 
@@ -303,13 +303,13 @@ def test_a_worse_network_gets_wider_regions(fitted):
 
 def test_intervals_hold_the_nominal_share_of_other_measurements(fitted, other):
     assessment, covariances = apply_calibration(other, FULL, fitted, DecisionOptions())
-    found, errors = measure_many(
-        other.points_px, assessment.kept.numpy(), other.spacing_xy_mm, covariances
+    values, errors = measure_many(
+        other.points_px, assessment.reported.numpy(), other.spacing_xy_mm, covariances
     )
     truth, _ = measure_many(other.true_px, other.present, other.spacing_xy_mm)
-    usable = np.isfinite(found) & np.isfinite(truth) & (errors > 0)
+    usable = np.isfinite(values) & np.isfinite(truth) & (errors > 0)
     assert usable.mean() > 0.5
-    inside = np.abs(found - truth) <= interval_scales(fitted) * errors
+    inside = np.abs(values - truth) <= interval_scales(fitted) * errors
     assert inside[usable].mean() == pytest.approx(0.95, abs=0.02)
 
 
@@ -318,16 +318,16 @@ def test_images_without_a_pelvis_are_empty_and_others_are_not(fitted, other):
     noise = 0.3 * torch.rand(5, 128, HEIGHT, WIDTH, generator=generator)
     noise[:, 24:] -= 0.15
     evidence = decode_evidence(noise[:, :24], noise[:, 24:], FULL.pairs, DecodeOptions(sigma=1.5))
-    found = assess(evidence, FULL.pairs, DecisionOptions(), fitted)
-    assert found.image_state.tolist() == [NOTHING_FOUND] * 5
-    assert not found.kept.any()
+    assessment = assess(evidence, FULL.pairs, DecisionOptions(), fitted)
+    assert assessment.image_state.tolist() == [NOTHING_FOUND] * 5
+    assert not assessment.reported.any()
     usual = assess(other.evidence, FULL.pairs, DecisionOptions(), fitted).image_state
     assert (usual == TYPICAL).float().mean() > 0.9 and usual.max() < NOTHING_FOUND
 
 
 def test_without_a_calibration_everything_is_kept_as_it_is(other):
     assessment, covariances = apply_calibration(other, FULL, None, DecisionOptions())
-    assert assessment.kept.all()
+    assert assessment.reported.all()
     np.testing.assert_array_equal(covariances, other.covariances_px)
 
 
@@ -336,7 +336,7 @@ def test_a_calibration_for_other_relations_scales_nothing_where_a_threshold_deci
     part = replace(other, evidence=replace(other.evidence, relation_alignment=aligned))
     decision = DecisionOptions(evidence='peak', threshold=0.5)
     assessment, covariances = apply_calibration(part, CORE, fitted, decision)
-    np.testing.assert_array_equal(assessment.kept.numpy(), part.evidence.peak.numpy() >= 0.5)
+    np.testing.assert_array_equal(assessment.reported.numpy(), part.evidence.peak.numpy() >= 0.5)
     np.testing.assert_array_equal(covariances, part.covariances_px)
 
 

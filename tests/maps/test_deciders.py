@@ -1,4 +1,4 @@
-"""What is kept where nothing was calibrated."""
+"""What is reported where nothing was calibrated."""
 
 import math
 from dataclasses import replace
@@ -36,8 +36,8 @@ def evidence(peak, peeled, fields=0.5):
 
 
 def test_a_landmark_stands_out_if_peak_and_fields_both_speak_for_it():
-    found = standing(evidence([0.8] * 6 + [0.8, 0.0], [0.8] * 6 + [0.0, 0.8]))
-    assert found[0].tolist() == pytest.approx([1] * 6 + [0, 0])
+    standings = standing(evidence([0.8] * 6 + [0.8, 0.0], [0.8] * 6 + [0.0, 0.8]))
+    assert standings[0].tolist() == pytest.approx([1] * 6 + [0, 0])
 
 
 @pytest.mark.parametrize('faint', [1.0, 0.6])
@@ -49,7 +49,7 @@ def test_a_faint_image_is_judged_by_its_own_level(faint):
     assert (standing(given) >= LEAST_STANDING).tolist() == [[True] * 4 + [False]]
 
 
-def test_where_nothing_stands_out_nothing_is_kept():
+def test_where_nothing_stands_out_nothing_is_reported():
     assert standing(evidence([0.05] * 5, [0.05] * 5)).max() < LEAST_STANDING
 
 
@@ -59,17 +59,17 @@ def test_heatmaps_alone_are_judged_by_their_peaks():
 
 
 def test_standing_lies_between_0_and_1_whatever_the_maps_hold():
-    found = standing(evidence([-0.5, 1.7, 0.3, 0.2], [-1.0, 1.5, -0.1, 1.0]))
-    assert 0 <= found.min() <= found.max() <= 1
+    standings = standing(evidence([-0.5, 1.7, 0.3, 0.2], [-1.0, 1.5, -0.1, 1.0]))
+    assert 0 <= standings.min() <= standings.max() <= 1
 
 
 @pytest.mark.parametrize('mode', ['mirror', 'linear', 'surprisal'])
 def test_the_limit_of_the_fields_is_the_same_alignment_in_every_falling_entropy(mode):
     w = torch.tensor([0.09, 0.11])
-    kept = alignment_entropy(w, mode) <= DECIDERS['paf'].bare_threshold(
+    reported = alignment_entropy(w, mode) <= DECIDERS['paf'].bare_threshold(
         DecisionOptions(entropy=mode)
     )
-    assert kept.tolist() == [False, True]
+    assert reported.tolist() == [False, True]
 
 
 def test_the_papers_threshold_lies_below_the_maximum_of_what_it_prints():
@@ -97,9 +97,9 @@ def test_another_way_to_decide_is_one_class():
     try:
         given = replace(evidence([0.8, 0.8], [0.8, 0.8]), spread=torch.tensor([[1.0, 2.0]]))
         options = DecisionOptions('spread', threshold=1.5)
-        found = assess(given, [(0, 1)] * 3, options)
-        assert found.kept.tolist() == [[True, False]]
-        assert found.decisions.shape == (1, 2, 4)
+        assessment = assess(given, [(0, 1)] * 3, options)
+        assert assessment.reported.tolist() == [[True, False]]
+        assert assessment.decisions.shape == (1, 2, 4)
         with pytest.raises(ValueError, match="'spread' decides already"):
             register(SpreadDecider)
     finally:

@@ -39,7 +39,7 @@ def read(maps, pafs, **options):
 
 
 def everything(evidence):
-    return {one.name: getattr(evidence, one.name) for one in fields(Evidence)}
+    return {field.name: getattr(evidence, field.name) for field in fields(Evidence)}
 
 
 # A pelvis as the network should see it
@@ -47,15 +47,15 @@ def everything(evidence):
 
 def test_a_drawn_pelvis_is_read_back_and_supported_by_all():
     points = pelvis(3)
-    found = read(*draw(points))
-    assert (found.points - points).norm(dim=-1).max() < 0.05
-    assert found.peak.min() > 0.85
-    assert found.relation_alignment.shape == (3, 52)
-    assert found.relation_alignment.min() > 0.9
-    assert found.alignment.min() > 0.95 and found.peeled.min() > 0.9
-    assert found.spread.min() > 0.7 and found.spread.max() < 1.05
-    assert found.rival.max() < 0.1
-    assert found.support.max() <= 52
+    evidence = read(*draw(points))
+    assert (evidence.points - points).norm(dim=-1).max() < 0.05
+    assert evidence.peak.min() > 0.85
+    assert evidence.relation_alignment.shape == (3, 52)
+    assert evidence.relation_alignment.min() > 0.9
+    assert evidence.alignment.min() > 0.95 and evidence.peeled.min() > 0.9
+    assert evidence.spread.min() > 0.7 and evidence.spread.max() < 1.05
+    assert evidence.rival.max() < 0.1
+    assert evidence.support.max() <= 52
 
 
 def test_each_field_has_the_documented_shape():
@@ -67,36 +67,36 @@ def test_each_field_has_the_documented_shape():
 
 
 def test_an_absent_landmark_is_silent_and_leaves_its_neighbours_alone():
-    found = read(*draw(pelvis(), absent=[5, 20]))
-    others = [one for one in range(24) if one not in (5, 20)]
+    evidence = read(*draw(pelvis(), absent=[5, 20]))
+    others = [index for index in range(24) if index not in (5, 20)]
     near = [a + b - 5 for a, b in FULL.pairs if 5 in (a, b)]
-    assert found.peak[0, [5, 20]].max() == 0
-    assert found.peeled[0, [5, 20]].max() < 0.1
-    assert found.peeled[0, others].min() > 0.9
-    assert found.alignment[0, near].max() < 0.92
-    assert found.peeled[0, near].mean() > found.alignment[0, near].mean() + 0.1
+    assert evidence.peak[0, [5, 20]].max() == 0
+    assert evidence.peeled[0, [5, 20]].max() < 0.1
+    assert evidence.peeled[0, others].min() > 0.9
+    assert evidence.alignment[0, near].max() < 0.92
+    assert evidence.peeled[0, near].mean() > evidence.alignment[0, near].mean() + 0.1
 
 
 def test_evidence_is_what_its_parts_say():
     maps, pafs = draw(pelvis(2), absent=[3, 4, 17])
     pafs = pafs + 0.3 * torch.randn(pafs.shape, generator=torch.Generator().manual_seed(0))
     maps = 1.1 * maps
-    found = read(maps, pafs, samples=9)
-    aligned = segment_alignment(pafs, found.points, FULL.pairs, 9)
-    torch.testing.assert_close(found.relation_alignment, aligned)
+    evidence = read(maps, pafs, samples=9)
+    aligned = segment_alignment(pafs, evidence.points, FULL.pairs, 9)
+    torch.testing.assert_close(evidence.relation_alignment, aligned)
     paper = landmark_alignment(aligned, FULL.pairs, 24, aggregation='paper')
-    peel = landmark_alignment(aligned, FULL.pairs, 24, fallback=found.peak.clamp(0, 1))
-    torch.testing.assert_close(found.alignment, paper.alignment)
-    torch.testing.assert_close(found.peeled, peel.alignment)
-    torch.testing.assert_close(found.support, peel.support)
+    peel = landmark_alignment(aligned, FULL.pairs, 24, fallback=evidence.peak.clamp(0, 1))
+    torch.testing.assert_close(evidence.alignment, paper.alignment)
+    torch.testing.assert_close(evidence.peeled, peel.alignment)
+    torch.testing.assert_close(evidence.support, peel.support)
     top = maps.flatten(2).max(dim=-1)
-    torch.testing.assert_close(found.peak, top.values)
+    torch.testing.assert_close(evidence.peak, top.values)
     cells = torch.stack([top.indices % 48, top.indices // 48], dim=-1).float()
-    present = [one for one in range(24) if one not in (3, 4, 17)]
+    present = [index for index in range(24) if index not in (3, 4, 17)]
     covariances = local_moments(maps, cells, 1.5).covariance[:, present]
-    torch.testing.assert_close(found.covariances[:, present], covariances)
+    torch.testing.assert_close(evidence.covariances[:, present], covariances)
     area = torch.linalg.det(covariances) ** 0.25 / 1.5
-    torch.testing.assert_close(found.spread[:, present], area)
+    torch.testing.assert_close(evidence.spread[:, present], area)
 
 
 def test_a_wider_blob_has_a_wider_spread():
@@ -122,8 +122,8 @@ def test_the_refinement_is_the_one_that_was_asked_for(refinement):
 def test_the_mean_is_taken_over_as_wide_a_window_as_the_gaussians_need(sigma):
     points = pelvis(4) * 2 + 12
     maps, pafs = draw(points, size_hw=(100, 120), sigma=sigma)
-    found = read(maps, pafs, sigma=sigma, refinement='integral')
-    assert (found.points - points).norm(dim=-1).mean() < 0.04
+    evidence = read(maps, pafs, sigma=sigma, refinement='integral')
+    assert (evidence.points - points).norm(dim=-1).mean() < 0.04
 
 
 # Several peaks
@@ -143,8 +143,8 @@ def test_the_rival_is_the_share_of_the_best_other_place():
     maps, pafs = draw(points)
     maps[0, 1, 30, 40] = 0.5
     maps[0, 2, 8, 10] = 0.9  # within three sigma: part of the same peak
-    found = read(maps, pafs)
-    assert found.rival[0, :3].tolist() == pytest.approx([0, 1 / 3, 0], abs=5e-3)
+    evidence = read(maps, pafs)
+    assert evidence.rival[0, :3].tolist() == pytest.approx([0, 1 / 3, 0], abs=5e-3)
 
 
 # A network that errs
@@ -152,44 +152,44 @@ def test_the_rival_is_the_share_of_the_best_other_place():
 
 def test_reversed_fields_read_minus_one():
     maps, pafs = draw(pelvis(2))
-    found = read(maps, -pafs)
-    assert found.relation_alignment.max() < -0.9
-    assert found.alignment.max() < -0.9
+    evidence = read(maps, -pafs)
+    assert evidence.relation_alignment.max() < -0.9
+    assert evidence.alignment.max() < -0.9
 
 
 def test_swapped_sides_are_seen_by_the_fields_alone():
     maps, pafs = draw(pelvis(2))
-    found = read(maps[:, list(FLIP_INDICES)], pafs)
-    assert found.peak.min() > 0.85
-    assert found.alignment.max() < 0.3
-    assert found.relation_alignment[:, list(FULL.is_cross)].max() < -0.9
+    evidence = read(maps[:, list(FLIP_INDICES)], pafs)
+    assert evidence.peak.min() > 0.85
+    assert evidence.alignment.max() < 0.3
+    assert evidence.relation_alignment[:, list(FULL.is_cross)].max() < -0.9
 
 
 def test_an_image_turned_upside_down_contradicts_its_fields():
     maps, pafs = draw(pelvis(2))
-    found = read(maps.flip(2), pafs)
-    assert found.alignment.median() < 0.3
+    evidence = read(maps.flip(2), pafs)
+    assert evidence.alignment.median() < 0.3
 
 
 @pytest.mark.parametrize('value', [0.0, 0.4, -0.2, 1e3])
 def test_constant_maps_put_all_landmarks_in_one_place_and_support_none(value):
     _, pafs = draw(pelvis(2))
-    found = read(torch.full((2, 24, *SIZE_HW), value), pafs)
-    assert (found.points == found.points[:, :1]).all()
-    assert not found.relation_alignment.any()
-    assert not found.alignment.any()
-    assert all(torch.isfinite(one).all() for one in everything(found).values())
-    assert torch.linalg.eigvalsh(found.covariances).min() > 0
+    evidence = read(torch.full((2, 24, *SIZE_HW), value), pafs)
+    assert (evidence.points == evidence.points[:, :1]).all()
+    assert not evidence.relation_alignment.any()
+    assert not evidence.alignment.any()
+    assert all(torch.isfinite(one).all() for one in everything(evidence).values())
+    assert torch.linalg.eigvalsh(evidence.covariances).min() > 0
     peak = min(max(value, 0), 1)
-    assert found.peeled.amax(dim=1).tolist() == pytest.approx([peak] * 2)
-    assert (found.peeled == 0).sum(dim=1).min() >= (12 if peak else 24)
+    assert evidence.peeled.amax(dim=1).tolist() == pytest.approx([peak] * 2)
+    assert (evidence.peeled == 0).sum(dim=1).min() >= (12 if peak else 24)
 
 
 def test_landmarks_in_one_place_support_no_one():
     points = torch.full((1, 24, 2), 20.0)
     maps, _ = draw(points)
-    found = read(maps, torch.ones(1, 104, *SIZE_HW))
-    assert not found.alignment.any()
+    evidence = read(maps, torch.ones(1, 104, *SIZE_HW))
+    assert not evidence.alignment.any()
 
 
 def test_noise_gives_finite_evidence():
@@ -220,9 +220,9 @@ def test_a_field_that_cannot_be_read_is_named(value):
 
 def test_fields_that_are_only_large_are_read():
     maps, pafs = draw(pelvis())
-    found = read(maps, 1e36 * pafs.abs())
-    assert torch.isfinite(found.points).all()
-    assert found.relation_alignment.abs().max() > 1e35
+    evidence = read(maps, 1e36 * pafs.abs())
+    assert torch.isfinite(evidence.points).all()
+    assert evidence.relation_alignment.abs().max() > 1e35
 
 
 # Housekeeping
@@ -243,19 +243,19 @@ def test_a_batch_reads_like_its_images():
 def test_mirroring_image_and_labels_mirrors_the_evidence():
 
     maps, pafs = draw(pelvis(2), absent=[2, 9])
-    found = read(maps, pafs)
+    evidence = read(maps, pafs)
     mirrored = read(
         flip_heatmaps(maps, FLIP_INDICES), flip_paf(pafs, FULL.flip_indices, FULL.is_cross)
     )
     order = list(FLIP_INDICES)
-    present = [one for one in range(24) if one not in (14, 21)]
+    present = [index for index in range(24) if index not in (14, 21)]
     for name in ('peak', 'alignment', 'peeled', 'spread'):
         torch.testing.assert_close(
-            getattr(mirrored, name)[:, present], getattr(found, name)[:, order][:, present],
+            getattr(mirrored, name)[:, present], getattr(evidence, name)[:, order][:, present],
             atol=1e-4, rtol=1e-4,
         )  # fmt: skip
     there = mirrored.points[:, present] * torch.tensor([-1.0, 1.0]) + torch.tensor([47.0, 0.0])
-    torch.testing.assert_close(there, found.points[:, order][:, present], atol=1e-3, rtol=0)
+    torch.testing.assert_close(there, evidence.points[:, order][:, present], atol=1e-3, rtol=0)
 
 
 def test_half_precision_and_gradients_do_not_matter():
@@ -271,10 +271,10 @@ def test_half_precision_and_gradients_do_not_matter():
 
 
 def test_a_copy_on_the_cpu_holds_the_same():
-    found = read(*draw(pelvis()))
-    for name, value in everything(found.cpu()).items():
+    evidence = read(*draw(pelvis()))
+    for name, value in everything(evidence.cpu()).items():
         assert value.device.type == 'cpu'
-        assert torch.equal(value, getattr(found, name))
+        assert torch.equal(value, getattr(evidence, name))
 
 
 def test_reading_leaves_the_maps_alone():
@@ -290,6 +290,6 @@ def test_fewer_relations_may_be_read():
     present = torch.ones(1, 24, dtype=torch.bool)
     maps = draw_heatmaps(points, present, SIZE_HW, 1.5)
     pafs = draw_paf(points, present, core.pairs, SIZE_HW)
-    found = decode_evidence(maps, pafs, np.asarray(core.pairs), OPTIONS)
-    assert found.relation_alignment.shape == (1, 34)
-    assert found.alignment.min() > 0.9
+    evidence = decode_evidence(maps, pafs, np.asarray(core.pairs), OPTIONS)
+    assert evidence.relation_alignment.shape == (1, 34)
+    assert evidence.alignment.min() > 0.9

@@ -179,17 +179,17 @@ def test_shapes_must_fit(shape, outcomes, signs):
 def test_the_reference_is_the_median_where_both_ends_are_present():
     rng = np.random.default_rng(0)
     aligned, present = rng.uniform(0.1, 1, (50, 16)), rng.random((50, COUNT)) < 0.6
-    found = relation_reference(aligned, present, PAIRS)
+    reference = relation_reference(aligned, present, PAIRS)
     for index, (a, b) in enumerate(PAIRS):
         values = [aligned[i, index] for i in range(50) if present[i, a] and present[i, b]]
-        assert found[index] == pytest.approx(np.median(values))
+        assert reference[index] == pytest.approx(np.median(values))
 
 
 def test_a_relation_that_is_never_there_takes_the_median_of_all():
     aligned = np.array([[0.2, 0.9, 0.4], [0.4, 0.9, 0.6]])
     present = np.array([[True, True, False, True]] * 2)
-    found = relation_reference(aligned, present, [(0, 1), (1, 2), (0, 3)])
-    assert found.tolist() == pytest.approx([0.3, 0.4, 0.5])
+    reference = relation_reference(aligned, present, [(0, 1), (1, 2), (0, 3)])
+    assert reference.tolist() == pytest.approx([0.3, 0.4, 0.5])
 
 
 def test_a_reference_is_never_tiny_and_is_1_without_any_image():
@@ -203,13 +203,13 @@ def test_alignments_are_divided_by_their_reference_and_clipped():
     evidence, _ = random_evidence(1)
     values = torch.tensor([[0.45, -0.9, 0.3, 0.1, 0.0]])
     evidence = replace(evidence, relation_alignment=values)
-    found = normalised_alignment(evidence, (0.9, 0.3, 0.1, 0.2, 0.05))
-    assert found[0].tolist() == pytest.approx([0.5, -1, 1.5, 0.5, 0])
+    normalised = normalised_alignment(evidence, (0.9, 0.3, 0.1, 0.2, 0.05))
+    assert normalised[0].tolist() == pytest.approx([0.5, -1, 1.5, 0.5, 0])
 
 
 def test_features_are_log_odds_a_logarithm_and_gathered_alignments():
     evidence, _ = random_evidence()
-    found = columns_of(evidence)
+    columns = columns_of(evidence)
 
     def odds(share):
         share = np.clip(share, 0.001, 0.999)
@@ -217,19 +217,19 @@ def test_features_are_log_odds_a_logarithm_and_gathered_alignments():
 
     peak = evidence.peak.double().numpy()
     usual = np.quantile(peak.clip(max=1), 0.75, axis=1, keepdims=True).clip(0.3, 0.95)
-    np.testing.assert_allclose(found['peak'], odds(peak), atol=1e-3)
-    np.testing.assert_allclose(found['standout'], odds(peak) - odds(usual), atol=1e-3)
-    np.testing.assert_allclose(found['rival'], odds(evidence.rival.double().numpy()), atol=1e-3)
-    np.testing.assert_allclose(found['spread'], np.log(evidence.spread), atol=1e-6)
+    np.testing.assert_allclose(columns['peak'], odds(peak), atol=1e-3)
+    np.testing.assert_allclose(columns['standout'], odds(peak) - odds(usual), atol=1e-3)
+    np.testing.assert_allclose(columns['rival'], odds(evidence.rival.double().numpy()), atol=1e-3)
+    np.testing.assert_allclose(columns['spread'], np.log(evidence.spread), atol=1e-6)
     aligned = normalised_alignment(evidence, STRENGTHS)
     level = np.quantile(aligned.double().numpy(), 0.75, axis=1, keepdims=True).clip(0.3, 1)
     aligned = (aligned.double() / torch.from_numpy(level)).clamp(-1, 1.5)
     mean = landmark_alignment(aligned, PAIRS, COUNT, aggregation='paper').alignment
     fallback = evidence.peak.clamp(0, 1).double()
     peel = landmark_alignment(aligned, PAIRS, COUNT, fallback=fallback).alignment
-    np.testing.assert_allclose(found['aligned'], mean, atol=1e-5)
-    np.testing.assert_allclose(found['supported'], peel, atol=1e-5)
-    assert (found['supported'] - found['aligned']).abs().max() > 0.2
+    np.testing.assert_allclose(columns['aligned'], mean, atol=1e-5)
+    np.testing.assert_allclose(columns['supported'], peel, atol=1e-5)
+    assert (columns['supported'] - columns['aligned']).abs().max() > 0.2
 
 
 def test_a_faint_relation_counts_like_a_bright_one_after_division():
@@ -270,10 +270,10 @@ def test_an_image_without_anything_is_not_lifted_to_the_usual_level():
         peak=torch.full((1, COUNT), 0.05),
         relation_alignment=torch.full((1, len(PAIRS)), 0.03),
     )
-    found = columns_of(empty)
-    assert found['standout'].max() < -2
-    assert found['aligned'].max() < 0.4
-    assert found['supported'].max() < 0.4
+    columns = columns_of(empty)
+    assert columns['standout'].max() < -2
+    assert columns['aligned'].max() < 0.4
+    assert columns['supported'].max() < 0.4
 
 
 def test_an_unknown_feature_is_named_beside_the_known_ones():
@@ -312,10 +312,10 @@ def test_both_together_are_better_than_either():
 def test_what_is_not_labelled_counts_nowhere():
     evidence, present = random_evidence(100)
     labelled = np.random.default_rng(5).random(present.shape) < 0.7
-    found = fit_fusion(evidence, present, labelled, PAIRS)
+    fusion = fit_fusion(evidence, present, labelled, PAIRS)
     again = fit_fusion(evidence, present ^ ~labelled, labelled, PAIRS)
-    assert again.reference == found.reference
-    assert again.model == found.model
+    assert again.reference == fusion.reference
+    assert again.model == fusion.model
 
 
 @pytest.mark.parametrize(('name', 'sign'), [('peak', 1), ('rival', -1), ('spread', -1)])
@@ -324,11 +324,11 @@ def test_a_better_peak_never_lowers_the_probability_of_its_landmark(name, sign):
     features = ('peak', 'standout', 'rival', 'spread', 'aligned')
     fusion = fit_fusion(evidence, present, np.ones_like(present), PAIRS, features)
     before = fusion.log_odds(evidence, PAIRS)
-    for one in range(COUNT):
+    for index in range(COUNT):
         raised = getattr(evidence, name).clone()
-        raised[:, one] += 0.1
+        raised[:, index] += 0.1
         change = (
-            fusion.log_odds(replace(evidence, **{name: raised}), PAIRS)[:, one] - before[:, one]
+            fusion.log_odds(replace(evidence, **{name: raised}), PAIRS)[:, index] - before[:, index]
         )
         assert (sign * change >= -1e-5).all()
         assert change.abs().max() > 0.05

@@ -91,8 +91,8 @@ def test_patients_who_lack_nothing_do_not_vouch_for_anything():
 def test_what_is_not_labelled_vouches_for_nothing():
     evidence, present, patients = draw([True] * 6)
     labelled = present | (patients < 'p03')[:, None]
-    found = choose_field_penalty(evidence, present, labelled, patients, PAIRS)
-    assert found == pytest.approx(PATIENT_PENALTY / 3)
+    penalty = choose_field_penalty(evidence, present, labelled, patients, PAIRS)
+    assert penalty == pytest.approx(PATIENT_PENALTY / 3)
 
 
 def test_the_penalty_never_falls_below_that_of_the_heatmaps():
@@ -149,22 +149,22 @@ def test_on_left_out_patients_the_choice_is_not_worse_than_the_peak(good, seed):
 
 def test_left_out_patients_are_judged_by_fits_to_the_others():
     evidence, present, patients = draw([True] * 4)
-    found = left_out_losses(evidence, present, np.ones_like(present), patients, PAIRS, (1.0, 5.0))
-    assert found.shape == (4, 2)
+    losses = left_out_losses(evidence, present, np.ones_like(present), patients, PAIRS, (1.0, 5.0))
+    assert losses.shape == (4, 2)
     for row, person in enumerate(sorted(set(patients))):
         mine = patients == person
         others = (take_evidence(evidence, ~mine), present[~mine], patients[~mine])
         own = (take_evidence(evidence, mine), present[mine])
         for column, strength in enumerate((1.0, 5.0)):
             expected = loss_of(fit(others, strength), own) * mine.sum() * COUNT
-            assert found[row, column] == pytest.approx(expected, rel=1e-4)
+            assert losses[row, column] == pytest.approx(expected, rel=1e-4)
 
 
 def test_a_fold_that_leaves_nothing_absent_to_fit_to_is_left_out():
     evidence, present, patients = draw([True] * 3)
     present[patients > 'p00'] = True
-    found = left_out_losses(evidence, present, np.ones_like(present), patients, PAIRS, (1.0,))
-    assert found.shape == (2, 1)
+    losses = left_out_losses(evidence, present, np.ones_like(present), patients, PAIRS, (1.0,))
+    assert losses.shape == (2, 1)
 
 
 def test_folds_keep_patients_together_and_spread_those_who_lack_landmarks():

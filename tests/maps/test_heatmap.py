@@ -158,30 +158,30 @@ def test_a_gaussian_at_the_border_is_not_pulled_inside(sigma, method):
 @REFINED
 def test_three_cells_along_an_axis_are_enough(size_hw, method):
     truth = [[size_hw[1] / 2 - 0.3, size_hw[0] / 2 - 0.8]]
-    found, _ = decode_heatmaps(drawn(truth, size_hw), method)
-    assert distances(found, torch.tensor([truth])).item() < 0.02
+    points, _ = decode_heatmaps(drawn(truth, size_hw), method)
+    assert distances(points, torch.tensor([truth])).item() < 0.02
 
 
 @pytest.mark.parametrize('size_hw', [(1, 1), (1, 2), (2, 2), (2, 1)])
 @ALL_METHODS
 def test_too_few_cells_give_the_whole_cell(size_hw, method):
     maps = torch.rand(2, 3, *size_hw, generator=torch.Generator().manual_seed(0))
-    found, _ = decode_heatmaps(maps, method)
-    torch.testing.assert_close(found, find_peaks(maps)[0])
+    points, _ = decode_heatmaps(maps, method)
+    torch.testing.assert_close(points, find_peaks(maps)[0])
 
 
 @pytest.mark.parametrize('size_hw', [(1, 20), (2, 20)])
 @REFINED
 def test_an_axis_of_too_few_cells_does_not_spoil_the_other(size_hw, method):
-    found, _ = decode_heatmaps(drawn([[9.3, 0.0]], size_hw), method)
-    assert found[0, 0].tolist() == pytest.approx([9.3, 0.0], abs=0.02)
+    points, _ = decode_heatmaps(drawn([[9.3, 0.0]], size_hw), method)
+    assert points[0, 0].tolist() == pytest.approx([9.3, 0.0], abs=0.02)
 
 
 @ALL_METHODS
 @pytest.mark.parametrize('value', [-1.0, 0.0, 0.7])
 def test_a_flat_map_gives_its_first_cell(method, value):
-    found, scores = decode_heatmaps(torch.full((1, 2, 6, 9), value), method)
-    assert found.abs().sum() == 0
+    points, scores = decode_heatmaps(torch.full((1, 2, 6, 9), value), method)
+    assert points.abs().sum() == 0
     torch.testing.assert_close(scores, torch.full((1, 2), value))
 
 
@@ -189,23 +189,23 @@ def test_a_flat_map_gives_its_first_cell(method, value):
 def test_a_single_lit_cell_is_its_own_answer(method):
     maps = torch.zeros(1, 1, 9, 9)
     maps[0, 0, 2, 6] = 1e-3
-    found, _ = decode_heatmaps(maps, method)
-    assert found[0, 0].tolist() == pytest.approx([6, 2], abs=1e-4)
+    points, _ = decode_heatmaps(maps, method)
+    assert points[0, 0].tolist() == pytest.approx([6, 2], abs=1e-4)
 
 
 @REFINED
 def test_a_slope_without_a_top_stays_at_its_highest_cell(method):
     ramp = torch.exp(torch.arange(9.0) * 0.5).expand(1, 1, 9, 9).contiguous()
-    found, _ = decode_heatmaps(ramp, method)
-    torch.testing.assert_close(found, find_peaks(ramp)[0])
+    points, _ = decode_heatmaps(ramp, method)
+    torch.testing.assert_close(points, find_peaks(ramp)[0])
 
 
 @REFINED
 def test_a_ridge_does_not_send_the_peak_far_away(method):
     y, x = torch.meshgrid(torch.arange(15.0), torch.arange(15.0), indexing='ij')
     ridge = torch.exp(-((x - y) ** 2) / 4 - 1e-3 * (x + y - 14) ** 2)[None, None]
-    found, _ = decode_heatmaps(ridge, method)
-    assert (found - find_peaks(ridge)[0]).abs().max() <= 1
+    points, _ = decode_heatmaps(ridge, method)
+    assert (points - find_peaks(ridge)[0]).abs().max() <= 1
 
 
 def test_a_valley_below_its_highest_cell_does_not_attract_it():
@@ -214,14 +214,14 @@ def test_a_valley_below_its_highest_cell_does_not_attract_it():
     radius = torch.hypot(x - 10, y - 10)
     maps = torch.where((radius > 2) & (radius < 7), 0.7 + 0.015 * (x + y - 20), 0.1)
     maps[10, 10] = 1.5
-    found, _ = decode_heatmaps(maps[None, None], 'dark', blur=1.5)
-    assert found[0, 0].tolist() == [10, 10]
+    points, _ = decode_heatmaps(maps[None, None], 'dark', blur=1.5)
+    assert points[0, 0].tolist() == [10, 10]
 
 
 def test_a_saddle_does_not_attract_its_highest_cell():
     logs = torch.tensor([[-0.01, -1.0, -10.0], [-1.2, 0.0, -1.0], [-10.0, -1.1, -0.01]])
-    found, _ = decode_heatmaps(logs.exp()[None, None], 'dark')
-    assert found[0, 0].tolist() == [1, 1]
+    points, _ = decode_heatmaps(logs.exp()[None, None], 'dark')
+    assert points[0, 0].tolist() == [1, 1]
 
 
 @REFINED
@@ -261,11 +261,11 @@ def test_whatever_the_map_the_point_is_finite_near_its_peak_and_on_the_map(
 ):
     maps = torch.randn(2, 3, height, width, generator=torch.Generator().manual_seed(seed)) * scale
     peaks, _ = find_peaks(maps)
-    found = refine_peaks(maps, peaks, method)
-    assert torch.isfinite(found).all()
-    assert (found - peaks).abs().max() <= 1
-    assert (found >= -0.5).all()
-    assert (found <= torch.tensor([width, height]) - 0.5).all()
+    refined = refine_peaks(maps, peaks, method)
+    assert torch.isfinite(refined).all()
+    assert (refined - peaks).abs().max() <= 1
+    assert (refined >= -0.5).all()
+    assert (refined <= torch.tensor([width, height]) - 0.5).all()
 
 
 def test_blurring_tames_noise():
@@ -285,8 +285,8 @@ def test_blurring_tames_noise():
 @REFINED
 def test_the_height_of_a_heatmap_does_not_move_its_landmark(method):
     maps = drawn([[7.3, 5.8], [1.2, 0.4]], (16, 16))
-    found, _ = decode_heatmaps(maps, method)
-    torch.testing.assert_close(decode_heatmaps(maps * 1e-3, method)[0], found)
+    points, _ = decode_heatmaps(maps, method)
+    torch.testing.assert_close(decode_heatmaps(maps * 1e-3, method)[0], points)
 
 
 @ALL_METHODS
@@ -304,9 +304,9 @@ def test_each_map_is_decoded_as_if_it_were_alone(method):
 @REFINED
 def test_decoding_commutes_with_transposing_the_map(method):
     maps = drawn([[7.3, 5.8], [1.2, 0.4]], (12, 16))
-    found, _ = decode_heatmaps(maps, method)
+    points, _ = decode_heatmaps(maps, method)
     turned, _ = decode_heatmaps(maps.transpose(-1, -2), method)
-    torch.testing.assert_close(turned, found.flip(-1))
+    torch.testing.assert_close(turned, points.flip(-1))
 
 
 def test_without_refinement_the_peak_stays_whole():

@@ -38,7 +38,7 @@ def slow_moments(heatmap, column, row, sigma):
         for x in range(max(0, column - reach), min(width, column + reach + 1))
     ]
     top = max(value for _, _, value in cells)
-    x, y, value = np.array([one for one in cells if one[2] >= 0.1 * top and one[2] > 0]).T
+    x, y, value = np.array([cell for cell in cells if cell[2] >= 0.1 * top and cell[2] > 0]).T
     covariance = np.cov(np.stack([x, y]), aweights=value, ddof=0) + np.eye(2) * CELL
     room = [min(column, width - 1 - column), min(row, height - 1 - row)]
     mean = [
@@ -60,18 +60,20 @@ def test_moments_are_the_weighted_sums_over_the_window(sigma):
     cells = torch.from_numpy(np.stack([columns, rows], axis=-1)).double()
     mean, covariance = local_moments(torch.from_numpy(maps), cells, sigma)
     for image in range(2):
-        for one in range(5):
-            expected = slow_moments(maps[image, one], columns[image, one], rows[image, one], sigma)
-            np.testing.assert_allclose(mean[image, one], expected[0], atol=1e-9)
-            np.testing.assert_allclose(covariance[image, one], expected[1], atol=1e-9)
+        for index in range(5):
+            expected = slow_moments(
+                maps[image, index], columns[image, index], rows[image, index], sigma
+            )
+            np.testing.assert_allclose(mean[image, index], expected[0], atol=1e-9)
+            np.testing.assert_allclose(covariance[image, index], expected[1], atol=1e-9)
 
 
 def test_a_round_gaussian_has_nearly_its_own_variance():
     for sigma in (1.0, 2.0, 3.0):
-        found = local_moments(blob((41, 41), (20, 20), (sigma, sigma)), at((20, 20)), sigma)
-        variances = found.covariance[0, 0].diagonal() - CELL
+        moments = local_moments(blob((41, 41), (20, 20), (sigma, sigma)), at((20, 20)), sigma)
+        variances = moments.covariance[0, 0].diagonal() - CELL
         assert (variances > 0.65 * sigma**2).all() and (variances < sigma**2).all()
-        assert found.covariance[0, 0, 0, 1].item() == pytest.approx(0, abs=1e-12)
+        assert moments.covariance[0, 0, 0, 1].item() == pytest.approx(0, abs=1e-12)
 
 
 def test_a_single_cell_has_the_size_of_a_cell():

@@ -226,7 +226,7 @@ def test_alignment_is_the_mean_projection_of_bilinear_samples():
     field = rng.normal(size=(2, 6, 11, 15))
     points = rng.uniform(-0.4, [14.4, 10.4], (2, 4, 2))  # some between the border and its cells
     pairs = [(0, 1), (1, 2), (3, 0)]
-    found = segment_alignment(torch.from_numpy(field), torch.from_numpy(points), pairs, 13)
+    alignment = segment_alignment(torch.from_numpy(field), torch.from_numpy(points), pairs, 13)
     for image in range(2):
         for index, (tail, head) in enumerate(pairs):
             a, b = points[image, tail], points[image, head]
@@ -236,7 +236,7 @@ def test_alignment_is_the_mean_projection_of_bilinear_samples():
                 for plane in field[image, 2 * index : 2 * index + 2]
             ]
             expected = np.mean(xy, axis=1) @ (b - a) / np.linalg.norm(b - a)
-            assert found[image, index].item() == pytest.approx(expected, abs=1e-12)
+            assert alignment[image, index].item() == pytest.approx(expected, abs=1e-12)
 
 
 def test_a_sample_beyond_the_border_cells_fades_to_zero():
@@ -399,15 +399,15 @@ def candidates(seed=0, tails=3, heads=4):
 
 def test_every_pair_of_candidates_reads_like_a_segment_of_its_own():
     field, tails, heads = candidates()
-    found = candidate_alignment(field, tails, heads, 13)
-    assert found.shape == (2, 3, 3, 4)
+    alignment = candidate_alignment(field, tails, heads, 13)
+    assert alignment.shape == (2, 3, 3, 4)
     for index in range(3):
         own = field[:, 2 * index : 2 * index + 2]
         for row in range(3):
             for column in range(4):
                 points = torch.stack([tails[:, index, row], heads[:, index, column]], dim=1)
                 expected = segment_alignment(own, points, ONE, 13)[:, 0]
-                torch.testing.assert_close(found[:, index, row, column], expected)
+                torch.testing.assert_close(alignment[:, index, row, column], expected)
 
 
 def test_swapping_the_candidates_of_both_ends_transposes_and_negates():
@@ -445,10 +445,10 @@ def test_the_true_pair_of_ends_is_the_best_aligned():
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_candidates_are_read_in_single_precision(dtype):
     field, tails, heads = (one.to(dtype) for one in candidates())
-    found = candidate_alignment(field, tails, heads)
-    assert found.dtype == torch.float32
+    alignment = candidate_alignment(field, tails, heads)
+    assert alignment.dtype == torch.float32
     torch.testing.assert_close(
-        found, candidate_alignment(field.float(), tails.float(), heads.float())
+        alignment, candidate_alignment(field.float(), tails.float(), heads.float())
     )
 
 
@@ -471,8 +471,8 @@ def test_mirroring_the_landmarks_mirrors_the_field(relations, size_hw):
     flip = list(FLIP_INDICES)
     mirrored = (points * torch.tensor([-1, 1]) + torch.tensor([size_hw[1] - 1, 0]))[:, flip]
     expected = draw_paf(mirrored, present[:, flip], relations.pairs, size_hw)
-    found = flip_paf(field, relations.flip_indices, relations.is_cross)
-    torch.testing.assert_close(found, expected)
+    flipped = flip_paf(field, relations.flip_indices, relations.is_cross)
+    torch.testing.assert_close(flipped, expected)
     assert expected.abs().sum() > 100
 
 
@@ -511,8 +511,8 @@ def test_the_loss_is_the_mean_square_of_the_supervised_relations():
     weights = np.array([[1, 0, 1, 1], [0, 0, 1, 0], [1, 1, 0, 0]])
     chosen = np.repeat(weights, 2, axis=1).astype(bool)
     expected = ((pred - target) ** 2)[chosen].mean()
-    found = paf_mse(*(torch.from_numpy(one) for one in (pred, target, weights)))
-    assert found.item() == pytest.approx(expected)
+    loss = paf_mse(*(torch.from_numpy(one) for one in (pred, target, weights)))
+    assert loss.item() == pytest.approx(expected)
 
 
 def test_without_weights_every_relation_counts():

@@ -37,23 +37,23 @@ def describe(alignment, present, labelled=None, points=None):
 def test_quantiles_are_those_of_each_kind_and_only_of_what_is_labelled():
     labelled = np.ones((4, 24), bool)
     labelled[3] = False
-    found = describe([0.2, 0.6, 0.0, 0.9], [True, True, False, True], labelled)
-    assert found['present/median'] == pytest.approx(0.4)
-    assert (found['present/low'], found['present/high']) == pytest.approx((0.2, 0.6))
-    assert found['present/rising'] == 0.5
-    assert found['absent/median'] == 0 and found['absent/rising'] == 1
+    figures = describe([0.2, 0.6, 0.0, 0.9], [True, True, False, True], labelled)
+    assert figures['present/median'] == pytest.approx(0.4)
+    assert (figures['present/low'], figures['present/high']) == pytest.approx((0.2, 0.6))
+    assert figures['present/rising'] == 0.5
+    assert figures['absent/median'] == 0 and figures['absent/rising'] == 1
 
 
 def test_what_is_printed_calls_a_silent_field_the_surest():
     """-w log w at w = 0 is 0, its least value on [0, 1); a falling entropy says the opposite."""
-    found = describe([0.5, 0.6, 0.0, 0.01], [True, True, False, False])
-    assert found['AUROC/printed'] == 0
-    assert found['AUROC/alignment'] == 1
+    figures = describe([0.5, 0.6, 0.0, 0.01], [True, True, False, False])
+    assert figures['AUROC/printed'] == 0
+    assert figures['AUROC/alignment'] == 1
 
 
 def test_what_is_printed_falls_above_1_e():
-    found = describe([0.7, 0.8, 0.4, 0.5], [True, True, False, False])
-    assert found['AUROC/printed'] == found['AUROC/alignment'] == 1
+    figures = describe([0.7, 0.8, 0.4, 0.5], [True, True, False, False])
+    assert figures['AUROC/printed'] == figures['AUROC/alignment'] == 1
 
 
 def test_the_integral_is_in_cells_and_falls_for_all_but_the_shortest():
@@ -67,14 +67,14 @@ def test_the_integral_is_in_cells_and_falls_for_all_but_the_shortest():
 def test_a_long_relation_outweighs_a_better_aligned_short_one_in_the_integral():
     points = torch.rand(2, 24, 2, generator=torch.Generator().manual_seed(2)) * 20
     points[1] *= 5
-    found = describe([0.9, 0.4], [True, False], points=points)
-    assert found['AUROC/alignment'] == 1
-    assert found['AUROC/integral'] < 0.5
+    figures = describe([0.9, 0.4], [True, False], points=points)
+    assert figures['AUROC/alignment'] == 1
+    assert figures['AUROC/integral'] < 0.5
 
 
 def test_without_an_absent_landmark_there_is_nothing_to_rank():
-    found = describe([0.5, 0.6], [True, True])
-    undefined = {name for name, value in found.items() if math.isnan(value)}
+    figures = describe([0.5, 0.6], [True, True])
+    undefined = {name for name, value in figures.items() if math.isnan(value)}
     assert undefined == {
         'AUROC/printed', 'AUROC/alignment', 'AUROC/integral', 'absent/low', 'absent/median',
         'absent/high', 'absent/rising',

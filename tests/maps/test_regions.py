@@ -57,9 +57,9 @@ def test_each_measurement_has_the_scale_of_its_output_on_either_side():
 
 
 def test_an_output_without_a_scale_has_that_of_a_normal_distribution():
-    found = interval_scales(calibration({}, {OUTPUTS[0]: 3.0}))
-    assert set(found.round(4)) == {3.0, 1.96}
-    assert (found == 3).sum() == sum(
+    scales = interval_scales(calibration({}, {OUTPUTS[0]: 3.0}))
+    assert set(scales.round(4)) == {3.0, 1.96}
+    assert (scales == 3).sum() == sum(
         split_side(name)[1] == OUTPUTS[0] for name in MEASUREMENT_NAMES
     )
 
@@ -115,9 +115,11 @@ def test_a_low_peak_is_less_sure_of_its_place_alone():
     peaks = np.ones((3, 24))
     peaks[1, 7] = 0.5
     plain = np.tile(np.eye(2), (3, 24, 1, 1))
-    found = calibrated_covariances(plain, one, peaks)
-    assert found[1, 7] == pytest.approx(found[1, 6] * 11**1.5)  # 1.1 and 0.1 of sigma squared
-    assert (np.delete(found.reshape(-1, 2, 2), 24 + 7, axis=0) == found[0, 0]).all()
+    covariances = calibrated_covariances(plain, one, peaks)
+    assert covariances[1, 7] == pytest.approx(
+        covariances[1, 6] * 11**1.5
+    )  # 1.1 and 0.1 of sigma squared
+    assert (np.delete(covariances.reshape(-1, 2, 2), 24 + 7, axis=0) == covariances[0, 0]).all()
     np.testing.assert_array_equal(
         calibrated_covariances(plain, replace(one, peak_power=0.0), peaks), plain
     )
@@ -149,5 +151,5 @@ def test_a_correlation_is_put_together_as_it_was_taken_apart():
     whole = (whole + whole.T) / 2
     np.fill_diagonal(whole, 1.0)
     upper = tuple(whole[np.triu_indices(48, 1)].tolist())
-    found = error_correlations(replace(calibration({}, {}), correlation=upper))
-    np.testing.assert_array_equal(found, whole)
+    correlations = error_correlations(replace(calibration({}, {}), correlation=upper))
+    np.testing.assert_array_equal(correlations, whole)

@@ -38,7 +38,7 @@ def random_case(seed, landmarks=7, relations=11, batch=3):
         rng.uniform(0.2, 3, relations),
         rng.uniform(0, 1, (batch, landmarks)),
     )
-    aligned, weights, fallback = (torch.from_numpy(one) for one in arrays)
+    aligned, weights, fallback = (torch.from_numpy(array) for array in arrays)
     return aligned, pairs, weights, fallback
 
 
@@ -66,9 +66,9 @@ def left_by_peeling(alignment, pairs, weights, fallback, threshold):
 
 
 def test_mirrored_entropy_has_the_values_of_the_design():
-    found = alignment_entropy(torch.tensor([0, 0.2, 0.5, 0.8, 1], dtype=torch.float64))
-    assert found.tolist() == pytest.approx([0.7358, 0.4139, 0.3466, 0.1785, 0], abs=5e-5)
-    assert found[0].item() == pytest.approx(2 / math.e)
+    entropy = alignment_entropy(torch.tensor([0, 0.2, 0.5, 0.8, 1], dtype=torch.float64))
+    assert entropy.tolist() == pytest.approx([0.7358, 0.4139, 0.3466, 0.1785, 0], abs=5e-5)
+    assert entropy[0].item() == pytest.approx(2 / math.e)
 
 
 def test_mirrored_entropy_is_equation_1_above_1_over_e():
@@ -96,11 +96,11 @@ def test_uncertainty_falls_strictly_as_alignment_rises(mode):
 
 
 def test_entropy_as_printed_takes_an_absent_limb_for_a_sure_one():
-    found = alignment_entropy(grid(), 'paper')
-    assert found[0] == 0
-    assert found[-1].item() == pytest.approx(0, abs=2e-6)
-    assert grid()[found.argmax()].item() == pytest.approx(1 / math.e, abs=1e-3)
-    assert found.max().item() == pytest.approx(1 / math.e, abs=1e-5)
+    entropy = alignment_entropy(grid(), 'paper')
+    assert entropy[0] == 0
+    assert entropy[-1].item() == pytest.approx(0, abs=2e-6)
+    assert grid()[entropy.argmax()].item() == pytest.approx(1 / math.e, abs=1e-3)
+    assert entropy.max().item() == pytest.approx(1 / math.e, abs=1e-5)
 
 
 def test_the_other_modes_are_the_formulas_of_the_design():
@@ -112,17 +112,17 @@ def test_the_other_modes_are_the_formulas_of_the_design():
 
 @MODES
 def test_alignments_beyond_0_and_1_count_as_0_and_1(mode):
-    found = alignment_entropy(torch.tensor([-1.0, -0.2, 0.0, 1.0, 1.3]), mode)
-    assert torch.isfinite(found).all()
-    assert found[0] == found[1] == found[2]
-    assert found[3] == found[4]
+    entropy = alignment_entropy(torch.tensor([-1.0, -0.2, 0.0, 1.0, 1.3]), mode)
+    assert torch.isfinite(entropy).all()
+    assert entropy[0] == entropy[1] == entropy[2]
+    assert entropy[3] == entropy[4]
 
 
 @MODES
 def test_entropy_keeps_the_shape_and_the_precision(mode):
     for dtype in (torch.float32, torch.float64):
-        found = alignment_entropy(torch.rand(2, 3, 4, dtype=dtype), mode)
-        assert (found.shape, found.dtype) == ((2, 3, 4), dtype)
+        entropy = alignment_entropy(torch.rand(2, 3, 4, dtype=dtype), mode)
+        assert (entropy.shape, entropy.dtype) == ((2, 3, 4), dtype)
 
 
 def test_an_unknown_mode_is_named_beside_the_known_ones():
@@ -135,17 +135,17 @@ def test_an_unknown_mode_is_named_beside_the_known_ones():
 
 def test_paper_aggregation_is_the_weighted_mean_of_a_landmarks_relations():
     aligned, pairs, weights, fallback = random_case(0)
-    found = landmark_alignment(
+    landmarks = landmark_alignment(
         aligned, pairs, 8, aggregation='paper', weights=weights,
         fallback=torch.cat([fallback, fallback[:, :1]], dim=1),
     )  # fmt: skip
-    for one in range(7):
-        edges = [i for i, pair in enumerate(pairs) if one in pair]
+    for index in range(7):
+        edges = [i for i, pair in enumerate(pairs) if index in pair]
         expected = np.average(aligned[:, edges], axis=1, weights=weights[edges])
-        np.testing.assert_allclose(found.alignment[:, one], expected)
-        assert found.support[:, one].tolist() == [len(edges)] * 3
-    np.testing.assert_array_equal(found.alignment[:, 7], fallback[:, 0])
-    assert not found.support[:, 7].any()
+        np.testing.assert_allclose(landmarks.alignment[:, index], expected)
+        assert landmarks.support[:, index].tolist() == [len(edges)] * 3
+    np.testing.assert_array_equal(landmarks.alignment[:, 7], fallback[:, 0])
+    assert not landmarks.support[:, 7].any()
 
 
 @settings(max_examples=30, deadline=None)
@@ -196,8 +196,8 @@ def test_absent_landmarks_drag_their_neighbours_only_in_the_papers_mean():
 
 def test_support_counts_the_relations_left_when_peeling_arrives():
     # 2 goes first, with its one relation; 0 and 1 are left with theirs; then the last with none.
-    found = landmark_alignment(torch.tensor([[0.9, 0.1]]), [(0, 1), (1, 2)], 3)
-    assert found.support.tolist() == [[1, 0, 1]]
+    landmarks = landmark_alignment(torch.tensor([[0.9, 0.1]]), [(0, 1), (1, 2)], 3)
+    assert landmarks.support.tolist() == [[1, 0, 1]]
 
 
 def test_a_landmark_that_lost_its_relations_falls_back_on_its_peak():
@@ -205,18 +205,18 @@ def test_a_landmark_that_lost_its_relations_falls_back_on_its_peak():
     aligned, pairs = torch.tensor([[0.9, 0.0]], dtype=torch.float64), [(0, 1), (2, 3)]
     peak = torch.tensor([[0.95, 0.95, 0.7, 0.0]], dtype=torch.float64)
     without = landmark_alignment(aligned, pairs, 4)
-    found = landmark_alignment(aligned, pairs, 4, fallback=peak)
+    landmarks = landmark_alignment(aligned, pairs, 4, fallback=peak)
     assert without.alignment[0].tolist() == pytest.approx([0.9, 0.9, 0, 0])
     # 2 and 3 are equally bad; the darker one goes first
-    assert found.alignment[0].tolist() == pytest.approx([0.9, 0.95, 0.7, 0])
-    assert found.support[0, 2:].tolist() == [0, 1]
+    assert landmarks.alignment[0].tolist() == pytest.approx([0.9, 0.95, 0.7, 0])
+    assert landmarks.support[0, 2:].tolist() == [0, 1]
 
 
 def test_the_survivor_of_an_absent_pair_is_judged_by_its_peak():
     aligned, pairs = torch.tensor([[0.1, 0.3]]), [(0, 1), (1, 2)]
-    found = landmark_alignment(aligned, pairs, 3, fallback=torch.tensor([[0.2, 0.4, 0.8]]))
-    assert found.alignment[0].tolist() == pytest.approx([0.1, 0.3, 0.8])
-    assert found.support[0].tolist() == [1, 1, 0]
+    landmarks = landmark_alignment(aligned, pairs, 3, fallback=torch.tensor([[0.2, 0.4, 0.8]]))
+    assert landmarks.alignment[0].tolist() == pytest.approx([0.1, 0.3, 0.8])
+    assert landmarks.support[0].tolist() == [1, 1, 0]
 
 
 @pytest.mark.parametrize('dtype', [torch.float32, torch.float64])
@@ -237,11 +237,11 @@ def test_rounding_does_not_choose_among_two_that_have_only_each_other(dtype):
 @BOTH
 def test_a_landmark_without_any_relation_has_its_fallback_or_nothing(aggregation):
     aligned, pairs = torch.tensor([[0.9]]), [(0, 1)]
-    found = landmark_alignment(
+    landmarks = landmark_alignment(
         aligned, pairs, 3, aggregation=aggregation, fallback=torch.tensor([[0.0, 0.0, 0.6]])
     )
-    assert found.alignment[0, 2].item() == pytest.approx(0.6)
-    assert found.support[0, 2] == 0
+    assert landmarks.alignment[0, 2].item() == pytest.approx(0.6)
+    assert landmarks.support[0, 2] == 0
     assert landmark_alignment(aligned, pairs, 3, aggregation=aggregation).alignment[0, 2] == 0
 
 
@@ -282,13 +282,13 @@ def test_a_batch_reads_like_its_images(aggregation):
 def test_only_the_ratio_of_weights_matters(aggregation):
     aligned, pairs, weights, fallback = random_case(4)
     kind = dict(aggregation=aggregation, fallback=fallback)
-    found = landmark_alignment(aligned, pairs, 7, weights=weights, **kind)
+    landmarks = landmark_alignment(aligned, pairs, 7, weights=weights, **kind)
     scaled = landmark_alignment(aligned, pairs, 7, weights=7 * weights, **kind)
     plain = landmark_alignment(aligned, pairs, 7, **kind)
     even = landmark_alignment(aligned, pairs, 7, weights=torch.full((11,), 0.3), **kind)
-    torch.testing.assert_close(scaled, found)
+    torch.testing.assert_close(scaled, landmarks)
     torch.testing.assert_close(even, plain)
-    assert (found.alignment - plain.alignment).abs().max() > 0.05
+    assert (landmarks.alignment - plain.alignment).abs().max() > 0.05
 
 
 def test_reading_leaves_its_inputs_alone():
@@ -317,12 +317,12 @@ def test_what_does_not_fit_is_named(change, message):
 
 def test_support_counts_the_relations_to_kept_landmarks():
     pairs = relation_set('full').pairs
-    kept = np.random.default_rng(0).random((4, 24)) < 0.6
-    found = support_counts(torch.from_numpy(kept), pairs).numpy()
+    reported = np.random.default_rng(0).random((4, 24)) < 0.6
+    found = support_counts(torch.from_numpy(reported), pairs).numpy()
     for image in range(4):
-        for one in range(24):
-            others = [a + b - one for a, b in pairs if one in (a, b)]
-            assert found[image, one] == kept[image, others].sum()
+        for index in range(24):
+            others = [a + b - index for a, b in pairs if index in (a, b)]
+            assert found[image, index] == reported[image, others].sum()
 
 
 # The map of the paper's Figure 9
@@ -342,15 +342,15 @@ def test_a_certainty_map_places_each_landmark_in_each_cell(mode):
     field = field + 0.3 * torch.randn(field.shape, dtype=field.dtype, generator=generator)
     expected = np.zeros((11, 14))
     most = alignment_entropy(torch.zeros(()), mode).item()
-    for one in range(3):
-        edges = [i for i, pair in enumerate(pairs) if one in pair]
+    for index in range(3):
+        edges = [i for i, pair in enumerate(pairs) if index in pair]
         for y in range(11):
             for x in range(14):
                 moved = points.clone()
-                moved[0, one] = torch.tensor([x, y])
+                moved[0, index] = torch.tensor([x, y])
                 mean = segment_alignment(field, moved, pairs, 12)[0, edges].mean()
                 sure = 1 - alignment_entropy(mean, mode).item() / most
-                expected[y, x] = max(expected[y, x], maps[0, one, y, x].item() * sure)
+                expected[y, x] = max(expected[y, x], maps[0, index, y, x].item() * sure)
     found = certainty_map(maps, field, points, pairs, mode=mode, samples=12)
     np.testing.assert_allclose(found[0], expected, atol=1e-7)
 

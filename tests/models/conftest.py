@@ -48,14 +48,14 @@ def make_level_samples():
     The landmarks stay in each sample's ``gt_instances``.
     """
 
-    def make(encoders, count=2, seed=0, visible=None, labelled=True):
+    def make(encoders, count=2, seed=0, present=None, labelled=True):
         several = isinstance(encoders, list)
         draw = TRANSFORMS.build(dict(type='GenerateTarget', encoder=encoders, multilevel=several))
         pack = TRANSFORMS.build(dict(type='PackPoseInputs'))
         rng = np.random.default_rng(seed)
         shown = np.ones((1, 24, 2), np.float32)
-        if visible is not None:
-            shown[0, :, 0] = visible
+        if present is not None:
+            shown[0, :, 0] = present
         shown *= labelled
         samples = []
         for _ in range(count):
@@ -89,7 +89,7 @@ def calibration():
             thresholds={name: dict(rules) for name in DECIDERS},
             fusion=Fusion(('peak', 'supported'), model, (1.0,) * 34),
             region_level=0.95,
-            region_scales={one.name: 1.5 + one.number for one in LANDMARK_CLASSES},
+            region_scales={landmark.name: 1.5 + landmark.number for landmark in LANDMARK_CLASSES},
             interval_level=0.95,
             interval_scales=dict(sharp=2.5),
             typical_agreement=0.5,

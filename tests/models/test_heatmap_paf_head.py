@@ -40,7 +40,7 @@ def test_losses_reach_every_parameter(build, make_samples):
 def test_losses_vanish_when_the_maps_are_the_targets(build, make_samples):
     head, samples = build(), make_samples(2)
     targets = torch.stack(
-        [torch.cat([one.gt_fields.heatmaps, one.gt_fields.pafs]) for one in samples]
+        [torch.cat([sample.gt_fields.heatmaps, sample.gt_fields.pafs]) for sample in samples]
     )
     head.forward = lambda feats: targets
     losses = head.loss(feats(), samples)
@@ -98,7 +98,7 @@ def test_prediction_gives_the_maps_on_request(build, make_samples):
 def test_a_flip_test_of_a_mirrored_world_agrees_with_itself(build, make_samples):
     head, samples = build(), make_samples(2)
     targets = torch.stack(
-        [torch.cat([one.gt_fields.heatmaps, one.gt_fields.pafs]) for one in samples]
+        [torch.cat([sample.gt_fields.heatmaps, sample.gt_fields.pafs]) for sample in samples]
     )
     mirrored = head._unflip(targets)
     head.forward = lambda maps: maps
@@ -123,13 +123,15 @@ def test_decoding_without_a_codec_says_what_is_missing(build):
 
 
 def target_maps(samples):
-    return torch.stack([torch.cat([one.gt_fields.heatmaps, one.gt_fields.pafs]) for one in samples])
+    return torch.stack(
+        [torch.cat([sample.gt_fields.heatmaps, sample.gt_fields.pafs]) for sample in samples]
+    )
 
 
 def predicted(head, maps, samples=None):
     """Predict with maps in the place of the network's."""
     head.forward = lambda feats: feats
-    return [one.to_dict() for one in head.predict(maps, samples)]
+    return [pred.to_dict() for pred in head.predict(maps, samples)]
 
 
 def assert_same(found, expected):
@@ -179,7 +181,7 @@ def test_prediction_gives_the_fields_of_the_codec(build, make_samples, calibrati
     assert found['calibrated'].tolist() == [True]
 
 
-def test_the_codecs_threshold_decides_what_is_visible(build, codec_cfg, make_samples):
+def test_the_codecs_threshold_decides_what_is_reported(build, codec_cfg, make_samples):
     samples = make_samples(1)
     maps = target_maps(samples)
     maps[0, 5] *= 0.3
@@ -243,8 +245,8 @@ def test_a_checkpoint_without_a_calibration_takes_the_old_one_away(
     assert found['calibrated'].tolist() == [False]
     assert np.isnan(found['keypoint_presence']).all()
     limit = DECIDERS['fused'].bare_threshold(DecisionOptions())
-    kept = found['keypoint_uncertainties'] <= limit
-    np.testing.assert_array_equal(found['keypoints_visible'], kept)
+    reported = found['keypoint_uncertainties'] <= limit
+    np.testing.assert_array_equal(found['keypoints_visible'], reported)
 
 
 def test_loading_leaves_the_state_that_it_was_given_alone(build, calibration):
@@ -319,13 +321,13 @@ def test_a_batch_predicts_like_its_images(build, calibration):
             np.testing.assert_allclose(value, alone[name], atol=1e-5)
 
 
-@pytest.mark.parametrize('visible', [None, [1] * 12 + [0] * 12])
+@pytest.mark.parametrize('present', [None, [1] * 12 + [0] * 12])
 def test_targets_drawn_late_cost_what_those_of_the_pipeline_cost(
-    build, make_level_samples, codec_cfg, visible
+    build, make_level_samples, codec_cfg, present
 ):
     head = build(intermediate_weight=0.5)
-    early = head.loss(feats(), make_level_samples(codec_cfg, visible=visible))
-    late = head.loss(feats(), make_level_samples(dict(codec_cfg, draw_late=True), visible=visible))
+    early = head.loss(feats(), make_level_samples(codec_cfg, present=present))
+    late = head.loss(feats(), make_level_samples(dict(codec_cfg, draw_late=True), present=present))
     assert {name: one.item() for name, one in late.items()} == pytest.approx(
         {name: one.item() for name, one in early.items()}
     )

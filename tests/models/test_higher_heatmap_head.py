@@ -18,11 +18,13 @@ def feats(count=2, seed=0):
 
 
 def levels_of(samples):
-    return [torch.stack([one.gt_fields[level].heatmaps for one in samples]) for level in (0, 1)]
+    return [
+        torch.stack([sample.gt_fields[level].heatmaps for sample in samples]) for level in (0, 1)
+    ]
 
 
 def landmarks(samples):
-    return np.concatenate([one.gt_instances.keypoints for one in samples])
+    return np.concatenate([sample.gt_instances.keypoints for sample in samples])
 
 
 def test_the_second_level_is_twice_as_fine():
@@ -57,7 +59,9 @@ def test_losses_reach_every_parameter(make_level_samples):
     assert sorted(losses) == ['loss_kpt']
     losses['loss_kpt'].backward()
     still = [
-        name for name, one in head.named_parameters() if one.grad is None or not one.grad.any()
+        name
+        for name, parameter in head.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
     ]
     assert still == []
 
@@ -77,9 +81,9 @@ def test_the_loss_vanishes_on_the_targets_and_counts_both_levels(make_level_samp
 
 
 def test_an_absent_landmark_is_left_alone_at_both_levels(make_level_samples):
-    visible = np.ones(24)
-    visible[7] = 0
-    head, samples = build(), make_level_samples([LOW, HIGH], visible=visible)
+    present = np.ones(24)
+    present[7] = 0
+    head, samples = build(), make_level_samples([LOW, HIGH], present=present)
     low, high = levels_of(samples)
     low[:, 7], high[:, 7] = 5.0, 5.0
     head.forward_levels = lambda feats: [low, high]
@@ -101,9 +105,9 @@ def test_two_levels_of_the_same_landmarks_are_averaged_in_place(make_level_sampl
     head, samples = build(), make_level_samples([LOW, HIGH], count=4)
     head.forward_levels = lambda feats: levels_of(samples)
     preds = head.predict(feats(4), samples)
-    found = np.concatenate([one.keypoints for one in preds])
+    found = np.concatenate([pred.keypoints for pred in preds])
     assert np.abs(found - landmarks(samples)).max() < 0.3
-    scores = np.concatenate([one.keypoint_scores for one in preds])
+    scores = np.concatenate([pred.keypoint_scores for pred in preds])
     assert scores.min() > 0.6 and scores.max() <= 1
     offsets = (found - landmarks(samples)).mean(axis=(0, 1))
     np.testing.assert_allclose(offsets, 0, atol=0.05)
@@ -125,7 +129,11 @@ def test_a_flip_test_of_a_mirrored_world_agrees_with_itself(make_level_samples):
 def test_maps_start_silent_and_the_layers_before_them_do_not():
     head = build(num_blocks=2)
     head.init_weights()
-    spread = {name: one.std().item() for name, one in head.named_parameters() if one.ndim == 4}
+    spread = {
+        name: parameter.std().item()
+        for name, parameter in head.named_parameters()
+        if parameter.ndim == 4
+    }
     assert len(spread) == 7
     for name, value in spread.items():
         assert (value < 0.002) == (name in ('final_layer.weight', 'high_layer.weight')), name

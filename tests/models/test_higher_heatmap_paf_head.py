@@ -27,12 +27,12 @@ def levels_of(samples):
 
 
 def landmarks(samples):
-    return np.concatenate([one.gt_instances.keypoints for one in samples])
+    return np.concatenate([sample.gt_instances.keypoints for sample in samples])
 
 
 def test_both_levels_hold_heatmaps_and_fields():
     head = build()
-    assert [tuple(one.shape) for one in head.forward_levels(feats())] == [
+    assert [tuple(level.shape) for level in head.forward_levels(feats())] == [
         (2, 128, 16, 16), (2, 128, 32, 32),
     ]  # fmt: skip
     assert head(feats()).shape == (2, 128, 32, 32)
@@ -44,7 +44,9 @@ def test_losses_reach_every_parameter(make_level_samples):
     assert sorted(losses) == ['loss_heatmap', 'loss_paf']
     sum(losses.values()).backward()
     still = [
-        name for name, one in head.named_parameters() if one.grad is None or not one.grad.any()
+        name
+        for name, parameter in head.named_parameters()
+        if parameter.grad is None or not parameter.grad.any()
     ]
     assert still == []
 
@@ -90,9 +92,9 @@ def test_two_levels_of_the_same_landmarks_are_averaged_in_place(make_level_sampl
     head, samples = build(), make_level_samples([LOW, HIGH], count=4)
     head.forward_levels = lambda feats: levels_of(samples)
     preds = head.predict(feats(4), samples)
-    found = np.concatenate([one.keypoints for one in preds])
+    found = np.concatenate([pred.keypoints for pred in preds])
     assert np.abs(found - landmarks(samples)).max() < 0.3
-    scores = np.concatenate([one.keypoint_scores for one in preds])
+    scores = np.concatenate([pred.keypoint_scores for pred in preds])
     assert scores.min() > 0.6 and scores.max() <= 1
     np.testing.assert_allclose((found - landmarks(samples)).mean(axis=(0, 1)), 0, atol=0.05)
 
@@ -105,9 +107,9 @@ def test_the_averaged_fields_support_the_landmarks(make_level_samples):
 
 
 def test_an_absent_landmark_is_silent_at_both_levels(make_level_samples):
-    visible = np.ones(24)
-    visible[7] = 0
-    head, samples = build(), make_level_samples([LOW, HIGH], visible=visible)
+    present = np.ones(24)
+    present[7] = 0
+    head, samples = build(), make_level_samples([LOW, HIGH], present=present)
     low, high = levels_of(samples)
     assert low[:, 7].abs().max() == high[:, 7].abs().max() == 0
     head.forward_levels = lambda feats: [low, high]

@@ -73,12 +73,12 @@ def test_a_pretrained_hrnet_is_loaded_by_init_cfg(tmp_path, prefix):
 def test_coarse_heatmaps_of_ten_blocks_come_before_the_finest_branch():
     *coarse, finest = build()(images())
     sizes = [16, *(16, 8), *(16, 8, 4), *(16, 8, 4, 2)]
-    assert [tuple(one.shape) for one in coarse] == [(2, 24, size, size) for size in sizes]
+    assert [tuple(level.shape) for level in coarse] == [(2, 24, size, size) for size in sizes]
     assert finest.shape == (2, 8, 16, 16)
 
 
 def test_the_blocks_fit_the_branches_that_enter_each_stage():
-    blocks = {name: [one.parts[0] for one in stage] for name, stage in build().srf.items()}
+    blocks = {name: [block.parts[0] for block in stage] for name, stage in build().srf.items()}
     assert blocks == dict(stage1=[64], stage2=[8, 16], stage3=[8, 16, 24], stage4=[8, 16, 24, 32])
 
 
@@ -142,8 +142,8 @@ def test_every_parameter_learns_once_heatmaps_are_supervised(codec_cfg, make_sam
     losses = head.loss(model(images()), make_samples(2))
     assert sorted(losses) == ['loss_heatmap', 'loss_intermediate', 'loss_paf']
     sum(losses.values()).backward()
-    silent = [name for name, one in model.named_parameters() if one.grad is None]
-    assert silent == []
-    still = [name for name, one in model.named_parameters() if not one.grad.any()]
+    untrained = [name for name, parameter in model.named_parameters() if parameter.grad is None]
+    assert untrained == []
+    still = [name for name, parameter in model.named_parameters() if not parameter.grad.any()]
     assert still == []
-    assert all(one.grad.isfinite().all() for one in model.parameters())
+    assert all(parameter.grad.isfinite().all() for parameter in model.parameters())

@@ -19,7 +19,7 @@ def build(**kwargs):
 
 def test_coarse_heatmaps_come_first_and_the_fused_map_last():
     *coarse, fused = build()(branches())
-    assert [tuple(one.shape) for one in coarse] == [
+    assert [tuple(level.shape) for level in coarse] == [
         (2, 24, 4, 4), (2, 24, 8, 8), (2, 24, 16, 16), (2, 24, 32, 32)
     ]  # fmt: skip
     assert fused.shape == (2, 8, 32, 32)
@@ -52,8 +52,8 @@ def test_every_parameter_learns_once_heatmaps_are_supervised():
         optimiser.zero_grad()
         sum(one.square().sum() for one in neck(branches())).backward()
         optimiser.step()
-    silent = [name for name, one in neck.named_parameters() if one.grad is None]
-    assert silent == []
+    untrained = [name for name, one in neck.named_parameters() if one.grad is None]
+    assert untrained == []
 
 
 def test_a_single_branch_backbone_is_told_how_to_give_all():

@@ -17,7 +17,7 @@ def images(height=32, width=48):
 
 def test_coarse_heatmaps_of_bottleneck_and_skips_come_coarsest_first():
     *coarse, features = build(landmarks=FIVE)(images())
-    assert [tuple(one.shape[1:]) for one in coarse] == [(5, 4, 6), (5, 8, 12), (5, 16, 24)]
+    assert [tuple(level.shape[1:]) for level in coarse] == [(5, 4, 6), (5, 8, 12), (5, 16, 24)]
     assert features.shape == (2, 8, 16, 24)
 
 

@@ -20,12 +20,14 @@ def feats(count=2, stacks=3):
 
 
 def targets_of(samples):
-    return torch.stack([torch.cat([one.gt_fields.heatmaps, one.gt_fields.pafs]) for one in samples])
+    return torch.stack(
+        [torch.cat([sample.gt_fields.heatmaps, sample.gt_fields.pafs]) for sample in samples]
+    )
 
 
 def test_every_stack_gives_heatmaps_and_fields(build):
     levels = build().forward_levels(feats())
-    assert [tuple(one.shape) for one in levels] == 3 * [(2, 128, 16, 16)]
+    assert [tuple(level.shape) for level in levels] == 3 * [(2, 128, 16, 16)]
 
 
 def test_the_last_stack_is_decoded(build, make_samples):
@@ -47,7 +49,7 @@ def test_losses_reach_every_stack(build, make_samples):
     assert sorted(losses) == ['loss_heatmap', 'loss_paf']
     sum(losses.values()).backward()
     assert len(list(head.parameters())) == 6
-    assert all(one.grad.any() for one in head.parameters())
+    assert all(parameter.grad.any() for parameter in head.parameters())
 
 
 def test_losses_vanish_on_the_targets_and_count_every_stack(build, make_samples):
@@ -76,7 +78,10 @@ def test_each_stack_may_have_targets_of_its_own(build, codec_cfg, make_level_sam
     head, samples = build(num_stages=2), make_level_samples([blurred, sharp])
     levels = [
         torch.stack(
-            [torch.cat([one.gt_fields[i].heatmaps, one.gt_fields[i].pafs]) for one in samples]
+            [
+                torch.cat([sample.gt_fields[i].heatmaps, sample.gt_fields[i].pafs])
+                for sample in samples
+            ]
         )
         for i in (0, 1)
     ]

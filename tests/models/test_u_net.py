@@ -35,9 +35,9 @@ def test_every_parameter_learns(level):
     model = build(out_level=level)
     (found,) = model(images())
     (found * torch.randn_like(found)).sum().backward()
-    still = [name for name, one in model.named_parameters() if one.grad is None]
+    still = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     assert still == []
-    assert all(one.grad.any() for one in model.parameters())
+    assert all(parameter.grad.any() for parameter in model.parameters())
 
 
 def test_fine_detail_passes_by_the_coarse_levels():

@@ -110,7 +110,7 @@ def test_a_flip_test_averages_with_the_mirrored_maps(kind, samples):
     direct, mirrored = feats(), feats(seed=1)
     options = dict(flip_test=True, output_heatmaps=True)
     _, fields = head.predict([direct, mirrored], samples, options)
-    found = torch.stack([torch.cat([one.heatmaps, one.pafs]) for one in fields])
+    found = torch.stack([torch.cat([field.heatmaps, field.pafs]) for field in fields])
     torch.testing.assert_close(found, 0.5 * (head(direct) + mirror(head(mirrored))))
 
 
@@ -159,7 +159,7 @@ def test_a_checkpoint_brings_its_calibration_or_takes_it_away(kind, tmp_path, lo
 def test_training_voids_the_calibration_and_prediction_does_not(kind, samples, calibration):
     head = build(kind)
     head.decoder.calibration = calibration()
-    assert [one.calibrated.tolist() for one in head.predict(feats(), samples)] == [[True]] * 2
+    assert [pred.calibrated.tolist() for pred in head.predict(feats(), samples)] == [[True]] * 2
     assert head.decoder.calibration == calibration()
     head.loss(feats(), samples)
     assert head.decoder.calibration is None
@@ -229,15 +229,15 @@ def test_a_calibrated_model_says_nothing(kind, samples, said, calibration):
 def test_validation_between_epochs_reports_every_landmark_and_test_does_not(kind, samples, said):
     head = build(kind)
     head.forward = lambda feats: torch.zeros(2, 128, 16, 16)  # nothing is there
-    kept = [one.keypoints_visible.max() for one in head.predict(feats(), samples)]
-    assert kept == [0, 0]
+    reported = [pred.keypoints_visible.max() for pred in head.predict(feats(), samples)]
+    assert reported == [0, 0]
     build_forward = type(head).forward.__get__(head)
     head.forward = build_forward
     head.loss(feats(), samples)
     head.forward = lambda feats: torch.zeros(2, 128, 16, 16)
-    kept = [one.keypoints_visible.min() for one in head.predict(feats(), samples)]
-    assert kept == [1, 1]
+    reported = [pred.keypoints_visible.min() for pred in head.predict(feats(), samples)]
+    assert reported == [1, 1]
     assert 'being trained' in said[-1][0]
     head.load_state_dict(head.state_dict())
-    kept = [one.keypoints_visible.max() for one in head.predict(feats(), samples)]
-    assert kept == [0, 0]
+    reported = [pred.keypoints_visible.max() for pred in head.predict(feats(), samples)]
+    assert reported == [0, 0]

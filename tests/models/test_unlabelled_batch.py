@@ -47,6 +47,6 @@ def test_a_batch_with_one_labelled_image_costs_what_that_image_costs(kind, make_
     head, feats = MODELS.build(dict(cfg, in_channels=8)).eval(), feats_of(kind, torch.float32)
     labelled = make_level_samples(encoders, count=1)
     both = labelled + make_level_samples(encoders, count=1, labelled=False)
-    alone = head.loss([one[:1] for one in feats], labelled)
+    alone = head.loss([feat[:1] for feat in feats], labelled)
     for name, value in head.loss(feats, both).items():
         torch.testing.assert_close(value, alone[name])

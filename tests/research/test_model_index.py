@@ -66,7 +66,7 @@ def test_figures_are_the_means_of_the_result_files(records):
     (result,) = records[CONFIG]['Results']
     assert len(figures) > 1
     for name, key in (('MRE_mm', 'landmark/all/MRE'), ('E_20_mm', 'set_error/all/E_20')):
-        mean = np.mean([one[key] for one in figures])
+        mean = np.mean([figure[key] for figure in figures])
         assert result['Metrics'][name] == pytest.approx(mean, abs=6e-5)
 
 
@@ -92,7 +92,7 @@ def test_results_of_an_outdated_revision_are_left_out(small):
     def results():
         text = render_model_index(small)[small / 'configs/hrnet/metafile.yml']
         records = yaml.safe_load(text)['Models']
-        return {one['Name']: one.get('Results', []) for one in records}['unsct-hrnet']
+        return {record['Name']: record.get('Results', []) for record in records}['unsct-hrnet']
 
     paths = sorted((small / 'docs/results/paper/cpu/vsd_ap').iterdir())
     assert 'mean of seeds 0, 1, 2' in results()[0]['Task']

@@ -86,13 +86,13 @@ def test_points_come_back_in_the_pixels_of_their_image(settings, tiny_set):
     points, peaks = np.full((2, 24, 2), 96.0), np.ones((2, 24))
     points[0], peaks[0] = 0.0, 0.5
     model = OutsideModel(points, peaks, [one.metainfo['img_id'] for one in reversed(samples)])
-    found = model.test_step(dict(data_samples=samples))
-    centre = found[0].metainfo['input_center']
-    assert found[0].pred_instances.keypoints.shape == (1, 24, 2)
-    assert found[0].pred_instances.keypoints[0, 0] == pytest.approx(centre)
-    start = centre - 0.5 * np.asarray(found[1].metainfo['input_scale'])
-    assert found[1].pred_instances.keypoints[0, 5] == pytest.approx(start)
-    assert found[1].pred_instances.keypoint_scores[0, 0] == 0.5
+    predictions = model.test_step(dict(data_samples=samples))
+    centre = predictions[0].metainfo['input_center']
+    assert predictions[0].pred_instances.keypoints.shape == (1, 24, 2)
+    assert predictions[0].pred_instances.keypoints[0, 0] == pytest.approx(centre)
+    start = centre - 0.5 * np.asarray(predictions[1].metainfo['input_scale'])
+    assert predictions[1].pred_instances.keypoints[0, 5] == pytest.approx(start)
+    assert predictions[1].pred_instances.keypoint_scores[0, 0] == 0.5
 
 
 # The run
@@ -122,17 +122,17 @@ def test_an_outside_peer_goes_from_images_to_its_place_among_the_peers(
     hide_landmarks(run.data, [3, 14, 20])
     out = tmp_path_factory.mktemp('out')
     path = run_one(run, out / 'work', out / 'paper', 'noise', ROOT / 'tools')
-    found = read_result(path)
-    assert found.config == f'tools/peers/{STEM}.py' and found.stem == STEM
-    assert found.stem in PEERS
-    assert found.curve['epoch'] == [4, 8, 12, 16, 20]
-    assert found.curve['all/MRE'][-1] == pytest.approx(
-        found.figures['keep_all']['landmark/all/MRE'], rel=1e-3
+    result = read_result(path)
+    assert result.config == f'tools/peers/{STEM}.py' and result.stem == STEM
+    assert result.stem in PEERS
+    assert result.curve['epoch'] == [4, 8, 12, 16, 20]
+    assert result.curve['all/MRE'][-1] == pytest.approx(
+        result.figures['keep_all']['landmark/all/MRE'], rel=1e-3
     )
-    assert list(found.figures) == ['keep_all', 'peak', 'oracle']
-    assert found.versions['peer landmarker'] == '9.9'
-    assert f'"${INTERPRETER}" tools/peers/{STEM}.py' in found.commands[0]
-    assert found.seconds > 0
+    assert list(result.figures) == ['keep_all', 'peak', 'oracle']
+    assert result.versions['peer landmarker'] == '9.9'
+    assert f'"${INTERPRETER}" tools/peers/{STEM}.py' in result.commands[0]
+    assert result.seconds > 0
     assert f'| {run.row.label} | peak | 1 |' in render_paper_page(out / 'paper')
     monkeypatch.delenv(INTERPRETER)  # what is trained needs no environment any more
     before = path.read_bytes()

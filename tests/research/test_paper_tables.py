@@ -104,7 +104,9 @@ def test_every_row_of_the_plan_stands_in_a_table_and_in_the_readme(tmp_path):
 
 def test_every_config_of_the_experiments_is_in_the_plan():
     folders = {Path(row.config).parent for row in ROWS}
-    files = {path.relative_to(CONFIGS) for one in folders for path in (CONFIGS / one).glob('*.py')}
+    files = {
+        path.relative_to(CONFIGS) for folder in folders for path in (CONFIGS / folder).glob('*.py')
+    }
     aside = {Path('ablation/unsct_hrnet_cover_cpu.py'), Path('u_net/unsct-u_net_two_cores.py')}
     assert files - aside == {Path(row.config) for row in ROWS}
 
@@ -276,14 +278,14 @@ def test_the_paper_s_decision_is_that_of_the_codec_in_its_mode(decided, doubtful
     aligned = doubtful.evidence.relation_alignment.numpy()
     mine = [(pairs == one).any(axis=1) for one in range(24)]
     w = np.clip(np.stack([aligned[:, one].mean(axis=1) for one in mine], axis=1), 0, 1)
-    kept = -w * np.log(w + 1e-6) <= 0.365
+    reported = -w * np.log(w + 1e-6) <= 0.365
     seen = doubtful.present
-    assert 0.2 < kept[~seen].mean() < 0.95
-    assert decided['paper']['presence/all/recall'] == pytest.approx(kept[seen].mean())
-    assert decided['paper']['presence/all/specificity'] == pytest.approx(1 - kept[~seen].mean())
+    assert 0.2 < reported[~seen].mean() < 0.95
+    assert decided['paper']['presence/all/recall'] == pytest.approx(reported[seen].mean())
+    assert decided['paper']['presence/all/specificity'] == pytest.approx(1 - reported[~seen].mean())
     distance = np.hypot(*((doubtful.points_px - doubtful.true_px) * 0.7).transpose(2, 0, 1))
-    cost = np.where(seen & kept, distance.clip(max=20), 20.0 * (seen | kept))
-    sets = [one[which].mean() for one, which in zip(cost, seen | kept, strict=True)]
+    cost = np.where(seen & reported, distance.clip(max=20), 20.0 * (seen | reported))
+    sets = [one[which].mean() for one, which in zip(cost, seen | reported, strict=True)]
     assert decided['paper']['set_error/all/E_20'] == pytest.approx(np.mean(sets), rel=1e-6)
 
 
@@ -325,7 +327,7 @@ def test_scores_alone_decide_alike_with_and_without_fields(decided, stock):
     assert stock['oracle']['landmark/all/MRE'] == decided['oracle']['landmark/all/MRE']
 
 
-def test_the_papers_protocol_punishes_what_is_suppressed(decided):
+def test_the_papers_protocol_punishes_what_is_rejected(decided):
     keep, oracle = (decided[name]['paper/unstructured/MRE'] for name in ('keep_all', 'oracle'))
     assert oracle < keep
     assert decided['keep_all']['paper/all/images'] == 12
@@ -633,18 +635,18 @@ def test_a_run_goes_from_images_to_its_place_in_the_tables(
     results = out / 'paper'
     path = run_one(run, out / 'work', results, 'noise', ROOT / 'tools')
     assert path == run.result_file(results)
-    found = read_result(path)
-    assert found.data == 'noise, validation split'
-    assert found.curve == {'epoch': [4], 'all/MRE': [9.0]}
+    result = read_result(path)
+    assert result.data == 'noise, validation split'
+    assert result.curve == {'epoch': [4], 'all/MRE': [9.0]}
     words = ['UNSCT_BUDGET=cpu', f'UNSCT_DATA={hidden_set}', 'python', 'tools/train.py']
-    assert [shlex.split(one) for one in found.commands] == [words]
-    assert ('fused' in found.figures) == run.row.fields
-    assert found.figures['keep_all']['presence/all/recall'] == 1
-    assert found.figures['oracle']['set_error/all/E_20'] <= 20
-    error = found.figures['keep_all']['landmark/all/MRE']
+    assert [shlex.split(one) for one in result.commands] == [words]
+    assert ('fused' in result.figures) == run.row.fields
+    assert result.figures['keep_all']['presence/all/recall'] == 1
+    assert result.figures['oracle']['set_error/all/E_20'] <= 20
+    error = result.figures['keep_all']['landmark/all/MRE']
     assert math.isfinite(error)
     page = render_paper_page(results)
-    assert found.label in page
+    assert result.label in page
     assert f'{error:.2f}' in page or stem == 'ori-hrnet'
 
     def refuse(*_):

@@ -9,6 +9,7 @@ from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.drawing import figure_promise
 from unsct_mmpose.research import promise_study
 from unsct_mmpose.research.fusion_study import simulated_table
+from unsct_mmpose.research.pages import write_page
 from unsct_mmpose.research.results import Result, write_result
 
 FULL = relation_set('core')
@@ -71,7 +72,7 @@ def test_the_page_shows_every_study_and_its_figure(tmp_path, figures):
         figures=grown,
     )  # fmt: skip
     write_result(tmp_path / 'promise' / 'regions.json', other)
-    page = promise_study.write_promise_page(tmp_path).read_text()
+    page = write_page(tmp_path, 'promise').read_text()
     assert '## drawn' in page and 'noisier' in page and '50.0 %, 2.00 mm' in page
     assert (tmp_path / 'promise' / 'promise.png').read_bytes()[:4] == b'\x89PNG'
 

@@ -60,9 +60,9 @@ def test_points_are_x_and_y_on_both_sides(script):
         def forward(self, images):
             return script.build(1, (24, 32), 4)[1](torch.tensor([[[5.0, 20.0]]]))  # (y, x)
 
-    found = script.read(Drawn(), np.zeros((1, 24, 32), np.uint8))
-    assert found['points'][0, 0] == pytest.approx([20, 5])
-    assert found['peaks'][0, 0] > 0
+    prediction = script.read(Drawn(), np.zeros((1, 24, 32), np.uint8))
+    assert prediction['points'][0, 0] == pytest.approx([20, 5])
+    assert prediction['peaks'][0, 0] > 0
 
 
 def test_an_epoch_lowers_the_loss_and_learns_the_widths(script, variant):
@@ -126,8 +126,10 @@ def interrupt_third(real):
 def test_the_authors_optimizer_decays_the_network_only(script):
     steps = script.TheirSteps(*script.build(2, (16, 16), 4), 20)
     groups = steps.optimizer.param_groups
-    assert [one['weight_decay'] for one in groups] == [1e-3, 0]
-    assert all(one['nesterov'] and one['momentum'] == 0.99 and one['lr'] == 1e-6 for one in groups)
+    assert [group['weight_decay'] for group in groups] == [1e-3, 0]
+    assert all(
+        group['nesterov'] and group['momentum'] == 0.99 and group['lr'] == 1e-6 for group in groups
+    )
 
 
 def test_the_authors_rate_halves_where_the_loss_stands_still(script):

@@ -99,8 +99,8 @@ def test_nan_is_written_as_null(tmp_path):
 def test_evidence_has_one_row_for_each_image(table):
     part = table.take(np.arange(3))
     assert len(part) == 3
-    for one in fields(Evidence):
-        assert len(getattr(part.evidence, one.name)) == 3
+    for field in fields(Evidence):
+        assert len(getattr(part.evidence, field.name)) == 3
 
 
 def test_the_page_in_docs_is_what_its_result_files_say(request):

@@ -267,10 +267,10 @@ def promise_lines(calibration: Calibration) -> list[str]:
     lines = [
         f'intervals: {promise_words(calibration.interval_level, patients)}',
         f'regions: {promise_words(calibration.region_level, patients)}',
-        f'recall rule keeps {recall}',
-        f'conformal rule keeps {loss}'
+        f'recall rule reports {recall}',
+        f'conformal rule reports {loss}'
         + (
-            ': everything is kept'
+            ': everything is reported'
             if math.isinf(calibration.threshold('fused', 'conformal'))
             else ''
         ),

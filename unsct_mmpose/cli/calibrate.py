@@ -1,4 +1,4 @@
-"""Calibrate a trained model on validation images: when to stay silent, how sure, how far off.
+"""Calibrate a trained model on validation images: what to reject, how sure, how far off.
 
 Thresholds, the probability that a landmark is present, the scale of its error ellipse and of the
 clinical parameters' intervals are written into the checkpoint and into a json beside it; test and
@@ -71,7 +71,7 @@ def run(args: argparse.Namespace) -> int:
         print(line)
     for evidence, rules in calibration.thresholds.items():
         values = ', '.join(f'{rule} {value:.4f}' for rule, value in rules.items())
-        print(f'largest uncertainty kept, {evidence}: {values}')
+        print(f'largest uncertainty reported, {evidence}: {values}')
     if warning := too_few_patients(calibration):
         print(f'calibrate: warning: {warning}', file=sys.stderr)
     if figures:

@@ -65,7 +65,7 @@ class HeatmapPAF(BaseKeypointCodec):
           hidden or outside the image
         - pafs (np.ndarray): ``(2 * L, H, W)`` unit vectors, x and y of each relation in turn
         - keypoint_weights (np.ndarray): ``(1, K)``; 1 supervises the heatmap (an absent landmark
-          too: it teaches silence), 0 leaves an unlabelled one alone
+          too: it teaches to report nothing), 0 leaves an unlabelled one alone
         - relation_weights (np.ndarray): ``(1, L)``; 0 where either end is unlabelled
 
     Args:
@@ -273,9 +273,9 @@ class HeatmapPAF(BaseKeypointCodec):
         Returns:
             As :meth:`decode`, a list for each, one array for each image.
         """
-        found = self.decode_maps(batch_encoded)
+        rows = self.decode_maps(batch_encoded)
         columns = ('keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible')
-        return DecodedLandmarks(*([row[name] for row in found] for name in columns))
+        return DecodedLandmarks(*([row[name] for row in rows] for name in columns))
 
     def decode_maps(self, batch_encoded: Tensor) -> list[dict[str, np.ndarray]]:
         """Read everything from the maps of a batch.
@@ -429,7 +429,7 @@ def prediction_fields(
         keypoints=points,
         keypoint_scores=evidence.peak.cpu().numpy(),
         keypoint_uncertainties=assessment.uncertainties.cpu().numpy(),
-        keypoints_visible=assessment.kept.float().cpu().numpy(),
+        keypoints_visible=assessment.reported.float().cpu().numpy(),
         keypoint_presence=assessment.presence.cpu().numpy(),
         keypoint_covariances=covariances,
         keypoint_evidences=assessment.evidence_uncertainties.cpu().numpy(),

@@ -75,8 +75,8 @@ def landmark_cells(
             f' keypoints of shape {keypoints.shape}'
         )
     present = np.ones(shape) if keypoints_visible is None else keypoints_visible
-    known = np.ones(shape) if keypoints_visible_weights is None else keypoints_visible_weights
+    labelled = np.ones(shape) if keypoints_visible_weights is None else keypoints_visible_weights
     cells = pixels_to_cells(keypoints, input_size, heatmap_size)
     points = torch.from_numpy(cells).float()
     shown = torch.from_numpy(np.asarray(present) > 0) & inside_grid(points, heatmap_size)
-    return LandmarkCells(points, shown, (np.asarray(known) > 0).reshape(shape))
+    return LandmarkCells(points, shown, (np.asarray(labelled) > 0).reshape(shape))

@@ -113,9 +113,9 @@ class LandmarkHeatmap(BaseKeypointCodec):
         Returns:
             As :meth:`decode`, a list for each, one array for each image.
         """
-        found, peaks = decode_heatmaps(batch_encoded.detach().float(), self.refinement)
+        cells, peaks = decode_heatmaps(batch_encoded.detach().float(), self.refinement)
         points = cells_to_pixels(
-            found.cpu().numpy().astype(np.float64), self.input_size, self.heatmap_size
+            cells.cpu().numpy().astype(np.float64), self.input_size, self.heatmap_size
         )
         points = points * estimator_stretch(self.input_size, self.use_udp)
         return list(points[:, None]), list(peaks.cpu().numpy()[:, None])

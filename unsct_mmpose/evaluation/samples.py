@@ -1,6 +1,6 @@
 """What the metrics share: a data sample unpacked into arrays, and figures by subset.
 
-Landmarks that nobody looked for are neither present nor kept here, so that they count nowhere.
+Landmarks that nobody looked for are neither present nor reported here, so that they count nowhere.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ def unpack(sample: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         ``patient`` (the file's name where it is unknown), ``subset``, ``pred`` and ``true``
-        ``(K, 2)`` image pixels, ``kept``, ``present``, ``labelled`` and ``uncertainty`` ``(K,)``,
-        ``magnification`` (1 where it is unknown), and what the model offers of ``presence``
-        ``(K,)``, ``covariance`` ``(K, 2, 2)`` image pixels squared, ``evidence`` and ``decisions``
-        ``(K, 3)``, ``interval_scale`` and ``interval_offset`` ``(M,)`` and ``error_correlation``
-        ``(2 K, 2 K)``.
+        ``(K, 2)`` image pixels, ``reported``, ``present``, ``labelled`` and ``uncertainty``
+        ``(K,)``, ``magnification`` (1 where it is unknown), and what the model offers of
+        ``presence`` ``(K,)``, ``covariance`` ``(K, 2, 2)`` image pixels squared, ``evidence`` and
+        ``decisions`` ``(K, 3)``, ``interval_scale`` and ``interval_offset`` ``(M,)`` and
+        ``error_correlation`` ``(2 K, 2 K)``.
 
     Raises:
         ValueError: there is not exactly one instance with the landmarks of the truth.
@@ -61,14 +61,14 @@ def unpack(sample: Mapping[str, Any]) -> dict[str, Any]:
             f'instance of {count} landmarks, (1, {count}, 2)'
         )
     labelled = np.asarray(truth['labelled'], bool)
-    visible = _array(pred.get('keypoints_visible', np.ones(count))).reshape(count)
-    if 'keypoint_uncertainties' not in pred and np.array_equal(visible, scores[0]):
-        visible = np.ones(count)  # a stock model decides nothing: MMPose repeats the scores there
+    reported = _array(pred.get('keypoints_visible', np.ones(count))).reshape(count)
+    if 'keypoint_uncertainties' not in pred and np.array_equal(reported, scores[0]):
+        reported = np.ones(count)  # a stock model decides nothing: MMPose repeats the scores there
     result = dict(
         patient=str(truth.get('patient_id') or truth['file_name']),
         subset=truth['subset'],
         pred=points[0].astype(float),
-        kept=(visible > 0.5) & labelled,
+        reported=(reported > 0.5) & labelled,
         uncertainty=_array(pred.get('keypoint_uncertainties', 1 - scores))[0].astype(float),
         true=np.asarray(truth['points'], float),
         present=np.asarray(truth['present'], bool) & labelled,
@@ -89,7 +89,7 @@ def stack(results: Sequence[Mapping[str, Any]], landmarks: LandmarkSet = HIP) ->
         each = (len(landmarks),)
         numbers = dict(pred=(*each, 2), true=(*each, 2), uncertainty=each, scale=(2,))
         table = {name: np.empty((0, *shape)) for name, shape in numbers.items()}
-        table |= {name: np.empty((0, *each), bool) for name in ('kept', 'present', 'labelled')}
+        table |= {name: np.empty((0, *each), bool) for name in ('reported', 'present', 'labelled')}
         words = {name: np.empty(0, str) for name in ('patient', 'subset')}
         return {**table, **words, 'magnification': np.empty(0)}
     shared = [name for name in results[0] if all(name in result for result in results)]
@@ -174,8 +174,8 @@ class SampleMetric(BaseMetric):
         for subset in SUBSETS:
             chosen = (table['subset'] == subset) | (subset == 'all')
             rows = {name: values[chosen] for name, values in table.items()}
-            found = {**self.fixed(rows), **self._with_intervals(rows)}
-            figures.update({f'{subset}/{name}': float(value) for name, value in found.items()})
+            part = {**self.fixed(rows), **self._with_intervals(rows)}
+            figures.update({f'{subset}/{name}': float(value) for name, value in part.items()})
         return figures
 
     def derive(self, table: Table) -> Table:
@@ -193,9 +193,9 @@ class SampleMetric(BaseMetric):
     def _with_intervals(self, table: Table) -> dict[str, float]:
         if not self.bootstrap:
             return self.summary(table)
-        found = bootstrap_intervals(table, self.summary, table['patient'], self.bootstrap)
-        figures = {name: interval.value for name, interval in found.items()}
-        for name, interval in found.items():
+        intervals = bootstrap_intervals(table, self.summary, table['patient'], self.bootstrap)
+        figures = {name: interval.value for name, interval in intervals.items()}
+        for name, interval in intervals.items():
             figures.update({f'{name}_low': interval.low, f'{name}_high': interval.high})
         return figures
 

@@ -72,7 +72,7 @@ class THAClinicalMetric(SampleMetric):
         truth, _ = measure_many(table['true'], table['present'], table['scale'])
         measured, spread = measure_many(
             table['pred'],
-            table['kept'],
+            table['reported'],
             table['scale'],
             table.get('covariance'),
             error_correlation=table.get('error_correlation'),
@@ -126,7 +126,7 @@ class THAClinicalMetric(SampleMetric):
             measured, truth, half_width, offset = _pairs(table, columns)
             centre = measured - offset
             limits = agreement.bland_altman(measured, truth)
-            known = not np.isnan(half_width).any()
+            has_width = not np.isnan(half_width).any()
             figures |= {
                 f'{name}/MAE': agreement.mean_absolute_error(measured, truth),
                 f'{name}/bias': limits.bias.value,
@@ -137,14 +137,14 @@ class THAClinicalMetric(SampleMetric):
                 ).value,
                 f'{name}/PCC': agreement.pearson(measured, truth).value,
                 f'{name}/interval_coverage': (
-                    agreement.interval_coverage(centre, half_width, truth) if known else np.nan
+                    agreement.interval_coverage(centre, half_width, truth) if has_width else np.nan
                 ),
                 f'{name}/interval_width': (
-                    2 * half_width.mean() if known and len(half_width) else np.nan
+                    2 * half_width.mean() if has_width and len(half_width) else np.nan
                 ),
                 f'{name}/interval_score': (
                     agreement.interval_score(centre, half_width, truth, self.level)
-                    if known
+                    if has_width
                     else np.nan
                 ),
             }

@@ -61,12 +61,14 @@ class THALandmarkMetric(SampleMetric):
 
     def fixed(self, table: Table) -> dict[str, float]:
         """Return how many images there are, and how many cannot be normalised."""
-        return dict(images=len(table['kept']), NME_dropped_images=self._nme(table).dropped_images)
+        return dict(
+            images=len(table['reported']), NME_dropped_images=self._nme(table).dropped_images
+        )
 
     def summary(self, table: Table) -> dict[str, float]:
         """Return MRE, median, SDR, NME and recall."""
-        present, kept, distances = table['present'], table['kept'], table['error']
-        hits = present & kept
+        present, reported, distances = table['present'], table['reported'], table['error']
+        hits = present & reported
         figures = dict(
             MRE=errors.mean_radial_error(distances, hits),
             median=errors.median_radial_error(distances, hits),
@@ -74,18 +76,18 @@ class THALandmarkMetric(SampleMetric):
         for radius in self.radii:
             name = f'{radius:g}{self.unit}'
             figures[f'SDR@{name}'] = errors.success_detection_rate(distances, hits, radius)
-            figures[f'SDR_all@{name}'] = errors.sdr_all(distances, present, kept, radius)
+            figures[f'SDR_all@{name}'] = errors.sdr_all(distances, present, reported, radius)
         figures['NME'] = self._nme(table).value
-        figures['recall'] = errors.recall(present, kept)
+        figures['recall'] = errors.recall(present, reported)
         return figures
 
     def _nme(self, table: Table) -> errors.NormalisedMeanError:
-        hits = table['present'] & table['kept']
+        hits = table['present'] & table['reported']
         return errors.normalised_mean_error(table['error'], hits, table['norm'], self.norm_scale)
 
     def _landmarks(self, results: list[dict]) -> dict[str, float]:
         table = stack(results, self.landmarks)
-        hits, distances = table['present'] & table['kept'], self.derive(table)['error']
+        hits, distances = table['present'] & table['reported'], self.derive(table)['error']
         return {
             f'landmark/{name}/MRE': errors.mean_radial_error(
                 distances[:, [index]], hits[:, [index]]

@@ -13,7 +13,7 @@ from .samples import SampleMetric, Table
 
 @METRICS.register_module()
 class THAPaperMetric(SampleMetric):
-    """The figures of the paper's Tables 3-5: absent and suppressed landmarks stand at (0, 0).
+    """The figures of the paper's Tables 3-5: absent and rejected landmarks stand at (0, 0).
 
     Every key starts with ``paper/``: ``paper/subset/MRE``, ``NME``, ``SDR@2mm`` (of landmarks),
     ``SDR_images@2mm`` (the paper's counts look like images), ``PCC``, ``ICC`` (the form ICC(A,1))
@@ -45,8 +45,8 @@ class THAPaperMetric(SampleMetric):
     def fixed(self, table: Table) -> dict[str, float]:
         """Return counts, and the p values of the t tests."""
         return dict(
-            images=len(table['kept']),
-            NME_dropped_images=self._figures(table, 'kept').nme_dropped_images,
+            images=len(table['reported']),
+            NME_dropped_images=self._figures(table, 'reported').nme_dropped_images,
             **{
                 f'{name}t_test_p': self._figures(table, decision).t_test_p
                 for name, decision in _DECISIONS.items()
@@ -57,15 +57,15 @@ class THAPaperMetric(SampleMetric):
         """Return the figures of what is reported, and of reporting everything."""
         figures: dict[str, float] = {}
         for name, decision in _DECISIONS.items():
-            found = self._figures(table, decision)
-            figures[f'{name}MRE'] = found.mre
-            figures[f'{name}NME'] = found.nme
-            rates = zip(self.radii, found.sdr_landmarks, found.sdr_images, strict=True)
+            paper = self._figures(table, decision)
+            figures[f'{name}MRE'] = paper.mre
+            figures[f'{name}NME'] = paper.nme
+            rates = zip(self.radii, paper.sdr_landmarks, paper.sdr_images, strict=True)
             for radius, of_landmarks, of_images in rates:
                 figures[f'{name}SDR@{radius:g}mm'] = of_landmarks
                 figures[f'{name}SDR_images@{radius:g}mm'] = of_images
-            figures[f'{name}PCC'] = found.pcc.value
-            figures[f'{name}ICC'] = found.icc.value
+            figures[f'{name}PCC'] = paper.pcc.value
+            figures[f'{name}ICC'] = paper.icc.value
         return figures
 
     def _figures(self, table: Table, decision: str) -> PaperFigures:
@@ -85,4 +85,4 @@ class THAPaperMetric(SampleMetric):
         return ''
 
 
-_DECISIONS = {'': 'kept', 'keep_all/': 'labelled'}
+_DECISIONS = {'': 'reported', 'keep_all/': 'labelled'}

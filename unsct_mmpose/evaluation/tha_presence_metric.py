@@ -73,14 +73,14 @@ class THAPresenceMetric(SampleMetric):
         return {**counts, **self._coverage_ends(table)}
 
     def _coverage_ends(self, table: Table) -> dict[str, float]:
-        hits, distance = table['present'] & table['kept'], table.get('mahalanobis')
+        hits, distance = table['present'] & table['reported'], table.get('mahalanobis')
         figures: dict[str, float] = {}
         for level in self.levels:
             ends = (np.nan, np.nan)
             if distance is not None and not np.isnan(distance[hits]).any():
                 inside = hits & (distance <= -2 * math.log1p(-level))
-                found = share_by_patient(inside.sum(1), hits.sum(1), table['patient'])
-                ends = found.low, found.high
+                share = share_by_patient(inside.sum(1), hits.sum(1), table['patient'])
+                ends = share.low, share.high
             name = f'coverage@{level:g}_ci'
             figures[f'{name}_low'], figures[f'{name}_high'] = ends
         return figures
@@ -95,7 +95,7 @@ class THAPresenceMetric(SampleMetric):
         }
 
     def _decisions(self, table: Table) -> dict[str, float]:
-        rates = presence.presence_rates(table['present'], table['kept'], table['labelled'])
+        rates = presence.presence_rates(table['present'], table['reported'], table['labelled'])
         return dict(
             precision=rates.precision,
             recall=rates.recall,
@@ -129,19 +129,19 @@ class THAPresenceMetric(SampleMetric):
         )
 
     def _regions(self, table: Table) -> dict[str, float]:
-        hits, distance = table['present'] & table['kept'], table.get('mahalanobis')
-        known = distance is not None and not np.isnan(distance[hits]).any()
+        hits, distance = table['present'] & table['reported'], table.get('mahalanobis')
+        has_regions = distance is not None and not np.isnan(distance[hits]).any()
         figures = {
             f'coverage@{level:g}': presence.region_coverage(distance, hits, level)
-            if known
+            if has_regions
             else np.nan
             for level in self.levels
         }
-        radius = errors.median_radial_error(table['radius'], hits) if known else np.nan
+        radius = errors.median_radial_error(table['radius'], hits) if has_regions else np.nan
         last = self.levels[-1]
         score = (
             presence.region_score(distance, table['radius'], hits, last)
-            if known and distance is not None
+            if has_regions and distance is not None
             else np.nan
         )
         return {**figures, f'radius@{last:g}': radius, f'region_score@{last:g}': score}

@@ -17,15 +17,15 @@ from .samples import SampleMetric, Table, decisions
 class THASetErrorMetric(SampleMetric):
     """Labelled set error and LRP of what is reported, and of other decisions of the same weights.
 
-    ``E_20`` is the mean over images of the set error with a cutoff of 20 mm: a missed and an
-    invented landmark cost as much as one that is 20 mm off or more, so that suppressing everything
+    ``E_20`` is the mean over images of the set error with a cutoff of 20 mm: a missed landmark
+    and a false positive cost as much as one that is 20 mm off or more, so that rejecting everything
     scores 20, the worst. ``LRP`` is the localisation-recall-precision error of all landmarks, 0 to
     1. An image where nothing is present and nothing is reported has no set error.
 
     The same figures are given for the same points under other decisions, as ``keep_all/E_20``:
     ``keep_all``, ``suppress_all``, ``oracle`` (exactly the present ones) and, from our own head,
     ``peak``, ``paf`` and ``fused``, each evidence by itself. ``recovered_E_20`` says how much of
-    what the oracle avoids is avoided: 0 for keeping all, 1 for the oracle, negative for harm.
+    what the oracle avoids is avoided: 0 for reporting all, 1 for the oracle, negative for harm.
 
     Unlabelled landmarks count nowhere. A figure of nothing is NaN. Keys are
     ``set_error/subset/figure`` for ``all``, ``structured`` and ``unstructured``.
@@ -58,11 +58,11 @@ class THASetErrorMetric(SampleMetric):
 
     def fixed(self, table: Table) -> dict[str, float]:
         """Return how many images there are."""
-        return dict(images=len(table['kept']))
+        return dict(images=len(table['reported']))
 
     def summary(self, table: Table) -> dict[str, float]:
         """Return the headline, that of the baselines, and what is recovered."""
-        figures = self._headline(table, table['kept'])
+        figures = self._headline(table, table['reported'])
         for name, reported in decisions(table).items():
             headline = self._headline(table, reported)
             figures.update({f'{name}/{key}': value for key, value in headline.items()})
@@ -74,13 +74,15 @@ class THASetErrorMetric(SampleMetric):
                 )
         return figures
 
-    def _headline(self, table: Table, kept: np.ndarray) -> dict[str, float]:
+    def _headline(self, table: Table, reported: np.ndarray) -> dict[str, float]:
         error, present = table['error'], table['present']
         figures = {
-            self._key(cutoff): errors.mean_set_error(error, present, kept, cutoff)
+            self._key(cutoff): errors.mean_set_error(error, present, reported, cutoff)
             for cutoff in self.cutoffs
         }
-        figures['LRP'] = errors.localisation_recall_precision(error, present, kept, self.lrp_cutoff)
+        figures['LRP'] = errors.localisation_recall_precision(
+            error, present, reported, self.lrp_cutoff
+        )
         return figures
 
     def _key(self, cutoff: float) -> str:

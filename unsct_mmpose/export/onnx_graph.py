@@ -129,7 +129,7 @@ class LandmarkGraph(nn.Module):
             keypoints=(evidence.points + 0.5) * self.cell_px - 0.5,
             keypoint_scores=evidence.peak,
             keypoint_uncertainties=assessment.uncertainties,
-            keypoints_visible=assessment.kept.float(),
+            keypoints_visible=assessment.reported.float(),
             keypoint_presence=assessment.presence,
             keypoint_covariances=covariances * self.factors,
             keypoint_evidences=assessment.evidence_uncertainties,

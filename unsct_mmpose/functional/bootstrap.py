@@ -48,10 +48,10 @@ def bootstrap_interval(
         >>> found
         Estimate(value=2.0, low=1.0, high=3.0)
     """
-    found = bootstrap_intervals(
+    intervals = bootstrap_intervals(
         table, lambda rows: {'figure': statistic(rows)}, patients, resamples, confidence, seed
     )
-    return found['figure']
+    return intervals['figure']
 
 
 def bootstrap_intervals(
@@ -82,8 +82,8 @@ def bootstrap_intervals(
     if len(rows_of) > 1:
         rng = np.random.default_rng(seed)
         for draw in draws:
-            found = statistics(_take(table, _resample(rows_of, rng)))
-            draw[:] = [found[name] for name in whole]
+            figures = statistics(_take(table, _resample(rows_of, rng)))
+            draw[:] = [figures[name] for name in whole]
     return {
         name: Estimate(value, *_percentiles(draws[:, index], confidence))
         for index, (name, value) in enumerate(whole.items())

@@ -83,8 +83,7 @@ class Measurements:
     def __getitem__(self, name: str) -> Measurement:
         """Return a measurement by its full name, such as ``'left_sharp_angle_deg'``."""
         if name not in POSITION:
-            known = ', '.join(MEASUREMENT_NAMES)
-            raise KeyError(f'unknown measurement {name!r}; known: {known}')
+            raise KeyError(f'unknown measurement {name!r}; known: {", ".join(MEASUREMENT_NAMES)}')
         index = POSITION[name]
         value, error = (
             None if np.isnan(number) else float(number)
@@ -400,8 +399,8 @@ def _covariances(covariances_px: Floats, present: Bools) -> Floats:
     result = np.where(present[..., None, None], covariances_px, 0.0)
     variances = result[..., (0, 1), (0, 1)]
     size = np.where(np.isfinite(variances), np.abs(variances), 0.0).max(axis=-1)
-    known: Bools = ~np.asarray(np.isnan(result).any(axis=(-2, -1)))
-    clean = np.where(known[..., None, None] & np.isfinite(result), result, 0.0)
+    defined: Bools = ~np.asarray(np.isnan(result).any(axis=(-2, -1)))
+    clean = np.where(defined[..., None, None] & np.isfinite(result), result, 0.0)
     mixed = clean[..., 0, 1]
     wrong: Bools = np.asarray(np.isinf(result).any(axis=(-2, -1)))
     wrong |= np.abs(mixed - clean[..., 1, 0]) > 1e-6 * size

@@ -46,8 +46,8 @@ def symmetric_root(covariances: Array) -> Array:
     square = xx * yy - covariances[..., 0, 1] * covariances[..., 1, 0]
     size = (square * (square > 0) + _SMALLEST**2) ** 0.5
     turn = (xx + yy + 2 * size) ** 0.5
-    one = covariances * 0 + _unit_like(covariances)
-    return (covariances + size[..., None, None] * one) / turn[..., None, None]
+    unit = covariances * 0 + _unit_like(covariances)
+    return (covariances + size[..., None, None] * unit) / turn[..., None, None]
 
 
 def shaped(covariances: Array, shapes: Array) -> Array:
@@ -69,10 +69,10 @@ def whitened(errors: ArrayLike, covariances: ArrayLike) -> Floats:
         covariances: ``(N, K, 2, 2)``, in the square of the same unit.
     """
     root = symmetric_root(np.asarray(covariances, float))
-    known = np.isfinite(errors).all(axis=-1) & np.isfinite(root).all(axis=(-2, -1))
-    safe = np.where(known[..., None, None], root, np.eye(2))
-    found = np.linalg.solve(safe, np.asarray(errors, float)[..., None])[..., 0]
-    return np.where(known[..., None], found, np.nan)
+    defined = np.isfinite(errors).all(axis=-1) & np.isfinite(root).all(axis=(-2, -1))
+    safe = np.where(defined[..., None, None], root, np.eye(2))
+    result = np.linalg.solve(safe, np.asarray(errors, float)[..., None])[..., 0]
+    return np.where(defined[..., None], result, np.nan)
 
 
 def by_class(values: ArrayLike, landmarks: LandmarkSet) -> Floats:
@@ -120,9 +120,9 @@ def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
         (True, 1.0)
     """
     values = _cut(np.asarray(residuals, float))
-    known = ~np.isnan(values[..., 0])
-    clean = np.where(known[..., None], values, 0.0)
-    count = known.sum(axis=-1)
+    defined = ~np.isnan(values[..., 0])
+    clean = np.where(defined[..., None], values, 0.0)
+    count = defined.sum(axis=-1)
     each = np.einsum('gpni,gpnj->gpij', clean, clean) / np.maximum(count, 1)[..., None, None]
     # size, and elongation along x and along the diagonal
     parts = np.stack(
@@ -135,9 +135,9 @@ def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
     )
     products = parts[..., :, None] * parts[..., None, :]
     there = (count > 0).astype(float)
-    whole = [one.sum(axis=1) for one in (parts, products, there)]
+    whole = [term.sum(axis=1) for term in (parts, products, there)]
     own = (parts, products, there)
-    others = [total[:, None] - one for total, one in zip(whole, own, strict=True)]
+    others = [total[:, None] - term for total, term in zip(whole, own, strict=True)]
     # the shape of all must not follow what that of the others, which judges it, does not
     return (
         _drawn(*whole, least=LEAST_DIRECTED),
@@ -147,10 +147,10 @@ def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
 
 def side_shapes(shapes: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
     """Return ``(K, 2, 2)`` shapes of all landmarks of ``(G, 2, 2)`` of each class's first."""
-    found: Floats = np.asarray(shapes, float)[list(landmarks.class_indices)]
+    result: Floats = np.asarray(shapes, float)[list(landmarks.class_indices)]
     mirrored = [twin < k for k, twin in enumerate(landmarks.flip_indices)]
-    found[mirrored] *= [[1.0, -1.0], [-1.0, 1.0]]
-    return found
+    result[mirrored] *= [[1.0, -1.0], [-1.0, 1.0]]
+    return result
 
 
 def peak_variances(peaks: Array) -> Array:
@@ -190,14 +190,14 @@ def peak_power(
     """
     squared = (np.asarray(whitened_errors, float) ** 2).sum(axis=-1)
     errors = _without_class_means(np.log(np.maximum(squared, _SMALLEST)), landmarks)
-    known = ~np.isnan(errors)
+    defined = ~np.isnan(errors)
     sizes = np.log(peak_variances(np.asarray(peaks, float)))
-    sizes = _without_class_means(np.where(known, sizes, np.nan), landmarks)
-    count = known.sum(axis=1)
+    sizes = _without_class_means(np.where(defined, sizes, np.nan), landmarks)
+    count = defined.sum(axis=1)
     names, index = np.unique(np.asarray(patients)[count > 0], return_inverse=True)
     number = np.bincount(index, count[count > 0], len(names))
-    sums = (np.nansum(one * sizes, axis=1)[count > 0] for one in (errors, sizes))
-    both, own = ((np.bincount(index, one, len(names)) / number).sum() for one in sums)
+    sums = (np.nansum(term * sizes, axis=1)[count > 0] for term in (errors, sizes))
+    both, own = ((np.bincount(index, term, len(names)) / number).sum() for term in sums)
     weight = len(names) / (len(names) + POWER_PATIENTS)
     return float(max(weight * both / own + 1 - weight, 0.0)) if own > _SMALLEST else 1.0
 
@@ -214,16 +214,16 @@ def error_products(
     slots = [int(twin < k) for k, twin in enumerate(landmarks.flip_indices)]
     values = np.ascontiguousarray(sides[:, slots, list(landmarks.class_indices)])
     rows = by_patient(values.reshape(len(values), -1), patients)
-    known = ~np.isnan(rows)
-    clean = np.where(known, rows, 0.0)
-    count = np.einsum('pni,pnj->pij', known.astype(float), known.astype(float))
+    defined = ~np.isnan(rows)
+    clean = np.where(defined, rows, 0.0)
+    count = np.einsum('pni,pnj->pij', defined.astype(float), defined.astype(float))
     mean = np.einsum('pni,pnj->pij', clean, clean) / np.maximum(count, 1)
     mean = np.where(count > 0, mean, np.nan)
     with np.errstate(invalid='ignore'):
-        size = _mean_known(np.einsum('pii->pi', mean))
+        size = _mean_defined(np.einsum('pii->pi', mean))
     scale = np.sqrt(np.where(size > 0, size, 1.0))
-    found: Floats = mean / scale[:, None] / scale
-    return found
+    products: Floats = mean / scale[:, None] / scale
+    return products
 
 
 def error_correlation(products: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
@@ -249,10 +249,10 @@ def error_correlation(products: ArrayLike, landmarks: LandmarkSet = HIP) -> Floa
         return unit
     if len(landmarks.classes) < len(landmarks):
         each = (each + _mirrored(each, landmarks)) / 2
-    known = ~np.isnan(each)
-    count = known.sum(axis=0)
-    mean = _mean_known(each)
-    spread = np.where(known, (each - mean) ** 2, 0.0).sum(axis=0)
+    defined = ~np.isnan(each)
+    count = defined.sum(axis=0)
+    mean = _mean_defined(each)
+    spread = np.where(defined, (each - mean) ** 2, 0.0).sum(axis=0)
     spread = spread / np.maximum(count - 1, 1) / np.maximum(count, 1)
     between = np.kron(1 - np.eye(len(landmarks)), np.ones((2, 2))) > 0
     usable = between & (count > 2)
@@ -262,8 +262,8 @@ def error_correlation(products: ArrayLike, landmarks: LandmarkSet = HIP) -> Floa
     values, vectors = np.linalg.eigh((drawn + drawn.T) / 2)
     solid = (vectors * np.maximum(values, 1e-6)) @ vectors.T
     root = np.sqrt(np.diag(solid))
-    found: Floats = solid / root[:, None] / root
-    return found
+    correlation: Floats = solid / root[:, None] / root
+    return correlation
 
 
 def _mirrored(products: Floats, landmarks: LandmarkSet) -> Floats:
@@ -279,18 +279,18 @@ def _drawn(parts: Floats, products: Floats, patients: Floats, *, least: int) -> 
     number = np.maximum(patients, 1)
     mean = parts / number[..., None]
     size = np.maximum(mean[..., 0], _SMALLEST)
-    found = mean[..., 1:] / size[..., None]
+    direction = mean[..., 1:] / size[..., None]
     # squared distances of the patients' elongations from what the mean gives each by its size
     apart = sum(
         products[..., axis, axis]
-        - 2 * found[..., axis - 1] * products[..., axis, 0]
-        + found[..., axis - 1] ** 2 * products[..., 0, 0]
+        - 2 * direction[..., axis - 1] * products[..., axis, 0]
+        + direction[..., axis - 1] ** 2 * products[..., 0, 0]
         for axis in (1, 2)
     )
     chance = apart / size**2 / np.maximum(patients - 1, 1) / number
-    strength = np.maximum((found**2).sum(axis=-1), _SMALLEST)
+    strength = np.maximum((direction**2).sum(axis=-1), _SMALLEST)
     weight = np.where(patients >= least, np.clip(1 - chance / strength, 0, 1), 0.0)
-    along, across = np.moveaxis(weight[..., None] * found, -1, 0)
+    along, across = np.moveaxis(weight[..., None] * direction, -1, 0)
     rows = [[1 + along, across], [across, 1 - along]]
     shape = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
     flat = np.maximum(1 - along**2 - across**2, _THINNEST)
@@ -301,9 +301,9 @@ def _drawn(parts: Floats, products: Floats, patients: Floats, *, least: int) -> 
 def _without_class_means(values: Floats, landmarks: LandmarkSet) -> Floats:
     """Take each class's mean from ``(N, K)`` numbers, NaN where unknown."""
     classes = by_class(values, landmarks)
-    known = ~np.isnan(classes)
-    total = np.where(known, classes, 0.0).sum(axis=(0, 1))
-    mean = total / np.maximum(known.sum(axis=(0, 1)), 1)
+    defined = ~np.isnan(classes)
+    total = np.where(defined, classes, 0.0).sum(axis=(0, 1))
+    mean = total / np.maximum(defined.sum(axis=(0, 1)), 1)
     return values - mean[list(landmarks.class_indices)]
 
 
@@ -318,10 +318,10 @@ def _cut(values: Floats) -> Floats:
     return values * factor[..., None]
 
 
-def _mean_known(values: Floats) -> Floats:
-    known = ~np.isnan(values)
-    total = np.where(known, values, 0.0).sum(axis=0)
-    mean: Floats = total / np.maximum(known.sum(axis=0), 1)
+def _mean_defined(values: Floats) -> Floats:
+    defined = ~np.isnan(values)
+    total = np.where(defined, values, 0.0).sum(axis=0)
+    mean: Floats = total / np.maximum(defined.sum(axis=0), 1)
     return mean
 
 

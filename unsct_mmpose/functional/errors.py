@@ -1,7 +1,7 @@
 """Localisation errors and their summaries, always with a mask (eq. 10-11).
 
 Arrays are ``(N, K)``: N images, K landmarks. ``present`` marks the landmarks that the ground truth
-shows and ``kept`` those that the prediction reports. A summary of nothing is NaN, never 0.
+shows and ``reported`` those that the prediction reports. A summary of nothing is NaN, never 0.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def median_radial_error(errors: ArrayLike, mask: ArrayLike) -> float:
 def success_detection_rate(errors: ArrayLike, mask: ArrayLike, radius: float) -> float:
     """Return the share of the masked landmarks found within a radius (SDR), or NaN.
 
-    With the true positives as mask, it says nothing about landmarks that were suppressed: print
+    With the true positives as mask, it says nothing about landmarks that were rejected: print
     :func:`recall` beside it, or use :func:`sdr_all`.
 
     Args:
@@ -117,13 +117,13 @@ def success_detection_rate(errors: ArrayLike, mask: ArrayLike, radius: float) ->
     return float((chosen <= radius).mean()) if chosen.size else float('nan')
 
 
-def sdr_all(errors: ArrayLike, present: ArrayLike, kept: ArrayLike, radius: float) -> float:
+def sdr_all(errors: ArrayLike, present: ArrayLike, reported: ArrayLike, radius: float) -> float:
     """Return the share of all present landmarks that are reported and within a radius, or NaN.
 
     Args:
-        errors: ``(N, K)`` errors, mm; read where a landmark is present and kept.
+        errors: ``(N, K)`` errors, mm; read where a landmark is present and reported.
         present: ``(N, K)`` bool, in the ground truth.
-        kept: ``(N, K)`` bool, reported.
+        reported: ``(N, K)`` bool.
         radius: largest error of a success, mm.
 
     Raises:
@@ -133,10 +133,10 @@ def sdr_all(errors: ArrayLike, present: ArrayLike, kept: ArrayLike, radius: floa
         >>> sdr_all([[1.0, 1.0]], [[True, True]], [[True, False]], 2.0)
         0.5
     """
-    present, kept = _pair_of_masks(present, kept)
-    found = _masked(errors, present & kept)
+    present, reported = _pair_of_masks(present, reported)
+    hits = _masked(errors, present & reported)
     total = int(present.sum())
-    return float((found <= radius).sum() / total) if total else float('nan')
+    return float((hits <= radius).sum() / total) if total else float('nan')
 
 
 def image_success_rate(errors: ArrayLike, mask: ArrayLike, radius: float) -> float:
@@ -164,12 +164,12 @@ def image_success_rate(errors: ArrayLike, mask: ArrayLike, radius: float) -> flo
     return float((mean <= radius).mean()) if mean.size else float('nan')
 
 
-def recall(present: ArrayLike, kept: ArrayLike) -> float:
+def recall(present: ArrayLike, reported: ArrayLike) -> float:
     """Return the share of the present landmarks that are reported, or NaN when none is present.
 
     Args:
         present: ``(N, K)`` bool, in the ground truth.
-        kept: ``(N, K)`` bool, reported.
+        reported: ``(N, K)`` bool.
 
     Raises:
         ValueError: shapes disagree.
@@ -178,24 +178,24 @@ def recall(present: ArrayLike, kept: ArrayLike) -> float:
         >>> recall([[True, True, False]], [[True, False, True]])
         0.5
     """
-    present, kept = _pair_of_masks(present, kept)
+    present, reported = _pair_of_masks(present, reported)
     total = int(present.sum())
-    return float((present & kept).sum() / total) if total else float('nan')
+    return float((present & reported).sum() / total) if total else float('nan')
 
 
 def set_error(
-    errors: ArrayLike, present: ArrayLike, kept: ArrayLike, cutoff: float = 20.0
+    errors: ArrayLike, present: ArrayLike, reported: ArrayLike, cutoff: float = 20.0
 ) -> Floats:
     """Return the labelled set error of each image.
 
-    ``E_c = (sum over P & K of min(e, c) + c (|P - K| + |K - P|)) / |P | K|``: a missed and an
-    invented landmark cost as much as the worst placed one, so that suppressing everything
-    scores c, the worst.
+    ``E_c = (sum over P & K of min(e, c) + c (|P - K| + |K - P|)) / |P | K|``: a missed landmark
+    and a false positive cost as much as the worst placed one, so that rejecting everything scores
+    c, the worst.
 
     Args:
-        errors: ``(N, K)`` errors, mm; read where a landmark is present and kept.
+        errors: ``(N, K)`` errors, mm; read where a landmark is present and reported.
         present: ``(N, K)`` bool, in the ground truth.
-        kept: ``(N, K)`` bool, reported.
+        reported: ``(N, K)`` bool.
         cutoff: c, mm.
 
     Returns:
@@ -211,8 +211,8 @@ def set_error(
     """
     if not cutoff > 0:
         raise ValueError(f'cutoff must be positive, got {cutoff}')
-    present, kept = _pair_of_masks(present, kept)
-    both, either = present & kept, present | kept
+    present, reported = _pair_of_masks(present, reported)
+    both, either = present & reported, present | reported
     _masked(errors, both)
     cost = np.where(both, np.minimum(np.asarray(errors, float), cutoff), cutoff)
     count = either.sum(axis=1)
@@ -221,14 +221,14 @@ def set_error(
 
 
 def mean_set_error(
-    errors: ArrayLike, present: ArrayLike, kept: ArrayLike, cutoff: float = 20.0
+    errors: ArrayLike, present: ArrayLike, reported: ArrayLike, cutoff: float = 20.0
 ) -> float:
     """Return the mean of :func:`set_error` over the images that have one, or NaN.
 
     Args:
         errors: ``(N, K)`` errors, mm.
         present: ``(N, K)`` bool, in the ground truth.
-        kept: ``(N, K)`` bool, reported.
+        reported: ``(N, K)`` bool.
         cutoff: c, mm.
 
     Raises:
@@ -238,13 +238,13 @@ def mean_set_error(
         >>> mean_set_error([[2.0], [0.0]], [[True], [False]], [[True], [False]])
         2.0
     """
-    each = set_error(errors, present, kept, cutoff)
+    each = set_error(errors, present, reported, cutoff)
     scored = each[~np.isnan(each)]
     return float(scored.mean()) if scored.size else float('nan')
 
 
 def localisation_recall_precision(
-    errors: ArrayLike, present: ArrayLike, kept: ArrayLike, cutoff: float = 20.0
+    errors: ArrayLike, present: ArrayLike, reported: ArrayLike, cutoff: float = 20.0
 ) -> float:
     """Return the LRP error of all landmarks together, or NaN when none is present or reported.
 
@@ -253,13 +253,13 @@ def localisation_recall_precision(
     is further off than c counts twice: it is a false positive, and its landmark is missed.
 
     Args:
-        errors: ``(N, K)`` errors, mm; read where a landmark is present and kept.
+        errors: ``(N, K)`` errors, mm; read where a landmark is present and reported.
         present: ``(N, K)`` bool, in the ground truth.
-        kept: ``(N, K)`` bool, reported.
+        reported: ``(N, K)`` bool.
         cutoff: c, mm.
 
     Returns:
-        0 (all found in place, nothing else reported) to 1 (nothing found, as by silence).
+        0 (all found in place, nothing else reported) to 1 (nothing found, as by rejecting all).
 
     Raises:
         ValueError: shapes disagree, the cutoff is not positive, or an error that is read is not
@@ -271,13 +271,12 @@ def localisation_recall_precision(
     """
     if not cutoff > 0:
         raise ValueError(f'cutoff must be positive, got {cutoff}')
-    present, kept = _pair_of_masks(present, kept)
-    both = _masked(errors, present & kept)
-    found = both[both <= cutoff]
-    missed = int(present.sum()) - found.size
-    invented = int(kept.sum()) - found.size
-    total = found.size + missed + invented
-    return float((found.sum() / cutoff + missed + invented) / total) if total else float('nan')
+    present, reported = _pair_of_masks(present, reported)
+    both = _masked(errors, present & reported)
+    hits = both[both <= cutoff]
+    mistakes = int(present.sum()) + int(reported.sum()) - 2 * hits.size
+    total = hits.size + mistakes
+    return float((hits.sum() / cutoff + mistakes) / total) if total else float('nan')
 
 
 def recovered_error(keep_all: float, ours: float, oracle: float) -> float:
@@ -334,9 +333,9 @@ def reference_distances_mm(
     points = _to_mm(points, spacing_xy_mm, magnification)
     result = np.full(len(points), np.nan)
     for first, second, factor in reversed(landmarks.reference_pairs):
-        seen = present[:, first] & present[:, second]
-        span = points[seen, first] - points[seen, second]
-        result[seen] = factor * np.hypot(span[:, 0], span[:, 1])
+        both = present[:, first] & present[:, second]
+        span = points[both, first] - points[both, second]
+        result[both] = factor * np.hypot(span[:, 0], span[:, 1])
     return result
 
 
@@ -398,11 +397,11 @@ def _bools(mask: ArrayLike) -> Bools:
     return mask
 
 
-def _pair_of_masks(present: ArrayLike, kept: ArrayLike) -> tuple[Bools, Bools]:
-    present, kept = _bools(present), _bools(kept)
-    if present.shape != kept.shape:
-        raise ValueError(f'present {present.shape} and kept {kept.shape} disagree')
-    return present, kept
+def _pair_of_masks(present: ArrayLike, reported: ArrayLike) -> tuple[Bools, Bools]:
+    present, reported = _bools(present), _bools(reported)
+    if present.shape != reported.shape:
+        raise ValueError(f'present {present.shape} and reported {reported.shape} disagree')
+    return present, reported
 
 
 def _masked(errors: ArrayLike, mask: ArrayLike) -> Floats:

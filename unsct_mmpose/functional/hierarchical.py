@@ -181,17 +181,17 @@ def hierarchical_quantile(scores: ArrayLike, level: float) -> Floats:
     """
     _check_level(level)
     values = np.asarray(scores, float)
-    known = ~np.isnan(values)
-    count = known.sum(axis=-1, keepdims=True)
+    defined = ~np.isnan(values)
+    count = defined.sum(axis=-1, keepdims=True)
     patients = (count > 0).sum(axis=(-2, -1))
-    share = np.where(known, 1 / np.maximum(count, 1), 0.0)
-    flat = np.where(known, values, np.inf).reshape(*values.shape[:-2], -1)
+    share = np.where(defined, 1 / np.maximum(count, 1), 0.0)
+    flat = np.where(defined, values, np.inf).reshape(*values.shape[:-2], -1)
     order = np.argsort(flat, axis=-1, kind='stable')
     mass = np.take_along_axis(share.reshape(flat.shape), order, axis=-1).cumsum(axis=-1)
     enough = mass >= (level * (patients + 1))[..., None] - 1e-9
     first = np.take_along_axis(order, enough.argmax(axis=-1)[..., None], axis=-1)
-    found = np.take_along_axis(flat, first, axis=-1)[..., 0]
-    return np.where(enough.any(axis=-1), found, np.inf)
+    quantile = np.take_along_axis(flat, first, axis=-1)[..., 0]
+    return np.where(enough.any(axis=-1), quantile, np.inf)
 
 
 def random_effects_radius(residuals: ArrayLike, level: float) -> Floats:
@@ -232,9 +232,9 @@ def random_effects_radius(residuals: ArrayLike, level: float) -> Floats:
     values = np.asarray(residuals, float)
     axes = values.shape[-1]
     each = _sums(_tame(values), axes)
-    total = _Sums(*(one.sum(axis=-1) for one in each))
+    total = _Sums(*(term.sum(axis=-1) for term in each))
     radius, freedom = _model(total, level, axes)
-    others = _Sums(*(one.sum(axis=-1, keepdims=True) - one for one in each))
+    others = _Sums(*(term.sum(axis=-1, keepdims=True) - term for term in each))
     left_out, _ = _model(others, level, axes)
     # a residual that is not there, or has no other patients beside it, says nothing of the shape
     with np.errstate(divide='ignore', invalid='ignore'):
@@ -284,11 +284,11 @@ def systematic_offset(errors: ArrayLike) -> Offset:
         [2.0, -0.484, 4.484, 0.074]
     """
     means = _means(np.asarray(errors, float))
-    known = ~np.isnan(means)
-    patients = known.sum(axis=-1)
+    defined = ~np.isnan(means)
+    patients = defined.sum(axis=-1)
     with np.errstate(divide='ignore', invalid='ignore'):
-        value = np.where(known, means, 0).sum(axis=-1) / patients
-        squares = np.where(known, (means - value[..., None]) ** 2, 0).sum(axis=-1)
+        value = np.where(defined, means, 0).sum(axis=-1) / patients
+        squares = np.where(defined, (means - value[..., None]) ** 2, 0).sum(axis=-1)
         error = np.sqrt(squares / (patients - 1) / patients)
         freedom = np.maximum(patients - 1, 1)
         reach = stats.t.ppf(0.975, freedom) * error
@@ -314,9 +314,9 @@ def left_out_offsets(errors: ArrayLike) -> Floats:
         [2.5, 2.0, 1.5]
     """
     means = _means(np.asarray(errors, float))
-    known = ~np.isnan(means)
-    clean = np.where(known, means, 0.0)
-    others = known.sum(axis=-1, keepdims=True) - known
+    defined = ~np.isnan(means)
+    clean = np.where(defined, means, 0.0)
+    others = defined.sum(axis=-1, keepdims=True) - defined
     total = clean.sum(axis=-1, keepdims=True) - clean
     return np.where(others > 0, total / np.maximum(others, 1), 0.0)
 
@@ -355,9 +355,9 @@ class _Sums(NamedTuple):
 
 def _sums(values: Floats, axes: int) -> _Sums:
     """Return ``(..., P)`` of ``(..., P, n, D)``; squares and products are for each axis."""
-    known = ~np.isnan(values[..., 0])
-    count = known.sum(axis=-1)
-    clean = np.where(known[..., None], values, 0.0)
+    defined = ~np.isnan(values[..., 0])
+    count = defined.sum(axis=-1)
+    clean = np.where(defined[..., None], values, 0.0)
     squares = (clean**2).sum(axis=(-2, -1)) / axes
     whole = (clean.sum(axis=-2) ** 2).sum(axis=-1) / axes
     there, repeated = count > 0, count > 1
@@ -395,12 +395,12 @@ def _mixed_quantile(ratio: Floats, freedom: Floats, level: float, axes: int) -> 
     """
     if ratio.ndim == 2:
         return _mixed_quantile(ratio[None], freedom[None], level, axes)[0]
-    known = np.isfinite(ratio)
-    count = known.sum(axis=-1, keepdims=True)
+    defined = np.isfinite(ratio)
+    count = defined.sum(axis=-1, keepdims=True)
     patients = (count > 0).sum(axis=(-2, -1))
     weight = np.where(patients > 0, freedom, 0.0)
     share = (weight / np.maximum(patients, 1))[..., None, None] / np.maximum(count, 1)
-    share, size = np.where(known, share, 0.0), np.where(known, ratio, np.inf)
+    share, size = np.where(defined, share, 0.0), np.where(defined, ratio, np.inf)
     others = weight.sum(axis=-1, keepdims=True) - weight
     # groups are of the same patients: N of them say as much as sqrt(N)
     heard = others / np.sqrt(np.maximum((weight > 0).sum(axis=-1, keepdims=True) - 1, 1))
@@ -438,9 +438,9 @@ def _tame(values: Floats) -> Floats:
 
 
 def _means(errors: Floats) -> Floats:
-    known = ~np.isnan(errors)
-    count = known.sum(axis=-1)
-    total = np.where(known, errors, 0.0).sum(axis=-1)
+    defined = ~np.isnan(errors)
+    count = defined.sum(axis=-1)
+    total = np.where(defined, errors, 0.0).sum(axis=-1)
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 

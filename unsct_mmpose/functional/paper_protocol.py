@@ -1,10 +1,10 @@
 """The paper's own protocol for absent landmarks; the one place where the sentinel (0, 0) lives.
 
-The paper does not say how it scores a landmark that is absent or suppressed. Its figures are
-reproduced by one reading: absent ground truth and suppressed predictions are written as the pixel
-(0, 0) and scored like any other point. An absent landmark that is reported then costs its distance
-from the corner of the image, a present one that is suppressed likewise, and a correct silence is a
-hit at distance 0. Only for comparison with the paper's tables: everywhere else absence is a mask.
+The paper does not say how it scores a landmark that is absent or rejected. Its figures are
+reproduced by one reading: absent ground truth and rejected predictions are written as the pixel
+(0, 0) and scored like any other point. A false positive then costs its distance from the corner of
+the image, a present landmark that is rejected likewise, and a correct rejection is a hit at
+distance 0. Only for comparison with the paper's tables: everywhere else absence is a mask.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def with_sentinel(points: ArrayLike, shown: ArrayLike) -> Floats:
 
 def paper_errors_mm(
     pred: ArrayLike,
-    kept: ArrayLike,
+    reported: ArrayLike,
     true: ArrayLike,
     present: ArrayLike,
     spacing_xy_mm: ArrayLike,
@@ -82,14 +82,14 @@ def paper_errors_mm(
 
     Args:
         pred: ``(N, K, 2)`` predicted landmarks, pixels.
-        kept: ``(N, K)`` bool, reported.
+        reported: ``(N, K)`` bool.
         true: ``(N, K, 2)`` true landmarks, pixels.
         present: ``(N, K)`` bool, in the ground truth.
         spacing_xy_mm: ``(N, 2)`` or ``(2,)`` size of a pixel along x and y.
         magnification: ``(N,)`` or one number.
 
     Returns:
-        ``(N, K)`` distances, mm; 0 for a correct silence.
+        ``(N, K)`` distances, mm; 0 for a correct rejection.
 
     Raises:
         ValueError: shapes disagree, or a spacing or magnification is not positive.
@@ -99,13 +99,13 @@ def paper_errors_mm(
         array([[25.]])
     """
     return errors.radial_errors_mm(
-        with_sentinel(pred, kept), with_sentinel(true, present), spacing_xy_mm, magnification
+        with_sentinel(pred, reported), with_sentinel(true, present), spacing_xy_mm, magnification
     )
 
 
 def paper_figures(
     pred: ArrayLike,
-    kept: ArrayLike,
+    reported: ArrayLike,
     true: ArrayLike,
     present: ArrayLike,
     labelled: ArrayLike,
@@ -119,7 +119,7 @@ def paper_figures(
 
     Args:
         pred: ``(N, K, 2)`` predicted landmarks, pixels.
-        kept: ``(N, K)`` bool, reported; all True is a model without the uncertainty module.
+        reported: ``(N, K)`` bool; all True is a model without the uncertainty module.
         true: ``(N, K, 2)`` true landmarks, pixels.
         present: ``(N, K)`` bool, in the ground truth.
         labelled: ``(N, K)`` bool; a landmark that nobody looked for has no truth, not even (0, 0).
@@ -132,13 +132,13 @@ def paper_figures(
     Raises:
         ValueError: shapes disagree, a mask is not boolean, or a point that counts is not finite.
     """
-    distance = paper_errors_mm(pred, kept, true, present, spacing_xy_mm, magnification)
+    distance = paper_errors_mm(pred, reported, true, present, spacing_xy_mm, magnification)
     counted = np.asarray(labelled)
     reference = errors.reference_distances_mm(
         true, present, spacing_xy_mm, magnification, landmarks
     )
     nme = errors.normalised_mean_error(distance, counted, reference, norm_scale)
-    ours = with_sentinel(pred, kept)[counted].ravel()
+    ours = with_sentinel(pred, reported)[counted].ravel()
     theirs = with_sentinel(true, present)[counted].ravel()
     return PaperFigures(
         mre=errors.mean_radial_error(distance, counted),

@@ -1,7 +1,7 @@
 """Was the decision right that a landmark is there, and did the uncertainty know?
 
 Arrays share any shape, usually ``(N, K)``. ``present`` marks the landmarks that the ground truth
-shows, ``kept`` those that the prediction reports, ``labelled`` those that somebody looked for:
+shows, ``reported`` those that the prediction reports, ``labelled`` those that somebody looked for:
 nothing else counts anywhere. An uncertainty is larger where a landmark is less certain. A figure
 of nothing is NaN.
 """
@@ -28,7 +28,7 @@ class PresenceRates(NamedTuple):
     Attributes:
         precision: share of the reported landmarks that are present.
         recall: share of the present landmarks that are reported.
-        specificity: share of the absent landmarks that are suppressed.
+        specificity: share of the absent landmarks that are rejected.
         f1: harmonic mean of precision and recall.
     """
 
@@ -64,12 +64,12 @@ class ReliabilityCurve(NamedTuple):
     landmarks: NDArray[np.int64]
 
 
-def presence_rates(present: ArrayLike, kept: ArrayLike, labelled: ArrayLike) -> PresenceRates:
+def presence_rates(present: ArrayLike, reported: ArrayLike, labelled: ArrayLike) -> PresenceRates:
     """Return precision, recall, specificity and F1 of "reported".
 
     Args:
         present: bool, in the ground truth.
-        kept: bool, reported.
+        reported: bool.
         labelled: bool, somebody looked.
 
     Raises:
@@ -80,9 +80,9 @@ def presence_rates(present: ArrayLike, kept: ArrayLike, labelled: ArrayLike) -> 
         PresenceRates(precision=0.5, recall=0.5, specificity=0.5, f1=0.5)
     """
     labelled = _bools(labelled)
-    there, said = (_inside(_bools(mask), labelled) for mask in (present, kept))
-    tp, fp = int((there & said).sum()), int((~there & said).sum())
-    fn, tn = int((there & ~said).sum()), int((~there & ~said).sum())
+    present, reported = (_inside(_bools(mask), labelled) for mask in (present, reported))
+    tp, fp = int((present & reported).sum()), int((~present & reported).sum())
+    fn, tn = int((present & ~reported).sum()), int((~present & ~reported).sum())
     return PresenceRates(
         precision=_ratio(tp, tp + fp),
         recall=_ratio(tp, tp + fn),
@@ -166,10 +166,10 @@ def auprc_absent(uncertainty: ArrayLike, present: ArrayLike, labelled: ArrayLike
     order = np.argsort(-scores, kind='stable')
     scores, absent = scores[order], absent[order]
     last_of_tie = np.append(scores[1:] != scores[:-1], True)
-    found = np.cumsum(absent)[last_of_tie]
+    detected = np.cumsum(absent)[last_of_tie]
     flagged = np.flatnonzero(last_of_tie) + 1
-    steps = np.diff(found, prepend=0)
-    return float((steps * found / flagged).sum() / found[-1])
+    steps = np.diff(detected, prepend=0)
+    return float((steps * detected / flagged).sum() / detected[-1])
 
 
 def risk_coverage(losses: ArrayLike, uncertainty: ArrayLike, mask: ArrayLike) -> RiskCoverage:

@@ -49,11 +49,11 @@ class DecisionOptions:
         entropy: mode of eq. (1), for ``'paf'``.
         aggregation: how a landmark's relations are gathered, for ``'paf'``.
         rule: threshold rule of the calibration; None takes the calibration's own.
-        threshold: largest uncertainty that is kept, whatever a calibration says; None takes the
+        threshold: largest uncertainty that is reported, whatever a calibration says; None: the
             calibration's.
         weights: ``(L,)`` weight of each relation in a landmark's sum, for ``'paf'``; None: equal.
-        stated: largest uncertainty that is kept where there is no calibration for these options;
-            None keeps everything without any, and refuses one for other options.
+        stated: largest uncertainty that is reported where there is no calibration for these
+            options; None reports everything without any, and refuses one for other options.
     """
 
     evidence: str = 'fused'
@@ -82,7 +82,7 @@ class DecisionOptions:
                 f"weights of the relations belong to evidence 'paf', not {self.evidence!r}: leave "
                 'one of the two out'
             )
-        if not all(0 < one < math.inf for one in weights):
+        if not all(0 < weight < math.inf for weight in weights):
             raise ValueError(f'weights of the relations must be positive, got {list(weights)}')
 
 
@@ -92,7 +92,7 @@ class Assessment:
 
     Attributes:
         uncertainties: ``(B, K)`` of the evidence that decides; larger is less sure.
-        kept: ``(B, K)`` bool, reported.
+        reported: ``(B, K)`` bool.
         presence: ``(B, K)`` calibrated P(present); NaN without a calibration.
         evidence_uncertainties: ``(B, K, E)`` of each of the E that can decide.
         decisions: ``(B, K, E)`` bool, what each of them would keep.
@@ -101,7 +101,7 @@ class Assessment:
     """
 
     uncertainties: Tensor
-    kept: Tensor
+    reported: Tensor
     presence: Tensor
     evidence_uncertainties: Tensor
     decisions: Tensor
@@ -120,7 +120,7 @@ def assess(
         evidence: of B images.
         relations: ``(L, 2)`` landmarks that each relation joins.
         options: how to decide.
-        calibration: thresholds and probabilities. Without one everything is kept unless the
+        calibration: thresholds and probabilities. Without one everything is reported unless the
             options hold a threshold, and no probability is given.
 
     Raises:
@@ -140,15 +140,15 @@ def assess(
     decisions = uncertainties <= uncertainties.new_tensor(limits)
     which = list(DECIDERS).index(options.evidence)
     state = image_state(evidence, calibration)
-    kept = decisions[..., which]
+    reported = decisions[..., which]
     if DECIDERS[options.evidence].needs_pelvis:
-        kept = kept & (state < NOTHING_FOUND)[:, None]
+        reported = reported & (state < NOTHING_FOUND)[:, None]
         columns = list(decisions.unbind(dim=-1))
-        columns[which] = kept
+        columns[which] = reported
         decisions = torch.stack(columns, dim=-1)
     return Assessment(
         uncertainties=uncertainties[..., which],
-        kept=kept,
+        reported=reported,
         presence=presence,
         evidence_uncertainties=uncertainties,
         decisions=decisions,

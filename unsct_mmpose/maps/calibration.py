@@ -1,6 +1,7 @@
 """Thresholds, conformal quantiles and the record of a calibration.
 
-N images, K landmarks. A landmark is kept when its uncertainty is at most a threshold. Thresholds
+N images, K landmarks. A landmark is reported when its uncertainty is at most a threshold.
+Thresholds
 are fitted on images that the model was not trained on, and never on those it is judged on.
 """
 
@@ -23,8 +24,8 @@ from unsct_mmpose.functional.hierarchical import allowed_level, by_patient, hier
 from .fusion import DEFAULT_PENALTY, Fusion, fit_logistic
 
 RULES = ('equal_cost', 'recall', 'youden', 'conformal')
-"""How a threshold is chosen: a miss and an invention cost the same; a share of the present
-landmarks is kept; Youden's J; conformal risk control."""
+"""How a threshold is chosen: a miss and a false positive cost the same; a share of the
+present landmarks is reported; Youden's J; conformal risk control."""
 
 FORMAT = 3
 
@@ -43,7 +44,7 @@ def recall_threshold(
     recall: float = 0.99,
     patients: ArrayLike | None = None,
 ) -> float:
-    """Return the smallest threshold that keeps at least a share of the present landmarks.
+    """Return the smallest threshold that reports at least a share of the present landmarks.
 
     With patients, each counts once, and the share holds for the next one where they allow it
     (:func:`unsct_mmpose.functional.hierarchical.allowed_level`); else it is these patients' own.
@@ -80,8 +81,8 @@ def _recall_by_patient(
     recall: float,
     patients: ArrayLike,
 ) -> float:
-    seen = np.asarray(present, bool) & np.asarray(labelled, bool)
-    rows = by_patient(np.where(seen, np.asarray(uncertainty, float), np.nan), patients)
+    counted = np.asarray(present, bool) & np.asarray(labelled, bool)
+    rows = by_patient(np.where(counted, np.asarray(uncertainty, float), np.nan), patients)
     scores = rows.reshape(len(rows), -1)
     people = int((~np.isnan(scores)).any(axis=1).sum())
     # without the share for the patient to come, the quantile is that of these patients
@@ -113,9 +114,9 @@ def youden_threshold(uncertainty: ArrayLike, present: ArrayLike, labelled: Array
             'between them needs both'
         )
     levels = np.unique(np.concatenate([of_present, of_absent]))
-    kept = np.searchsorted(np.sort(of_present), levels, side='right') / of_present.size
-    invented = np.searchsorted(np.sort(of_absent), levels, side='right') / of_absent.size
-    best = int(np.argmax(kept - invented))
+    reported = np.searchsorted(np.sort(of_present), levels, side='right') / of_present.size
+    false_positives = np.searchsorted(np.sort(of_absent), levels, side='right') / of_absent.size
+    best = int(np.argmax(reported - false_positives))
     return float(levels[best : best + 2].mean())
 
 
@@ -128,7 +129,7 @@ def conformal_risk_threshold(
 ) -> float:
     """Return the threshold that conformal risk control allows.
 
-    The loss of an image is the share of its present landmarks that are suppressed; it falls as the
+    The loss of an image is the share of its present landmarks that are rejected; it falls as the
     threshold rises. The smallest threshold with ``n / (n + 1) mean loss + 1 / (n + 1) <= alpha``
     keeps the expected loss of a new, exchangeable image at alpha or below (Angelopoulos et al.,
     "Conformal risk control", ICLR 2024). With patients the loss is a patient's, the mean over its
@@ -142,7 +143,7 @@ def conformal_risk_threshold(
         patients: ``(N,)`` whose image each row is; None takes every image for a patient.
 
     Returns:
-        The threshold; infinity (keep everything) when n < 1 / alpha - 1, too few for any promise.
+        The threshold; infinity (report everything) when n < 1 / alpha - 1, too few for any promise.
 
     Raises:
         ValueError: alpha does not lie in (0, 1).
@@ -158,17 +159,17 @@ def conformal_risk_threshold(
         raise ValueError(f'alpha must lie in (0, 1), got {alpha}')
     _split(uncertainty, present, labelled)  # refuses shapes that disagree, and NaN
     values = np.asarray(uncertainty, float)
-    seen = np.asarray(present, bool) & np.asarray(labelled, bool)
-    usable = seen.any(axis=1)
-    values, seen = values[usable], seen[usable]
+    counted = np.asarray(present, bool) & np.asarray(labelled, bool)
+    usable = counted.any(axis=1)
+    values, counted = values[usable], counted[usable]
     people = np.arange(len(usable)) if patients is None else np.asarray(patients)
     _, whose, images = np.unique(people[usable], return_inverse=True, return_counts=True)
     number = len(images)
     if number == 0 or 1 / (number + 1) > alpha + 1e-12:
         return math.inf
-    share = seen / seen.sum(axis=1, keepdims=True) / images[whose][:, None]
-    order = np.argsort(values[seen], kind='stable')
-    levels, weights = values[seen][order], share[seen][order]
+    share = counted / counted.sum(axis=1, keepdims=True) / images[whose][:, None]
+    order = np.argsort(values[counted], kind='stable')
+    levels, weights = values[counted][order], share[counted][order]
     # loss at a threshold: what lies above it
     loss = 1 - np.cumsum(weights) / number
     last = np.r_[levels[1:] > levels[:-1], True]  # of equal uncertainties, the last one counts
@@ -184,8 +185,9 @@ def equal_cost_threshold(
 ) -> float:
     """Return the uncertainty at which a landmark is as likely present as absent.
 
-    A missed and an invented landmark cost the same in the set error, so that this is the decision
-    with the smallest expected cost. The probability is a logistic function of the uncertainty.
+    A missed landmark and a false positive cost the same in the set error, so that this is the
+    decision with the smallest expected cost. The probability is a logistic function of the
+    uncertainty.
 
     Args:
         uncertainty: ``(N, K)``.
@@ -199,9 +201,9 @@ def equal_cost_threshold(
     Raises:
         ValueError: no landmark is present, or none is absent.
     """
-    known = np.asarray(labelled, bool)
-    values = np.asarray(uncertainty, float)[known]
-    model = fit_logistic(values[:, None], np.asarray(present, bool)[known], [-1], penalty)
+    labelled = np.asarray(labelled, bool)
+    values = np.asarray(uncertainty, float)[labelled]
+    model = fit_logistic(values[:, None], np.asarray(present, bool)[labelled], [-1], penalty)
     weight, scale, centre = model.weights[0], model.scales[0], model.centres[0]
     return centre + model.intercept * scale / weight if weight > 0 else math.inf
 
@@ -298,7 +300,7 @@ class Calibration:
         entropy: entropy mode that the thresholds of ``paf`` belong to.
         aggregation: aggregation that they belong to.
         relations: name of the relation set.
-        thresholds: for each evidence and rule the largest uncertainty that is kept.
+        thresholds: for each evidence and rule the largest uncertainty that is reported.
         fusion: P(present) from all evidence.
         region_level: nominal coverage of the error ellipses.
         region_scales: for each landmark class the factor of its heatmap covariance.
@@ -386,37 +388,36 @@ class Calibration:
         Raises:
             ValueError: a field is missing or of another format; the message names it.
         """
-        found = content.get('format') if isinstance(content, Mapping) else None
-        if found not in _READABLE:
+        version = content.get('format') if isinstance(content, Mapping) else None
+        if version not in _READABLE:
             raise ValueError(
-                f'{source}: format {found!r} is not one of {_READABLE}; make the calibration '
+                f'{source}: format {version!r} is not one of {_READABLE}; make the calibration '
                 'anew with unsct calibrate'
             )
-        values = {k: one for k, one in content.items() if k not in ('format', 'allowed_level')}
+        values = {k: v for k, v in content.items() if k not in ('format', 'allowed_level')}
         wider = max(values.pop('incomplete_factor', 1.0), 1.0)  # now for every image
         try:
             values['fusion'] = Fusion.from_dict(values['fusion'])
             values['landmarks'] = landmark_set(values.get('landmarks', HIP))
             values.setdefault('settings', {})
-            if values.get('weights') is not None:
-                values['weights'] = tuple(float(one) for one in values['weights'])
-            if values.get('correlation') is not None:
-                values['correlation'] = tuple(float(one) for one in values['correlation'])
+            for name in ('weights', 'correlation'):
+                if values.get(name) is not None:
+                    values[name] = tuple(map(float, values[name]))
             values['region_shapes'] = {
                 name: (float(xx), float(xy), float(yy))
                 for name, (xx, xy, yy) in values.get('region_shapes', {}).items()
             }
             values['offsets'] = {
-                name: SystematicOffset.from_dict(one)
-                for name, one in values.get('offsets', {}).items()
+                name: SystematicOffset.from_dict(offset)
+                for name, offset in values.get('offsets', {}).items()
             }
             for name in ('region_scales', 'interval_scales', 'settings'):
-                values[name] = {key: _number(one) for key, one in values[name].items()}
+                values[name] = {key: _number(value) for key, value in values[name].items()}
             values['region_scales'] = {
-                key: wider * one for key, one in values['region_scales'].items()
+                key: wider * scale for key, scale in values['region_scales'].items()
             }
             values['thresholds'] = {
-                kind: {rule: _number(one) for rule, one in rules.items()}
+                kind: {rule: _number(value) for rule, value in rules.items()}
                 for kind, rules in values['thresholds'].items()
             }
             return cls(**values)
@@ -452,9 +453,9 @@ def _number(value: float | None) -> float:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {str(key): _plain(one) for key, one in value.items()}
+        return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(one) for one in value]
+        return [_plain(item) for item in value]
     if isinstance(value, (float, np.floating)):
         return float(value) if math.isfinite(value) else None
     if isinstance(value, np.integer):
@@ -467,11 +468,12 @@ def _split(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the uncertainties of the present and of the absent landmarks."""
     values = np.asarray(uncertainty, float)
-    seen, known = np.asarray(present, bool), np.asarray(labelled, bool)
-    if values.shape != seen.shape or values.shape != known.shape:
+    present, labelled = np.asarray(present, bool), np.asarray(labelled, bool)
+    if values.shape != present.shape or values.shape != labelled.shape:
         raise ValueError(
-            f'uncertainty {values.shape}, present {seen.shape}, labelled {known.shape} disagree'
+            f'uncertainty {values.shape}, present {present.shape} and labelled {labelled.shape} '
+            'disagree'
         )
-    if np.isnan(values[known]).any():
+    if np.isnan(values[labelled]).any():
         raise ValueError('an uncertainty is NaN: decode without a diverged network')
-    return values[known & seen], values[known & ~seen]
+    return values[labelled & present], values[labelled & ~present]

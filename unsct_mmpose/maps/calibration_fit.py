@@ -160,8 +160,8 @@ class FitOptions:
     Attributes:
         decision: entropy, aggregation and weights that the thresholds of ``paf`` are for.
         rule: which threshold decides by default.
-        recall: share of present landmarks that the rule ``recall`` keeps.
-        alpha: expected share of suppressed present landmarks that ``conformal`` allows.
+        recall: share of present landmarks that the rule ``recall`` reports.
+        alpha: expected share of rejected present landmarks that ``conformal`` allows.
         level: nominal coverage of regions and intervals.
         features: what fusion may use.
         penalty: ridge penalty of the fusion, of its fields at least.
@@ -254,13 +254,13 @@ class MeasuredTable:
     """What a calibration's decisions leave of the images of a table, measured.
 
     Attributes:
-        kept: ``(N, K)`` bool, reported.
+        reported: ``(N, K)`` bool.
         slopes: of the measurements of the reported landmarks.
         truth: ``(N, M)`` measurements of the true landmarks, NaN where there are none.
         errors: ``(N, M)`` measured minus true.
     """
 
-    kept: Bools
+    reported: Bools
     slopes: Slopes
     truth: Floats
     errors: Floats
@@ -270,8 +270,10 @@ def measured_table(
     table: EvidenceTable, relations: RelationSet, calibration: Calibration
 ) -> MeasuredTable:
     """Decide by a calibration and measure what is reported."""
-    kept = assess(table.evidence, relations.pairs, DecisionOptions(), calibration).kept.numpy()
-    return _measured(table, kept)
+    reported = assess(
+        table.evidence, relations.pairs, DecisionOptions(), calibration
+    ).reported.numpy()
+    return _measured(table, reported)
 
 
 def refit_claims(
@@ -291,7 +293,7 @@ def refit_claims(
         measured: from :func:`measured_table`, where it is known already.
     """
     if measured is None:
-        measured = _measured(table, _kept(table, calibration, relations, options))
+        measured = _measured(table, _reported(table, calibration, relations, options))
     bare = replace(
         calibration,
         region_level=options.level,
@@ -329,12 +331,12 @@ def _fusion(
     table: EvidenceTable, pairs: Sequence[tuple[int, int]], options: FitOptions
 ) -> tuple[Fusion, float]:
     """Return the fusion and the penalty of its fields' weights."""
-    known = (table.evidence, table.present, table.labelled)
+    columns = (table.evidence, table.present, table.labelled)
     chosen = (options.features, options.penalty)
     strength = options.field_penalty
     if strength is None:
-        strength = choose_field_penalty(*known, table.patients, pairs, *chosen)
-    return fit_fusion(*known, pairs, *chosen, strength), strength
+        strength = choose_field_penalty(*columns, table.patients, pairs, *chosen)
+    return fit_fusion(*columns, pairs, *chosen, strength), strength
 
 
 def _thresholds(
@@ -357,7 +359,7 @@ def _fit_to_patients(
     table: EvidenceTable, measured: MeasuredTable, bare: Calibration, options: FitOptions
 ) -> Calibration:
     """Add regions and intervals that hold for an image of a new patient."""
-    with_regions, seen_by = _add_regions(table, measured.kept, bare, options)
+    with_regions, seen_by = _add_regions(table, measured.reported, bare, options)
     whole, also_by = _add_intervals(table, measured, with_regions, options)
     patients = np.concatenate([seen_by, also_by])
     return replace(
@@ -365,19 +367,19 @@ def _fit_to_patients(
     )
 
 
-def _kept(
+def _reported(
     table: EvidenceTable, calibration: Calibration, relations: RelationSet, options: FitOptions
 ) -> Bools:
     decision = replace(options.decision, evidence='fused', rule=None, threshold=None, weights=None)
-    return assess(table.evidence, relations.pairs, decision, calibration).kept.numpy()
+    return assess(table.evidence, relations.pairs, decision, calibration).reported.numpy()
 
 
 def _add_regions(
-    table: EvidenceTable, kept: Bools, calibration: Calibration, options: FitOptions
+    table: EvidenceTable, reported: Bools, calibration: Calibration, options: FitOptions
 ) -> tuple[Calibration, NDArray[np.int64]]:
     """Fit the shapes and sizes of the reported landmarks' regions."""
     level, shapes, power = options.level, {}, 0.0
-    errors = _whitened(table, kept, table.covariances_px)
+    errors = _whitened(table, reported, table.covariances_px)
     if 'peak' in options.follow:
         peaks = table.peaks
         power = peak_power(errors, peaks, table.patients, table.landmarks)
@@ -388,8 +390,8 @@ def _add_regions(
         # a patient's errors are judged by the shape of the others'
         turn = symmetric_root(by_others)[:, :, None]
         residuals = np.asarray(np.linalg.solve(turn, residuals[..., None])[..., 0], float)
-        for name, one in zip(table.landmarks.class_names, whole, strict=True):
-            shapes[name] = (float(one[0, 0]), float(one[0, 1]), float(one[1, 1]))
+        for name, shape in zip(table.landmarks.class_names, whole, strict=True):
+            shapes[name] = (float(shape[0, 0]), float(shape[0, 1]), float(shape[1, 1]))
     radius = new_patient_radius(residuals, level)
     factors = _filled(radius.value**2 / chi2.ppf(level, 2), 1.0)
     fitted = replace(
@@ -405,12 +407,12 @@ def _add_intervals(
     table: EvidenceTable, measured: MeasuredTable, calibration: Calibration, options: FitOptions
 ) -> tuple[Calibration, NDArray[np.int64]]:
     """Fit how landmarks err together, what is systematic, and how wide intervals must be."""
-    kept = measured.kept
+    reported = measured.reported
     covariances = calibrated_covariances(table.covariances_px, calibration, table.peaks)
     level, correlation, by_others = options.level, None, None
     if 'correlation' in options.follow and len(set(table.patients)) >= LEAST_CORRELATED:
         products = error_products(
-            _whitened(table, kept, covariances), table.patients, table.landmarks
+            _whitened(table, reported, covariances), table.patients, table.landmarks
         )
         whole = error_correlation(products, table.landmarks).round(_CORRELATION_DIGITS)
         by_others = _by_others(products, table, whole)
@@ -448,11 +450,11 @@ def _add_intervals(
     return fitted, radius.patients
 
 
-def _whitened(table: EvidenceTable, kept: Bools, covariances: Floats) -> Floats:
+def _whitened(table: EvidenceTable, reported: Bools, covariances: Floats) -> Floats:
     """Return ``(N, K, 2)`` errors of the reported landmarks in units of covariances."""
-    known = table.present & table.labelled & kept
+    counted = table.present & table.labelled & reported
     return whitened(
-        np.where(known[..., None], table.points_px - table.true_px, np.nan), covariances
+        np.where(counted[..., None], table.points_px - table.true_px, np.nan), covariances
     )
 
 
@@ -480,19 +482,19 @@ def _outputs(landmarks: LandmarkSet) -> dict[str, list[int]]:
     return outputs
 
 
-def _measured(table: EvidenceTable, kept: Bools) -> MeasuredTable:
+def _measured(table: EvidenceTable, reported: Bools) -> MeasuredTable:
     if not table.landmarks.clinical:
         nothing = np.zeros((len(table), 0))
         jacobian = np.zeros((len(table), 0, len(table.landmarks), 2))
-        slopes = Slopes(nothing, kept, jacobian, np.ones((len(table), 1, 2)))
-        return MeasuredTable(kept, slopes, nothing, nothing)
-    slopes = slopes_many(table.points_px, kept, table.spacing_xy_mm, table.magnification)
+        slopes = Slopes(nothing, reported, jacobian, np.ones((len(table), 1, 2)))
+        return MeasuredTable(reported, slopes, nothing, nothing)
+    slopes = slopes_many(table.points_px, reported, table.spacing_xy_mm, table.magnification)
     truth, _ = measure_many(
         table.true_px, table.present & table.labelled, table.spacing_xy_mm, None,
         table.magnification,
     )  # fmt: skip
-    found = np.where(_IS_ANGLE, nearest_turn(slopes.values, truth), slopes.values)
-    return MeasuredTable(kept, slopes, truth, found - truth)
+    values = np.where(_IS_ANGLE, nearest_turn(slopes.values, truth), slopes.values)
+    return MeasuredTable(reported, slopes, truth, values - truth)
 
 
 def _by_output(values: Floats, table: EvidenceTable) -> Floats:
@@ -512,9 +514,9 @@ def _number(value: np.floating[Any]) -> float:
 
 
 def _filled(values: Floats, otherwise: float) -> Floats:
-    """Give what nothing is known of the largest of the known."""
-    known = values[~np.isnan(values)]
-    return np.where(np.isnan(values), known.max() if known.size else otherwise, values)
+    """Give what was not fitted the largest value of what was."""
+    fitted = values[~np.isnan(values)]
+    return np.where(np.isnan(values), fitted.max() if fitted.size else otherwise, values)
 
 
 def _fit_to_images(
@@ -522,9 +524,9 @@ def _fit_to_images(
 ) -> Calibration:
     """Add regions and intervals as if images were independent."""
     level = options.level
-    known = table.present & table.labelled
+    counted = table.present & table.labelled
     distance = squared_mahalanobis(table.points_px, table.true_px, table.covariances_px)
-    distance = np.where(known, distance, np.nan)
+    distance = np.where(counted, distance, np.nan)
     classes = zip(table.landmarks.class_names, table.landmarks.classes, strict=True)
     by_class = {name: distance[:, list(members)] for name, members in classes}
     regions = replace(

@@ -140,8 +140,8 @@ def standing(evidence: Evidence) -> Tensor:
 
     The geometric mean of the peak and of the peeled alignment: both must speak. It is divided by
     the image's upper quartile, since a faint image has low peaks and weak fields throughout; by 0.3
-    at least, so that an image in which nothing stands out keeps nothing. An image whose fields are
-    all silent, such as one of heatmaps alone, is judged by its peaks as they are.
+    at least, so that an image in which nothing stands out reports nothing. An image whose fields
+    are all silent, such as one of heatmaps alone, is judged by its peaks as they are.
 
     Args:
         evidence: of B images.

@@ -5,7 +5,7 @@ Everything here is read from the maps of one forward pass, without any calibrati
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -61,7 +61,7 @@ class Evidence:
 
     def cpu(self) -> Evidence:
         """Return the same on the CPU."""
-        return Evidence(**{one.name: getattr(self, one.name).cpu() for one in fields(self)})
+        return Evidence(**{name: value.cpu() for name, value in vars(self).items()})
 
 
 def decode_evidence(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -125,17 +125,17 @@ def fit_logistic(
         slope = z.T @ residual + ridge * parameters[1:]
         return float(value), np.concatenate([[residual.sum()], slope])
 
-    found = minimize(
+    optimum = minimize(
         loss,
         np.zeros(x.shape[1] + 1),
         jac=True,
         method='L-BFGS-B',
-        bounds=[(None, None), *((0, None if one else 0) for one in heard)],
+        bounds=[(None, None), *((0, None if is_heard else 0) for is_heard in heard)],
         options=dict(maxiter=1000, ftol=1e-12, gtol=1e-9),
     )
     return MonotoneLogistic(
-        intercept=float(found.x[0]),
-        weights=tuple(found.x[1:].tolist()),
+        intercept=float(optimum.x[0]),
+        weights=tuple(optimum.x[1:].tolist()),
         centres=tuple(centres.tolist()),
         scales=tuple(scales.tolist()),
         signs=tuple(int(sign) for sign in signs),
@@ -196,9 +196,9 @@ def relation_reference(
     Returns:
         ``(L,)``; the median of all where a relation is never there, and at least 0.05.
     """
-    aligned, seen = np.asarray(relation_alignment, float), np.asarray(present, bool)
+    aligned, present = np.asarray(relation_alignment, float), np.asarray(present, bool)
     pairs = np.asarray(relations)
-    both = seen[:, pairs[:, 0]] & seen[:, pairs[:, 1]]
+    both = present[:, pairs[:, 0]] & present[:, pairs[:, 1]]
     overall = float(np.median(aligned[both])) if both.any() else 1.0
     each = [
         float(np.median(aligned[both[:, index], index])) if both[:, index].any() else overall
@@ -299,7 +299,7 @@ def normalised_alignment(
 def take_evidence(evidence: Evidence, rows: NDArray[Any]) -> Evidence:
     """Return the evidence of the images that an index array or a mask names."""
     index = torch.from_numpy(np.asarray(rows))
-    return Evidence(**{one.name: getattr(evidence, one.name)[index] for one in fields(Evidence)})
+    return Evidence(**{name: value[index] for name, value in vars(evidence).items()})
 
 
 def fit_fusion(
@@ -327,11 +327,13 @@ def fit_fusion(
     Raises:
         ValueError: no landmark is absent, or none is present.
     """
-    seen, known = np.asarray(present, bool), np.asarray(labelled, bool)
-    reference = relation_reference(evidence.relation_alignment.numpy(), seen & known, relations)
+    present, labelled = np.asarray(present, bool), np.asarray(labelled, bool)
+    reference = relation_reference(
+        evidence.relation_alignment.numpy(), present & labelled, relations
+    )
     columns = fusion_features(evidence, relations, reference, features).numpy()
     strict = penalty if field_penalty is None else field_penalty
-    model = fit_model(columns[known], seen[known], features, penalty, strict)
+    model = fit_model(columns[labelled], present[labelled], features, penalty, strict)
     return Fusion(tuple(features), model, tuple(reference.tolist()))
 
 

@@ -64,8 +64,12 @@ def choose_field_penalty(
     speaks = [name in FIELD_FEATURES for name in features]
     if all(speaks) or not any(speaks):
         return penalty
-    seen, known, whose = np.asarray(present, bool), np.asarray(labelled, bool), np.asarray(patients)
-    jury = sorted(set(whose[(known & ~seen).any(axis=1)].tolist()))
+    present, labelled, whose = (
+        np.asarray(present, bool),
+        np.asarray(labelled, bool),
+        np.asarray(patients),
+    )
+    jury = sorted(set(whose[(labelled & ~present).any(axis=1)].tolist()))
     if len(jury) <= 1:
         return math.inf
     wanted = max(penalty, PATIENT_PENALTY / len(jury))
@@ -73,7 +77,7 @@ def choose_field_penalty(
         return wanted
     strengths = (wanted, math.inf)
     losses = left_out_losses(
-        evidence, seen, known, whose, relations, strengths, features=features, penalty=penalty
+        evidence, present, labelled, whose, relations, strengths, features=features, penalty=penalty
     )
     if len(losses) < 2:
         return math.inf
@@ -110,19 +114,23 @@ def left_out_losses(
         each strength. Patients whose absence leaves nothing absent, or nothing present, to fit
         to are left out.
     """
-    seen, known, whose = np.asarray(present, bool), np.asarray(labelled, bool), np.asarray(patients)
+    present, labelled, whose = (
+        np.asarray(present, bool),
+        np.asarray(labelled, bool),
+        np.asarray(patients),
+    )
     rows = []
-    for judged in patient_folds(seen, known, whose):
+    for judged in patient_folds(present, labelled, whose):
         others = ~judged
-        taught = seen[others][known[others]]
+        taught = present[others][labelled[others]]
         if taught.all() or not taught.any():
             continue
         rest = evidence.relation_alignment.numpy()[others]
-        reference = relation_reference(rest, seen[others] & known[others], relations)
+        reference = relation_reference(rest, present[others] & labelled[others], relations)
         columns = fusion_features(evidence, relations, reference, features)
-        taken = columns.numpy()[others][known[others]]
-        models = [fit_model(taken, taught, features, penalty, one) for one in strengths]
-        losses = [_losses(model.log_odds(columns), seen, known)[judged] for model in models]
+        taken = columns.numpy()[others][labelled[others]]
+        models = [fit_model(taken, taught, features, penalty, strength) for strength in strengths]
+        losses = [_losses(model.log_odds(columns), present, labelled)[judged] for model in models]
         for person in sorted(set(whose[judged].tolist())):
             mine = whose[judged] == person
             rows.append([loss[mine].sum() for loss in losses])
@@ -141,7 +149,7 @@ def patient_folds(present: Bools, labelled: Bools, patients: NDArray[np.str_]) -
         ``(N,)`` images of each fold; patients that lack landmarks are spread evenly.
     """
     lacking = set(patients[(labelled & ~present).any(axis=1)].tolist())
-    people = sorted(set(patients.tolist()), key=lambda one: (one not in lacking, one))
+    people = sorted(set(patients.tolist()), key=lambda patient: (patient not in lacking, patient))
     for start in range(min(_MOST_FOLDS, len(people))):
         yield np.isin(patients, people[start::_MOST_FOLDS])
 

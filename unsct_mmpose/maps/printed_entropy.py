@@ -43,7 +43,7 @@ def describe_alignment(
         the share below 1/e, where the printed entropy rises with the alignment. NaN where there is
         no such landmark.
     """
-    seen, known = np.asarray(present, bool), np.asarray(labelled, bool)
+    present, labelled = np.asarray(present, bool), np.asarray(labelled, bool)
     count = evidence.peak.shape[1]
 
     def gather(aligned: torch.Tensor) -> torch.Tensor:
@@ -58,8 +58,8 @@ def describe_alignment(
         alignment=-alignment.clamp(0, 1),
         integral=-integral * torch.log(integral + EPSILON),
     )
-    figures = {f'AUROC/{name}': auroc_absent(u, seen, known) for name, u in forms.items()}
-    for name, chosen in (('present', seen & known), ('absent', ~seen & known)):
+    figures = {f'AUROC/{name}': auroc_absent(u, present, labelled) for name, u in forms.items()}
+    for name, chosen in (('present', present & labelled), ('absent', ~present & labelled)):
         values = alignment.numpy()[chosen]
         for quantile, rank in QUANTILES.items():
             figures[f'{name}/{quantile}'] = (

@@ -42,9 +42,9 @@ def region_shapes(
         >>> region_shapes(None).tolist() == [np.eye(2).tolist()] * len(HIP)
         True
     """
-    found = {} if calibration is None else calibration.region_shapes
+    shapes = {} if calibration is None else calibration.region_shapes
     landmarks = _landmarks(calibration, landmarks)
-    flat = [found.get(name, (1.0, 0.0, 1.0)) for name in landmarks.class_names]
+    flat = [shapes.get(name, (1.0, 0.0, 1.0)) for name in landmarks.class_names]
     return side_shapes([[[xx, xy], [xy, yy]] for xx, xy, yy in flat], landmarks)
 
 
@@ -80,10 +80,10 @@ def interval_offsets(
         >>> bool(interval_offsets(None).any())
         False
     """
-    found = {} if calibration is None else calibration.offsets
+    offsets = {} if calibration is None else calibration.offsets
     names = measurement_names(_landmarks(calibration, landmarks))
-    each = [found.get(split_side(name)[1]) for name in names]
-    return np.array([one.value if one is not None and one.corrected else 0.0 for one in each])
+    each = [offsets.get(split_side(name)[1]) for name in names]
+    return np.array([offset.value if offset and offset.corrected else 0.0 for offset in each])
 
 
 def error_correlations(

@@ -1,4 +1,4 @@
-"""How sure a landmark is: from alignment to entropy to keep or suppress (eq. 1-4).
+"""How sure a landmark is: from alignment to entropy to report or reject (eq. 1-4).
 
 B images, K landmarks, L relations. An alignment w is the mean projection of a field on a segment,
 in [-1, 1] (:func:`unsct_mmpose.maps.paf.segment_alignment`).
@@ -167,11 +167,11 @@ def _peel(total: Tensor, weight: Tensor, count: Tensor, ground: Tensor) -> Landm
     return LandmarkAlignment(result.to(dtype), support.to(dtype))
 
 
-def support_counts(kept: Tensor, relations: Relations) -> Tensor:
-    """Count for each landmark the relations whose other end is kept.
+def support_counts(reported: Tensor, relations: Relations) -> Tensor:
+    """Count for each landmark the relations whose other end is reported.
 
     Args:
-        kept: ``(B, K)`` bool.
+        reported: ``(B, K)`` bool.
         relations: ``(L, 2)`` landmarks that each one joins.
 
     Returns:
@@ -181,10 +181,10 @@ def support_counts(kept: Tensor, relations: Relations) -> Tensor:
         >>> support_counts(torch.tensor([[True, False, True]]), [(0, 1), (1, 2)]).tolist()
         [[0, 2, 0]]
     """
-    pairs = torch.as_tensor(relations, dtype=torch.long, device=kept.device)
-    counts = torch.zeros_like(kept, dtype=torch.long)
+    pairs = torch.as_tensor(relations, dtype=torch.long, device=reported.device)
+    counts = torch.zeros_like(reported, dtype=torch.long)
     for end, other in ((0, 1), (1, 0)):
-        counts.index_add_(1, pairs[:, end], kept[:, pairs[:, other]].long())
+        counts.index_add_(1, pairs[:, end], reported[:, pairs[:, other]].long())
     return counts
 
 

@@ -64,8 +64,8 @@ class UncertaintyMixin:
         intermediate_weight: weight of the coarse heatmaps that come before the last feature map
             (as :class:`SRFNeck`, :class:`SRFHRNet` and :class:`SRFUNet` give them), averaged over
             them; 0 leaves them unsupervised. The coarser a map is, the more of its cells a landmark
-            takes: each one counts by its side over that of the target, so that silence costs about
-            the same on all.
+            takes: each one counts by its side over that of the target, so that empty maps cost
+            about the same on all.
         decoder: the codec, :class:`HeatmapPAF`.
         landmarks: the K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`); None: those of the
             decoder, or the hip's without one.
@@ -91,10 +91,10 @@ class UncertaintyMixin:
     ) -> None:
         if landmarks is None:
             landmarks = (decoder or {}).get('landmarks', HIP)
-        known = landmark_set(landmarks)
-        channels = len(known) + 2 * len(known.relation_set(relations))
+        landmarks = landmark_set(landmarks)
+        channels = len(landmarks) + 2 * len(landmarks.relation_set(relations))
         super().__init__(out_channels=channels, loss=heatmap_loss, decoder=decoder, **kwargs)
-        self.landmarks, self.relations = known, known.relation_set(relations)
+        self.landmarks, self.relations = landmarks, landmarks.relation_set(relations)
         self.paf_loss_module = MODELS.build(paf_loss)
         self.intermediate_weight = intermediate_weight
         if self.decoder is None:

@@ -122,7 +122,7 @@ def compare(collected: dict[str, Any], patients: int, draws: int, seed: int = 0)
 
 
 def _counted(table: EvidenceTable, assessment: Assessment) -> Any:
-    return table.present & table.labelled & assessment.kept.numpy()
+    return table.present & table.labelled & assessment.reported.numpy()
 
 
 def _ellipses(table: EvidenceTable, relations: Any, fitted: Any) -> tuple[Floats, Floats, Floats]:

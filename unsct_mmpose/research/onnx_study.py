@@ -196,15 +196,15 @@ def _row(predictions: Sequence[Mapping], usual: Sequence[Mapping], truth: Sequen
         for fields, info in zip(predictions, truth, strict=True)
     ]
     figures = evaluate(samples)
-    (visible, points), (expected, wanted) = (
+    (reported, points), (expected, wanted) = (
         [np.stack([fields[key] for fields in each]) for key in ('keypoints_visible', 'keypoints')]
         for each in (predictions, usual)
     )
-    moves = np.linalg.norm(points - wanted, axis=-1)[(visible > 0) & (expected > 0)]
+    moves = np.linalg.norm(points - wanted, axis=-1)[(reported > 0) & (expected > 0)]
     return dict(
         {name: round(figures[name], 3) for name in FIGURES},
-        decisions=visible.size,
-        decisions_changed=int((visible != expected).sum()),
+        decisions=reported.size,
+        decisions_changed=int((reported != expected).sum()),
         largest_move_px=float(f'{moves.max():.2g}'),
         median_move_px=float(f'{np.median(moves):.2g}'),
     )

@@ -12,7 +12,7 @@ from .full_size_page import render_full_size_page
 from .fusion_study import render_fusion_page
 from .markdown import markdown_table, read_notes, render_page, render_records
 from .onnx_study import render_onnx_page
-from .promise_study import write_promise_page
+from .promise_study import render_promise_page, write_promise_picture
 from .results import Result, format_versions, read_folder, read_result
 from .study_page import render_study_page
 
@@ -21,6 +21,7 @@ PAGES: Mapping[str, tuple[str, Callable[[Path], str]]] = {
     'fusion': ('fusion', render_fusion_page),
     'full-size': ('full_size', render_full_size_page),
     'onnx': ('onnx', render_onnx_page),
+    'promise': ('promise', render_promise_page),
 }
 """For each page the folder of json files that it is made of, and what makes it."""
 
@@ -45,15 +46,14 @@ def write_pages(folder: Path) -> list[Path]:
         The pages; those of the paper's tables are :func:`.paper_page.write_paper_page`'s.
     """
     names = [name for name, (source, _) in PAGES.items() if (folder / source).is_dir()]
-    pages = [write_page(folder, name) for name in names]
-    if (folder / 'promise').is_dir():
-        pages.append(write_promise_page(folder))
-    return [*pages, write_page(folder, 'README')]  # the last: it names the others
+    return [write_page(folder, name) for name in (*names, 'README')]  # the last names the others
 
 
 def write_page(folder: Path, name: str) -> Path:
     """Write one of :data:`PAGES`, or the index, ``README``, and return its path."""
     render = render_index_page if name == 'README' else PAGES[name][1]
+    if name == 'promise':
+        write_promise_picture(folder)
     replace_file(folder / f'{name}.md', render(folder).encode())
     return folder / f'{name}.md'
 

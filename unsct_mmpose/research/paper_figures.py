@@ -128,7 +128,7 @@ def _image(meta: dict) -> np.ndarray:
 
 def _curves(runs: Sequence[Result]) -> tuple[list[float], list[list[float]]]:
     curves = [run.curve or {} for run in runs]
-    values = [dict(zip(one['epoch'], one['all/MRE'], strict=True)) for one in curves]
+    values = [dict(zip(curve['epoch'], curve['all/MRE'], strict=True)) for curve in curves]
     epochs = sorted(set.intersection(*map(set, values)))
     return epochs, [[errors[epoch] for epoch in epochs] for errors in values]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,9 +38,10 @@ from unsct_mmpose.maps.regions import (
     interval_scales,
 )
 
-from .markdown import render_table
+from .markdown import format_number, read_notes, render_page, render_table
 from .results import Result as StudyResult
 from .results import read_result as read_study
+from .study import draw_patients
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 UNITS = ('patient', 'image')
@@ -99,11 +101,11 @@ def compare(
     """
     rng = np.random.default_rng(seed)
     people = np.array(sorted(set(pool.patients.tolist())))
-    usable = [one for one in sizes if one < len(people)]
+    usable = [size for size in sizes if size < len(people)]
     figures: dict[str, Any] = {'sizes': {}, 'variants': {}, 'shifted': {}, 'aspect': {}}
     for size in usable:
         last = size == max(usable)
-        found: dict[Any, list[Claims]] = {}
+        claims: dict[Any, list[Claims]] = defaultdict(list)
         for base in _drawn(pool, people, size, draws, rng):
             others = np.setdiff1d(people, base.patients)
             if judged_patients is not None and len(others) > judged_patients:
@@ -120,46 +122,46 @@ def compare(
                 for level in levels:
                     options = FitOptions(unit=unit, level=level)
                     fitted = refit_claims(first, base, relations, options, taught)
-                    for name, one in judged.items():
-                        found.setdefault((unit, level, name), []).append(_judge(*one, fitted))
+                    for name, judgement in judged.items():
+                        claims[unit, level, name].append(_judge(*judgement, fitted))
             if last:
                 for name, follow in VARIANTS.items():
                     options = FitOptions(level=max(levels), follow=follow)
                     fitted = refit_claims(first, base, relations, options, taught)
-                    found.setdefault(name, []).append(_judge(*judged['pool'], fitted))
+                    claims[name].append(_judge(*judged['pool'], fitted))
         figures['sizes'][str(size)] = {
-            unit: {f'{level:g}': _held(found[unit, level, 'pool']) for level in levels}
+            unit: {f'{level:g}': _held(claims[unit, level, 'pool']) for level in levels}
             for unit in UNITS
         }
         if last:
-            figures['variants'] = {name: _held(found[name]) for name in VARIANTS}
-            figures['aspect'] = {name: _aspect(found[name]) for name in DIRECTED}
+            figures['variants'] = {name: _held(claims[name]) for name in VARIANTS}
+            figures['aspect'] = {name: _aspect(claims[name]) for name in DIRECTED}
             figures['shifted'] = {
                 name: {
-                    unit: {f'{level:g}': _held(found[unit, level, name]) for level in levels}
+                    unit: {f'{level:g}': _held(claims[unit, level, name]) for level in levels}
                     for unit in UNITS
                 }
                 for name in shifted
             }
     whole = fit_calibration(pool, relations, FitOptions())
-    figures['offsets'] = {name: vars(one) for name, one in whole.offsets.items()}
+    figures['offsets'] = {name: vars(offset) for name, offset in whole.offsets.items()}
     rounded: dict[str, Any] = _rounded(figures)
     return rounded
 
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, Mapping):
-        return {key: _rounded(one) for key, one in value.items()}
+        return {key: _rounded(item) for key, item in value.items()}
     return round(float(value), _DIGITS) if isinstance(value, float) else value
 
 
 def first_images(table: EvidenceTable, count: int) -> EvidenceTable:
     """Return the first images of each patient, at most so many."""
-    seen: dict[str, int] = {}
+    counts: dict[str, int] = {}
     rows = []
     for row, patient in enumerate(table.patients.tolist()):
-        seen[patient] = seen.get(patient, 0) + 1
-        if seen[patient] <= count:
+        counts[patient] = counts.get(patient, 0) + 1
+        if counts[patient] <= count:
             rows.append(row)
     return table.take(np.array(rows, int))
 
@@ -167,18 +169,14 @@ def first_images(table: EvidenceTable, count: int) -> EvidenceTable:
 def _drawn(
     pool: EvidenceTable, people: np.ndarray, size: int, draws: int, rng: np.random.Generator
 ) -> Iterator[EvidenceTable]:
-    if size == len(people) - 1:
-        for patient in people:
-            base = pool.take(pool.patients != patient)
-            if (base.labelled & ~base.present).any():
-                yield base
+    if size < len(people) - 1:
+        for _ in range(draws):
+            yield draw_patients(pool, people, size, rng)
         return
-    for _ in range(draws):
-        while True:
-            base = pool.take(np.isin(pool.patients, rng.choice(people, size, replace=False)))
-            if (base.labelled & ~base.present).any():
-                break
-        yield base
+    for patient in people:
+        base = pool.take(pool.patients != patient)
+        if (base.labelled & ~base.present).any():
+            yield base
 
 
 def _without(tables: Mapping[str, EvidenceTable], base: EvidenceTable) -> dict[str, EvidenceTable]:
@@ -198,9 +196,9 @@ def _judge(
     table: EvidenceTable, measured: MeasuredTable, usual: np.ndarray, calibration: Calibration
 ) -> Claims:
     """Return what became of a calibration's claims about the images of a table."""
-    kept, level = measured.kept, calibration.region_level
+    reported, level = measured.reported, calibration.region_level
     covariances = calibrated_covariances(table.covariances_px, calibration, table.peaks)
-    counted = table.present & table.labelled & kept
+    counted = table.present & table.labelled & reported
     squared = squared_mahalanobis(table.points_px, table.true_px, covariances)
     scale = table.spacing_xy_mm / table.magnification[:, None]
     radius = region_radii(covariances_to_px(covariances, scale), level)
@@ -208,11 +206,11 @@ def _judge(
     spread = measured.slopes.standard_errors(covariances, together)
     error = np.abs(measured.errors - interval_offsets(calibration))
     half = interval_scales(calibration) * spread
-    known = np.isfinite(error) & np.isfinite(half)
+    defined = np.isfinite(error) & np.isfinite(half)
     score = 2 * half + 2 / (1 - level) * np.maximum(error - half, 0)
 
     def by_output(values: np.ndarray) -> np.ndarray:
-        clean = np.where(known, values, 0.0)
+        clean = np.where(defined, values, 0.0)
         return np.stack([clean[:, columns].sum(axis=1) for columns in _OUTPUTS.values()], axis=1)
 
     residual = whitened(
@@ -247,16 +245,16 @@ def _along(residual: np.ndarray, covariances: np.ndarray) -> np.ndarray:
 
 
 def _aspect(claims: Sequence[Claims]) -> dict[str, float]:
-    along = np.concatenate([one['along'] for one in claims])
+    along = np.concatenate([claim['along'] for claim in claims])
     return {
-        one.name: float(np.nanmean(along[:, [index, index + NUM_CLASSES]]))
-        for index, one in enumerate(LANDMARK_CLASSES)
+        landmark.name: float(np.nanmean(along[:, [index, index + NUM_CLASSES]]))
+        for index, landmark in enumerate(LANDMARK_CLASSES)
     }
 
 
 def _held(claims: Sequence[Claims]) -> dict[str, Any]:
     """Return coverage and size of all claims of several draws, by subset."""
-    whole = {name: np.concatenate([one[name] for one in claims]) for name in claims[0]}
+    whole = {name: np.concatenate([claim[name] for claim in claims]) for name in claims[0]}
     held: dict[str, Any] = {'usual_images': float(whole['usual'].mean())}
     for subset in (*SUBSETS, 'usual'):
         chosen = (whole['subsets'] == subset) | (subset == 'all')
@@ -294,31 +292,25 @@ def _summary(rows: Claims, with_ends: bool) -> dict[str, Any]:
     )
 
 
-def write_promise_page(folder: Path) -> Path:
-    """Write ``promise.md`` and its figure of a folder of results; no number is typed by hand.
-
-    Args:
-        folder: holds ``promise/*.json`` and perhaps ``notes/promise.md``.
-
-    Returns:
-        The path of the page.
-    """
+def write_promise_picture(folder: Path) -> None:
+    """Write the figure of :func:`render_promise_page` beside the json files."""
     results = _results(folder)
     picture = figure_promise(
-        {one.name: _curves(one) for one in results if len(one.figures['sizes']) > 1},
+        {run.name: _curves(run) for run in results if len(run.figures['sizes']) > 1},
         source='simulated radiographs',
     )
     ok, encoded = cv2.imencode('.png', picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
     assert ok
     replace_file(folder / 'promise' / 'promise.png', encoded.tobytes())
-    replace_file(folder / 'promise.md', render_promise_page(folder).encode())
-    return folder / 'promise.md'
 
 
 def render_promise_page(folder: Path) -> str:
-    """Return the page that :func:`write_promise_page` writes."""
+    """Return the page of a folder of results.
+
+    Args:
+        folder: holds ``promise/*.json`` and perhaps ``notes/promise.md``.
+    """
     parts = [
-        '# Intervals that hold for the next patient',
         'Made by `python tools/results.py page docs/results` from the json files in `promise/`, '
         'each written by `tools/study.py promise`, whose command stands in it. Patients are drawn '
         'to calibrate on, again and again; coverage is of all images of the others. Brackets are '
@@ -326,36 +318,38 @@ def render_promise_page(folder: Path) -> str:
         'independent. Radii and lengths in mm at the bone. **All images are simulated.**',
         '![Promised against held](promise/promise.png)',
     ]
-    words = folder / 'notes' / 'promise.md'
-    parts += [words.read_text().strip()] if words.is_file() else []
-    for one in _results(folder, 'grown'):
-        parts += ['## Which region is smallest', f'{one.data}; {one.model}; {one.calibrated_on}.']
-        parts.append(_regions(one))
-    for one in _results(folder):
-        parts += [f'## {one.name}', f'{one.data}; {one.model}; {one.calibrated_on}.']
-        parts += ['Regions and parameters, by patients that calibrate:', _by_size(one)]
-        largest = list(one.figures['sizes'])[-1]
-        parts += [f'Each parameter, {largest} patients, 95 %:', _by_parameter(one)]
-        parts += [f'What is followed, {largest} patients, 95 %:', _by_variant(one)]
-        parts += ['Systematic errors over all patients of the pool:', _offsets(one)]
-        parts += ['How errors lie to the ellipses:', _aspects(one)]
-        if one.figures['shifted']:
-            parts += [f'Under shift, calibrated on {largest} patients:', _under_shift(one)]
-    return '\n\n'.join(parts) + '\n'
+    parts += read_notes(folder, 'promise')
+    for result in _results(folder, 'grown'):
+        parts += ['## Which region is smallest', _source(result), _regions(result)]
+    for result in _results(folder):
+        parts += [f'## {result.name}', _source(result)]
+        parts += ['Regions and parameters, by patients that calibrate:', _by_size(result)]
+        largest = list(result.figures['sizes'])[-1]
+        parts += [f'Each parameter, {largest} patients, 95 %:', _by_parameter(result)]
+        parts += [f'What is followed, {largest} patients, 95 %:', _by_variant(result)]
+        parts += ['Systematic errors over all patients of the pool:', _offsets(result)]
+        parts += ['How errors lie to the ellipses:', _aspects(result)]
+        if result.figures['shifted']:
+            parts += [f'Under shift, calibrated on {largest} patients:', _under_shift(result)]
+    return render_page('Intervals that hold for the next patient', parts)
 
 
 def _results(folder: Path, kind: str = 'promise') -> list[StudyResult]:
-    found = (read_study(path) for path in sorted((folder / 'promise').glob('*.json')))
-    return [one for one in found if one.kind == kind]
+    results = (read_study(path) for path in sorted((folder / 'promise').glob('*.json')))
+    return [result for result in results if result.kind == kind]
 
 
-def _regions(one: StudyResult) -> str:
-    levels = one.figures
+def _source(result: StudyResult) -> str:
+    return f'{result.data}; {result.model}; {result.calibrated_on}.'
+
+
+def _regions(result: StudyResult) -> str:
+    levels = result.figures
     rows = [
         [name]
         + [
-            f'{_percent(found[name]["coverage"])} %, {_mm(found[name]["radius"])} mm'
-            for found in levels.values()
+            f'{_percent(held["coverage"])} %, {format_number(held["radius"], 2)} mm'
+            for held in (regions[name] for regions in levels.values())
         ]
         for name in next(iter(levels.values()))
     ]
@@ -363,8 +357,8 @@ def _regions(one: StudyResult) -> str:
     return 'Held, and mean radius of the circle as large.\n\n' + render_table(columns, rows)
 
 
-def _curves(one: StudyResult) -> dict[str, Any]:
-    sizes = one.figures['sizes']
+def _curves(result: StudyResult) -> dict[str, Any]:
+    sizes = result.figures['sizes']
     return {
         'patients': [int(size) for size in sizes],
         'held': {
@@ -377,9 +371,9 @@ def _curves(one: StudyResult) -> dict[str, Any]:
     }
 
 
-def _by_size(one: StudyResult) -> str:
+def _by_size(result: StudyResult) -> str:
     rows = []
-    for size, units in one.figures['sizes'].items():
+    for size, units in result.figures['sizes'].items():
         for level, held in units['patient'].items():
             before = units['image'][level]
             rows.append(
@@ -388,8 +382,8 @@ def _by_size(one: StudyResult) -> str:
                     f'{100 * float(level):g} %',
                     *(_verdict(held[subset]['regions'], float(level)) for subset in SUBSETS[1:]),
                     _percent(before['all']['regions']['coverage']),
-                    _mm(held['all']['regions']['radius']),
-                    _mm(before['all']['regions']['radius']),
+                    format_number(held['all']['regions']['radius'], 2),
+                    format_number(before['all']['regions']['radius'], 2),
                     *(_parameters(held[subset], float(level)) for subset in SUBSETS[1:]),
                     _extremes(before['all']),
                     _ratio(held['all'], before['all'], 'width'),
@@ -404,21 +398,21 @@ def _by_size(one: StudyResult) -> str:
     return render_table(columns, rows)
 
 
-def _by_parameter(one: StudyResult) -> str:
-    units = list(one.figures['sizes'].values())[-1]
+def _by_parameter(result: StudyResult) -> str:
+    units = list(result.figures['sizes'].values())[-1]
     ours, before = (units[unit]['0.95'] for unit in UNITS)
     rows = []
     for name in ours['all']['parameters']:
-        found = [ours[subset]['parameters'][name] for subset in SUBSETS]
+        values = [ours[subset]['parameters'][name] for subset in SUBSETS]
         old = before['all']['parameters'][name]
         rows.append(
             [
                 name,
-                _bracketed(found[0]),
-                *(_percent(each['coverage']) for each in found[1:]),
+                _bracketed(values[0]),
+                *(_percent(each['coverage']) for each in values[1:]),
                 _percent(old['coverage']),
-                *(_number(each['width'], 2) for each in (found[0], old)),
-                *(_number(each['score'], 2) for each in (found[0], old)),
+                *(format_number(each['width'], 2) for each in (values[0], old)),
+                *(format_number(each['score'], 2) for each in (values[0], old)),
             ]
         )
     columns = ['parameter', 'held', 'structured', 'unstructured', 'before', 'mean width', 'before',
@@ -426,14 +420,14 @@ def _by_parameter(one: StudyResult) -> str:
     return render_table(columns, rows)
 
 
-def _by_variant(one: StudyResult) -> str:
-    variants = one.figures['variants']
+def _by_variant(result: StudyResult) -> str:
+    variants = result.figures['variants']
     first = next(iter(variants.values()))['all']
     rows = []
     for name, held in variants.items():
-        found = held['all']
+        whole = held['all']
         gains = {
-            output: found['parameters'][output]['width'] / values['width']
+            output: whole['parameters'][output]['width'] / values['width']
             for output, values in first['parameters'].items()
             if values['width']
         }
@@ -441,13 +435,13 @@ def _by_variant(one: StudyResult) -> str:
         rows.append(
             [
                 name,
-                _bracketed(found['regions']),
-                _mm(found['regions']['radius']),
+                _bracketed(whole['regions']),
+                format_number(whole['regions']['radius'], 2),
                 *(_percent(held[subset]['regions']['coverage']) for subset in SUBSETS[1:]),
-                _extremes(found),
+                _extremes(whole),
                 *(_percent(held[subset]['mean_coverage']) for subset in SUBSETS[1:]),
-                _ratio(found, first, 'width'),
-                _ratio(found, first, 'score'),
+                _ratio(whole, first, 'width'),
+                _ratio(whole, first, 'score'),
                 ', '.join(f'{each} {gains[each]:.2f}' for each in best if gains[each] < 0.98),
             ]
         )
@@ -457,28 +451,27 @@ def _by_variant(one: StudyResult) -> str:
     return render_table(columns, rows)
 
 
-def _offsets(one: StudyResult) -> str:
-    rows = [
-        [
-            name,
-            f'{_signed(found["value"])} [{_signed(found["low"])}, {_signed(found["high"])}]',
-            str(found['patients']),
-            'corrected' if found['corrected'] else '-',
-        ]
-        for name, found in one.figures['offsets'].items()
-    ]
+def _offsets(result: StudyResult) -> str:
+    rows = []
+    for name, offset in result.figures['offsets'].items():
+        value, low, high = (format_number(offset[key], 2, '+') for key in ('value', 'low', 'high'))
+        corrected = 'corrected' if offset['corrected'] else '-'
+        rows.append([name, f'{value} [{low}, {high}]', str(offset['patients']), corrected])
     return render_table(['parameter', 'measured minus true', 'patients', 'interval'], rows)
 
 
-def _aspects(one: StudyResult) -> str:
-    aspect = one.figures['aspect']
+def _aspects(result: StudyResult) -> str:
+    aspect = result.figures['aspect']
     rows = [
-        [f'{number} {each.name}', *(_number(values[each.name], 2) for values in aspect.values())]
+        [
+            f'{number} {each.name}',
+            *(format_number(values[each.name], 2) for values in aspect.values()),
+        ]
         for number, each in enumerate(LANDMARK_CLASSES, 1)
         if number in _HARD
     ]
     means = [float(np.mean(list(values.values()))) for values in aspect.values()]
-    rows.append(['mean of all twelve', *(_number(each, 2) for each in means)])
+    rows.append(['mean of all twelve', *(format_number(each, 2) for each in means)])
     words = (
         'Share of the squared error, in units of the ellipse, along its longer axis: 0.50 where '
         'the direction and the elongation are right.\n\n'
@@ -486,10 +479,10 @@ def _aspects(one: StudyResult) -> str:
     return words + render_table(['landmark', *aspect], rows)
 
 
-def _under_shift(one: StudyResult) -> str:
+def _under_shift(result: StudyResult) -> str:
     rows = []
-    for name, units in one.figures['shifted'].items():
-        for level in [one for one in ('0.8', '0.95') if one in units['patient']]:
+    for name, units in result.figures['shifted'].items():
+        for level in sorted({'0.8', '0.95'} & units['patient'].keys()):
             held, before = units['patient'][level], units['image'][level]
             rows.append(
                 [
@@ -497,7 +490,7 @@ def _under_shift(one: StudyResult) -> str:
                     f'{100 * float(level):g} %',
                     _bracketed(held['all']['regions']),
                     _percent(before['all']['regions']['coverage']),
-                    _mm(held['all']['regions']['radius']),
+                    format_number(held['all']['regions']['radius'], 2),
                     _extremes(held['all']),
                     _extremes(before['all']),
                     _percent(1 - held['usual_images']),
@@ -512,65 +505,51 @@ def _under_shift(one: StudyResult) -> str:
     return render_table(columns, rows)
 
 
-def _verdict(found: Mapping[str, Any], level: float) -> str:
-    return _bracketed(found) + _missed(found['coverage'], level, ROOM['regions'])
+def _verdict(region: Mapping[str, Any], level: float) -> str:
+    return _bracketed(region) + _missed(region['coverage'], level, ROOM['regions'])
 
 
-def _parameters(found: Mapping[str, Any], level: float) -> str:
-    values = _coverages(found)
+def _parameters(held: Mapping[str, Any], level: float) -> str:
+    values = _coverages(held)
     if not values:
         return '-'
-    worst = max(values, key=lambda one: abs(one - level))
-    missed = _missed(found['mean_coverage'], level, ROOM['parameters']) or _missed(
+    worst = max(values, key=lambda value: abs(value - level))
+    missed = _missed(held['mean_coverage'], level, ROOM['parameters']) or _missed(
         worst, level, ROOM['worst']
     )
-    return _extremes(found) + missed
+    return _extremes(held) + missed
 
 
 def _missed(value: float | None, level: float, room: float) -> str:
     return '' if value is None or abs(value - level) <= room + 5e-4 else ' **missed**'
 
 
-def _coverages(found: Mapping[str, Any]) -> list[float]:
-    each = (one['coverage'] for one in found['parameters'].values())
-    return [one for one in each if one is not None]
+def _coverages(held: Mapping[str, Any]) -> list[float]:
+    each = (values['coverage'] for values in held['parameters'].values())
+    return [value for value in each if value is not None]
 
 
-def _extremes(found: Mapping[str, Any]) -> str:
-    values = _coverages(found)
+def _extremes(held: Mapping[str, Any]) -> str:
+    values = _coverages(held)
     if not values:
         return '-'
-    return (
-        f'{_percent(found["mean_coverage"])} ({_percent(min(values))} to {_percent(max(values))})'
-    )
+    return f'{_percent(held["mean_coverage"])} ({_percent(min(values))} to {_percent(max(values))})'
 
 
-def _ratio(found: Mapping[str, Any], other: Mapping[str, Any], name: str) -> str:
+def _ratio(held: Mapping[str, Any], other: Mapping[str, Any], name: str) -> str:
     ratios = [
         values[name] / other['parameters'][output][name]
-        for output, values in found['parameters'].items()
+        for output, values in held['parameters'].items()
         if values[name] and other['parameters'][output][name]
     ]
-    return _number(float(np.exp(np.mean(np.log(ratios)))) if ratios else None, 3)
+    return format_number(float(np.exp(np.mean(np.log(ratios)))) if ratios else None, 3)
 
 
-def _bracketed(found: Mapping[str, Any]) -> str:
-    if found['low'] is None:
-        return _percent(found['coverage'])
-    return f'{_percent(found["coverage"])} [{_percent(found["low"])}, {_percent(found["high"])}]'
+def _bracketed(share: Mapping[str, Any]) -> str:
+    if share['low'] is None:
+        return _percent(share['coverage'])
+    return f'{_percent(share["coverage"])} [{_percent(share["low"])}, {_percent(share["high"])}]'
 
 
 def _percent(value: float | None) -> str:
-    return '-' if value is None else f'{100 * value:.1f}'
-
-
-def _mm(value: float | None) -> str:
-    return _number(value, 2)
-
-
-def _signed(value: float | None) -> str:
-    return '-' if value is None else f'{value:+.2f}'
-
-
-def _number(value: float | None, digits: int) -> str:
-    return '-' if value is None else f'{value:.{digits}f}'
+    return format_number(None if value is None else 100 * value, 1)

@@ -167,13 +167,13 @@ def _summary(samples: Sequence[dict], evidence: str) -> dict[str, float]:
 
 def _difference(table: Table, resamples: int) -> dict[str, float]:
     """Return the set error of this model minus that of the peak threshold, by subset."""
-    columns = {name: table[name] for name in ('error', 'present', 'kept')}
+    columns = {name: table[name] for name in ('error', 'present', 'reported')}
     columns['peak'] = decisions(table)['peak']
 
     def statistic(rows: Mapping[str, Any]) -> float:
         ours, peak = (
             errors.mean_set_error(rows['error'], rows['present'], rows[name])
-            for name in ('kept', 'peak')
+            for name in ('reported', 'peak')
         )
         return ours - peak
 
@@ -205,7 +205,7 @@ def _keep_all(table: EvidenceTable) -> dict[str, float]:
 
 
 def _rule_figures(rule: str, table: Table) -> dict[str, float]:
-    present, reported = table['present'], table['kept']
+    present, reported = table['present'], table['reported']
     usable = present.any(axis=1)
     losses = (present & ~reported).sum(axis=1)[usable] / present.sum(axis=1)[usable]
     return {
