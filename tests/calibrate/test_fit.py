@@ -23,9 +23,9 @@ from unsct_mmpose.calibrate.fit import (
     too_few_patients,
     weights_hash,
 )
-from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration import SystematicOffset
 from unsct_mmpose.maps.calibration_fit import FitOptions, fit_calibration
+from unsct_mmpose.maps.deciders import DecisionOptions
 from unsct_mmpose.research.study import restrict_relations
 
 

@@ -9,9 +9,8 @@ from mmpose.registry import KEYPOINT_CODECS
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES, relation_set
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
 from unsct_mmpose.functional.error_structure import peak_variances
-from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration import RULES, Calibration
-from unsct_mmpose.maps.deciders import DECIDERS, PAPER_THRESHOLD
+from unsct_mmpose.maps.deciders import DECIDERS, PAPER_THRESHOLD, DecisionOptions
 from unsct_mmpose.maps.evidence import DecodeOptions
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.maps.heatmap import flip_heatmaps

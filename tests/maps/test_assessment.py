@@ -12,7 +12,6 @@ from unsct_mmpose.maps.assessment import (
     QUORUM_SHARE,
     TYPICAL,
     UNUSUAL,
-    DecisionOptions,
     applicable,
     assess,
     decides,
@@ -21,7 +20,7 @@ from unsct_mmpose.maps.assessment import (
     weigh_relations,
 )
 from unsct_mmpose.maps.calibration import RULES, Calibration
-from unsct_mmpose.maps.deciders import DECIDERS, standing
+from unsct_mmpose.maps.deciders import DECIDERS, DecisionOptions, standing
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.maps.uncertainty import ENTROPY_MODES, alignment_entropy, landmark_alignment

@@ -13,13 +13,7 @@ from unsct_mmpose.anatomy import HIP, LANDMARK_CLASSES, LandmarkSet, relation_se
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
 from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.functional.presence import squared_mahalanobis
-from unsct_mmpose.maps.assessment import (
-    NOTHING_FOUND,
-    TYPICAL,
-    DecisionOptions,
-    assess,
-    image_agreement,
-)
+from unsct_mmpose.maps.assessment import NOTHING_FOUND, TYPICAL, assess, image_agreement
 from unsct_mmpose.maps.calibration import (
     RULES,
     Calibration,
@@ -35,7 +29,7 @@ from unsct_mmpose.maps.calibration_fit import (
     fit_calibration,
     refit_claims,
 )
-from unsct_mmpose.maps.deciders import DECIDERS
+from unsct_mmpose.maps.deciders import DECIDERS, DecisionOptions
 from unsct_mmpose.maps.evidence import DecodeOptions, decode_evidence
 from unsct_mmpose.maps.heatmap import draw_heatmaps
 from unsct_mmpose.maps.paf import draw_paf

@@ -6,12 +6,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unsct_mmpose.maps.assessment import DecisionOptions, assess
+from unsct_mmpose.maps.assessment import assess
 from unsct_mmpose.maps.deciders import (
     DECIDERS,
     LEAST_STANDING,
     PAPER_THRESHOLD,
     Decider,
+    DecisionOptions,
     register,
     standing,
 )

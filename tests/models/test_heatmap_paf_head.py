@@ -4,9 +4,8 @@ import torch
 from mmengine.runner import load_checkpoint
 from mmpose.registry import MODELS
 
-from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration import pack_calibration
-from unsct_mmpose.maps.deciders import DECIDERS
+from unsct_mmpose.maps.deciders import DECIDERS, DecisionOptions
 
 
 @pytest.fixture

@@ -19,8 +19,8 @@ from unsct_mmpose.calibrate.evidence_table import save_table
 from unsct_mmpose.calibrate.fit import evaluate, predicted_samples
 from unsct_mmpose.cli.main import main
 from unsct_mmpose.files import jsonable
-from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration_fit import FitOptions, fit_calibration
+from unsct_mmpose.maps.deciders import DecisionOptions
 from unsct_mmpose.maps.uncertainty import landmark_alignment
 from unsct_mmpose.research import paper_run
 from unsct_mmpose.research.paper_judge import judge_decisions, judge_paper

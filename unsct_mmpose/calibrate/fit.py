@@ -24,7 +24,7 @@ from unsct_mmpose.datasets.data_settings import inner_datasets
 from unsct_mmpose.engine.device import AUTO
 from unsct_mmpose.files import file_sha256, replace_file
 from unsct_mmpose.functional.hierarchical import ENOUGH_PATIENTS, allowed_level, promise_words
-from unsct_mmpose.maps.assessment import DecisionOptions, applicable
+from unsct_mmpose.maps.assessment import applicable
 from unsct_mmpose.maps.calibration import CALIBRATION_KEY, Calibration, pack_calibration
 from unsct_mmpose.maps.calibration_fit import (
     EvidenceTable,
@@ -33,7 +33,7 @@ from unsct_mmpose.maps.calibration_fit import (
     disjoint_parts,
     fit_calibration,
 )
-from unsct_mmpose.maps.deciders import DECIDERS
+from unsct_mmpose.maps.deciders import DECIDERS, DecisionOptions
 
 from .evidence_table import build_dataset, collect_evidence, load_model
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
-from unsct_mmpose.maps.assessment import DecisionOptions, decides
+from unsct_mmpose.maps.assessment import decides
 from unsct_mmpose.maps.calibration import Calibration
-from unsct_mmpose.maps.deciders import DECIDERS, PAPER_THRESHOLD
+from unsct_mmpose.maps.deciders import DECIDERS, PAPER_THRESHOLD, DecisionOptions
 
 MODES: Mapping[str, Mapping[str, str]] = {
     'default': dict(evidence='fused', entropy='mirror', aggregation='peel'),

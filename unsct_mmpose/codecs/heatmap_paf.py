@@ -14,8 +14,9 @@ from mmpose.structures import PoseDataSample
 from torch import Tensor
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet, landmark_set
-from unsct_mmpose.maps.assessment import Assessment, DecisionOptions, applicable, assess
+from unsct_mmpose.maps.assessment import Assessment, applicable, assess
 from unsct_mmpose.maps.calibration import Calibration
+from unsct_mmpose.maps.deciders import DecisionOptions
 from unsct_mmpose.maps.evidence import (
     DecodeOptions,
     Evidence,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -11,12 +10,12 @@ from torch import Tensor
 
 from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, TYPICAL, UNUSUAL
 
-from .calibration import RULES, Calibration
-from .deciders import DECIDERS
+from .calibration import Calibration
+from .deciders import DECIDERS, DecisionOptions
 from .evidence import Evidence
 from .fusion import normalised_alignment, row_quantile, upper_quartile
 from .paf import Relations
-from .uncertainty import AGGREGATIONS, ENTROPY_MODES, landmark_alignment
+from .uncertainty import landmark_alignment
 
 __all__ = [
     'IMAGE_WORDS',
@@ -38,52 +37,6 @@ __all__ = [
 QUORUM_SHARE = 0.4
 """An image whose best quarter of relations falls below this share of the calibration's least
 shows no pelvis: nothing in it is reported."""
-
-
-@dataclass(frozen=True)
-class DecisionOptions:
-    """How evidence becomes a decision; each ambiguity of the paper is one of these.
-
-    Attributes:
-        evidence: one of :data:`~unsct_mmpose.maps.deciders.DECIDERS`.
-        entropy: mode of eq. (1), for ``'paf'``.
-        aggregation: how a landmark's relations are gathered, for ``'paf'``.
-        rule: threshold rule of the calibration; None takes the calibration's own.
-        threshold: largest uncertainty that is reported, whatever a calibration says; None: the
-            calibration's.
-        weights: ``(L,)`` weight of each relation in a landmark's sum, for ``'paf'``; None: equal.
-        stated: largest uncertainty that is reported where there is no calibration for these
-            options; None reports everything without any, and refuses one for other options.
-    """
-
-    evidence: str = 'fused'
-    entropy: str = 'mirror'
-    aggregation: str = 'peel'
-    rule: str | None = None
-    threshold: float | None = None
-    weights: tuple[float, ...] | None = None
-    stated: float | None = None
-
-    def __post_init__(self) -> None:
-        for name, value, choices in (
-            ('evidence', self.evidence, tuple(DECIDERS)),
-            ('entropy', self.entropy, ENTROPY_MODES),
-            ('aggregation', self.aggregation, AGGREGATIONS),
-            ('rule', self.rule, (None, *RULES)),
-        ):
-            if value not in choices:
-                raise ValueError(f'unknown {name} {value!r}; choose from {choices}')
-        if self.weights is not None:
-            self._check_weights(self.weights)
-
-    def _check_weights(self, weights: Sequence[float]) -> None:
-        if not DECIDERS[self.evidence].reads_fields:
-            raise ValueError(
-                f"weights of the relations belong to evidence 'paf', not {self.evidence!r}: leave "
-                'one of the two out'
-            )
-        if not all(0 < weight < math.inf for weight in weights):
-            raise ValueError(f'weights of the relations must be positive, got {list(weights)}')
 
 
 @dataclass(frozen=True)

@@ -44,7 +44,6 @@ from unsct_mmpose.functional.presence import squared_mahalanobis
 
 from .assessment import (
     Assessment,
-    DecisionOptions,
     applicable,
     assess,
     image_agreement,
@@ -60,7 +59,7 @@ from .calibration import (
     recall_threshold,
     youden_threshold,
 )
-from .deciders import DECIDERS, Decider
+from .deciders import DECIDERS, Decider, DecisionOptions
 from .evidence import Evidence
 from .fusion import DEFAULT_FEATURES, DEFAULT_PENALTY, Fusion, fit_fusion, take_evidence
 from .fusion_choice import choose_field_penalty

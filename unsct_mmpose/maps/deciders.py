@@ -8,17 +8,18 @@ calibration is better in every respect. B images, K landmarks.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Tensor
 
+from .calibration import RULES
 from .evidence import Evidence
 from .fusion import upper_quartile
-from .uncertainty import alignment_entropy
-
-if TYPE_CHECKING:
-    from .assessment import DecisionOptions
+from .uncertainty import AGGREGATIONS, ENTROPY_MODES, alignment_entropy
 
 LEAST_PEAK = 0.2
 """Least heatmap peak that is reported by ``'peak'`` without a calibration."""
@@ -154,3 +155,49 @@ def standing(evidence: Evidence) -> Tensor:
     relative = (both / upper_quartile(both).clamp(min=_LEAST_LEVEL)).clamp(max=1)
     silent = (evidence.relation_alignment == 0).all(dim=1, keepdim=True)
     return torch.where(silent, peak, relative)
+
+
+@dataclass(frozen=True)
+class DecisionOptions:
+    """How evidence becomes a decision; each ambiguity of the paper is one of these.
+
+    Attributes:
+        evidence: one of :data:`~unsct_mmpose.maps.deciders.DECIDERS`.
+        entropy: mode of eq. (1), for ``'paf'``.
+        aggregation: how a landmark's relations are gathered, for ``'paf'``.
+        rule: threshold rule of the calibration; None takes the calibration's own.
+        threshold: largest uncertainty that is reported, whatever a calibration says; None: the
+            calibration's.
+        weights: ``(L,)`` weight of each relation in a landmark's sum, for ``'paf'``; None: equal.
+        stated: largest uncertainty that is reported where there is no calibration for these
+            options; None reports everything without any, and refuses one for other options.
+    """
+
+    evidence: str = 'fused'
+    entropy: str = 'mirror'
+    aggregation: str = 'peel'
+    rule: str | None = None
+    threshold: float | None = None
+    weights: tuple[float, ...] | None = None
+    stated: float | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, choices in (
+            ('evidence', self.evidence, tuple(DECIDERS)),
+            ('entropy', self.entropy, ENTROPY_MODES),
+            ('aggregation', self.aggregation, AGGREGATIONS),
+            ('rule', self.rule, (None, *RULES)),
+        ):
+            if value not in choices:
+                raise ValueError(f'unknown {name} {value!r}; choose from {choices}')
+        if self.weights is not None:
+            self._check_weights(self.weights)
+
+    def _check_weights(self, weights: Sequence[float]) -> None:
+        if not DECIDERS[self.evidence].reads_fields:
+            raise ValueError(
+                f"weights of the relations belong to evidence 'paf', not {self.evidence!r}: leave "
+                'one of the two out'
+            )
+        if not all(0 < weight < math.inf for weight in weights):
+            raise ValueError(f'weights of the relations must be positive, got {list(weights)}')

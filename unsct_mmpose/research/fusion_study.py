@@ -12,14 +12,10 @@ import torch
 
 from unsct_mmpose.anatomy import RelationSet
 from unsct_mmpose.functional import errors
-from unsct_mmpose.maps.assessment import (
-    QUORUM_SHARE,
-    DecisionOptions,
-    image_agreement,
-)
+from unsct_mmpose.maps.assessment import QUORUM_SHARE, image_agreement
 from unsct_mmpose.maps.calibration import equal_cost_threshold
 from unsct_mmpose.maps.calibration_fit import EvidenceTable
-from unsct_mmpose.maps.deciders import DECIDERS
+from unsct_mmpose.maps.deciders import DECIDERS, DecisionOptions
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.fusion import (
     DEFAULT_FEATURES,

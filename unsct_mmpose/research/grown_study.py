@@ -12,7 +12,7 @@ from unsct_mmpose.anatomy import NUM_CLASSES, NUM_LANDMARKS, relation_set
 from unsct_mmpose.calibrate.evidence_table import batches, concatenate, evidence_table, network_maps
 from unsct_mmpose.functional.hierarchical import by_patient, hierarchical_quantile
 from unsct_mmpose.functional.presence import region_radii, squared_mahalanobis
-from unsct_mmpose.maps.assessment import Assessment, DecisionOptions
+from unsct_mmpose.maps.assessment import Assessment
 from unsct_mmpose.maps.calibration_fit import (
     EvidenceTable,
     FitOptions,
@@ -20,6 +20,7 @@ from unsct_mmpose.maps.calibration_fit import (
     fit_calibration,
     refit_claims,
 )
+from unsct_mmpose.maps.deciders import DecisionOptions
 from unsct_mmpose.maps.grown_regions import cell_probabilities, grown_areas, mass_above
 from unsct_mmpose.maps.regions import covariances_to_px
 

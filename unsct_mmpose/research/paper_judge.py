@@ -10,9 +10,8 @@ from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.calibrate.fit import evaluate, judged_samples, predicted_samples
 from unsct_mmpose.codecs.decision_modes import decision_options, mode_settings
 from unsct_mmpose.evaluation.samples import decisions, stack, unpack
-from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration_fit import EvidenceTable, FitOptions
-from unsct_mmpose.maps.deciders import DECIDERS
+from unsct_mmpose.maps.deciders import DECIDERS, DecisionOptions
 from unsct_mmpose.maps.printed_entropy import describe_alignment
 
 from .paper_plan import FIELD_DECISIONS, STOCK_DECISIONS

@@ -16,10 +16,9 @@ from unsct_mmpose.calibrate.fit import evaluate, judged_samples
 from unsct_mmpose.evaluation.samples import SUBSETS, Table, decisions, stack, unpack
 from unsct_mmpose.functional import errors, presence
 from unsct_mmpose.functional.bootstrap import bootstrap_interval
-from unsct_mmpose.maps.assessment import DecisionOptions
 from unsct_mmpose.maps.calibration import RULES
 from unsct_mmpose.maps.calibration_fit import EvidenceTable, FitOptions
-from unsct_mmpose.maps.deciders import DECIDERS
+from unsct_mmpose.maps.deciders import DECIDERS, DecisionOptions
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.fusion import DEFAULT_FEATURES
 from unsct_mmpose.maps.uncertainty import AGGREGATIONS, ENTROPY_MODES, landmark_alignment
