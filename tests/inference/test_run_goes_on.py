@@ -149,7 +149,7 @@ def test_files_without_suffix_and_preamble_are_read(folder, content, make_backen
         dataset.preamble = None
         dataset.save_as(folder / 'IM0001', implicit_vr=implicit, little_endian=True)
     assert b'DICM' not in (folder / 'IM0001').read_bytes()[:140]
-    (folder / 'notes').write_bytes(b'\x08\x00 are bytes of no header')
+    (folder / 'notes').write_bytes(b'\x08\x00\x05\x00 are bytes of no header')
     result = run(make_backend(), folder, folder.parent / 'out')
     assert result.predicted == 2 and not result.errors
     assert [one.name for one in result.passed_over] == ['notes']
