@@ -28,7 +28,7 @@ from .read import read_radiograph
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
-KILLED = 'decoding it ends the process: its pixel data are damaged'
+KILLED = 'decoding it ends the process, or takes too long: its pixel data are damaged'
 
 _GRACE_SECONDS = 5.0
 _killable = False  # whether this process may be ended for a file's sake
