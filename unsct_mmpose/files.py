@@ -7,8 +7,9 @@ import json
 import math
 import numbers
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -26,6 +27,43 @@ def file_sha256(path: str | os.PathLike[str]) -> str:
     return digest.hexdigest()
 
 
+_TEMPORARY = re.compile(r'\..+\.(\d+)\.tmp')
+
+
+def _temporary(target: Path) -> Path:
+    """Return the file that this process writes before it becomes the target."""
+    return target.with_name(f'.{target.name}.{os.getpid()}.tmp')
+
+
+def sweep_temporaries(files: Iterable[Path]) -> None:
+    """Remove what killed processes of this machine left half-written.
+
+    Args:
+        files: among these; whatever is no temporary file of a dead process stays.
+    """
+    for path in files:
+        named = _TEMPORARY.fullmatch(path.name)
+        if named and not _lives(int(named[1])):
+            with suppress(OSError):
+                path.unlink()
+
+
+def _lives(pid: int) -> bool:
+    if os.name != 'posix':  # there a file that is open cannot be removed anyhow
+        return False
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    try:
+        stat = Path(f'/proc/{pid}/stat').read_text('ascii', errors='replace')
+    except OSError:
+        return True
+    return stat.rpartition(')')[2].split()[:1] != ['Z']  # killed, and not yet taken note of
+
+
 def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
     """Write a file through a temporary file in the same folder.
 
@@ -39,7 +77,7 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
         OSError: the folder does not exist or cannot be written to; ``path`` is as it was.
     """
     target = Path(path)
-    temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
+    temporary = _temporary(target)
     try:
         temporary.write_bytes(content)
         os.replace(temporary, target)
@@ -61,7 +99,7 @@ def replacing_text(path: str | os.PathLike[str]) -> Iterator[TextIO]:
         OSError: the folder does not exist or cannot be written to.
     """
     target = Path(path)
-    temporary = target.with_name(f'.{target.name}.{os.getpid()}.tmp')
+    temporary = _temporary(target)
     try:
         with temporary.open('w', encoding='utf-8', newline='') as file:
             yield file
@@ -98,8 +136,7 @@ def claim_folder(folder: Path, name: str, manifest: str, content: str, differenc
         ]
         if differences:
             raise ValueError(f'{folder} {difference.format("; ".join(differences))}')
-        for left in folder.rglob('.*.tmp'):
-            left.unlink()
+        sweep_temporaries(folder.rglob('.*.tmp'))
         return
     if folder.exists() and any(folder.iterdir()):
         raise ValueError(f'{folder} is not empty and holds no {name}; choose another folder')

@@ -360,7 +360,7 @@ def test_an_interrupted_run_goes_on_where_it_stopped(files, tmp_path, monkeypatc
     with pytest.raises(KeyboardInterrupt):
         run(files, out)
     assert not (out / 'train.json').exists()
-    (out / 'images' / '.left.png.1.tmp').write_bytes(b'half')
+    (out / 'images' / '.left.png.99999999.tmp').write_bytes(b'half')
     stop_at = None
     del written[:]
     run(files, out)

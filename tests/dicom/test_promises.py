@@ -1,9 +1,12 @@
 """Header and stream: what they promise is compared, masked, or refused before it costs anything."""
 
+import os
 import resource
+import subprocess
 import sys
 import time
 from io import BytesIO
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -278,6 +281,41 @@ def slow(monkeypatch, tmp_path, body):
     monkeypatch.setattr(sys, 'path', [str(tmp_path), *sys.path])
     isolation.end_worker()
     monkeypatch.setitem(isolation.CALLS, 'odd', lambda content: np.zeros(1))
+
+
+@pytest.mark.skipif(not Path('/proc/self/stat').exists(), reason='reads /proc')
+def test_a_decoder_ends_with_a_process_that_is_killed_amid_its_work(tmp_path):
+    (tmp_path / 'sitecustomize.py').write_text(
+        'import time\nimport unsct_mmpose.dicom.plugins as p\n'
+        'p.CALLS["odd"] = lambda content: time.sleep(60)\n'
+    )
+    code = (
+        'import os, signal, threading, time\n'
+        'from unsct_mmpose.dicom import isolation\n'
+        'from unsct_mmpose.dicom.limits import Limits\n'
+        'work = lambda: isolation.decode("odd", b"", {}, Limits(seconds=50))\n'
+        'threading.Thread(target=work, daemon=True).start()\n'
+        'while isolation._current is None: time.sleep(0.01)\n'
+        'time.sleep(0.3)\n'
+        'print(isolation._current.process.pid, flush=True)\n'
+        'os.kill(os.getpid(), signal.SIGKILL)\n'
+    )
+    path = os.pathsep.join([str(tmp_path), *filter(None, sys.path)])
+    done = subprocess.run(
+        [sys.executable, '-c', code], env={**os.environ, 'PYTHONPATH': path},
+        stdout=subprocess.PIPE, text=True, timeout=60,
+    )  # fmt: skip
+    until = time.monotonic() + 10
+    while lives(int(done.stdout)) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not lives(int(done.stdout))
+
+
+def lives(pid):
+    try:
+        return ') Z' not in Path(f'/proc/{pid}/stat').read_text()
+    except OSError:
+        return False
 
 
 @pytest.mark.parametrize(

@@ -208,7 +208,7 @@ def test_damaged_and_left_over_files_are_made_again(source, made, tmp_path):
     make_shifts(source, folder, split='test.json', seed=5, progress=False)
     broken = folder / 'images' / 'noise' / 'two.png'
     broken.write_bytes(broken.read_bytes()[:100])
-    (folder / 'images' / 'noise' / '.one.png.99.tmp').write_bytes(b'half')
+    (folder / 'images' / 'noise' / '.one.png.99999999.tmp').write_bytes(b'half')
     make_shifts(source, folder, split='test.json', seed=5, progress=False)
     assert digests(folder) == digests(made)
 

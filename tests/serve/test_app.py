@@ -260,6 +260,65 @@ def test_only_its_own_names_and_pages_may_ask(connect, dicom):
     assert not is_loopback('0.0.0.0') and not is_loopback('127.0.0.1.evil.org')
 
 
+@pytest.mark.parametrize('cuts', [True, False], ids=['the proxy cuts the path', 'it does not'])
+@pytest.mark.parametrize('root', ['/hip', '/a/b', '/api'])
+def test_everything_works_below_a_path(connect, dicom, cuts, root):
+    client = connect(root_path=root, hosts=('Lab.org',), max_bytes=50_000)
+    client.headers['host'] = 'lab.org'
+
+    def at(address):  # that a browser shows, as the proxy hands it on
+        assert address.startswith(f'{root}/')
+        return address[len(root) :] if cuts else address
+
+    if not cuts:
+        assert '<form' in client.get(root).text
+    page = client.get(at(f'{root}/'))
+    (action,) = re.findall(r'action="([^"]*)"', page.text)
+    assert f'</span>{root}/api/predict' in page.text
+    report = post(client, dicom, address=at(action))
+    assert report.status_code == 200 and '<article' in report.text
+    (again,) = re.findall(r'class="again" href="([^"]*)"', report.text)
+    assert client.get(at(again)).text == page.text
+    assert post(client, dicom, address=at(f'{root}/api/predict')).json()['landmarks']
+    assert client.get(at(f'{root}/health')).json()['status'] == 'ok'
+    document = client.get(at(f'{root}/openapi.json')).json()
+    assert document['servers'] == [{'url': root}] and '/api/predict' in document['paths']
+    assert client.get(at(f'{root}/nothing')).status_code == 404
+    for address in (action, f'{root}/api/predict'):
+        assert post(client, bytes(50_001), address=at(address)).status_code == 413
+    assert "default-src 'none'" in page.headers['content-security-policy']
+
+
+def test_named_hosts_are_answered_and_no_others(connect):
+    client = connect(hosts=('lab.org', '[2001:db8::1]'))
+
+    def status(host, **headers):
+        return client.get('/', headers={'host': host, **headers}).status_code
+
+    for host in ('lab.org', 'LAB.org:443', '[2001:db8::1]:8000', 'localhost', '127.0.0.1:80'):
+        assert status(host) == 200, host
+    for host in ('evil.org', 'lab.org.evil.org', 'xlab.org', '', 'evil.org:80', 'lab.org:80:80'):
+        assert status(host, **{'x-forwarded-host': 'lab.org'}) == 403, host
+
+
+@pytest.mark.parametrize(
+    'options',
+    [
+        dict(hosts=('http://lab.org',)),
+        dict(hosts=('lab.org:80',)),
+        dict(hosts=('*',)),
+        dict(root_path='hip'),
+        dict(root_path='/hip/'),
+        dict(root_path='/"><script>'),
+        dict(root_path='//evil.org'),
+        dict(root_path='/..'),
+    ],
+)
+def test_what_is_no_host_and_no_path_is_refused(options):
+    with pytest.raises(ValueError, match=r'is no name of a host|must be empty or such as'):
+        ServeOptions(**options)
+
+
 def test_a_failing_model_is_said_without_its_words(make_backend, connect, dicom):
     def fail():
         raise RuntimeError('SECRET stack')

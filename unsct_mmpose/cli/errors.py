@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 TRACEBACK_VARIABLE = 'UNSCT_TRACEBACK'
 EXTRAS = {
@@ -54,24 +57,46 @@ def explain_errors(
         resumable: whether the same command continues after an interruption.
 
     Raises:
-        SystemExit: after the message; 130 after an interruption.
+        SystemExit: after the message; 130 after an interruption, 143 after SIGTERM, which a
+            command that is resumable takes for one.
     """
+    before = _hear_termination() if resumable else None
     try:
         check_cfg_options(arguments)
         yield
     except BrokenPipeError:  # the reader of the output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as stop:
+        ended = isinstance(stop, _Terminated)
         more = '; the same command continues' if resumable else ''
-        print(f'{command}: interrupted{more}', file=sys.stderr)
-        raise SystemExit(130) from None
+        print(f'{command}: {"ended" if ended else "interrupted"}{more}', file=sys.stderr)
+        raise SystemExit(143 if ended else 130) from None
     except Exception as error:
         text = explain(error) or (str(error) if isinstance(error, mendable) else None)
         if text is None or os.environ.get(TRACEBACK_VARIABLE) == '1':
             raise
         print(f'{command}: {text}\n({TRACEBACK_VARIABLE}=1 shows where)', file=sys.stderr)
         raise SystemExit(status) from None
+    finally:
+        if before is not None:
+            signal.signal(signal.SIGTERM, before)
+
+
+class _Terminated(KeyboardInterrupt):
+    """SIGTERM: the command ends, and clears up after itself."""
+
+
+def _hear_termination() -> Any:
+    """Make SIGTERM an exception; return what it did before, None where it stays as it is."""
+    if threading.current_thread() is not threading.main_thread():
+        return None
+
+    def end(*_: object) -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends it as it stands
+        raise _Terminated
+
+    return signal.signal(signal.SIGTERM, end)
 
 
 def check_cfg_options(arguments: Sequence[str]) -> None:

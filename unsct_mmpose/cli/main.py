@@ -8,6 +8,7 @@ is imported before ``run`` needs it.
 from __future__ import annotations
 
 import argparse
+import io
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -115,6 +116,9 @@ def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     Raises:
         SystemExit: the command line is wrong (2), or the command has failed.
     """
+    for stream in (sys.stdout, sys.stderr):  # a name that it cannot print costs no command
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors='backslashreplace')
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ('-h', '--help'):
         print(overview())

@@ -33,7 +33,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_device(parser, ' (PyTorch only; default: auto)')
     add('--jobs', type=int, default=1, metavar='N', help='processes that decode ahead; 0: none')
     add('--overwrite', action='store_true', help='predict again what is there')
-    add('--keep-identity', action='store_true', help='put PatientID and PatientName into the json')
+    add('--keep-identity', action='store_true', help='PatientID and PatientName into the json, '
+        'patient and study into the structured report of --sr, nothing anywhere else')  # fmt: skip
     add('--sr', action='store_true', help='a DICOM structured report of each too')
     add('--no-report', action='store_true', help='no html')
     add('--quiet', action='store_true', help='no progress bar')
@@ -76,14 +77,25 @@ def run(args: argparse.Namespace) -> int:
 
 def print_summary(result, out: Path) -> None:
     """Print what became of the files."""
-    print(f'{result.predicted} predicted, {result.already_there} there already: {out}')
+    from unsct_mmpose.dicom.text import printable
+
+    shown = printable(str(out))
+    print(f'{result.predicted} predicted, {result.already_there} there already: {shown}')
     if result.duplicates:
         print(f'{len(result.duplicates)} files have the content of another one')
+    if result.reports:
+        print(f'{result.reports} structured reports written')
     for kind, count in Counter(kind for _, kind in result.no_images).items():
         print(f'{count} of kind {kind}: no image')
     if result.passed_over:
-        print(f'{len(result.passed_over)} files are no images (errors.json names them)')
+        print(
+            f'{len(result.passed_over)} entries of folders are no images (errors.json names them)'
+        )
     if result.errors:
         print(f'{len(result.errors)} could not be predicted:', file=sys.stderr)
         for name, cause in result.errors:
+            print(f'  {name}: {cause}', file=sys.stderr)
+    if result.report_errors:
+        print(f'{len(result.report_errors)} have no structured report:', file=sys.stderr)
+        for name, cause in result.report_errors:
             print(f'  {name}: {cause}', file=sys.stderr)

@@ -25,6 +25,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--host', default='127.0.0.1', help='address')
     add('--port', type=int, default=8000, help='0: a free one')
     add('--max-mb', type=float, default=64.0, help='largest upload, MB (default: %(default)g)')
+    add('--root-path', default='', metavar='PATH',
+        help='path that browsers see it below, behind a proxy: such as /hip')  # fmt: skip
+    add('--allowed-hosts', nargs='+', default=[], metavar='NAME',
+        help='names that it may be called by beside localhost: such as that of the proxy; with a '
+        '--host that is not this machine alone, the only ones')  # fmt: skip
     add_device(parser, ' (PyTorch only; default: auto)')
 
 
@@ -38,14 +43,19 @@ def run(args: argparse.Namespace) -> int:
     if not 0 < args.max_mb <= 1024 or not 0 <= args.port < 65536:
         args.refuse('--max-mb must be above 0 and at most 1024, --port from 0 to 65535')
     local = is_loopback(args.host)
+    options = ServeOptions(
+        max_bytes=round(args.max_mb * 1e6),
+        any_host=not local and not args.allowed_hosts,
+        hosts=tuple(args.allowed_hosts),
+        root_path=args.root_path.rstrip('/'),
+    )
     logging.basicConfig(format='%(asctime)s %(message)s', datefmt='%H:%M:%S')
     logging.getLogger('unsct_mmpose.serve').setLevel(logging.INFO)
     with listen(args.host, args.port) as listener:
-        options = ServeOptions(max_bytes=round(args.max_mb * 1e6), any_host=not local)
         app = create_app(load_backend(model, args.device), options)
         port = listener.getsockname()[1]
         shown = f'[{args.host}]' if ':' in args.host else args.host
-        print(f'http://{shown}:{port}  (Ctrl-C stops it)', flush=True)
+        print(f'http://{shown}:{port}{options.root_path}  (Ctrl-C stops it)', flush=True)
         if not local:
             print(
                 f'warning: {args.host} is not this machine alone. Whoever reaches it can use it; '

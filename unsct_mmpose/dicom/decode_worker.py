@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import sys
+import threading
 from typing import Any, BinaryIO
 
 from .plugins import CALLS
@@ -71,6 +73,20 @@ def _limit(base: int, memory_mb: int | None, seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_AS, (wanted, hard))
 
 
+def _end_with_input() -> None:
+    """End this process when nobody holds the other end of its input, even amid a request."""
+    if not hasattr(select, 'poll'):
+        return
+    poll = select.poll()
+    poll.register(0, 0)  # hanging up is told unasked
+
+    def wait() -> None:
+        poll.poll()
+        os._exit(0)
+
+    threading.Thread(target=wait, daemon=True).start()
+
+
 def _main() -> None:
     # what a decoder prints must not mix with the answers
     answers = os.fdopen(os.dup(1), 'wb')
@@ -78,6 +94,7 @@ def _main() -> None:
     os.dup2(silence, 1)
     os.dup2(silence, 2)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    _end_with_input()
     serve(sys.stdin.buffer, answers)
 
 

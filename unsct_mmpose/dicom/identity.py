@@ -32,6 +32,8 @@ _IDENTIFYING = (
     'DeviceSerialNumber', 'MilitaryRank', 'Occupation', 'PatientComments', 'MedicalRecordLocator',
 )  # fmt: skip
 _LEAST_WORD = 4
+_FIRST_VRS = (b'UL', b'OB', b'UI', b'CS', b'SH', b'LO', b'DA', b'TM', b'DT', b'SQ')
+_LONGEST_FIRST = 256
 _PATIENT_KEYS = (
     ('PatientID', 'IssuerOfPatientID'),
     ('PatientName', 'PatientBirthDate'),
@@ -157,10 +159,21 @@ def looks_like_dicom(path: str | os.PathLike[str]) -> bool:
 
 
 def _is_dicom(path: str | os.PathLike[str], head: bytes) -> bool:
-    if head[128:132] == b'DICM':
+    if head[128:132] == b'DICM' or _starts_without_preamble(head):
         return True
     suffix = Path(path).suffix.lower()
     return picture_format(head) is None and suffix in ('.dcm', '.dicom', '.ima')
+
+
+def _starts_without_preamble(head: bytes) -> bool:
+    """Tell whether a first element of group 2 or 8 stands where a preamble is missing."""
+    for order in ('little', 'big'):
+        group, element = (int.from_bytes(head[at : at + 2], order) for at in (0, 2))
+        length = int.from_bytes(head[4:8], order)
+        known = (group == 2 and element <= 0x0102) or (group == 8 and element <= 0x0070)
+        if len(head) >= 8 and known and (head[4:6] in _FIRST_VRS or length <= _LONGEST_FIRST):
+            return True
+    return False
 
 
 def holds_dicom(content: bytes) -> bool:

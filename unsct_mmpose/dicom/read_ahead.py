@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
+import faulthandler
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 
 from .identity import patient_identity
+from .limits import OutOfTimeError, current_limits, file_clock
 from .radiograph import NoRadiographError, Radiograph, RadiographError
 from .read import read_radiograph
 
 Item = TypeVar('Item')
 Result = TypeVar('Result')
 
-KILLED = 'decoding it ends the process: its pixel data are damaged'
+KILLED = 'decoding it ends the process, or takes too long: its pixel data are damaged'
+
+_GRACE_SECONDS = 5.0
+_killable = False  # whether this process may be ended for a file's sake
 
 
 @dataclass(frozen=True)
@@ -68,7 +77,8 @@ def read_ahead(paths: Iterable[Path], options: FileOptions, jobs: int) -> Iterat
     """Read files in their order; at most ``jobs + 2`` radiographs wait for the model.
 
     A decoder that ends its whole process costs its own file only: what was under way with it is
-    read again, one file a process.
+    read again, one file a process. Each file has the time of ``Limits.file_seconds``; in a process
+    of its own even one whose decoder hangs in C.
 
     Args:
         paths: the files, taken from the iterable as they are needed.
@@ -97,7 +107,7 @@ def work_ahead(
         return
     remaining = iter(items)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
-    pool = _pool(jobs)
+    pool = _Workers(jobs)
     try:
         while True:
             while len(waiting) < jobs + 2 and (item := next(remaining, None)) is not None:
@@ -108,26 +118,33 @@ def work_ahead(
             try:
                 yield future.result()
             except BrokenProcessPool:
-                pool.shutdown(wait=False, cancel_futures=True)
+                pool.end()
                 for other in [item, *(later for later, _ in waiting)]:
                     yield _alone(work, killed, other)
                 waiting.clear()
-                pool = _pool(jobs)
+                pool = _Workers(jobs)
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        pool.end()
 
 
 def read_file(path: Path, options: FileOptions) -> ReadFile:
     """Read one file; whatever is wrong with it becomes a cause in words."""
-    try:
-        radiograph = read_radiograph(
-            path,
-            spacing_xy_mm=options.spacing_xy_mm,
-            magnification=options.magnification,
-            mirrored=options.mirrored,
-            frame=options.frame,
+    if _killable:
+        faulthandler.dump_traceback_later(
+            current_limits().file_seconds + _GRACE_SECONDS, exit=True, file=_nowhere()
         )
-        patient = patient_identity(path) if options.keep_identity else {}
+    try:
+        with file_clock():
+            radiograph = read_radiograph(
+                path,
+                spacing_xy_mm=options.spacing_xy_mm,
+                magnification=options.magnification,
+                mirrored=options.mirrored,
+                frame=options.frame,
+            )
+            patient = patient_identity(path) if options.keep_identity else {}
+    except OutOfTimeError as error:
+        return ReadFile(path, cause=str(error))
     except NoRadiographError as error:
         return ReadFile(path, cause=error.cause, kind=error.kind)
     except RadiographError as error:
@@ -136,6 +153,9 @@ def read_file(path: Path, options: FileOptions) -> ReadFile:
         return ReadFile(path, cause='there is not enough memory to decode it')
     except Exception as error:  # one odd file must not end the run
         return ReadFile(path, cause=f'it cannot be read ({type(error).__name__})')
+    finally:
+        if _killable:
+            faulthandler.cancel_dump_traceback_later()
     return ReadFile(path, radiograph, patient=patient)
 
 
@@ -144,18 +164,64 @@ def _read_killed(path: Path) -> ReadFile:
 
 
 def _alone(work: Callable[[Item], Result], killed: Callable[[Item], Result], item: Item) -> Result:
-    with _pool(1) as pool:
-        try:
-            return pool.submit(work, item).result()
-        except BrokenProcessPool:
-            return killed(item)
+    pool = _Workers(1)
+    try:
+        return pool.submit(work, item).result()
+    except BrokenProcessPool:
+        return killed(item)
+    finally:
+        pool.end()
 
 
-def _pool(jobs: int) -> ProcessPoolExecutor:
-    # a fresh interpreter: a fork of a process that runs torch may hang
-    return ProcessPoolExecutor(jobs, mp_context=get_context('spawn'), initializer=_prepare)
+class _Workers:
+    """Processes that end with this one, however it ends.
+
+    Each holds the reading end of a pipe whose writing end is here alone: the system closes it even
+    for a process that is killed.
+    """
+
+    def __init__(self, jobs: int) -> None:
+        # a fresh interpreter: a fork of a process that runs torch may hang
+        context = get_context('spawn')
+        self._theirs, self._lifeline = context.Pipe(duplex=False)
+        self._pool = ProcessPoolExecutor(
+            jobs, mp_context=context, initializer=_prepare, initargs=(self._theirs,)
+        )
+
+    def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
+        return self._pool.submit(work, item)
+
+    def end(self) -> None:
+        """End the processes with what they are at; nobody waits for it any more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+        self._lifeline.close()
+        self._theirs.close()
 
 
-def _prepare() -> None:
+def _prepare(lifeline: Connection) -> None:
+    global _killable
     cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides: what has begun is finished
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    end_with(lifeline)
+    _killable = True
+
+
+def end_with(lifeline: Connection) -> None:
+    """End this process, at whatever it is, when the other end of a pipe is closed."""
+
+    def wait() -> None:
+        with suppress(OSError, EOFError):
+            lifeline.poll(None)
+        os._exit(1)
+
+    threading.Thread(target=wait, name='lifeline', daemon=True).start()
+
+
+def _nowhere() -> Any:
+    global _null
+    if _null is None:
+        _null = open(os.devnull, 'w')  # noqa: SIM115  # for the life of the process
+    return _null
+
+
+_null: Any = None

@@ -21,6 +21,7 @@ from unsct_mmpose.dicom import (
     radiograph_from_dataset,
     read_radiograph,
 )
+from unsct_mmpose.dicom.text import printable
 from unsct_mmpose.functional.crop import Squared, square_pixels
 from unsct_mmpose.report.prediction import Backend, Prediction
 
@@ -160,7 +161,7 @@ def source_name(source: Source, index: int = 0) -> str:
         ('b.dcm', 'array-3')
     """
     if isinstance(source, (str, os.PathLike)):
-        return Path(source).name
+        return printable(Path(source).name)
     kinds = ((np.ndarray, 'array'), (Radiograph, 'radiograph'))
     kind = next((name for cls, name in kinds if isinstance(source, cls)), 'dataset')
     return f'{kind}-{index}'

@@ -6,7 +6,9 @@ The backend may be PyTorch's or ONNX's; :func:`predict_one` gives everything in 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,10 @@ from tqdm import tqdm
 
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.find_inputs import FoundInputs
+from unsct_mmpose.dicom.limits import OutOfTimeError, file_clock
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead, read_file
-from unsct_mmpose.files import file_sha256, replace_file
+from unsct_mmpose.dicom.text import printable
+from unsct_mmpose.files import file_sha256, replace_file, sweep_temporaries
 from unsct_mmpose.report.picture import draw_prediction, encode_png
 from unsct_mmpose.report.prediction import Backend, Prediction
 from unsct_mmpose.report.run_files import (
@@ -65,6 +69,9 @@ class PredictResult:
         errors: what could not be predicted, with causes.
         passed_over: files of folders that are no images.
         no_images: DICOM files that are whole and no images, with what they are.
+        reports: structured reports that were written.
+        report_errors: files whose structured report could not be written, with causes; they are
+            predicted nevertheless.
     """
 
     predicted: int
@@ -73,6 +80,8 @@ class PredictResult:
     errors: tuple[tuple[str, str], ...]
     passed_over: tuple[Path, ...]
     no_images: tuple[tuple[str, str], ...] = ()
+    reports: int = 0
+    report_errors: tuple[tuple[str, str], ...] = ()
 
     @property
     def exit_status(self) -> int:
@@ -82,7 +91,7 @@ class PredictResult:
         """
         if not self.predicted and not self.already_there:
             return 2
-        return 1 if self.errors else 0
+        return 1 if self.errors or self.report_errors else 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,8 +146,9 @@ def predict_files(
 ) -> PredictResult:
     """Predict files into a folder: ``NAME.json``, ``NAME.png`` and the tables of the run.
 
-    A file that cannot be read does not end the run. What is there already from the same model and
-    the same content is not predicted again. Memory does not grow with the number of files.
+    A file that cannot be read, or whose results cannot be written, does not end the run. What is
+    there already from the same model and the same content is not predicted again. Memory does not
+    grow with the number of files.
 
     Args:
         backend: the model.
@@ -147,9 +157,16 @@ def predict_files(
         options: how.
 
     Raises:
-        OSError: the folder cannot be written to.
+        OSError: the folder cannot be made or written to; the message says so.
     """
-    out.mkdir(parents=True, exist_ok=True)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        sweep_temporaries(out.glob('.*.tmp'))
+        (probe := out / f'.unsct.{os.getpid()}.tmp').touch()
+        probe.unlink()
+    except OSError as error:
+        shown, why = printable(str(out)), error.strerror or error
+        raise OSError(f'{shown}: no results can be written there ({why})') from None
     return _Run(backend, inputs, out, options or PredictOptions()).run()
 
 
@@ -161,12 +178,14 @@ class _Run:
     ) -> None:
         self.inferencer = Inferencer(backend, batch_size=options.batch_size)
         self.inputs, self.out, self.options = inputs, out, options
-        self.names = ResultNames(out)
+        self.relative = {path: inputs.relative(path) for path in inputs.paths}
+        self.names = ResultNames(out, self.relative.values())
         self.results: dict[Path, str] = {}
         self.errors: list[tuple[str, str]] = list(inputs.missing)
         self.no_images: list[tuple[str, str]] = []
-        self.duplicates: list[Path] = []
-        self.predicted = self.already_there = 0
+        self.duplicates: list[tuple[Path, str]] = []
+        self.report_errors: list[tuple[str, str]] = []
+        self.predicted = self.already_there = self.reports = 0
 
     def run(self) -> PredictResult:
         paths, options = self.inputs.paths, self.options
@@ -177,7 +196,7 @@ class _Run:
             batch: list[ReadFile] = []
             for read in read_ahead(self._to_read(), options.read, options.jobs):
                 if read.kind:
-                    self.no_images.append((str(read.path), read.kind))
+                    self.no_images.append((printable(str(read.path)), read.kind))
                     self.bar.update()
                 elif read.radiograph is None:
                     self._fail(read.path, read.cause)
@@ -188,30 +207,55 @@ class _Run:
                     batch = []
             self._predict(batch)
             tables.finish(self._counts(), self.errors)
-        passed_over = self.inputs.passed_over
-        write_errors(self.out / 'errors.json', self.errors, passed_over, self.no_images)
+        if tables.problem:
+            self.errors.append((f'{printable(str(self.out))}: table and report', tables.problem))
+        self._write_errors()
         return PredictResult(
             self.predicted,
             self.already_there,
-            tuple(self.duplicates),
+            tuple(path for path, _ in self.duplicates),
             tuple(self.errors),
-            passed_over,
+            self.inputs.passed_over,
             tuple(self.no_images),
+            self.reports,
+            tuple(self.report_errors),
         )
+
+    def _write_errors(self) -> None:
+        path = self.out / 'errors.json'
+        try:
+            write_errors(
+                path,
+                self.errors,
+                [printable(str(one)) for one in self.inputs.passed_over],
+                self.no_images,
+                [(printable(str(one)), result) for one, result in self.duplicates],
+                self.report_errors,
+            )
+        except OSError as error:
+            with suppress(OSError):  # that of an earlier run would be taken for this one's
+                path.unlink()
+            cause = f'it cannot be written ({error.strerror or error})'
+            self.errors.append((printable(str(path)), cause))
 
     def _to_read(self) -> Iterator[Path]:
         """Name the results of each file; pass on those that are not there yet."""
         for path in self.inputs.paths:
             try:
-                sha256 = file_sha256(path)
-            except OSError:
-                yield path  # the reader says why
+                with file_clock():
+                    sha256 = file_sha256(path)
+                    name, duplicate = self.names.name(self.relative[path], sha256)
+                    there = not duplicate and self._is_there(path, name)
+            except OutOfTimeError as error:
+                self._fail(path, str(error))
                 continue
-            name, duplicate = self.names.name(path, sha256)
+            except OSError as error:
+                self._fail(path, f'it cannot be read ({error.strerror or error})')
+                continue
             if duplicate:
-                self.duplicates.append(path)
+                self.duplicates.append((path, name))
                 self.bar.update()
-            elif not self._is_there(path, name):
+            elif not there:
                 self.results[path] = name
                 yield path
 
@@ -230,6 +274,11 @@ class _Run:
             radiograph = read_file(path, options.read).radiograph
         elif options.report and not (self.out / f'{name}.html').is_file():
             return False
+        if before.image.path != self.relative[path]:
+            before = before.with_path(self.relative[path])
+            replace_file(self.out / f'{name}.json', before.to_json().encode())
+        if self._wants_report(before) and not (self.out / f'{name}.sr.dcm').is_file():
+            self._write_structured_report(path, name, before)
         self.tables.add(before, name, radiograph)
         self.already_there += 1
         self.bar.update()
@@ -245,8 +294,7 @@ class _Run:
             and _close(factor, wanted.magnification)
             and wanted.mirrored == _given_sides(before)
             and wanted.frame == before.image.provenance.get('frame')
-            and (wanted.keep_identity or before.patient is None)
-            and not (wanted.keep_identity and before.patient is None)
+            and wanted.keep_identity == (before.patient is not None)
         )
 
     def _predict(self, batch: Sequence[ReadFile]) -> None:
@@ -255,7 +303,11 @@ class _Run:
             return
         try:
             predictions = self.inferencer.predict_radiographs(
-                [(read.radiograph, read.path.name) for read in batch if read.radiograph is not None]
+                [
+                    (read.radiograph, printable(read.path.name))
+                    for read in batch
+                    if read.radiograph is not None
+                ]
             )
         except Exception as error:
             if len(batch) > 1:
@@ -265,32 +317,52 @@ class _Run:
                 self._fail(batch[0].path, f'the model failed: {error or type(error).__name__}')
             return
         for read, prediction in zip(batch, predictions, strict=True):
-            self._write(read, prediction.with_patient(read.patient))
+            if self.options.read.keep_identity:
+                prediction = prediction.with_patient(read.patient)
+            try:
+                with file_clock():
+                    self._write(read, prediction.with_path(self.relative[read.path]))
+            except OutOfTimeError as error:
+                self._fail(read.path, f'to write its results: {error}')
+            except OSError as error:
+                cause = f'its results cannot be written ({error.strerror or error})'
+                self._fail(read.path, cause)
 
     def _write(self, read: ReadFile, prediction: Prediction) -> None:
         assert read.radiograph is not None
         name = self.results.pop(read.path)
+        for suffix in ('.html', '.sr.dcm'):  # of another prediction
+            (self.out / f'{name}{suffix}').unlink(missing_ok=True)
         picture = draw_prediction(prediction, read.radiograph)
         replace_file(self.out / f'{name}.png', encode_png(picture))
-        of_dicom = prediction.image.provenance.get('format') == 'DICOM'
-        if self.options.structured_report and of_dicom:
+        self.tables.write_page(prediction, name, read.radiograph)
+        if self._wants_report(prediction):
             self._write_structured_report(read.path, name, prediction)
-        self.tables.add(prediction, name, read.radiograph)
         # last: a run that is cut off before this does it again
         replace_file(self.out / f'{name}.json', prediction.to_json().encode())
+        self.tables.add(prediction, name, read.radiograph)
         self.predicted += 1
         self.bar.update()
+
+    def _wants_report(self, prediction: Prediction) -> bool:
+        of_dicom = prediction.image.provenance.get('format') == 'DICOM'
+        return self.options.structured_report and of_dicom
 
     def _write_structured_report(self, path: Path, name: str, prediction: Prediction) -> None:
         from unsct_mmpose.report.structured_report import report_prediction
 
-        try:
-            report_prediction(prediction, path, self.out / f'{name}.sr.dcm')
-        except (ValueError, ImportError) as error:
-            self.errors.append((str(path), f'no structured report: {error}'))
+        try:  # of what the json says, so that a later run writes the same
+            stored = Prediction.from_dict(prediction.to_dict())
+            report_prediction(stored, path, self.out / f'{name}.sr.dcm')
+        except Exception as error:  # the prediction stands without it
+            mine = isinstance(error, (ValueError, ImportError, OSError))
+            words = printable(str(error)) if mine else type(error).__name__
+            self.report_errors.append((printable(str(path)), words))
+        else:
+            self.reports += 1
 
     def _fail(self, path: Path, cause: str) -> None:
-        self.errors.append((str(path), cause))
+        self.errors.append((printable(str(path)), cause))
         self.bar.update()
 
     def _counts(self) -> list[tuple[str, str]]:
@@ -298,7 +370,7 @@ class _Run:
             ('Predicted', str(self.predicted)),
             ('There already', str(self.already_there)),
             ('Same content twice', str(len(self.duplicates))),
-            ('Could not be read', str(len(self.errors))),
+            ('Could not be predicted', str(len(self.errors))),
             ('No images', str(len(self.inputs.passed_over) + len(self.no_images))),
         ]
 

@@ -103,6 +103,8 @@ class ImageSource:
         turn: what was done with the file's pixels to bring them to the standard display, in this
             order: ``transpose``, ``flip_x``, ``flip_y``; None where they lie as the file has them.
             Landmarks are in pixels of the turned image.
+        path: of the file below the folder that a run was given, with slashes; None where there is
+            no run.
     """
 
     file_name: str
@@ -111,6 +113,7 @@ class ImageSource:
     height: int
     provenance: Mapping[str, Any] = field(default_factory=dict)
     turn: Mapping[str, bool] | None = None
+    path: str | None = None
 
 
 @dataclass(frozen=True)
@@ -145,7 +148,8 @@ class Prediction:
         reference_line: what the pelvic frame lies on; None when nothing was measured.
         warnings: what a reader must know.
         model: the backend's identity.
-        patient: PatientID and PatientName, only where the caller asked to keep them.
+        patient: PatientID and PatientName, only where the caller asked to keep them; empty where
+            the file has neither.
         region_promise: what stands behind the regions' level, in words.
         interval_promise: what stands behind the intervals' level, in words.
     """
@@ -185,7 +189,11 @@ class Prediction:
 
     def with_patient(self, patient: Mapping[str, str]) -> Prediction:
         """Return the same prediction with the patient's identity."""
-        return replace(self, patient=dict(patient) or None)
+        return replace(self, patient=dict(patient))
+
+    def with_path(self, path: str) -> Prediction:
+        """Return the same prediction with the path of its file in a run."""
+        return replace(self, image=replace(self.image, path=path))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for json, as :func:`prediction_schema` describes them."""

@@ -53,7 +53,8 @@ def view_of(prediction: Prediction) -> View:
     pelvis = prediction.image_state != NOTHING_FOUND
     known = prediction.landmark_set
     return dict(
-        name=prediction.image.file_name,
+        name=prediction.image.path or prediction.image.file_name,
+        sha256=prediction.image.sha256,
         width=prediction.image.width,
         height=prediction.image.height,
         simulated=prediction.simulated,
@@ -257,7 +258,7 @@ def _facts(prediction: Prediction) -> list[tuple[str, str]]:
         factor = f'{spacing.known_magnification:.4g} ({spacing.magnification_source})'
     plane = f'the {spacing.plane}' if spacing.plane else 'nowhere'
     facts = [
-        ('File', image.file_name),
+        ('File', image.path or image.file_name),
         ('SHA-256', image.sha256),
         ('Size', f'{image.width} x {image.height} pixels'),
         ('Display', _display_text(image.provenance)),

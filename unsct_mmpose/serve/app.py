@@ -7,9 +7,11 @@ it with ``unsct serve``; it needs the extra ``serve`` (``pip install 'unsct-mmpo
 # no `from __future__ import annotations`: FastAPI reads the annotations of local functions
 import ipaddress
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from unsct_mmpose.inference.predict import OneResult
@@ -33,6 +35,7 @@ _FIELDS = {
     'frame': {'type': 'integer', 'description': 'which image of a file that holds several'},
 }
 _FORM = {'schema': {'type': 'object', 'required': ['file'], 'properties': _FIELDS}}
+_ADDRESSES = ('/', '/api/predict', '/health', '/openapi.json')
 _BODY = {'requestBody': {'required': True, 'content': {'multipart/form-data': _FORM}}}
 
 
@@ -46,12 +49,32 @@ class ServeOptions:
         waiting: uploads that may wait while one is predicted.
         any_host: answer whatever name the request calls the server by; else only loopback names,
             so that no web page can reach it through a name of its own (DNS rebinding).
+        hosts: names that it answers beside the loopback's, such as that of a proxy before it.
+        root_path: the path that browsers see it below, such as ``'/hip'``, whether or not the
+            proxy cuts it off; empty for none.
+
+    Raises:
+        ValueError: a name or the path is none.
     """
 
     max_bytes: int = 64_000_000
     receive_seconds: float = 120.0
     waiting: int = 4
     any_host: bool = False
+    hosts: tuple[str, ...] = ()
+    root_path: str = ''
+
+    def __post_init__(self) -> None:
+        for host in self.hosts:
+            if not re.fullmatch(r'[\w.-]+|\[[0-9A-Fa-f:.]+\]', host):
+                raise ValueError(
+                    f'{host!r} is no name of a host: give it without scheme, port and path'
+                )
+        if not re.fullmatch(r'(/[\w.~-]+)*', self.root_path) or '/..' in self.root_path:
+            raise ValueError(
+                f'root_path {self.root_path!r} must be empty or such as /hip, without a slash '
+                'at its end'
+            )
 
 
 def create_app(backend: Backend, options: ServeOptions, reader: ProcessReader | None = None) -> Any:
@@ -70,19 +93,22 @@ def create_app(backend: Backend, options: ServeOptions, reader: ProcessReader | 
         from fastapi.responses import HTMLResponse, JSONResponse
     except ImportError:
         raise ImportError("a server needs pip install 'unsct-mmpose[serve]'") from None
-    app = FastAPI(title='Hip landmarks', docs_url=None, redoc_url=None)  # their pages load scripts
+    root = options.root_path
+    # no pages of its own for the interface: they load scripts
+    app = FastAPI(title='Hip landmarks', docs_url=None, redoc_url=None, root_path=root)
     desk = PredictionDesk(backend, reader or ProcessReader(), waiting=options.waiting)
     app.state.desk = desk
     limit, identity = megabytes(options.max_bytes), backend.identity
 
     @app.get('/', include_in_schema=False)
     async def form() -> Response:
-        return HTMLResponse(form_page(identity, limit))
+        return HTMLResponse(form_page(identity, limit, root=root))
 
     @app.post('/', include_in_schema=False)
     async def report(request: Request) -> Response:
-        status, text = await _answer(request, desk, options, result_page)
-        return HTMLResponse(text if status == 200 else form_page(identity, limit, text), status)
+        status, text = await _answer(request, desk, options, partial(result_page, root=root))
+        page = text if status == 200 else form_page(identity, limit, text, root)
+        return HTMLResponse(page, status)
 
     @app.post('/api/predict', responses=_responses(), openapi_extra=_BODY)
     async def predict(request: Request) -> Response:
@@ -98,7 +124,7 @@ def create_app(backend: Backend, options: ServeOptions, reader: ProcessReader | 
         return {'status': 'ok', 'uploads': desk.inside, 'model': identity}
 
     _answer_errors(app)
-    app.add_middleware(_Guard, any_host=options.any_host)
+    app.add_middleware(_Guard, options=options)
     return app
 
 
@@ -158,10 +184,14 @@ def _answer_errors(app: Any) -> None:
 
 
 class _Guard:
-    """Refuses foreign names and sites, and adds the security headers to every answer."""
+    """Refuses foreign names and sites, and adds the security headers to every answer.
 
-    def __init__(self, app: Callable[..., Awaitable[None]], any_host: bool) -> None:
-        self.app, self.any_host = app, any_host
+    It also finds the way below a path, which some proxies cut off and others do not.
+    """
+
+    def __init__(self, app: Callable[..., Awaitable[None]], options: ServeOptions) -> None:
+        self.app, self.options = app, options
+        self.hosts = {host.lower() for host in options.hosts}
         named = {
             'content-security-policy': security_policy(),
             'x-content-type-options': 'nosniff',
@@ -185,12 +215,24 @@ class _Guard:
         headers = {key: value.decode('latin-1') for key, value in scope['headers']}
         site = headers.get(b'sec-fetch-site')
         foreign = site in ('cross-site', 'same-site') and scope['method'] != 'GET'
-        if foreign or not (self.any_host or is_loopback(headers.get(b'host', ''))):
+        if foreign or not self._is_own(headers.get(b'host', '')):
             from fastapi.responses import JSONResponse
 
             refused = JSONResponse({'error': 'This server answers its own page only.'}, 403)
             return await refused(scope, receive, send_guarded)
-        await self.app(scope, receive, send_guarded)
+        await self.app(self._below_root(scope), receive, send_guarded)
+
+    def _is_own(self, host: str) -> bool:
+        own = self.options.any_host or is_loopback(host)
+        return own or re.sub(r':\d*$', '', host).lower() in self.hosts
+
+    def _below_root(self, scope: Any) -> Any:
+        root, path = self.options.root_path, scope['path']
+        if not root:
+            return scope
+        inside = path.startswith(f'{root}/') and path not in _ADDRESSES
+        whole = path if inside else f'{root}/' if path == root else root + path
+        return {**scope, 'root_path': root, 'path': whole, 'raw_path': whole.encode()}
 
 
 def is_loopback(host: str) -> bool:

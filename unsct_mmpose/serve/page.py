@@ -21,27 +21,33 @@ TITLE = 'Hip landmarks'
 _SUBTITLE = '24 landmarks and clinical measurements of an AP pelvic radiograph'
 
 
-def form_page(identity: Mapping[str, Any], limit_mb: str, error: str = '') -> str:
+def form_page(identity: Mapping[str, Any], limit_mb: str, error: str = '', root: str = '') -> str:
     """Return the page with the form.
 
     Args:
         identity: of the model.
         limit_mb: the largest file, MB.
         error: why the last file got no report.
+        root: the path that browsers see the page below.
     """
-    body = load_template('serve', _PACKAGE).module.form(identity, limit_mb, error)
+    body = load_template('serve', _PACKAGE).module.form(identity, limit_mb, error, root)
     return _page(TITLE, _SUBTITLE, str(body))
 
 
-def result_page(result: OneResult) -> str:
-    """Return the report of one radiograph, with its json and picture to save."""
+def result_page(result: OneResult, root: str = '') -> str:
+    """Return the report of one radiograph, with its json and picture to save.
+
+    Args:
+        result: what was found.
+        root: the path that browsers see the page below.
+    """
     prediction = result.prediction
     stem = PurePath(prediction.image.file_name).stem or 'radiograph'
     files = [
         ('JSON', f'{stem}.json', _data('application/json', prediction.to_json().encode())),
         ('Overlay PNG', f'{stem}.png', _data('image/png', result.overlay_png())),
     ]
-    bar = str(load_template('serve', _PACKAGE).module.bar(files))
+    bar = str(load_template('serve', _PACKAGE).module.bar(files, root))
     return _page(TITLE, _SUBTITLE, bar + render_section(prediction, result.radiograph))
 
 

@@ -12,6 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from unsct_mmpose.dicom import Radiograph, RadiographError, radiograph_from_bytes
+from unsct_mmpose.dicom.read_ahead import end_with
 
 from .upload import Upload
 
@@ -31,6 +32,7 @@ class ProcessReader:
         self.seconds = seconds
         self._process: Any = None
         self._pipe: Connection | None = None
+        self._lifeline: Connection | None = None
 
     def read(self, upload: Upload) -> Radiograph:
         """Decode an upload; not for several threads at once.
@@ -63,18 +65,22 @@ class ProcessReader:
         self.close()
         context = get_context('spawn')
         self._pipe, theirs = context.Pipe()
-        self._process = context.Process(target=_decode_for, args=(theirs,), daemon=True)
+        held, self._lifeline = context.Pipe(duplex=False)
+        self._process = context.Process(target=_decode_for, args=(theirs, held), daemon=True)
         self._process.start()
         theirs.close()
+        held.close()
 
     def close(self) -> None:
         """End the process."""
         if self._pipe is not None:
             self._pipe.close()
+        if self._lifeline is not None:
+            self._lifeline.close()
         if self._process is not None:
             self._process.kill()
             self._process.join()
-        self._process = self._pipe = None
+        self._process = self._pipe = self._lifeline = None
 
 
 def decode(upload: Upload) -> Radiograph:
@@ -103,8 +109,9 @@ def decode(upload: Upload) -> Radiograph:
     return radiograph
 
 
-def _decode_for(pipe: Connection) -> None:
-    """Decode what comes through a pipe until its other end closes."""
+def _decode_for(pipe: Connection, lifeline: Connection) -> None:
+    """Decode what comes through a pipe until its other end closes, or the server is gone."""
+    end_with(lifeline)
     _keep_quiet()
     while True:
         try:
