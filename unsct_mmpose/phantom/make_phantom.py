@@ -20,6 +20,7 @@ from unsct_mmpose.annotations import AnnotatedRadiograph, LandmarkStates, write_
 from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.dicom.read_ahead import work_ahead
 from unsct_mmpose.dicom.spacing import PLAUSIBLE_SPACING_MM
+from unsct_mmpose.drawing.picture_files import write_picture
 from unsct_mmpose.files import (
     claim_folder,
     is_finished,
@@ -370,9 +371,7 @@ def contact_sheet(
         cases = [make_case(first + number, subset=subset) for number in range(columns)]
         rows.append(np.hstack([_tile(case, tile, False) for case in cases]))
         rows.append(np.hstack([_tile(case, tile, True) for case in cases]))
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(os.fspath(path), np.vstack(rows)):
-        raise OSError(f'cannot write {path}')
+    write_picture(Path(path), np.vstack(rows)[..., ::-1])
 
 
 def _tile(case: PhantomRadiograph, side: int, marked: bool) -> np.ndarray[Any, Any]:
