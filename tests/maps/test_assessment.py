@@ -106,6 +106,15 @@ def test_a_stated_threshold_decides_only_where_no_calibration_does(name):
     assert torch.equal(assessment.reported, assessment.uncertainties <= 0.3)
 
 
+def test_what_a_calibration_does_not_know_decides_nothing_beside_another():
+    young = calibration()
+    del young.thresholds['peak']  # as if it had been added after the calibration
+    found = assess(evidence(), PAIRS, DecisionOptions(evidence='fused'), young)
+    assert found.decisions[..., list(DECIDERS).index('peak')].all()
+    with pytest.raises(ValueError, match="no threshold for evidence 'peak'"):
+        assess(evidence(), PAIRS, DecisionOptions(evidence='peak'), young)
+
+
 @EACH
 def test_a_threshold_of_the_options_decides_alone(name):
     given = evidence()

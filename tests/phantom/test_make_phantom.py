@@ -1,6 +1,5 @@
 """The data set on disk: shares, patients, same bytes, resuming."""
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.phantom.digests import digests
 from unsct_mmpose.annotations import check_patient_splits, read_annotations
 from unsct_mmpose.dicom import read_radiograph
 from unsct_mmpose.phantom import make_phantom as module
@@ -22,14 +22,6 @@ from unsct_mmpose.phantom.make_phantom import (
 
 ROOT = Path(__file__).resolve().parents[2]
 FEW = PhantomOptions(train=3, val=2, test=1, seed=3, size=220)
-
-
-def digests(folder):
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob('*'))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope='module')

@@ -1,6 +1,5 @@
 """Shifted test sets on disk: states, names, licence, same bytes, resuming."""
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -11,6 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.golden_hip import PELVIS_MM
+from tests.phantom.digests import digests
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations import (
     AnnotatedRadiograph,
@@ -28,18 +29,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SPACING = (2.0, 2.0)
 SIZE_WH = (215, 200)
 ABSENT, UNLABELLED = LANDMARK_NAMES.index('left_fovea'), LANDMARK_NAMES.index('right_fovea')
-RIGHT_MM = 1.17 * np.array(
-    [[-63, -45], [-62, -8], [-102, -24], [-70, -21], [-71, -2], [-86.5, 0], [-124, -7], [-57, 18],
-     [-47, 65], [-110, 22], [-122, 70], [-115, 150]]
-)  # fmt: skip
-
-
-def digests(folder):
-    return {
-        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(folder.rglob('*'))
-        if path.is_file()
-    }
 
 
 @pytest.fixture(scope='module')
@@ -47,7 +36,7 @@ def source(tmp_path_factory):
     """Three pictures; the second lacks one landmark, two have one that nobody looked for."""
     folder = tmp_path_factory.mktemp('source') / 'data'
     (folder / 'images' / 'b').mkdir(parents=True)
-    points = (np.concatenate([RIGHT_MM * [-1, 1], RIGHT_MM]) + [215, 180]) / SPACING
+    points = (1.17 * PELVIS_MM + [215, 180]) / SPACING
     cases = []
     for number, name in enumerate(('one.png', 'two.png', 'b/three.png'), 1):
         image = np.random.default_rng(number).integers(0, 256, SIZE_WH[::-1], np.uint8)

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
+from tests.golden_hip import PELVIS_MM
 from unsct_mmpose.phantom import shifts
 from unsct_mmpose.phantom.shifts import (
     CLEAR_MM,
@@ -16,18 +17,13 @@ from unsct_mmpose.phantom.shifts import (
 
 SPACING = (0.8, 0.8)
 OBLONG = (0.7, 0.95)
-# One right hip, mm beside and below the middle of the pelvis, magnified as on a detector.
-RIGHT_MM = 1.17 * np.array(
-    [[-63, -45], [-62, -8], [-102, -24], [-70, -21], [-71, -2], [-86.5, 0], [-124, -7], [-57, 18],
-     [-47, 65], [-110, 22], [-122, 70], [-115, 150]]
-)  # fmt: skip
 PLACES = ('occluder', 'cut_side', 'rotation')
 
 
 def pelvis(spacing=SPACING):
     """Return an image of texture, whole-pixel landmarks and their presence; 430 x 400 mm."""
     size = np.rint(np.array([430, 400]) / spacing).astype(int)
-    points_mm = np.concatenate([RIGHT_MM * [-1, 1], RIGHT_MM]) + [215, 180]
+    points_mm = 1.17 * PELVIS_MM + [215, 180]  # magnified as on a detector
     clouds = np.random.default_rng(0).random((40, 43), dtype=np.float32)
     image = cv2.resize(clouds, tuple(size.tolist()), interpolation=cv2.INTER_LINEAR)
     return image, np.rint(points_mm / spacing), np.ones(24, bool)

@@ -12,6 +12,7 @@ import numpy as np
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_CLASSES, RelationSet
 from unsct_mmpose.drawing import figure_promise
+from unsct_mmpose.drawing.picture_files import encode_picture
 from unsct_mmpose.files import replace_file
 from unsct_mmpose.functional.bootstrap import share_by_patient
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
@@ -299,9 +300,8 @@ def write_promise_picture(folder: Path) -> None:
         {run.name: _curves(run) for run in results if len(run.figures['sizes']) > 1},
         source='simulated radiographs',
     )
-    ok, encoded = cv2.imencode('.png', picture[..., ::-1], [cv2.IMWRITE_PNG_COMPRESSION, 9])
-    assert ok
-    replace_file(folder / 'promise' / 'promise.png', encoded.tobytes())
+    content = encode_picture(picture, '.png', (cv2.IMWRITE_PNG_COMPRESSION, 9))
+    replace_file(folder / 'promise' / 'promise.png', content)
 
 
 def render_promise_page(folder: Path) -> str:

@@ -95,7 +95,7 @@ def create_app(backend: Backend, options: ServeOptions, reader: ProcessReader | 
         raise ImportError("a server needs pip install 'unsct-mmpose[serve]'") from None
     root = options.root_path
     # no pages of its own for the interface: they load scripts
-    app = FastAPI(title='Hip landmarks', docs_url=None, redoc_url=None, root_path=root)
+    app = FastAPI(title='Hip landmarks', docs_url=None, redoc_url=None)
     desk = PredictionDesk(backend, reader or ProcessReader(), waiting=options.waiting)
     app.state.desk = desk
     limit, identity = megabytes(options.max_bytes), backend.identity
