@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from .precision import widened
 from .supervision import supervised_mean
 
 
@@ -54,7 +55,7 @@ def adaptive_wing(
         [0.111, 2.935, 8.496]
     """
     _check(pred, target, alpha, omega, epsilon, theta)
-    return _Weighted.apply(_wide(pred), _wide(target), None, alpha, omega, epsilon, theta)
+    return _Weighted.apply(widened(pred), widened(target), None, alpha, omega, epsilon, theta)
 
 
 def dilated_mask(target: Tensor, threshold: float = 0.2, kernel: int = 3) -> Tensor:
@@ -136,7 +137,7 @@ def masked_adaptive_wing(
     if mask_weight > 0:
         factor = dilated_mask(target, threshold, kernel).to(torch.float32)
         factor.mul_(mask_weight).add_(1)
-    losses = _Weighted.apply(_wide(pred), _wide(target), factor, alpha, omega, epsilon, theta)
+    losses = _Weighted.apply(widened(pred), widened(target), factor, alpha, omega, epsilon, theta)
     if weights is None:
         return losses.mean()
     if weights.shape != pred.shape[:2]:
@@ -199,7 +200,3 @@ def _check(
         raise ValueError(
             f'omega, epsilon and theta must be positive, got {omega}, {epsilon}, {theta}'
         )
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

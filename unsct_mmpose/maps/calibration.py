@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
+from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.hierarchical import allowed_level, by_patient, hierarchical_quantile
 
 from .fusion import DEFAULT_PENALTY, Fusion, fit_logistic
@@ -371,7 +372,7 @@ class Calibration:
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for json; infinity becomes None."""
-        content = _plain(asdict(replace(self, landmarks=HIP)))
+        content = jsonable(asdict(replace(self, landmarks=HIP)))
         content['landmarks'] = self.landmarks.to_dict()
         if self.landmarks == HIP:
             del content['landmarks']
@@ -449,18 +450,6 @@ def unpack_calibration(packed: Tensor) -> Calibration:
 
 def _number(value: float | None) -> float:
     return math.inf if value is None else float(value)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (float, np.floating)):
-        return float(value) if math.isfinite(value) else None
-    if isinstance(value, np.integer):
-        return int(value)
-    return value
 
 
 def _split(

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from .moments import local_moments
+from .precision import widened
 
 METHODS = ('dark', 'quadratic', 'integral', 'none')
 _FLOOR = 1e-4
@@ -102,7 +103,7 @@ def find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
         >>> [one.tolist() for one in find_peaks(maps)]
         [[[[5.0, 3.0]]], [[0.5]]]
     """
-    maps = _wide(heatmaps)
+    maps = widened(heatmaps)
     width = maps.shape[-1]
     scores, index = maps.flatten(2).max(dim=-1)
     refuse_unreadable(scores)
@@ -143,7 +144,7 @@ def refine_peaks(
         raise ValueError(f'blur is a standard deviation in cells and must be >= 0, got {blur}')
     if method == 'none':
         return peaks
-    maps = _wide(heatmaps)
+    maps = widened(heatmaps)
     if method == 'integral':
         return local_moments(maps, peaks, blur).mean
     # stacked, not listed: an exported graph then holds for every size
@@ -257,10 +258,6 @@ def _top_of(surface: Tensor, cross: bool, usable: Tensor) -> Tensor:
     step = (twist[..., None] * slope.flip(-1) - across) / determinant[..., None]
     dome = (bend < -1e-6).all(-1) & (determinant > 1e-9)
     return torch.where(dome[..., None], step, torch.nan)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def refuse_unreadable(scores: Tensor) -> None:

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from .heatmap import present_points
+from .precision import widened
 from .supervision import supervised_mean
 
 Relations = Tensor | np.ndarray | Sequence[tuple[int, int]]
@@ -106,7 +107,7 @@ def segment_alignment(
         >>> segment_alignment(field, points, [(1, 0)]).item()
         -1.0
     """
-    field, points = _wide(field), _wide(points)
+    field, points = widened(field), widened(points)
     pairs = _pairs(relations, points)
     ends = points[:, pairs].unsqueeze(-2)
     return candidate_alignment(field, ends[:, :, 0], ends[:, :, 1], samples)[..., 0, 0]
@@ -134,7 +135,7 @@ def candidate_alignment(field: Tensor, tails: Tensor, heads: Tensor, samples: in
         >>> candidate_alignment(field, points[:, None, :1], heads).tolist()
         [[[[1.0, 0.0]]]]
     """
-    field, tails, heads = _wide(field), _wide(tails), _wide(heads)
+    field, tails, heads = widened(field), widened(tails), widened(heads)
     batch, channels, height, width = field.shape
     number = tails.shape[1]
     if samples < 2:
@@ -218,7 +219,7 @@ def paf_mse(pred: Tensor, target: Tensor, relation_weights: Tensor | None = None
     """
     if pred.shape != target.shape:
         raise ValueError(f'pred {tuple(pred.shape)} and target {tuple(target.shape)} disagree')
-    squares = F.mse_loss(_wide(pred), _wide(target), reduction='none')
+    squares = F.mse_loss(widened(pred), widened(target), reduction='none')
     if relation_weights is None:
         return squares.mean()
     if relation_weights.shape != (pred.shape[0], pred.shape[1] // 2):
@@ -289,7 +290,3 @@ def _on_map(points: Tensor, height: int, width: int) -> Tensor:
     """Tell which ``(..., 2)`` points lie on a cell of the map."""
     x, y = points[..., 0], points[..., 1]
     return (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
-
-
-def _wide(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor

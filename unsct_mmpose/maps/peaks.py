@@ -7,6 +7,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from .precision import widened
+
 _BLOCK = 4
 
 
@@ -37,7 +39,7 @@ def find_peaks(heatmaps: Tensor, count: int = 3, radius: float = 6.0) -> Peaks:
         >>> peaks.points.tolist(), peaks.values.tolist()
         ([[[[4.0, 3.0], [10.0, 12.0]]]], [[[1.0, 0.5]]])
     """
-    maps = heatmaps.float() if heatmaps.dtype in (torch.float16, torch.bfloat16) else heatmaps
+    maps = widened(heatmaps)
     height, width = maps.shape[-2:]
     block = _BLOCK if height % _BLOCK == 0 and width % _BLOCK == 0 else 1
     tall, wide = height // block, width // block
