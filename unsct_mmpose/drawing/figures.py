@@ -116,7 +116,10 @@ def figure_promise(
             axes.set(xlabel='patients that calibrate', ylim=(0.3, 1.01))
             if column == 0:
                 axes.set_ylabel('held for new patients')
-                axes.legend(frameon=False, fontsize=7, ncol=2, loc='lower right')
+            if row == column == 0:  # between the curves of 50 and 80 %
+                axes.legend(
+                    frameon=False, fontsize=7, ncol=2, loc='center right', bbox_to_anchor=(1, 0.46)
+                )
     figure.text(0.01, 0.005, _named(source), fontsize=9, color='#555555')
     return to_picture(figure)
 
