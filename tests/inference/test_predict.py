@@ -5,6 +5,7 @@ import importlib
 import json
 import shutil
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -228,20 +229,27 @@ from unsct_mmpose.dicom import read_ahead
 
 def crash(path, options):
     if path.name == 'crash':
+        (path.parent / 'crashed').touch()
         os._exit(3)
     return read_ahead.ReadFile(path, cause='read')
 """
 
 
 @pytest.mark.slow
-def test_a_decoder_that_ends_its_process_costs_its_own_file_only(tmp_path, monkeypatch):
+@pytest.mark.parametrize('slow_model', [False, True], ids=['at once', 'while the model is busy'])
+def test_a_decoder_that_ends_its_process_costs_its_own_file_only(tmp_path, monkeypatch, slow_model):
     (tmp_path / 'crasher.py').write_text(CRASHER)
     monkeypatch.setattr(sys, 'path', [str(tmp_path), *sys.path])
     monkeypatch.setattr(decoding, 'read_file', importlib.import_module('crasher').crash)
-    paths = [Path(name) for name in ('a', 'crash', 'b', 'c')]
-    found = list(read_ahead(paths, FileOptions(), 1))
-    assert [one.path for one in found] == paths
-    assert ['ends the process' in one.cause for one in found] == [0, 1, 0, 0]
+    paths = [tmp_path / name for name in ('a', 'crash', 'b', 'c')]
+    read = []
+    for file in read_ahead(paths, FileOptions(), 1):
+        read.append(file)
+        while slow_model and not (tmp_path / 'crashed').exists():
+            time.sleep(0.05)
+        time.sleep(0.5 * slow_model)  # the pool has noticed before the next file is submitted
+    assert [file.path for file in read] == paths
+    assert ['ends the process' in file.cause for file in read] == [0, 1, 0, 0]
 
 
 def test_processes_read_the_same_as_this_one(study):

@@ -189,7 +189,13 @@ class _Workers:
         )
 
     def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
-        return self._pool.submit(work, item)
+        """Submit an item; where a process has ended meanwhile, its future says so."""
+        try:
+            return self._pool.submit(work, item)
+        except BrokenProcessPool as error:
+            broken: Future[Result] = Future()
+            broken.set_exception(error)
+            return broken
 
     def end(self) -> None:
         """End the processes with what they are at; nobody waits for it any more."""
