@@ -557,16 +557,19 @@ def _cell(result: dict[str, Any]) -> str:
 
 def write_page(record: dict[str, Any], page: Path) -> None:
     """Put the table of a record between the page's marks."""
-    text = page.read_text('utf-8')
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
     hosts = record['hosts'].values()
     said = f'Recorded {record["date"]} on {record["machine"]}: ' + '; '.join(
         ', '.join(f'{name} {version}' for name, version in host.items()) for host in hosts
     )
-    new = f'{before}{START}\n{said}.\n\n{table(record)}\n{END}{after}'
+    put_between(page, START, END, f'{said}.\n\n{table(record)}')
+
+
+def put_between(page: Path, start: str, end: str, text: str) -> None:
+    """Replace what stands between two marks of a page."""
+    before, _, rest = page.read_text('utf-8').partition(start)
+    _, _, after = rest.partition(end)
     temporary = page.with_suffix('.tmp')
-    temporary.write_text(new, 'utf-8')
+    temporary.write_text(f'{before}{start}\n{text}\n{end}{after}', 'utf-8')
     temporary.replace(page)
 
 
