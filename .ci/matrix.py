@@ -80,7 +80,7 @@ def install_torch(place: Path, python: str, torch: str, pip_args: list[str]) -> 
         return host
     shutil.rmtree(place, ignore_errors=True)
     run([python, '-m', 'venv', str(place)])
-    pip_install(host, pip_args, '--no-deps', f'torch=={torch}')
+    pip_install(host, pip_args, '--no-deps', '--no-compile', f'torch=={torch}')
     pip_install(host, pip_args, *PURE)
     (folder,) = place.glob('lib/python*/site-packages/torch')
     stand_in_for_cuda(folder)
