@@ -38,13 +38,13 @@ MMPOSE = ('1.1.0', '1.2.0', '1.3.2')
 NUMPY = {'1.26': '1.26.4', '2': '2.4.6'}
 NUMPY_OF = {('3.10', '2'): '2.2.6'}
 """The newest of a Python for which NumPy 2.4 is too new."""
-TORCH = {
-    ('3.10', '1.26', 'oldest'): '2.0.1', ('3.11', '1.26', 'oldest'): '2.0.1',
-    ('3.12', '1.26', 'oldest'): '2.2.2', ('3.10', '2', 'oldest'): '2.3.1',
-    ('3.11', '2', 'oldest'): '2.3.1', ('3.12', '2', 'oldest'): '2.3.1',
+OLDEST = {
+    ('3.10', '1.26'): '2.0.1', ('3.11', '1.26'): '2.0.1', ('3.12', '1.26'): '2.2.2',
+    ('3.10', '2'): '2.3.1', ('3.11', '2'): '2.3.1', ('3.12', '2'): '2.3.1',
 }  # fmt: skip
-"""The oldest: 2.0 is what this package asks for, 2.2 the first for Python 3.12, and 2.3 the first
-that was built for NumPy 2."""
+"""2.0 is what this package asks for, 2.2 the first for Python 3.12, and 2.3 the first that was
+built for NumPy 2."""
+PINNED = '2.13.0'
 NEWEST = {'3.10': '2.14.1', '3.11': '2.15.0', '3.12': '2.15.0'}
 OURS = ('pydicom', 'pycocotools', 'scipy', 'shtab', 'six', 'tqdm', 'jinja2', 'albumentations',
         'pytest')  # fmt: skip
@@ -52,11 +52,31 @@ PURE = ('typing_extensions', 'filelock', 'sympy', 'networkx', 'jinja2', 'fsspec'
 """What PyTorch needs of Python on a CPU."""
 
 
+CELL_STEPS = (
+    Step('import', '', '{python} import.py', says='registered'),
+    *(step for step in STEPS if step.quick and step.options in (
+        '--work-dir', '--work-dir --out --dump --show-dir --cfg-options')),
+    Step('predict', '', '{python} {ours}/tools/predict.py tiny.py run/epoch_1.pth'
+         ' twins/images/a/hip.dcm --out predicted --quiet --no-report', {'predicted/hip*.json': 1}),
+    Step('compat tests', '', '{python} compat_tests.py', says=' passed'),
+)  # fmt: skip
+COMPAT_TESTS = """
+import pytest, sys
+sys.path.insert(0, {root!r})
+sys.exit(int(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', '--rootdir', {root!r},
+                          {root!r} + '/tests/test_compat.py'])))
+"""
+
+
 def cells() -> list[dict[str, str]]:
     """Return all cells, those that share an environment side by side."""
     listed = []
-    for python, kind, numpy, mmpose in itertools.product(PYTHONS, ('oldest', 'newest'), NUMPY, MMPOSE):
-        torch = TORCH.get((python, numpy, kind), NEWEST[python])
+    for python, kind, numpy, mmpose in itertools.product(
+        PYTHONS, ('oldest', 'pinned', 'newest'), NUMPY, MMPOSE
+    ):
+        if kind == 'pinned' and python != '3.11':  # the project's own environment
+            continue
+        torch = dict(oldest=OLDEST[python, numpy], pinned=PINNED, newest=NEWEST[python])[kind]
         listed.append(
             dict(
                 name=f'{python} torch-{kind} numpy-{numpy} mmpose-{mmpose}',
@@ -73,36 +93,53 @@ def find_python(version: str) -> str | None:
     return str(known[-1]) if known else shutil.which(f'python{version}')
 
 
-def install_torch(place: Path, python: str, torch: str, pip_args: list[str]) -> Path:
-    """Make an environment with a PyTorch and no CUDA; return its interpreter."""
+def make_base(place: Path, cell: dict[str, str], args: argparse.Namespace) -> Path:
+    """Make an environment for all cells of a Python and a PyTorch; return its interpreter.
+
+    Raises:
+        RuntimeError: it cannot be made here; the message says why.
+    """
+    python = find_python(cell['python'])
+    if python is None:
+        raise RuntimeError(f'no Python {cell["python"]} here')
+    if cell['torch'] == PINNED and args.here:
+        return Path(sys.executable)
     host = place / 'bin' / 'python'
     if (place / '.finished').is_file():
         return host
-    shutil.rmtree(place, ignore_errors=True)
-    run([python, '-m', 'venv', str(place)])
-    pip_install(host, pip_args, '--no-deps', '--no-compile', f'torch=={torch}')
-    pip_install(host, pip_args, *PURE)
-    (folder,) = place.glob('lib/python*/site-packages/torch')
-    stand_in_for_cuda(folder)
+    if not (place / '.torch').is_file():
+        shutil.rmtree(place, ignore_errors=True)
+        run([python, '-m', 'venv', str(place)])
+        pip_install(host, args, '--no-deps', f'torch=={cell["torch"]}')
+        (folder,) = place.glob('lib/python*/site-packages/torch')
+        stand_in_for_cuda(folder)
+        (place / '.torch').touch()
+    pinned = [line.split('#')[0].strip() for line in
+              (ROOT / 'requirements' / 'host.txt').read_text().splitlines()]  # fmt: skip
+    names = {re.split(r'[=;]', line)[0] for line in pinned if line} - {'torch', 'numpy'}
+    pip_install(host, args, *sorted(names), *OURS, *PURE, f'numpy=={NUMPY["1.26"]}')
+    pip_install(host, args, '--no-deps', 'mmengine==0.10.7')
     (place / '.finished').touch()
     return host
 
 
-def install_cell(host: Path, cell: dict[str, str], pip_args: list[str]) -> None:
-    """Install what differs between the cells of an environment."""
-    pinned = [line.split('#')[0].strip() for line in
-              (ROOT / 'requirements' / 'host.txt').read_text().splitlines()]  # fmt: skip
-    names = {re.split(r'[=;]', line)[0] for line in pinned if line} - {'torch', 'numpy'}
-    pip_install(host, pip_args, *sorted(names), *OURS, f'numpy=={cell["numpy"]}')
-    mmcv = f'mmcv-lite=={MMCV.get(cell["mmpose"], MMCV[""])}'
-    pip_install(host, pip_args, '--no-deps', f'mmpose=={cell["mmpose"]}', mmcv, 'mmengine==0.10.7')
+def add_cell(host: Path, cell: dict[str, str], place: Path, args: argparse.Namespace) -> Path:
+    """Install what differs between the cells of an environment; return the folder of it."""
+    folder = place / f'numpy{cell["numpy"]}_mmpose{cell["mmpose"]}_{cell["python"]}'
+    if not folder.is_dir():
+        mmcv = f'mmcv-lite=={MMCV.get(cell["mmpose"], MMCV[""])}'
+        temporary = folder.with_suffix('.tmp')
+        shutil.rmtree(temporary, ignore_errors=True)
+        pip_install(host, args, '--no-deps', '--target', str(temporary), mmcv,
+                    f'mmpose=={cell["mmpose"]}', f'numpy=={cell["numpy"]}')  # fmt: skip
+        temporary.rename(folder)
+    return folder
 
 
-def pip_install(host: Path, pip_args: list[str], *words: str) -> None:
-    """Install packages; wheels alone, so that nothing is compiled for hours."""
+def pip_install(host: Path, args: argparse.Namespace, *words: str) -> None:
+    """Install packages as wheels, which nothing is compiled of."""
     pip = [str(host), '-m', 'pip', '--quiet', '--disable-pip-version-check', 'install']
-    run([*pip, '--prefer-binary', '--only-binary', ':all:', '--no-binary', 'json-tricks,munkres',
-         *pip_args, *words])  # fmt: skip
+    run([*pip, '--no-compile', '--only-binary', ':all:', *args.pip_args, *words])
 
 
 def run(command: list[str]) -> str:
@@ -166,9 +203,11 @@ def _compile(library: Path, symbols: dict[str, set[str]], loose: set[str]) -> No
              '-o', str(library), str(source)])  # fmt: skip
 
 
-def try_cell(python: Path, cell: dict[str, str], place: Path, args: argparse.Namespace) -> dict:
-    """Run the steps and the probes of a cell; return its row of the record."""
-    host = Host(python, place, here=True)
+def try_cell(
+    python: Path, packages: Path, cell: dict[str, str], place: Path, args: argparse.Namespace
+) -> dict[str, Any]:
+    """Run the steps and the probes of a cell in a folder; return its row of the record."""
+    host = Host(python, place, here=True, first=(packages,))
     try:
         host.prepare(None, 'unsct_hrnet_tha.py', '')
         (place / 'import.py').write_text('import unsct_mmpose.register\nprint("registered")\n')
@@ -250,6 +289,8 @@ def parse_args() -> argparse.Namespace:
     add = parser.add_argument
     add('--cells', default='*', metavar='PATTERN', help='those whose names match')
     add('--again', action='store_true', help='run what the record has, too')
+    add('--here', action='store_true',
+        help="this interpreter's own environment for the pinned PyTorch")  # fmt: skip
     add('--place', type=Path, help='folder for the environments, kept for a later run')
     add('--pip-args', type=shlex.split, default=[], help='in one string')
     add('--seconds', type=float, default=900, help='limit of each step')
@@ -274,20 +315,21 @@ def main() -> int:
             continue
         say(name)
         begin = time.monotonic()
-        folder = place / f'cell_{os.getpid()}'
         try:
-            python = find_python(cell['python'])
-            if python is None:
-                raise RuntimeError(f'no Python {cell["python"]} here')
             base = place / f'python{cell["python"]}_torch{cell["torch"]}'
-            host = install_torch(base, python, cell['torch'], args.pip_args)
-            install_cell(host, cell, args.pip_args)
+            host = make_base(base, cell, args)
+            packages = add_cell(host, cell, place, args)
         except RuntimeError as error:
             row = dict(cell, status='n/a', why=str(error)[:300])
         else:
-            folder.mkdir()
-            row = try_cell(host, cell, folder, args)
-            shutil.rmtree(folder)
+            folder = place / f'cell_{os.getpid()}'
+            folder.mkdir(exist_ok=True)
+            row = try_cell(host, packages, cell, folder, args)
+            if (folder / 'failed.txt').is_file():
+                shutil.copy(folder / 'failed.txt', place / f'{name.replace(" ", "_")}.txt')
+            for path in folder.iterdir():  # the phantoms serve the next cell, too
+                if path.name != 'phantom':
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
         row.update(seconds=round(time.monotonic() - begin),
                    date=time.strftime('%Y-%m-%d', time.gmtime()))  # fmt: skip
         print(f'{row["status"]}: {_words(row)}', flush=True)
