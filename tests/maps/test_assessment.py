@@ -49,6 +49,7 @@ def evidence(count=3, seed=0, agreement=None):
         peeled=some(4),
         support=some(4).round(),
         relation_alignment=aligned,
+        noise=torch.zeros(count),
     )
 
 

@@ -7,6 +7,8 @@ from mmpose.registry import TRANSFORMS
 
 from unsct_mmpose.functional.crop import average_footprint
 
+from .image_noise import note_noise
+
 
 @TRANSFORMS.register_module()
 class RadiographAffine(TopdownAffine):
@@ -17,7 +19,10 @@ class RadiographAffine(TopdownAffine):
     (:func:`unsct_mmpose.functional.crop.average_footprint`). The geometry is that of
     ``TopdownAffine``.
 
-    Required Keys, Modified Keys, Added Keys: see ``TopdownAffine``.
+    Required Keys, Modified Keys: see ``TopdownAffine``. Added Keys: these, and
+
+        - image_noise: ``(1,)``, :func:`unsct_mmpose.functional.image_noise.relative_noise`; packed
+          as ``gt_instances.image_noise``
 
     Args:
         input_size: ``(w, h)`` of the network's input, pixels.
@@ -31,4 +36,5 @@ class RadiographAffine(TopdownAffine):
         )
         shrink = float(scale[0, 0] / self.input_size[0])
         results['img'] = average_footprint(results['img'], shrink)
-        return super().transform(results)
+        warped = super().transform(results)
+        return None if warped is None else note_noise(warped)
