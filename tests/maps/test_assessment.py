@@ -224,6 +224,12 @@ def test_an_image_whose_landmarks_are_all_faint_is_unusual():
     assert not image_state(given, calibration()).any()  # nothing was noted
 
 
+def test_an_image_of_more_noise_than_usual_is_unusual_and_one_of_unknown_noise_is_not():
+    given = replace(evidence(3, agreement=[0.9] * 3), noise=torch.tensor([0.02, 0.03, torch.nan]))
+    assert image_state(given, calibration(typical_noise=0.02)).tolist() == [0, UNUSUAL, 0]
+    assert not image_state(given, calibration()).any()  # nothing was noted
+
+
 def test_half_a_pelvis_is_unusual_but_not_nothing():
     given = replace(evidence(1), relation_alignment=torch.tensor([[0.9, 0.9, 0.0, 0.0]]))
     assert image_state(given, calibration()).tolist() == [UNUSUAL]

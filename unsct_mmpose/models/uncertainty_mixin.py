@@ -138,7 +138,7 @@ class UncertaintyMixin:
         else:
             maps = self.forward(feats)
         noise = torch.from_numpy(noted_noise(batch_data_samples or [])).to(maps.device)
-        preds = self.decode(maps, noise if len(noise) else None)
+        preds = self.decode(maps, noise if len(noise) == len(maps) else None)
         for pred, sample in zip(preds, batch_data_samples or [], strict=False):
             _scale_to_image(pred, sample)
         if test_cfg.get('output_loss', False):
