@@ -29,8 +29,8 @@ START, END = '<!-- table of audit.json -->', '<!-- end of table -->'
 
 UNPINNED = ('pip', 'unsct-mmpose')
 FREE = re.compile(
-    r'\b(MIT|(Free)?BSD|Apache|PSF|Python Software Foundation|ISC|MPL|Mozilla|HPND|CMU|Unlicense|Zlib|'
-    r'CC0|0BSD|NCSA|BSL)\b',
+    r'\b(MIT|(Free)?BSD|Apache|PSF|Python Software Foundation|ISC|MPL|Mozilla|HPND|CMU|Unlicense|'
+    r'Zlib|CC0|0BSD|NCSA|BSL)\b',
     re.IGNORECASE,
 )
 JUDGED = {

@@ -240,9 +240,7 @@ class Host:
         first: folders of packages that go before those of the interpreter.
     """
 
-    def __init__(
-        self, python: Path, place: Path, here: bool, first: tuple[Path, ...] = ()
-    ) -> None:
+    def __init__(self, python: Path, place: Path, here: bool, first: tuple[Path, ...] = ()) -> None:
         self.python, self.place, self.here, self.forks = python, place, here, None
         self.environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
         self.environment |= dict(

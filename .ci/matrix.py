@@ -196,7 +196,8 @@ def _compile(library: Path, symbols: dict[str, set[str]], loose: set[str]) -> No
         names = sorted(loose.union(*symbols.values()))
         source.write_text(''.join(f'int {name}(void) {{ return 100; }}\n' for name in names))
         script.write_text(''.join(
-            f'{version} {{ global: {"; ".join(sorted(own))}; }};\n' for version, own in symbols.items()
+            f'{version} {{ global: {"; ".join(sorted(own))}; }};\n'
+            for version, own in symbols.items()
         ))  # fmt: skip
         run(['gcc', '-w', '-fno-builtin', '-shared', '-fPIC', f'-Wl,-soname,{library.name}',
              *([f'-Wl,--version-script={script}'] if symbols else []),
@@ -256,7 +257,9 @@ def table(record: dict[str, Any]) -> str:
         found = record['cells'].get(cell['name'], {})
         key = cell['python'], cell['torch'], cell['numpy']
         rows.setdefault(key, {})[cell['mmpose']] = _words(found)
-    lines += [f'| {" | ".join([*key, *(row[one] for one in MMPOSE)])} |' for key, row in rows.items()]
+    lines += [
+        f'| {" | ".join([*key, *(row[one] for one in MMPOSE)])} |' for key, row in rows.items()
+    ]
     lines += ['', '| repair | made in | without it | not needed in |', '|---|---|---|---|']
     tried = [cell for cell in record['cells'].values() if cell.get('repairs')]
     names = dict.fromkeys(name for cell in tried for name in cell['repairs'])

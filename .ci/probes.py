@@ -15,31 +15,31 @@ import traceback
 from pathlib import Path
 
 
-def pkg_resources() -> None:
+def _pkg_resources() -> None:
     from mmengine.utils import is_installed
 
     assert is_installed('mmpose')
 
 
-def mmcv_ext() -> None:
+def _mmcv_ext() -> None:
     import mmpose.models  # noqa: F401
 
 
-def torchvision() -> None:
+def _torchvision() -> None:
     import mmpose.visualization  # noqa: F401
 
 
-def xtcocotools() -> None:
+def _xtcocotools() -> None:
     import mmpose.datasets  # noqa: F401
 
 
-def albumentations() -> None:
+def _albumentations() -> None:
     from mmpose.datasets.transforms import Albumentation
 
     Albumentation(transforms=[dict(type='Blur', p=1.0)])
 
 
-def checkpoints() -> None:
+def _checkpoints() -> None:
     import torch
     from mmengine.logging import HistoryBuffer
     from mmengine.runner import CheckpointLoader
@@ -60,7 +60,7 @@ class Hostile:
         return Path.touch, (self.file,)
 
 
-def strangers() -> None:
+def _strangers() -> None:
     import torch
     from mmengine.infer import BaseInferencer
     from mmengine.runner import CheckpointLoader
@@ -88,7 +88,7 @@ def _refused(call, *arguments) -> None:
         raise AssertionError('it was not refused')
 
 
-def drawing() -> None:
+def _drawing() -> None:
     import numpy as np
     from mmpose.visualization import PoseLocalVisualizer
 
@@ -97,7 +97,7 @@ def drawing() -> None:
     drawer.draw_circles(np.array([20.0, 10.0]), np.array([3]), face_colors=(255, 0, 0), alpha=1.0)
 
 
-def processes() -> None:
+def _processes() -> None:
     from mmengine.dist import init_dist
 
     with socket.socket() as free:
@@ -109,7 +109,7 @@ def processes() -> None:
     init_dist('pytorch', backend='nccl')
 
 
-def model_wrapper() -> None:
+def _model_wrapper() -> None:
     import torch
     from mmengine.model import MMDistributedDataParallel
 
@@ -123,8 +123,9 @@ def model_wrapper() -> None:
         MMDistributedDataParallel(module=torch.nn.Linear(2, 2), device_ids=[0])
 
 
-def targets() -> None:
+def _targets() -> None:
     import unsct_mmpose.register  # noqa: F401
+
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
     from mmpose.registry import DATASETS
@@ -135,18 +136,18 @@ def targets() -> None:
 
 
 PROBES = {
-    'pkg_resources': pkg_resources,
-    'mmcv._ext': mmcv_ext,
-    'torchvision': torchvision,
-    'xtcocotools': xtcocotools,
-    'mmdet': mmcv_ext,
-    'albumentations': albumentations,
-    'checkpoints': checkpoints,
-    'strangers': strangers,
-    'drawing': drawing,
-    'processes': processes,
-    'model wrapper': model_wrapper,
-    'targets': targets,
+    'pkg_resources': _pkg_resources,
+    'mmcv._ext': _mmcv_ext,
+    'torchvision': _torchvision,
+    'xtcocotools': _xtcocotools,
+    'mmdet': _mmcv_ext,
+    'albumentations': _albumentations,
+    'checkpoints': _checkpoints,
+    'strangers': _strangers,
+    'drawing': _drawing,
+    'processes': _processes,
+    'model wrapper': _model_wrapper,
+    'targets': _targets,
 }
 """By the names of ``compat._REPAIRS``, in an order in which none disturbs a later one."""
 
@@ -164,6 +165,7 @@ def passes(name: str) -> str:
 
 
 def main() -> None:
+    """Repair the host, and probe."""
     parser = argparse.ArgumentParser()
     parser.add_argument('--without', metavar='REPAIR')
     args = parser.parse_args()
@@ -174,7 +176,9 @@ def main() -> None:
     try:
         applied = {repair.name: repair.fault for repair in compat.repair_host()}
     except Exception as error:  # one repair can rest upon another
-        print(json.dumps({'repairs': {}, 'why': {args.without: f'{type(error).__name__}: {error}'}}))
+        print(
+            json.dumps({'repairs': {}, 'why': {args.without: f'{type(error).__name__}: {error}'}})
+        )
         return
     names = [args.without] if args.without else [name for name in PROBES if name in compat._REPAIRS]
     print(json.dumps({'repairs': applied, 'why': {name: passes(name) for name in names}}))

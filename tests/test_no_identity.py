@@ -4,13 +4,13 @@ Every element that could name a patient carries a mark, private ones and damaged
 everything that the commands write, print or answer is searched for it.
 """
 
+import contextlib
 import json
 import logging
 import re
 import sys
 import traceback
 import warnings
-from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -28,7 +28,7 @@ LOOK_FOR = [MARK.encode(), MARK.lower().encode(), MARK.encode('utf-16-le'), b'19
 NAMES = dict(
     PatientName=f'{MARK}^Anna=\u5c71\u7530', PatientID=MARK, OtherPatientNames=f'{MARK}^Old',
     PatientBirthDate='19370401', PatientAddress=f'{MARK} street', PatientComments=f'called {MARK}',
-    ReferringPhysicianName=f'{MARK}^Dr', OperatorsName=f'{MARK}^Op', InstitutionName=f'{MARK} clinic',
+    ReferringPhysicianName=f'{MARK}^Dr', OperatorsName=f'{MARK}^Op', InstitutionName=f'of {MARK}',
     AccessionNumber=MARK, StudyID=MARK, StudyDescription=f'hip of {MARK}', ImageComments=MARK,
     SeriesDescription=MARK, RequestingPhysician=MARK, StationName=MARK, DeviceSerialNumber=MARK,
 )  # fmt: skip
@@ -121,7 +121,12 @@ class Opened:
     names: list[str] | None = None
 
     def __call__(self, event, arguments):
-        if self.names is not None and event in ('open', 'os.mkdir', 'os.rename', 'tempfile.mkstemp'):
+        if self.names is not None and event in (
+            'open',
+            'os.mkdir',
+            'os.rename',
+            'tempfile.mkstemp',
+        ):
             self.names += [str(part) for part in arguments[:2] if isinstance(part, (str, bytes))]
 
 
@@ -147,8 +152,8 @@ def watched(tmp_path, monkeypatch, capfd, caplog):
                  'warnings': '\n'.join(str(one.message) for one in said),
                  'names': '\n'.join(OPENED.names)}  # fmt: skip
         texts = {name: text.encode() for name, text in found.items()}
-        texts |= {str(p): p.read_bytes() + str(p).encode() for p in tmp_path.rglob('*') if p.is_file()}
-        return texts
+        files = [path for path in tmp_path.rglob('*') if path.is_file()]
+        return texts | {str(path): path.read_bytes() + str(path).encode() for path in files}
 
     yield everything
     OPENED.names = None
@@ -225,10 +230,8 @@ def test_check(study, watched, tmp_path):
     content = dict(images=images, annotations=shapes, categories=[category])
     path = tmp_path / 'marked.json'
     path.write_text(json.dumps(content))
-    try:
+    with contextlib.suppress(SystemExit):
         main(['check', str(path), '--images', str(study)])
-    except SystemExit:
-        pass
     assert leaks(watched()) == []
 
 
