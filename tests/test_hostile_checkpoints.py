@@ -132,6 +132,20 @@ def test_no_kind_of_pickle_runs_under_any_name(kind, suffix, place):
             onnx_model.OnnxModel(path)
 
 
+@pytest.mark.parametrize('damage', ['rubbish', 'cut', 'empty', 'text', 'stack', 'zip of nothing'])
+def test_a_damaged_file_is_told_in_words(damage, place):
+    path = place / 'damaged.pth'
+    torch.save(dict(state_dict=dict(weight=torch.zeros(999))), path)
+    content = {
+        'rubbish': bytes(range(256)), 'cut': path.read_bytes()[:-200], 'empty': b'',
+        'text': 'Grüße aus München'.encode(), 'stack': b'rubbish',
+        'zip of nothing': b'PK\x05\x06' + bytes(18),
+    }[damage]  # fmt: skip
+    path.write_bytes(content)
+    with pytest.raises(pickle.UnpicklingError, match=r'damaged\.pth (is no whole|holds more than)'):
+        CheckpointLoader.load_checkpoint(str(path), 'cpu')
+
+
 @pytest.mark.parametrize('prefix', ['http://', 'https://'])
 def test_a_download_is_read_like_a_file(prefix, place, monkeypatch):
     from mmengine.runner import checkpoint
