@@ -112,9 +112,11 @@ def test_every_door_is_closed_to_a_pickle_that_creates_a_file(door, config, monk
     start, words = DOORS[door]
     given = [{'CONFIG': str(config), 'FILE': str(hostile)}.get(w, w) for w in
              words.replace('=FILE', f'={hostile}').split()]  # fmt: skip
-    with pytest.raises((SystemExit, pickle.UnpicklingError)) as caught:
+    by_command = door in ('predict', 'serve', 'calibrate', 'export', 'export of weights', 'publish')
+    with pytest.raises(SystemExit if by_command else pickle.UnpicklingError) as caught:
         start(monkeypatch, *given)
     said = f'{caught.value}\n{capsys.readouterr().err}'
+    assert 'Traceback' not in said
     if door != 'publish_model':  # there torch refuses, in its own words
         assert 'stranger.pth holds more than weights and logs' in said and REFUSED in said
     assert not Path('harmed').exists() and not list(config.parent.glob('out.*'))

@@ -523,6 +523,10 @@ def _repair_checkpoints() -> Repair | None:
 # Strangers' checkpoints
 
 
+class CheckpointError(pickle.UnpicklingError):
+    """A checkpoint that is not loaded; the message names it, the cause and the cure."""
+
+
 def unsafe_allowed() -> bool:
     """Tell whether the user lets checkpoints run code, by ``UNSCT_ALLOW_UNSAFE_CHECKPOINTS=1``."""
     return os.environ.get(UNSAFE_VARIABLE) == '1'
@@ -578,7 +582,7 @@ def _repair_strangers() -> Repair | None:
 
     def refuse(filename: Any, what: str, error: BaseException | None = None) -> None:
         if not unsafe_allowed():
-            raise pickle.UnpicklingError(
+            raise CheckpointError(
                 f'{filename} holds more than weights and logs ({what}), and loading that can '
                 f'run any code its author chose. Only if you trust where the file comes from, '
                 f'set {UNSAFE_VARIABLE}=1 and try again.'
@@ -600,7 +604,7 @@ def _repair_strangers() -> Repair | None:
             if isinstance(error, OSError) and error.errno != errno.EINVAL:
                 raise
             what = f'{type(error).__name__}: {error}'.splitlines()[0][:200]
-            raise pickle.UnpicklingError(f'{filename} is no whole checkpoint: {what}') from error
+            raise CheckpointError(f'{filename} is no whole checkpoint: {what}') from error
         if isinstance(content, dict) and isinstance(content.get('meta'), dict):
             # MMEngine runs this text of an MMPose 0.x when a training is resumed
             content['meta'].pop('config', None)
