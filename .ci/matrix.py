@@ -42,7 +42,7 @@ OLDEST = {
     ('3.10', '1.26'): '2.0.1', ('3.11', '1.26'): '2.0.1', ('3.12', '1.26'): '2.2.2',
     ('3.10', '2'): '2.3.1', ('3.11', '2'): '2.3.1', ('3.12', '2'): '2.3.1',
 }  # fmt: skip
-"""2.0 is what this package asks for, 2.2 the first for Python 3.12, and 2.3 the first that was
+"""Older than 2.0 is not meant to work, 2.2 is the first for Python 3.12, and 2.3 the first that was
 built for NumPy 2."""
 PINNED = '2.13.0'
 NEWEST = {'3.10': '2.14.1', '3.11': '2.15.0', '3.12': '2.15.0'}
