@@ -60,7 +60,7 @@ demo: $(STAMP)
 	$(PY) tools/demo.py
 
 test: $(STAMP)
-	$(PY) -m pytest -n $(JOBS) --durations=10 --ignore=tests/browser $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist worksteal --durations=10 --ignore=tests/browser $(PYTEST_ARGS)
 
 test-browser: $(STAMP)
 	$(PY) -m pytest -n 0 tests/browser

@@ -15,7 +15,7 @@ from tests.configs.small_configs import CONFIGS, PATHS, shrink
 from unsct_mmpose.anatomy import FLIP_INDICES
 
 EACH = pytest.mark.parametrize('path', PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
-MOST_PX = 256
+MOST_PX = 128
 BUDGETED = [path for path in PATHS if 'UNSCT_BUDGET' in path.read_text()]
 
 
@@ -26,7 +26,7 @@ def config(request, monkeypatch):
     init_default_scope('mmpose')
     config = Config.fromfile(request.param)
     if config.input_size[0] > MOST_PX:
-        config = Config(shrink(config.to_dict(), 128), filename=request.param)
+        config = Config(shrink(config.to_dict(), MOST_PX), filename=request.param)
     return config
 
 

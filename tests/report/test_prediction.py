@@ -15,7 +15,7 @@ from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference.interpret import interpret
 from unsct_mmpose.report.html import render_report
 from unsct_mmpose.report.prediction import Backend, Prediction, prediction_schema
-from unsct_mmpose.report.run_files import table_rows
+from unsct_mmpose.report.writers.table import table_rows
 
 SPACING = (1.0001, 1.0001)  # not 1 x 1, which is questioned
 
