@@ -77,7 +77,8 @@ def world(count, seed, *, network_error=0.4):
     pafs *= np.repeat(strength, 2, axis=1)[..., None, None]
     pafs += 0.05 * rng.standard_normal(pafs.shape, np.float32)
     maps, pafs = torch.from_numpy(maps), torch.from_numpy(pafs)
-    noise = torch.from_numpy(rng.lognormal(-4, 0.2, count)).float()
+    grain = np.random.default_rng(seed).lognormal(-4, 0.2, count)
+    noise = torch.from_numpy(grain).float()
     evidence = decode_evidence(maps, pafs, FULL.pairs, DecodeOptions(sigma=1.5), noise)
     labelled = rng.random((count, 24)) < 0.95
     return EvidenceTable(
@@ -195,7 +196,7 @@ def test_the_typical_image_is_the_least_of_the_calibrations(table, fitted):
 
 
 def test_of_few_patients_more_noise_than_was_seen_is_usual(table):
-    few = table.take(table.patients < 'p003')
+    few = table.take(np.isin(table.patients, ['p020', 'p021', 'p022']))
     found = fit_calibration(few, FULL, FitOptions())
     most = few.evidence.noise.max().item()
     assert 1.01 * most < found.typical_noise < 3 * most
@@ -487,7 +488,7 @@ def reordered(table, order):
     columns = {
         name: values[:, order]
         for name, values in vars(evidence).items()
-        if name != 'relation_alignment'
+        if name not in ('relation_alignment', 'noise')
     }
     by_landmark = ('points_px', 'covariances_px', 'true_px', 'present', 'labelled')
     return replace(
