@@ -10,10 +10,14 @@ from .epoch_seed_hook import EpochSeedHook
 from .inferencers import extend_inferencers
 from .model_zoo import find_model, list_models, register_names
 from .non_finite_loss_hook import NonFiniteLossHook
+from .plain_checkpoints import save_plain_checkpoints
+from .weight_files import read_weight_files
 
 extend_inferencers()
 register_names()
 remember_misfits()
+save_plain_checkpoints()
+read_weight_files()
 
 __all__ = [
     'Bf16OptimWrapper',
