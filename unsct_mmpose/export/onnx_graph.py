@@ -16,6 +16,7 @@ from unsct_mmpose.maps.evidence import Evidence, decode_evidence
 from unsct_mmpose.maps.heatmap import flip_heatmaps
 from unsct_mmpose.maps.paf import flip_paf
 from unsct_mmpose.maps.regions import region_factors, region_shapes
+from unsct_mmpose.models import BatchDataPreprocessor
 from unsct_mmpose.report.prediction import FIELDS
 
 INPUT = 'image'
@@ -52,9 +53,9 @@ class LandmarkGraph(nn.Module):
                 f'head.decoder is {type(codec).__name__}: only a head with decoder=HeatmapPAF can '
                 'be exported, since what it decides is a part of the graph'
             )
-        if type(model.data_preprocessor) is not PoseDataPreprocessor:
+        if type(model.data_preprocessor) not in (PoseDataPreprocessor, BatchDataPreprocessor):
             kind = type(model.data_preprocessor).__name__
-            raise ValueError(f'data_preprocessor is {kind}: set PoseDataPreprocessor')
+            raise ValueError(f'data_preprocessor is {kind}: set PoseDataPreprocessor or BatchDataPreprocessor')
         self.model, self.codec = model, codec
         self.flip_test = bool(model.test_cfg.get('flip_test', False))
         count = len(codec.landmarks)
