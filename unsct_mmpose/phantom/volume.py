@@ -184,10 +184,9 @@ def _windows(grid: Grid, solid: Shape, margin: float) -> Iterator[tuple[slice, s
         return
     if not isinstance(solid, Plate):
         layers, *area = whole
-        rows, columns = (part.stop - part.start for part in area)
-        thick = max(BLOCK // (rows * columns), 1)
-        for first in range(layers.start, layers.stop, thick):
-            yield slice(first, min(first + thick, layers.stop)), area[0], area[1]
+        thick = max(BLOCK // math.prod(part.stop - part.start for part in area), 1)
+        for layer in range(layers.start, layers.stop, thick):
+            yield slice(layer, min(layer + thick, layers.stop)), area[0], area[1]
         return
     reach = (solid.reach + margin)[:, None]
     step = np.maximum(np.ceil(max(TILE_MM, float(reach.max())) / grid.voxel_mm).astype(int), 1)
