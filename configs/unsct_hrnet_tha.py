@@ -57,7 +57,7 @@ model = dict(
 )  # fmt: skip
 
 train_stages = [
-    dict(type='LoadRadiograph', cache_mb=512),
+    dict(type='LoadRadiograph', cache_mb=512, shrink_to=1024),  # once, to twice what is seen
     dict(type='GetBBoxCenterScale', padding=1.0),
     dict(type='RandomFlip', direction='horizontal'),  # 3.4: "random flipping"
     dict(  # not the paper: shift, scale, rotation

@@ -38,7 +38,8 @@ train_dataloader = dict(
         data_root=data_root, data_mode='topdown', data_prefix=dict(img='images/'),
         require_spacing=True,
         pipeline=[
-            dict(type='LoadRadiograph', cache_mb=512), dict(type='GetBBoxCenterScale', padding=1.0),
+            dict(type='LoadRadiograph', cache_mb=512, shrink_to=1024),
+            dict(type='GetBBoxCenterScale', padding=1.0),
             dict(type='RandomFlip', direction='horizontal'),
             dict(
                 type='RandomBBoxTransform', shift_factor=0.06, scale_factor=(0.85, 1.15),

@@ -33,6 +33,7 @@ def evidence(peak, peeled, fields=0.5):
         peeled=peeled,
         support=nothing,
         relation_alignment=torch.full((1, 3), fields),
+        noise=torch.zeros(1),
     )
 
 

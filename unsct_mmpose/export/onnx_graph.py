@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from unsct_mmpose.codecs import HeatmapPAF
 from unsct_mmpose.functional.error_structure import peak_variances, shaped
+from unsct_mmpose.functional.image_noise import relative_noise
 from unsct_mmpose.maps.assessment import Assessment, assess
 from unsct_mmpose.maps.evidence import Evidence, decode_evidence
 from unsct_mmpose.maps.heatmap import flip_heatmaps
@@ -81,14 +82,19 @@ class LandmarkGraph(nn.Module):
         Returns:
             The tensors of :data:`OUTPUTS`; keypoints in input pixels.
         """
-        return self.judge(self.maps(image))
+        return self.judge(self.maps(image), relative_noise(image[:, 0]))
 
-    def judge(self, maps: Tensor) -> tuple[Tensor, ...]:
-        """Read maps, ``(N, K + 2 L, h, w)`` as :meth:`maps` gives them; see :meth:`forward`."""
+    def judge(self, maps: Tensor, noise: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Read maps, ``(N, K + 2 L, h, w)`` as :meth:`maps` gives them; see :meth:`forward`.
+
+        Args:
+            maps: of the images.
+            noise: ``(N,)`` of the images; None: unknown.
+        """
         count = len(self.codec.landmarks)
         heatmaps, pafs = maps[:, :count], maps[:, count:]
         pairs = self.codec.evidence_relations.pairs
-        evidence = decode_evidence(heatmaps, pafs, pairs, self.codec.reading)
+        evidence = decode_evidence(heatmaps, pafs, pairs, self.codec.reading, noise)
         assessment = assess(evidence, pairs, self.decision, self.calibration)
         total = maps.sum(dim=(1, 2, 3))
         finite = ~(torch.isnan(total) | torch.isinf(total))

@@ -69,7 +69,8 @@ csp_next = dict(deepen_factor=0.67, widen_factor=0.75, channels=768)  # RTMPose-
 
 # up to the targets, which each model draws its own way
 train_stages = [
-    dict(type='LoadRadiograph', cache_mb=512),
+    # shrunk once, to about twice what the network sees
+    dict(type='LoadRadiograph', cache_mb=512, shrink_to=1024),
     dict(type='GetBBoxCenterScale', padding=1.0),
     dict(type='RandomFlip', direction='horizontal'),
     dict(
