@@ -103,14 +103,10 @@ class LandmarkGraph(nn.Module):
 
     def maps(self, image: Tensor) -> Tensor:
         """Return ``(N, K + 2 L, h, w)`` heatmaps and the fields of the relations that speak."""
-        normal = self.model.data_preprocessor
-        inputs = image.expand(-1, 3, -1, -1)
-        if normal._enable_normalize:
-            inputs = (inputs - normal.mean) / normal.std
         if not self.flip_test:
-            return self._forward(inputs)
+            return self._forward(image)
         # both in one batch: the processor's cores are busier
-        maps = self._forward(torch.cat([inputs, inputs.flip(-1)]))
+        maps = self._forward(torch.cat([image, image.flip(-1)]))
         direct, mirrored = maps[: image.shape[0]], maps[image.shape[0] :]
         landmarks, relations = self.codec.landmarks, self.codec.evidence_relations
         count = len(landmarks)
@@ -118,7 +114,11 @@ class LandmarkGraph(nn.Module):
         pafs = flip_paf(mirrored[:, count:], relations.flip_indices, relations.is_cross)
         return (direct + torch.cat([heatmaps, pafs], dim=1)) * 0.5
 
-    def _forward(self, inputs: Tensor) -> Tensor:
+    def _forward(self, image: Tensor) -> Tensor:
+        normal = self.model.data_preprocessor
+        inputs = image.expand(-1, 3, -1, -1)
+        if normal._enable_normalize:
+            inputs = (inputs - normal.mean) / normal.std
         maps: Tensor = self.model.head.forward(self.model.extract_feat(inputs))
         return maps[:, self.channels]
 
