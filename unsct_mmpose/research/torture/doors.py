@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import warnings
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -26,28 +26,38 @@ from unsct_mmpose.dicom.sr.source import read_source
 _DRAWN_PIXELS = 2**20
 
 
-def read_file(content: bytes, scratch: Path) -> tuple[str, str]:
-    """Bring a file through every door; return what came of it as an image, and in which words.
+def read_file(content: bytes, number: int, scratch: Path) -> tuple[str, str]:
+    """Bring a file through the door of images, and through another one.
 
     Args:
         content: the file.
+        number: chooses the other door.
         scratch: where it is laid for those that read paths.
 
     Returns:
-        ``survived``, ``refused`` or ``wrong``, and words.
+        ``survived``, ``refused`` or ``wrong``, and words, of the image.
     """
     outcome, words = read_image(content)
-    for look in (dicom_size_wh, holds_dicom, identifying_words, patient_key):
-        look(content)
+    look = HEADERS[number % len(HEADERS)]
     scratch.write_bytes(content)
-    looks_like_radiograph(scratch)
-    peek_size_wh(scratch)
-    for read in (patient_identity, read_structured_report, _sources):
-        with suppress(RadiographError):
-            read(scratch)
-    with suppress(DecodeError):
-        peek_orientation(scratch)
+    with suppress(RadiographError, DecodeError):
+        look(content, scratch)
     return outcome, words
+
+
+HEADERS: tuple[Callable[[bytes, Path], object], ...] = (
+    lambda content, path: dicom_size_wh(content),
+    lambda content, path: holds_dicom(content),
+    lambda content, path: identifying_words(content),
+    lambda content, path: patient_key(content),
+    lambda content, path: (looks_like_radiograph(path), peek_size_wh(path)),
+    lambda content, path: peek_orientation(path),
+    lambda content, path: patient_identity(path),
+    lambda content, path: read_structured_report(path),
+    lambda content, path: read_source(path, keep_identity=False),
+    lambda content, path: read_source(path, keep_identity=True),
+)
+"""What else reads a file; each is given its bytes and its path."""
 
 
 def read_image(content: bytes, frame: int | None = None) -> tuple[str, str]:
@@ -78,9 +88,3 @@ def read_image(content: bytes, frame: int | None = None) -> tuple[str, str]:
         find_markers(pixels)
         encode_picture(pixels, 'png')
     return 'survived', ''
-
-
-def _sources(path: str | os.PathLike[str]) -> None:
-    for keep_identity in (False, True):
-        with suppress(RadiographError):
-            read_source(path, keep_identity=keep_identity)

@@ -302,4 +302,4 @@ CHANGES: dict[str, Change] = {
 """What can be done with a file."""
 
 _OFTEN = [*(name for name in CHANGES if name != 'bomb'), 'value edited']
-_BOMB_EVERY = 100
+_BOMB_EVERY = 400
