@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 _LETTERS = ('R', 'L')
 
 _HEIGHT_PX = 600
+_WIDEST = 8
 _BOX = 24
 _FONTS = (
     cv2.FONT_HERSHEY_SIMPLEX,
@@ -67,9 +68,11 @@ def find_markers(pixels: NDArray[np.floating]) -> list[Marker]:
     """Find the letters R and L on a radiograph ``(H, W)``, display values in [0, 1].
 
     Only upright letters of 1 to 6 % of the image's height that stand apart from everything else
-    are found.
+    are found, and none where the image is 8 times as wide as high, which no radiograph is.
     """
     height, width = pixels.shape
+    if width > _WIDEST * height:
+        return []
     size = (max(round(width * (_HEIGHT_PX / height)), 1), _HEIGHT_PX)
     small = cv2.resize(np.asarray(pixels, np.float32), size, interpolation=cv2.INTER_AREA)
     kernel = np.ones((31, 31), np.uint8)  # a rectangle is quick
