@@ -79,7 +79,8 @@ def table():
     strength = torch.where(seen, 0.9, 0.25) + torch.from_numpy(rng.normal(0, 0.1, seen.shape))
     heatmaps = draw_heatmaps(points, shown, (32, 32), 1.5) * strength[..., None, None]
     fields_ = draw_paf(points, seen, pairs, (32, 32)) * 0.6
-    evidence = decode_evidence(heatmaps, fields_, pairs, DecodeOptions(sigma=1.5))
+    noise = torch.from_numpy(rng.lognormal(-4, 0.2, count)).float()
+    evidence = decode_evidence(heatmaps, fields_, pairs, DecodeOptions(sigma=1.5), noise)
     return EvidenceTable(
         evidence=evidence,
         points_px=evidence.points.numpy().astype(float) * 8,

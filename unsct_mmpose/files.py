@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -183,24 +184,33 @@ def jsonable(value: Any, decimals: int | None = None) -> Any:
     """Return plain values, with null for NaN and infinity, which json does not know.
 
     Args:
-        value: mappings, lists, tuples and scalars, those of NumPy too.
+        value: mappings, dataclasses, lists, tuples and scalars, those of NumPy too.
         decimals: round what is no whole number, without -0.0; None: do not.
 
     Example:
         >>> jsonable({'a': (1.5, math.nan)}), jsonable(-0.0001, 3)
         ({'a': [1.5, None]}, 0.0)
     """
-    if isinstance(value, Mapping):
-        return {key: jsonable(entry, decimals) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [jsonable(entry, decimals) for entry in value]
-    if hasattr(value, 'dtype'):
-        value = value.item()
-    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
-        if not math.isfinite(value):
-            return None
-        return float(value) if decimals is None else round(float(value), decimals) + 0.0
-    return value
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is not float:
+        if is_dataclass(value):
+            value = {entry.name: getattr(value, entry.name) for entry in fields(value)}
+        if isinstance(value, Mapping):
+            return {key: jsonable(entry, decimals) for key, entry in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [jsonable(entry, decimals) for entry in value]
+        if hasattr(value, 'dtype'):
+            value = value.item()
+        if not isinstance(value, numbers.Real) or isinstance(value, numbers.Integral):
+            return value
+    if not math.isfinite(value):
+        return None
+    return float(value) if decimals is None else round(float(value), decimals) + 0.0
+
+
+_PLAIN = (str, int, bool, type(None))  # most values; the tests for what else there is take long
 
 
 class DistinctNames:

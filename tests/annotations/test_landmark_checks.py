@@ -13,7 +13,7 @@ from unsct_mmpose.annotations.landmark_checks import (
     PLAUSIBLE_HEAD_MM,
     contradictions,
     doubts,
-    head_diameter_mm,
+    head_diameters_mm,
     sides_problem,
 )
 
@@ -124,5 +124,5 @@ def test_heads_of_bones_are_plausible_and_half_their_spacing_is_not(shared_data)
     for case in file.cases[::10]:
         at_bone = case.states.points * case.spacing_xy_mm / case.magnification
         for side in ('left', 'right'):
-            found = head_diameter_mm(at_bone, case.states.present, side)
+            found = head_diameters_mm(at_bone, case.states.present, side)
             assert np.isnan(found) or (low < found < high and not low < found / 2 < high)

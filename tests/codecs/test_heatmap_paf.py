@@ -477,15 +477,19 @@ def test_other_than_one_pelvis_is_refused(codec, shape):
         codec.encode(np.zeros(shape))
 
 
-def test_drawn_late_the_cells_make_the_maps_of_drawn_early(points):
+@pytest.mark.parametrize('size', [(16, 16), (24, 20)])
+def test_drawn_late_the_fractions_make_the_maps_of_drawn_early_at_any_size(points, size):
     present = np.ones((1, 24), np.float32)
     present[0, 3] = 0
-    early = build().encode(points, present)
+    sized = build()
+    sized.heatmap_size = size
+    early = sized.encode(points, present)
     late = build(draw_late=True).encode(points, present)
     assert 'heatmaps' not in late
-    cells, shown = (torch.from_numpy(late[name]) for name in ('keypoint_cells', 'keypoint_shown'))
-    heatmaps, pafs = build().draw(cells, shown)
-    np.testing.assert_array_equal(heatmaps[0].numpy(), early['heatmaps'])
-    np.testing.assert_array_equal(pafs[0].numpy(), early['pafs'])
+    names = ('keypoint_fractions', 'keypoint_shown')
+    fractions, shown = (torch.from_numpy(late[name]) for name in names)
+    heatmaps, pafs = build().draw_fractions(fractions, shown, size[::-1])
+    np.testing.assert_allclose(heatmaps[0].numpy(), early['heatmaps'], atol=1e-5)
+    np.testing.assert_allclose(pafs[0].numpy(), early['pafs'], atol=1e-5)
     for name in ('keypoint_weights', 'relation_weights'):
         np.testing.assert_array_equal(late[name], early[name])

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from tests.dicom import dicom_cases as cases
+from unsct_mmpose.research.torture import dicom_cases as cases
 from unsct_mmpose.dicom import RadiographError, isolation, radiograph_from_bytes
 from unsct_mmpose.dicom.decode import DecodeError, decode_frame, parse_dicom
 from unsct_mmpose.dicom.limits import Limits, current_limits

@@ -15,6 +15,7 @@ from unsct_mmpose.functional.hierarchical import (
     hierarchical_quantile,
     holm_significant,
     left_out_offsets,
+    new_patient_most,
     new_patient_radius,
     promise_words,
     random_effects_radius,
@@ -241,6 +242,27 @@ def test_a_family_of_nothing_finds_little():
     families = np.array([holm_significant(rng.random(17)).any() for _ in range(2000)])
     assert families.mean() < 0.065
     assert holm_significant([1e-9, np.nan, 0.9]).tolist() == [True, False, False]
+
+
+@pytest.mark.parametrize('patients', [3, 12])
+def test_few_new_patients_exceed_what_is_usual(patients):
+    draws, images = 400, 4
+    rng = np.random.default_rng(patients)
+    values = rng.normal(size=(draws, patients + 1, 1))
+    values = values + rng.normal(size=(draws, patients + 1, images)) / 2
+    names = np.repeat(np.arange(patients), images)
+    beyond, beyond_seen = 0, 0
+    for draw in values:
+        known, new = draw[:-1].ravel(), draw[-1].max()
+        limit = new_patient_most(known, names)
+        assert limit >= known.max()
+        beyond, beyond_seen = beyond + (new > limit), beyond_seen + (new > known.max())
+    assert beyond / draws < 0.05 + 0.02
+    assert beyond_seen / draws > 0.6 / (patients + 1)  # else it says nothing
+
+
+def test_what_one_patient_showed_is_usual():
+    assert new_patient_most([1.0, 3.0, 2.0], ['a'] * 3) == 3.0
 
 
 def test_rows_are_gathered_whole():

@@ -34,6 +34,7 @@ def evidence(peak, peeled, fields=0.5):
         peeled=peeled,
         support=nothing,
         relation_alignment=torch.full((1, 3), fields),
+        noise=torch.zeros(1),
     )
 
 

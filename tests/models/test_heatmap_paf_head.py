@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from mmengine.runner import load_checkpoint
+from mmengine.structures import InstanceData
 from mmpose.registry import MODELS
 
 from unsct_mmpose.maps.calibration import pack_calibration
@@ -178,6 +181,16 @@ def test_prediction_gives_the_fields_of_the_codec(build, make_samples, calibrati
     assert found['keypoint_covariances'].shape == (1, 24, 2, 2)
     assert found['keypoint_decisions'].shape == (1, 24, 3)
     assert found['calibrated'].tolist() == [True]
+
+
+def test_noise_that_the_pipeline_noted_is_judged(build, make_samples, calibration):
+    head, samples = build(), make_samples(3)
+    head.decoder.calibration = replace(calibration(), typical_noise=0.02)
+    for sample, noise in zip(samples[:2], (0.01, 0.03), strict=True):
+        sample.gt_instances = InstanceData(image_noise=np.array([noise], np.float32))
+    states = [pred['image_state'][0] for pred in predicted(head, target_maps(samples), samples)]
+    assert states == [0, 1, 0]
+    assert predicted(head, target_maps(samples), [])[1]['image_state'] == [0]
 
 
 def test_the_codecs_threshold_decides_what_is_reported(build, codec_cfg, make_samples):

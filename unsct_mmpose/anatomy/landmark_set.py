@@ -133,6 +133,12 @@ class LandmarkSet:
         first = self.names[index].split('_')[0]
         return first if first in SIDES else None
 
+    @cached_property
+    def left_indices(self) -> tuple[int, ...]:
+        """Those of the patient's left that have a right twin."""
+        twins = enumerate(self.flip_indices)
+        return tuple(k for k, twin in twins if twin != k and self.side_of(k) == 'left')
+
     def relation_set(self, name: str) -> RelationSet:
         """Return a named set of relations.
 

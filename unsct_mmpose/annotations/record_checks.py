@@ -162,9 +162,14 @@ def landmark_problems(
     exchanged = None if folders is None else _exchanged(image, states, folders)
     if exchanged is not None:
         problems.append(exchanged)
+    return problems + subset_problems(image, states)
+
+
+def subset_problems(image: Record, states: LandmarkStates) -> list[str]:
+    """Say where the subset contradicts the landmarks."""
     if image.get('subset') == 'structured' and infer_subset(states) == 'unstructured':
-        problems.append("field 'subset' is 'structured' but landmarks are absent; correct one")
-    return problems
+        return ["field 'subset' is 'structured' but landmarks are absent; correct one"]
+    return []
 
 
 def _exchanged(image: Record, states: LandmarkStates, folders: Sequence[Path]) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .landmark_states import AnnotationError
-from .record_checks import describe, load_document
+from .record_checks import Record, describe, load_document
 
 Image = TypeVar('Image')
 
@@ -57,11 +57,14 @@ def paper_shares(validation: float = 0.0) -> dict[str, dict[str, float]]:
     return {'train': kept, **({'val': taken} if validation else {}), 'test': test}
 
 
-def check_patient_splits(splits: Mapping[str, str | os.PathLike[str]]) -> None:
+def check_patient_splits(
+    splits: Mapping[str, str | os.PathLike[str] | Sequence[Record]],
+) -> None:
     """Make sure that no patient is in two annotation files.
 
     Args:
-        splits: name of each split, such as ``'train'``, and its annotation file.
+        splits: name of each split, such as ``'train'``, and its annotation file, or the image
+            records that were read from it.
 
     Raises:
         AnnotationError: a patient is in two splits, or an image names no patient, so that
@@ -69,8 +72,9 @@ def check_patient_splits(splits: Mapping[str, str | os.PathLike[str]]) -> None:
     """
     problems: list[str] = []
     seen: dict[str, set[str]] = defaultdict(set)
-    for split, path in splits.items():
-        for image in load_document(path)['images']:
+    for split, source in splits.items():
+        is_path = isinstance(source, (str, os.PathLike))
+        for image in load_document(source)['images'] if is_path else source:
             patient = _patient(image)
             if patient is None:
                 problems.append(

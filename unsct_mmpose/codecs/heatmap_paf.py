@@ -90,8 +90,9 @@ class HeatmapPAF(BaseKeypointCodec):
         evidence_relations: name of the relations that speak for landmarks, a subset of
             ``relations``. The fields of the `full` set train the network; the `core` ones
             (default where there are any) decide better, measured.
-        draw_late: encode the landmarks' cells alone; the head draws the maps of a whole batch
-            on its device. Saves 8 MB an image between worker processes and the GPU.
+        draw_late: encode the landmarks' places alone; the head draws the maps of a whole batch
+            on its device, at each of its resolutions. Saves 8 MB an image between worker processes
+            and the GPU.
         mode: ``'default'``, or ``'paper'``: the paper's decision, that is ``evidence='paf'``,
             ``entropy='paper'``, ``aggregation='paper'`` and ``evidence_relations='full'``, by a
             calibration that was fitted to these, or by a fixed threshold, 0.365.
@@ -104,7 +105,8 @@ class HeatmapPAF(BaseKeypointCodec):
 
     With ``draw_late`` the maps are missing in what is encoded, and beside the weights there are
 
-        - keypoint_cells (np.ndarray): ``(1, K, 2)`` cells
+        - keypoint_fractions (np.ndarray): ``(1, K, 2)`` shares of the map's width and height,
+          from its corner, the same on maps of any size
         - keypoint_shown (np.ndarray): ``(1, K)`` bool, present and on the grid
 
     ``calibration``, of :class:`unsct_mmpose.maps.calibration.Calibration`, comes with the
@@ -148,7 +150,7 @@ class HeatmapPAF(BaseKeypointCodec):
             self.field_mapping_table = {}
             self.label_mapping_table = dict(
                 HeatmapPAF.label_mapping_table,
-                keypoint_cells='keypoint_cells',
+                keypoint_fractions='keypoint_fractions',
                 keypoint_shown='keypoint_shown',
             )
         self.input_size = tuple(input_size)
@@ -207,26 +209,41 @@ class HeatmapPAF(BaseKeypointCodec):
             relation_weights=weights[:, pairs[:, 0]] * weights[:, pairs[:, 1]],
         )
         if self.draw_late:
-            places = dict(keypoint_cells=cells.points.numpy(), keypoint_shown=cells.shown.numpy())
-            return {**places, **labels}
+            fractions = (cells.points.double() + 0.5) / torch.tensor(self.heatmap_size)
+            shown = cells.shown.numpy()
+            return dict(
+                keypoint_fractions=fractions.float().numpy(), keypoint_shown=shown, **labels
+            )
         heatmaps, pafs = self.draw(cells.points, cells.shown)
         return dict(heatmaps=heatmaps[0].numpy(), pafs=pafs[0].numpy(), **labels)
 
-    def draw(self, points: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(
+        self, points: Tensor, shown: Tensor, size_hw: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Draw the maps of a batch, on the device of its points.
 
         Args:
             points: ``(B, K, 2)`` landmarks, cells.
             shown: ``(B, K)`` bool, present and on the grid.
+            size_hw: height and width of the maps, cells; None: those of the codec. ``sigma`` and
+                ``paf_width`` are of so many cells on any.
 
         Returns:
             ``(B, K, H, W)`` heatmaps and ``(B, 2 L, H, W)`` fields.
         """
-        size_hw, pairs = self.heatmap_size[::-1], self.relations.pairs
+        size_hw, pairs = size_hw or self.heatmap_size[::-1], self.relations.pairs
         return (
             draw_heatmaps(points, shown, size_hw, self.sigma),
             draw_paf(points, shown, pairs, size_hw, self.paf_width),
         )
+
+    def draw_fractions(
+        self, fractions: Tensor, shown: Tensor, size_hw: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Draw as :meth:`draw` does, of ``keypoint_fractions`` as they were encoded."""
+        height, width = size_hw
+        x, y = fractions[..., 0] * width - 0.5, fractions[..., 1] * height - 0.5
+        return self.draw(torch.stack([x, y], dim=-1), shown, size_hw)
 
     def encode_truth(
         self, sample: PoseDataSample, heatmap_size: tuple[int, int]
@@ -278,11 +295,14 @@ class HeatmapPAF(BaseKeypointCodec):
         columns = ('keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible')
         return DecodedLandmarks(*([row[name] for row in rows] for name in columns))
 
-    def decode_maps(self, batch_encoded: Tensor) -> list[dict[str, np.ndarray]]:
+    def decode_maps(
+        self, batch_encoded: Tensor, noise: Tensor | None = None
+    ) -> list[dict[str, np.ndarray]]:
         """Read everything from the maps of a batch.
 
         Args:
             batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
+            noise: ``(B,)`` of the images, as :class:`Evidence` has it; None: unknown.
 
         Returns:
             For each image the fields of MMPose's ``pred_instances``, each with a leading 1: those
@@ -303,7 +323,7 @@ class HeatmapPAF(BaseKeypointCodec):
             - image_state ``(1,)``: 0 usual, 1 out of range, 2 no pelvis found
             - calibrated ``(1,)``: whether there is a calibration
         """
-        evidence, assessment = self.assess(batch_encoded)
+        evidence, assessment = self.assess(batch_encoded, noise)
         _, calibration = self.deciding(self._has_fields(batch_encoded))
         cell_px = self.to_pixels(np.ones(2)) - self.to_pixels(np.zeros(2))
         covariances = calibrated_covariances(
@@ -320,22 +340,26 @@ class HeatmapPAF(BaseKeypointCodec):
             for index in range(len(covariances))
         ]
 
-    def assess(self, batch_encoded: Tensor) -> tuple[Evidence, Assessment]:
+    def assess(
+        self, batch_encoded: Tensor, noise: Tensor | None = None
+    ) -> tuple[Evidence, Assessment]:
         """Gather the evidence of a batch, in cells, and decide.
 
         Args:
             batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps,
                 which no calibration applies to.
+            noise: ``(B,)`` of the images; None: unknown.
         """
         decision, calibration = self.deciding(self._has_fields(batch_encoded))
-        evidence = self.gather(batch_encoded)
+        evidence = self.gather(batch_encoded, noise)
         return evidence, assess(evidence, self.evidence_relations.pairs, decision, calibration)
 
-    def gather(self, batch_encoded: Tensor) -> Evidence:
+    def gather(self, batch_encoded: Tensor, noise: Tensor | None = None) -> Evidence:
         """Gather the evidence of a batch, in cells, without any decision.
 
         Args:
             batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
+            noise: ``(B,)`` of the images; None: unknown.
         """
         heatmaps = batch_encoded[:, : len(self.landmarks)]
         pafs = batch_encoded[:, len(self.landmarks) :]
@@ -344,7 +368,8 @@ class HeatmapPAF(BaseKeypointCodec):
             pafs = heatmaps.new_zeros(batch, 2 * len(self.relations), height, width)
         refuse_unreadable_fields(pafs)
         pairs = self.evidence_relations.pairs
-        return decode_evidence(heatmaps, pafs[:, self.decision_channels], pairs, self.reading)
+        fields = pafs[:, self.decision_channels]
+        return decode_evidence(heatmaps, fields, pairs, self.reading, noise)
 
     def deciding(self, fields: bool = True) -> tuple[DecisionOptions, Calibration | None]:
         """Return what decides: the options, complete, and the calibration if it applies to them.

@@ -10,7 +10,7 @@ from pathlib import Path
 from pydicom import Dataset
 
 from .decode import parse_dicom
-from .header import code, number, values
+from .header import code, every_text, number, values
 from .picture_header import picture_format, read_head
 from .pixel_format import DecodeError
 from .placement import read_orientation
@@ -126,9 +126,9 @@ def identifying_words(content: bytes) -> frozenset[str]:
         warnings.simplefilter('ignore')
         dataset = _header(content)
         texts = [
-            str(element.value)
-            for element in (dataset.iterall() if dataset is not None else ())
-            if element.VR in _IDENTIFYING_VRS or element.keyword in _IDENTIFYING
+            text
+            for keyword, vr, text in (every_text(dataset) if dataset is not None else ())
+            if vr in _IDENTIFYING_VRS or keyword in _IDENTIFYING
         ]
     words = {word.lower() for text in texts for word in re.split(r'[^\w.]+|\^', text)}
     return frozenset(word for word in words if len(word) >= _LEAST_WORD)

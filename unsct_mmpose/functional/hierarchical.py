@@ -270,6 +270,33 @@ def new_patient_radius(residuals: ArrayLike, level: float) -> Radius:
     return Radius(value, ~alone, patients)
 
 
+def new_patient_most(values: ArrayLike, patients: ArrayLike, level: float = 0.95) -> float:
+    """Return what the largest value of a new patient hardly exceeds: the end of a usual range.
+
+    The most that was seen, or, where few patients have seen little, the upper end of the normal
+    prediction interval for the next one's largest value.
+
+    Args:
+        values: ``(N,)`` one of each image.
+        patients: ``(N,)`` whose image it is.
+        level: of the prediction; 1 - ``level`` is beyond it.
+
+    Example:
+        >>> values, patients = [1.0, 2.0, 1.5, 3.0], ['a', 'a', 'b', 'c']
+        >>> new_patient_most(values[:2], patients[:2])
+        2.0
+        >>> round(new_patient_most(values, patients), 2)
+        4.74
+    """
+    _check_level(level)
+    most = np.nanmax(by_patient(values, patients), axis=1)
+    number, seen = len(most), float(most.max())
+    if number < 2:
+        return seen
+    error = most.std(ddof=1) * math.sqrt(1 + 1 / number)
+    return max(seen, float(most.mean() + stats.t.ppf(level, number - 1) * error))
+
+
 def systematic_offset(errors: ArrayLike) -> Offset:
     """Return what the errors of all patients have in common.
 

@@ -217,9 +217,9 @@ def _about_the_image(state: int, calibrated: bool) -> Iterator[PredictionWarning
     if state == UNUSUAL:
         yield PredictionWarning(
             'out_of_range',
-            'The image is unlike those of the calibration: its parts agree less with each other, '
-            'or its landmarks are fainter, than in any of them. What was measured may be wrong by '
-            'more than its interval.',
+            'The image is unlike those of the calibration: its parts agree less with each other '
+            'than in any of them, its landmarks are fainter, or it is noisier. What was measured '
+            'may be wrong by more than its interval.',
         )
     if state == NOTHING_FOUND:
         yield PredictionWarning(

@@ -6,6 +6,7 @@ in cells; (0, 0) is the centre of the top-left cell, in the fields as in the hea
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -236,14 +237,24 @@ def _pairs(relations: Relations, points: Tensor) -> Tensor:
     if pairs.ndim != 2 or pairs.shape[1] != 2:
         raise ValueError(f'relations must be (L, 2), got {tuple(pairs.shape)}')
     number = points.shape[1]
-    bad = ((pairs < 0) | (pairs >= number)).any(dim=1)
-    if bad.any():
-        index = int(bad.nonzero()[0])
-        raise IndexError(
-            f'relation {index} joins landmarks {pairs[index].tolist()}, but there are {number} '
-            'landmarks'
-        )
-    return pairs.to(points.device)
+    if pairs.device.type == 'cpu':  # else the host would wait for the answer
+        bad = ((pairs < 0) | (pairs >= number)).any(dim=1)
+        if bad.any():
+            index = int(bad.nonzero()[0])
+            raise IndexError(
+                f'relation {index} joins landmarks {pairs[index].tolist()}, but there are {number} '
+                'landmarks'
+            )
+    if points.device == pairs.device:
+        return pairs
+    return _pairs_on(points.device, tuple(map(tuple, pairs.tolist())))
+
+
+@functools.lru_cache(maxsize=16)
+def _pairs_on(device: torch.device, pairs: tuple[tuple[int, ...], ...]) -> Tensor:
+    """Return relations on a GPU, copied there once: a copy makes the host wait."""
+    with torch.inference_mode(False):
+        return torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).to(device)
 
 
 def _directions(tail: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:

@@ -52,7 +52,8 @@ class UncertaintyMixin:
     Mixed into a heatmap head of MMPose, before it. The head's ``forward`` gives the maps that are
     decoded, ``(B, K + 2 L, H, W)``, and its ``forward_levels`` all maps that are trained:
     several resolutions or stacks. The targets come from one codec, the same for all levels, or,
-    with ``GenerateTarget(multilevel=True)``, from one codec for each.
+    with ``GenerateTarget(multilevel=True)``, from one codec for each. A codec with ``draw_late``
+    serves levels of any size: it draws each at its own.
 
     ``misfit`` says how the checkpoint that was loaded differs from the model, None if it does not
     (:mod:`unsct_mmpose.engine.checkpoint_fit`); such a model trains, and does not predict.
@@ -137,7 +138,8 @@ class UncertaintyMixin:
             maps = self.flip_average(direct, mirrored)
         else:
             maps = self.forward(feats)
-        preds = self.decode(maps)
+        noise = torch.from_numpy(noted_noise(batch_data_samples or [])).to(maps.device)
+        preds = self.decode(maps, noise if len(noise) == len(maps) else None)
         for pred, sample in zip(preds, batch_data_samples or [], strict=False):
             _scale_to_image(pred, sample)
         if test_cfg.get('output_loss', False):
@@ -160,11 +162,12 @@ class UncertaintyMixin:
         """
         return (self.forward(direct) + self._unflip(self.forward(mirrored))) * 0.5
 
-    def decode(self, batch_outputs: Tensor) -> InstanceList:
+    def decode(self, batch_outputs: Tensor, noise: Tensor | None = None) -> InstanceList:
         """Turn network outputs into instances.
 
         Args:
             batch_outputs: ``(B, K + 2 L, H, W)``.
+            noise: ``(B,)`` of the images; None: unknown.
 
         Returns:
             For each image the fields of :meth:`HeatmapPAF.decode_maps`, in input pixels.
@@ -174,7 +177,7 @@ class UncertaintyMixin:
                 f'{type(self).__name__} has no decoder; set head=dict(decoder=codec)'
             )
         self._say_once(self.decoder.notice())
-        return [InstanceData(**row) for row in self.decoder.decode_maps(batch_outputs)]
+        return [InstanceData(**row) for row in self.decoder.decode_maps(batch_outputs, noise)]
 
     def _refuse_random_weights(self) -> None:
         """Refuse to predict with weights that a checkpoint should have given and did not."""
@@ -209,14 +212,14 @@ class UncertaintyMixin:
             self.decoder.learning = True
         self.misfit = None
         levels = self.forward_levels(feats)
-        return self._losses(feats, levels, self._targets(batch_data_samples, len(levels)))
+        return self._losses(feats, levels, self._targets(batch_data_samples, levels))
 
     def _losses(
         self, feats: Sequence[Tensor], levels: Sequence[Tensor], targets: Sequence[Targets]
     ) -> dict[str, Tensor]:
         losses = dict(loss_heatmap=0.0, loss_paf=0.0)
         for maps, target in zip(levels, targets, strict=True):
-            _refuse_other_size(maps, target)
+            _refuse_other_size(maps, target.heatmaps.shape[-2:])
             heatmaps, pafs = self._split(maps)
             heatmap_loss = self.loss_module(heatmaps, target.heatmaps, target.weights)
             losses['loss_heatmap'] = losses['loss_heatmap'] + heatmap_loss
@@ -266,15 +269,21 @@ class UncertaintyMixin:
             )
         return calibration
 
-    def _targets(self, samples: Sequence[Any], levels: int) -> list[Targets]:
+    def _targets(self, samples: Sequence[Any], levels: Sequence[Tensor]) -> list[Targets]:
         """Stack the targets of a batch, or draw them where the codec left that to the head."""
         labels = [sample.gt_instance_labels for sample in samples]
-        if 'keypoint_cells' not in labels[0]:
-            return _level_targets(samples, levels)
-        cells = torch.cat([label.keypoint_cells for label in labels])
+        if 'keypoint_fractions' not in labels[0]:
+            return _level_targets(samples, len(levels))
+        _refuse_other_size(levels[-1], self.decoder.heatmap_size[::-1])
+        fractions = torch.cat([label.keypoint_fractions for label in labels])
         shown = torch.cat([label.keypoint_shown for label in labels])
-        weights, relation_weights = _stack_weights(labels, ...)
-        return [Targets(*self.decoder.draw(cells, shown), weights, relation_weights)] * levels
+        weights = _stack_weights(labels, ...)
+        sizes = [tuple(maps.shape[-2:]) for maps in levels]
+        drawn = {
+            size: Targets(*self.decoder.draw_fractions(fractions, shown, size), *weights)
+            for size in set(sizes)
+        }
+        return [drawn[size] for size in sizes]
 
     def _intermediate_loss(self, coarse: Sequence[Tensor], target: Targets) -> Tensor:
         if not coarse or any(maps.shape[1] != len(self.landmarks) for maps in coarse):
@@ -304,6 +313,13 @@ class UncertaintyMixin:
         relations = self.relations
         flipped = flip_paf(pafs, relations.flip_indices, relations.is_cross)
         return torch.cat([flip_heatmaps(heatmaps, self.landmarks.flip_indices), flipped], dim=1)
+
+
+def noted_noise(samples: Sequence[Any]) -> np.ndarray:
+    """Return ``(B,)`` float32: what ``RadiographAffine`` noted of the images; NaN where nothing."""
+    instances = [getattr(sample, 'gt_instances', {}) for sample in samples]
+    noted = [np.ravel(each.get('image_noise', np.nan))[0] for each in instances]
+    return np.array(noted, np.float32)
 
 
 def _level_targets(samples: Sequence[Any], levels: int) -> list[Targets]:
@@ -345,8 +361,8 @@ def _as_targets(encoded: Mapping[str, np.ndarray], maps: Tensor) -> Targets:
     return Targets(heatmaps[None], pafs[None], weights, relation_weights)
 
 
-def _refuse_other_size(maps: Tensor, target: Targets) -> None:
-    size, drawn = (tuple(each.shape[-2:]) for each in (maps, target.heatmaps))
+def _refuse_other_size(maps: Tensor, drawn: Sequence[int]) -> None:
+    size, drawn = tuple(maps.shape[-2:]), tuple(drawn)
     if size != drawn:
         raise ValueError(
             f'the head trains maps of {size[0]} x {size[1]} cells but the pipeline draws targets '
