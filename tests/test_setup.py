@@ -105,7 +105,9 @@ def test_the_wheel_asks_for_nothing_that_a_host_has_its_own_of(wheel):
     always = {distribution(one) for one in needed if 'extra ==' not in one}
     assert not always & HOST
     assert always <= {
-        distribution(one) for name in ('host', 'base') for one in requirements(f'{name}.txt')
+        distribution(requirement)
+        for name in ('host', 'base')
+        for requirement in requirements(f'{name}.txt')
     }
     extras = {line.split(': ')[1] for line in lines if line.startswith('Provides-Extra')}
     assert extras == {'dicom', 'report', 'serve', 'onnx', 'tools', 'augment', 'track', 'dev'}

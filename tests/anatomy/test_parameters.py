@@ -133,7 +133,9 @@ def test_only_a_closed_range_holds_its_ends(low, high, inside, outside):
 def test_the_golden_hip_is_in_a_range_of_the_literature():
     # Domain page, golden case: CE 32.856, Sharp 43.025, NSA 128.111, femoral offset 41.467.
     def labels(name, value):
-        return [one.label for one in parameter(name).references if one.contains(value)]
+        return [
+            reference.label for reference in parameter(name).references if reference.contains(value)
+        ]
 
     assert labels('center_edge_angle_deg', 32.856) == ['usual']
     assert labels('neck_shaft_angle_deg', 128.111) == ['usual']

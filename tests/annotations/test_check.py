@@ -55,7 +55,7 @@ def found(folder, **options):
     document = json.loads(result.to_json())
     assert document['errors'] + document['doubts'] == len(document['problems'])
     assert result.to_text().count('\n') == len(document['problems']) + 1
-    return [(one.kind, one.image, one.words) for one in result.problems]
+    return [(problem.kind, problem.image, problem.words) for problem in result.problems]
 
 
 def test_a_sound_data_set_has_no_problems(data):
@@ -85,7 +85,7 @@ def test_a_sound_data_set_has_no_problems(data):
 def test_every_kind_of_contradiction_is_found(data, changes, kind, words):
     folder = data(**changes)
     problems = found(folder)
-    assert any(one[0] == kind and words in one[2] for one in problems), problems
+    assert any(problem[0] == kind and words in problem[2] for problem in problems), problems
 
 
 def test_all_problems_come_at_once(data):

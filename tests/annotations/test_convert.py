@@ -504,7 +504,7 @@ def test_the_check_finds_what_is_wrong(annotated, tmp_path, spoil, words):
         picture.write_bytes(picture.read_bytes() + b'Mustermann')
     path.write_text(json.dumps(content))
     problems = check_conversion(sources, out, KEY, progress=False).problems
-    assert any(words in one for one in problems), problems
+    assert any(words in problem for problem in problems), problems
 
 
 def test_the_check_sees_a_16_bit_level_that_is_off_by_one(files, tmp_path):

@@ -53,7 +53,7 @@ def test_it_trains_two_iterations(config):
     batch = dict(inputs=[packed['inputs']] * 2, data_samples=[packed['data_samples']] * 2)
     data = model.data_preprocessor(batch, training=True)
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    before = [one.detach().clone() for one in model.head.parameters()]
+    before = [parameter.detach().clone() for parameter in model.head.parameters()]
     for _ in range(2):
         with wrapper.optim_context(model):
             losses = model(**data, mode='loss')
@@ -61,7 +61,7 @@ def test_it_trains_two_iterations(config):
         assert all(torch.isfinite(value).all() for value in log.values())
         wrapper.update_params(losses)
     after = list(model.head.parameters())
-    assert all(torch.isfinite(one).all() for one in model.parameters())
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
     assert any((one != other).any() for one, other in zip(before, after, strict=True))
 
 

@@ -72,7 +72,7 @@ def terms_of(path, budget, monkeypatch):
 @EACH
 def test_every_output_starts_silent_and_no_term_drowns_the_heatmaps(budget, path, monkeypatch):
     terms = terms_of(path, budget, monkeypatch)
-    assert all(math.isfinite(one.value) and math.isfinite(one.norm) for one in terms.values())
+    assert all(math.isfinite(term.value) and math.isfinite(term.norm) for term in terms.values())
     main = [terms[name] for name in MAIN if name in terms]
     if not main or math.isnan(main[0].silence) or path.stem in ('rle_res50', 'simcc_cspnext'):
         return  # coordinates are no maps
@@ -107,8 +107,10 @@ def test_the_first_steps_in_half_precision_have_finite_gradients(path, monkeypat
         with torch.autocast('cpu', torch.bfloat16):
             losses, _ = model.parse_losses(model(**data, mode='loss'))
         wrapper.backward(losses * 1024)
-        gradients = [one.grad for one in model.parameters() if one.grad is not None]
-        assert all(torch.isfinite(one).all() for one in gradients)
+        gradients = [
+            parameter.grad for parameter in model.parameters() if parameter.grad is not None
+        ]
+        assert all(torch.isfinite(gradient).all() for gradient in gradients)
         wrapper.step()
         wrapper.zero_grad()
 

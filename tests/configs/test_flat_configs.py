@@ -97,7 +97,7 @@ def test_it_takes_the_data_folder_from_outside(path, monkeypatch):
     monkeypatch.setitem(os.environ, 'UNSCT_DATA', '/data/hips')
     found = content(path)
     loaders = [found[f'{split}_dataloader'] for split in ('train', 'val', 'test')]
-    assert {one['dataset']['data_root'] for one in loaders} == {'/data/hips'}
+    assert {loader['dataset']['data_root'] for loader in loaders} == {'/data/hips'}
     assert found['data_root'] == '/data/hips'
 
 

@@ -99,7 +99,7 @@ def test_every_claim_has_code_a_test_and_a_reading(row):
     code = [target for _, target, _ in PLACED.findall(row['Code'])]
     tests = [target for _, target, _ in PLACED.findall(row['Test'])]
     assert code and all('/unsct_mmpose/' in one or '/configs/' in one for one in code)
-    assert tests and all('/tests/' in one for one in tests)
+    assert tests and all('/tests/' in test for test in tests)
     assert row['Our reading; where we deviate']
 
 
@@ -190,7 +190,7 @@ def test_what_the_paper_gives_is_the_default_or_a_deviation_that_is_listed(found
     assert same == (row[column] == 'same'), look_up(found[column], setting)
     if not same:
         assert (column, row[column]) == ('Entry', 'deviates'), 'the strict config has no deviation'
-        listed = [one for line in DEVIATIONS for one in settings(line['Settings'])]
+        listed = [setting for line in DEVIATIONS for setting in settings(line['Settings'])]
         assert any(below(one, setting) for one in listed)
 
 
@@ -207,14 +207,14 @@ def test_what_the_paper_leaves_open_has_the_value_of_the_page(found, row, column
 
 def test_the_deviations_of_the_page_are_those_of_the_configs(found):
     different = set(differences(found['Entry'], found['Strict']))
-    listed = [one for row in DEVIATIONS for one in settings(row['Settings'])]
+    listed = [setting for row in DEVIATIONS for setting in settings(row['Settings'])]
     assert len(set(listed)) == len(listed)
     assert sorted(different) == sorted(listed)
 
 
 def test_no_setting_of_the_strict_config_is_passed_over(found):
-    known = [one for row in GIVEN + OPEN for one in settings(row['Setting'])]
-    known += [one for row in DEVIATIONS for one in settings(row['Settings'])]
+    known = [setting for row in GIVEN + OPEN for setting in settings(row['Setting'])]
+    known += [setting for row in DEVIATIONS for setting in settings(row['Settings'])]
     known += [*PLUMBING, 'model.head.decoder', 'model.backbone.extra']  # the codec; HRNet-W32
     unsaid = [name for name in leaves(found['Strict']) if not any(below(name, k) for k in known)]
     assert unsaid == []

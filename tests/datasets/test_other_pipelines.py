@@ -28,7 +28,7 @@ MOVE = dict(type='RandomBBoxTransform', shift_factor=0.05, scale_factor=(0.9, 1.
 
 
 def mmcv(*steps):
-    return dict(type='CarryLandmarks', transforms=[dict(one) for one in steps])
+    return dict(type='CarryLandmarks', transforms=[dict(step) for step in steps])
 
 
 def resize(*scale, keep=True):
@@ -137,7 +137,7 @@ def test_a_dot_is_where_its_landmark_is_drawn(name, tmp_path, data):
     rows, columns = np.mgrid[:263, :301]
     dot = 250 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 5.0**2))
     cv2.imwrite(str(tmp_path / 'a.png'), np.rint(dot).astype(np.uint8))
-    steps = [one for one in PIPELINES[name] if one['type'] != 'PhotometricDistortion']
+    steps = [step for step in PIPELINES[name] if step['type'] != 'PhotometricDistortion']
     codec = dict(CODEC, use_udp=udp_of(steps))
     packed = build(tmp_path, steps, codec)[0]
     grey = packed['inputs'][0].double().numpy()

@@ -140,7 +140,7 @@ def test_gathered_results_give_the_same_figures(cohort, name):
     left.process({}, cohort()[0::2])
     right.process({}, cohort()[1::2])
     expected = whole.compute_metrics(whole.results)
-    gathered = [pickle.loads(pickle.dumps(one)) for one in left.results + right.results]
+    gathered = [pickle.loads(pickle.dumps(result)) for result in left.results + right.results]
     assert left.compute_metrics(gathered) == close(expected)
 
 

@@ -24,10 +24,10 @@ def noisy(sample, count=6, noise=2.0, **kwargs):
 
 def measured(samples):
     """Measure without the metric: values of the prediction and of the truth, ``(N, M)``."""
-    points = [np.stack([one['pred_instances']['keypoints'][0] for one in samples]),
-              np.stack([one['raw_ann_info']['points'] for one in samples])]  # fmt: skip
+    points = [np.stack([sample['pred_instances']['keypoints'][0] for sample in samples]),
+              np.stack([sample['raw_ann_info']['points'] for sample in samples])]  # fmt: skip
     everything = np.ones((len(samples), 24), bool)
-    return [measure_many(one, everything, (0.5, 0.5))[0] for one in points]
+    return [measure_many(point, everything, (0.5, 0.5))[0] for point in points]
 
 
 def test_every_parameter_is_compared_with_its_sides_pooled(sample, evaluate):

@@ -123,9 +123,9 @@ def test_the_quantile_is_the_weighted_one_by_counting(patients, images, level, s
     people = [row[~np.isnan(row)] for row in scores if not np.isnan(row).all()]
     values = sorted({one for row in people for one in row.tolist()})
     reached = [
-        one
-        for one in values
-        if sum((row <= one).mean() for row in people) / (len(people) + 1) >= level - 1e-9
+        value
+        for value in values
+        if sum((row <= value).mean() for row in people) / (len(people) + 1) >= level - 1e-9
     ]
     assert hierarchical_quantile(scores, level) == (reached[0] if reached else math.inf)
 

@@ -22,7 +22,7 @@ def feats(count=2, seed=0):
 def levels_of(samples):
     return [
         torch.stack([torch.cat([one.heatmaps, one.pafs]) for one in level])
-        for level in ([one.gt_fields[index] for one in samples] for index in (0, 1))
+        for level in ([sample.gt_fields[index] for sample in samples] for index in (0, 1))
     ]
 
 

@@ -122,7 +122,7 @@ def test_without_the_blocks_it_is_mmposes_hrnet(multiscale):
 @pytest.mark.parametrize(('stages', 'count'), [((), 0), ((1,), 1), ((4, 2), 6), ((3, 3), 3)])
 def test_only_the_stages_asked_for_have_blocks(stages, count):
     model = build(srf_stages=stages)
-    assert sorted(model.srf) == sorted({f'stage{one}' for one in stages})
+    assert sorted(model.srf) == sorted({f'stage{stage}' for stage in stages})
     assert len(model(images())) == count + 1
 
 

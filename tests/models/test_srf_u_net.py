@@ -51,4 +51,10 @@ def test_the_loss_of_coarse_heatmaps_reaches_the_encoder_only_when_asked_to(deep
     model = build(deep_supervision=deep)
     *coarse, _ = model(images())
     sum(one.square().sum() for one in coarse).backward()
-    assert any(one.grad is not None and one.grad.any() for one in model.down.parameters()) == deep
+    assert (
+        any(
+            parameter.grad is not None and parameter.grad.any()
+            for parameter in model.down.parameters()
+        )
+        == deep
+    )

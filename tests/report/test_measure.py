@@ -96,15 +96,15 @@ def test_a_plain_record_gives_the_golden_values(write):
 
 def test_a_list_of_records_keeps_its_order(write):
     measured = measure_file(write([record('b.dcm'), record('a.dcm', magnification=1.25)]))
-    assert [one.image for one in measured.images] == ['b.dcm', 'a.dcm']
-    assert [one.plane for one in measured.images] == ['detector', 'bone']
+    assert [image.image for image in measured.images] == ['b.dcm', 'a.dcm']
+    assert [image.plane for image in measured.images] == ['detector', 'bone']
     assert value(measured, 'left_femoral_offset_mm', 1) == pytest.approx(41.467 / 1.25, abs=1e-3)
 
 
 def test_a_coco_file_gives_the_golden_values(coco):
     measured = measure_file(coco)
     assert measured.simulated
-    assert [one.image for one in measured.images] == ['1.dcm', '2.dcm']
+    assert [image.image for image in measured.images] == ['1.dcm', '2.dcm']
     assert value(measured, 'right_sharp_angle_deg', 1) == pytest.approx(43.025, abs=1e-3)
     assert value(measured, 'left_femoral_offset_mm', 1) == pytest.approx(41.467, abs=1e-3)
     assert value(measured, 'left_femoral_offset_mm', 0) == pytest.approx(41.467 / 1.25, abs=1e-3)
@@ -113,7 +113,7 @@ def test_a_coco_file_gives_the_golden_values(coco):
 
 
 def test_a_magnification_of_one_is_unknown_in_a_coco_file_and_known_in_a_record(coco, write):
-    assert [one.plane for one in measure_file(coco).images] == ['bone', 'detector']
+    assert [image.plane for image in measure_file(coco).images] == ['bone', 'detector']
     assert measure_file(coco).images[1].magnification is None
     assert measure_file(write(record(magnification=1.0))).images[0].plane == 'bone'
 
@@ -196,7 +196,7 @@ def test_the_plane_of_the_detector_does_not_divide(write):
 
 def test_the_callers_magnification_and_spacing_win(coco):
     measured = measure_file(coco, magnification=2.0, spacing_xy_mm=(1.0, 0.8))
-    assert {one.plane for one in measured.images} == {'bone'}
+    assert {image.plane for image in measured.images} == {'bone'}
     for image in (0, 1):
         assert value(measured, 'left_femoral_offset_mm', image) == pytest.approx(41.467, abs=1e-3)
 
@@ -437,8 +437,8 @@ def test_the_page_shows_what_the_tool_prints(tmp_path, run_python):
 def test_real_bones_have_plausible_values(shared_dir):
     measured = measure_file(shared_dir / 'data' / 'vsd_ap' / 'train.json')
     assert measured.simulated and len(measured.images) == 160
-    assert {one.plane for one in measured.images} == {'bone'}
-    table = np.stack([one.measurements.values for one in measured.images])
+    assert {image.plane for image in measured.images} == {'bone'}
+    table = np.stack([image.measurements.values for image in measured.images])
     # Means of the set's README, over all its splits; some of its lines of reference are others.
     for name, mean, tolerance in (
         ('femoral_offset_mm', 33.3, 2), ('neck_shaft_angle_deg', 130.8, 2),
