@@ -40,7 +40,7 @@ def test_the_lines_of_the_page_switch_graph_bfloat16_and_late_targets_off(config
         'AmpOptimWrapper', 'OptimWrapper'
     )  # fmt: skip
     before, after = (config.train_dataloader.dataset.pipeline for config in configs)
-    assert [one['type'] for one in before] == [one['type'] for one in after]
+    assert [hook['type'] for hook in before] == [hook['type'] for hook in after]
     assert before[-2]['encoder'].pop('draw_late') is True
     assert list(before) == list(after)
 

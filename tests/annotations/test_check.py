@@ -90,7 +90,7 @@ def test_every_kind_of_contradiction_is_found(data, changes, kind, words):
 
 def test_all_problems_come_at_once(data):
     folder = data(width=430, height=380, points=POINTS * 5, pixel_spacing=[200, 200])
-    words = ' '.join(one[2] for one in found(folder))
+    words = ' '.join(problem[2] for problem in found(folder))
     for part in ('outside its', 'micrometres', 'has 215 x 190 pixels'):
         assert part in words
 
@@ -99,9 +99,9 @@ def test_an_unreadable_image_is_an_error_and_no_end(data):
     folder = data(width=430, height=380, points=POINTS * 2)
     image = folder / 'images' / '0.dcm'
     image.write_bytes(image.read_bytes()[:2000])
-    words = ' '.join(one[2] for one in found(folder))
+    words = ' '.join(problem[2] for problem in found(folder))
     assert 'cannot be read' in words and 'enlarged by 2' in words
-    assert not any('cannot be read' in one[2] for one in found(folder, decode=False))
+    assert not any('cannot be read' in problem[2] for problem in found(folder, decode=False))
 
 
 def test_the_tool_prints_writes_and_says_how_it_went(data, run_python, tmp_path_factory):

@@ -62,7 +62,7 @@ def test_it_trains_two_iterations(config):
         wrapper.update_params(losses)
     after = list(model.head.parameters())
     assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
-    assert any((one != other).any() for one, other in zip(before, after, strict=True))
+    assert any((weight != other).any() for weight, other in zip(before, after, strict=True))
 
 
 @EACH
@@ -73,7 +73,7 @@ def test_it_builds_at_the_paper_s_setting(path, monkeypatch):
     with torch.device('meta'):
         MODELS.build(config.model)
     last = config.train_cfg.max_epochs
-    assert all(max(one.get('milestones', [0])) < last for one in config.param_scheduler)
+    assert all(max(scheduler.get('milestones', [0])) < last for scheduler in config.param_scheduler)
 
 
 def test_two_budgets_differ_in_size_and_schedule_only(monkeypatch):

@@ -221,7 +221,7 @@ def test_albumentations_changes_pixels_and_moves_nothing(data):
     varied = build(data, [LOAD, changed, BOX, AFFINE], CODEC)[0]
     assert not torch.equal(plain['inputs'], varied['inputs'])
     for name in ('heatmaps', 'pafs'):
-        fields = [getattr(one['data_samples'].gt_fields, name) for one in (plain, varied)]
+        fields = [getattr(item['data_samples'].gt_fields, name) for item in (plain, varied)]
         assert torch.equal(*fields)
 
 

@@ -94,7 +94,7 @@ def test_any_height_and_width_that_halve_five_times_pass():
 
 def test_with_multiscale_output_the_branches_come_alone():
     found = build(multiscale=True)(images())
-    assert [tuple(one.shape) for one in found] == [
+    assert [tuple(maps.shape) for maps in found] == [
         (2, 8, 16, 16), (2, 16, 8, 8), (2, 24, 4, 4), (2, 32, 2, 2),
     ]  # fmt: skip
 

@@ -293,13 +293,13 @@ def test_json_holds_every_value_and_null_where_there_is_none(coco):
     document = json.loads(text)
     assert document['notice'] == NOTICE and document['source'] == 'coco.json'
     first, second = document['images']
-    assert [one['name'] for one in first['measurements']] == list(MEASUREMENT_NAMES)
+    assert [row['name'] for row in first['measurements']] == list(MEASUREMENT_NAMES)
     assert (first['plane'], first['magnification'], first['pixel_spacing']) == (
         'bone', 1.25, [0.5, 0.4]
     )  # fmt: skip
     assert (second['plane'], second['magnification']) == ('detector', None)
     assert first['reference_line'] == '8L-8R'
-    by_name = {one['name']: one for one in first['measurements']}
+    by_name = {row['name']: row for row in first['measurements']}
     assert by_name['left_skinner_height_mm'] == {
         'name': 'left_skinner_height_mm',
         'side': 'left',
@@ -454,15 +454,15 @@ def test_real_bones_have_plausible_values(shared_dir):
 
 
 def test_landmarks_of_a_mirrored_image_change_sides(write):
-    one = measure_file(write(record()))
+    usual = measure_file(write(record()))
     other = measure_file(write(record()), mirrored=True)
     points = {name: (GOLDEN_MM[k] / SPACING + np.array([30, 0]) * (k == 2)).tolist()
               for k, name in enumerate(LANDMARK_NAMES)}  # fmt: skip
     odd = write(record(landmarks=points))
     left = value(measure_file(odd), 'left_sharp_angle_deg')
-    assert left != pytest.approx(value(one, 'left_sharp_angle_deg'))
+    assert left != pytest.approx(value(usual, 'left_sharp_angle_deg'))
     assert value(measure_file(odd, mirrored=True), 'right_sharp_angle_deg') == pytest.approx(left)
-    assert one.images[0].warnings == ()
+    assert usual.images[0].warnings == ()
     assert 'exchanged, as the caller says' in other.images[0].warnings[0]
     for form in FORMS:
         assert 'exchanged, as the caller says' in render(other, form)
@@ -480,7 +480,7 @@ def test_exchanged_names_are_warned_of(write):
 )
 def test_an_odd_spacing_is_questioned(write, spacing, words):
     warned = measure_file(write(record()), spacing_xy_mm=spacing).images[0].warnings
-    assert any(words in one for one in warned)
+    assert any(words in words_of for words_of in warned)
 
 
 @pytest.mark.parametrize('spacing', [(143, 143), (0.0143, 0.0143)])

@@ -202,9 +202,9 @@ def test_a_systematic_error_moves_the_interval_and_not_the_value(predict):
 def test_correlated_errors_change_the_intervals(predict):
     together = np.kron(np.ones((24, 24)), np.eye(2))
     plain, moved = predict(), predict(error_correlation=together)
-    for one, other in zip(plain.measurements, moved.measurements, strict=True):
-        assert other.value == one.value
-        assert other.standard_error < one.standard_error
+    for before, other in zip(plain.measurements, moved.measurements, strict=True):
+        assert other.value == before.value
+        assert other.standard_error < before.standard_error
 
 
 @pytest.mark.parametrize(

@@ -54,9 +54,11 @@ class ResultNames:
         base = stem if self._stems[stem.lower()] < 2 else long
         named = (f'{base}-{sha256[:8]}', f'{base}-{sha256}')
         earlier = dict.fromkeys((base, stem, long, named[0], f'{stem}-{sha256[:8]}'))
-        name = next((one for one in earlier if self._is_free(one, sha256, earlier=True)), None)
+        name = next(
+            (taken for taken in earlier if self._is_free(taken, sha256, earlier=True)), None
+        )
         if name is None:
-            name = next(one for one in (base, *named) if self._is_free(one, sha256))
+            name = next(free for free in (base, *named) if self._is_free(free, sha256))
         self._owners[name.lower()] = self._names[sha256] = name
         return name, False
 
