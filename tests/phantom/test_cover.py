@@ -24,9 +24,7 @@ def test_the_zone_of_doubt_widens_with_its_setting():
         for seed in range(60):
             rng = np.random.default_rng(seed)
             points = np.random.default_rng(seed + 1000).uniform(0, 95, (24, 2))
-            count += cover_part(
-                np.zeros((96, 96), np.uint8), points, rng, edge=edge
-            ).doubtful.sum()
+            count += cover_part(np.zeros((96, 96), np.uint8), points, rng, edge=edge).doubtful.sum()
         doubtful.append(count)
     assert doubtful[0] == 0
     assert doubtful[0] < doubtful[1] < doubtful[2]

@@ -67,9 +67,7 @@ def literally(image, ranges, rng, noise):
     """The same in float64, number by number, of the amounts that are drawn in the same order."""
     blur, quantum = rng.uniform(0, ranges.blur_px), rng.uniform(0, ranges.quantum)
     electronic = rng.uniform(0, ranges.electronic)
-    low, high = (
-        end + rng.uniform(-ranges.window, ranges.window) for end in (0, 1)
-    )
+    low, high = (end + rng.uniform(-ranges.window, ranges.window) for end in (0, 1))
     exponent = ranges.gamma ** rng.uniform(-1, 1)
     value = image.astype(float) / 255
     value = cv2.GaussianBlur(value, (0, 0), blur) if blur > 0.3 else value
