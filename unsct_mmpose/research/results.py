@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,6 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import unsct_mmpose
+from unsct_mmpose.cores import free_cores
 from unsct_mmpose.files import write_json
 
 _PACKAGES = ('mmpose', 'mmengine', 'torch', 'numpy')
@@ -144,7 +144,6 @@ def describe_host() -> dict[str, Any]:
     if cpuinfo.is_file():
         names = [row for row in cpuinfo.read_text().splitlines() if row.startswith('model name')]
         processor = names[0].split(':', 1)[1].strip() if names else processor
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     accelerator = torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'no GPU'
     versions = {'unsct_mmpose': unsct_mmpose.__version__}
     for name in _PACKAGES:
@@ -152,7 +151,7 @@ def describe_host() -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = 'not installed'
-    return dict(machine=f'{processor}, {cores} cores, {accelerator}', versions=versions)
+    return dict(machine=f'{processor}, {free_cores()} cores, {accelerator}', versions=versions)
 
 
 def mean_of(values: Sequence[float]) -> float:
