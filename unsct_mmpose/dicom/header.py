@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pydicom import Dataset, Sequence
@@ -19,6 +21,14 @@ from pydicom.uid import UID
 _CODE_STRING = re.compile(r'[A-Z0-9_ ]{1,16}')
 _NUMBER_TEXT = re.compile(r'[-+0-9.,eE\\ ]{1,64}')
 _UID_TEXT = re.compile(r'[0-9.]{1,64}')
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom's warnings to itself: some quote header values, which may identify a patient."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
 
 
 def values(dataset: Dataset, keyword: str) -> list[Any]:
