@@ -106,7 +106,7 @@ def every_text(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
         except RecursionError:
             raise
         except Exception:  # pydicom converts values on access
-            raw = dataset.get_item(tag)
+            raw = dataset.get_item(tag, keep_deferred=True)
             vr = str(getattr(raw, 'VR', None) or 'UN')
             value = getattr(raw, 'value', None)
             text = value.decode('latin-1') if isinstance(value, bytes) else ''
