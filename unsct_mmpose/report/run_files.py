@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 
 from unsct_mmpose.dicom import Radiograph
-from unsct_mmpose.files import jsonable, replace_file, replacing_text
+from unsct_mmpose.files import jsonable, read_json, replace_file, replacing_text
 
 from .prediction import DECIMALS, MEASUREMENT_FIELDS, Prediction
 
@@ -96,8 +96,8 @@ def _fit(name: str, end: bool = False) -> str:
 def read_result(path: Path) -> Prediction | None:
     """Return the prediction in a json file; None where there is none that can be read."""
     try:
-        return Prediction.from_dict(json.loads(path.read_text('utf-8')), str(path))
-    except (OSError, ValueError):
+        return Prediction.from_dict(read_json(path), str(path))
+    except ValueError:
         return None
 
 
