@@ -147,3 +147,22 @@ def test_a_record_that_says_mirrored_is_turned_and_one_that_keeps_it_is_not(tmp_
     assert turned['keypoints'][0, 3].tolist() == [35, 20]
     kept = load(sample(bright(tmp_path / 'y.dcm', ['R', 'F']), mirrored=False))
     assert kept['keypoints'][0, 3].tolist() == [60, 20]
+
+
+def test_a_large_image_is_averaged_in_blocks_once_and_its_landmarks_go_along(tmp_path):
+    rows, columns = np.mgrid[:300, :401]
+    blob = 255 * np.exp(-((rows - 120) ** 2 + (columns - 260.5) ** 2) / 200)
+    cv2.imwrite(str(tmp_path / 'large.png'), blob.astype(np.uint8))
+    sample = dict(
+        img_path=str(tmp_path / 'large.png'),
+        keypoints=np.array([[[260.5, 120.0]]], np.float32),
+        bbox=np.array([[0, 0, 401, 300]], np.float32),
+    )
+    for most, size in ((None, (300, 401)), (201, (300, 401)), (200, (150, 200)), (100, (75, 100))):
+        results = load(dict(sample), shrink_to=most)
+        assert results['img'].shape == (*size, 3)
+        np.testing.assert_allclose(results['bbox'], [[0, 0, size[1], size[0]]], atol=1e-3)
+        seen = results['img'][..., 0].astype(float)
+        rows, columns = np.mgrid[: size[0], : size[1]]
+        centre = (seen * columns).sum() / seen.sum(), (seen * rows).sum() / seen.sum()
+        np.testing.assert_allclose(results['keypoints'][0, 0], centre, atol=0.05)

@@ -6,13 +6,14 @@ from unsct_mmpose.functional.crop import footprint_px
 from unsct_mmpose.functional.image_noise import relative_noise
 
 
-def warp(img, size, kind='RadiographAffine', keypoints=None):
+def warp(img, size, kind='RadiographAffine', keypoints=None, marks=()):
     height, width = img.shape[:2]
     results = dict(
         img=img,
         bbox_center=np.array([[width / 2, height / 2]], np.float32),
         bbox_scale=np.array([[width, height]], np.float32),
         keypoints=np.zeros((1, 24, 2), np.float32) if keypoints is None else keypoints,
+        **dict(marks),
     )
     return TRANSFORMS.build(dict(type=kind, input_size=size)).transform(results)
 
@@ -50,7 +51,7 @@ def test_the_noise_of_what_the_network_is_given_is_packed_beside_the_rest():
     sample = TRANSFORMS.build(dict(type='PackPoseInputs')).transform(results)['data_samples']
     noise = relative_noise(results['img'][..., 0].astype(float))
     assert sample.gt_instances.image_noise == pytest.approx(noise, rel=1e-5)
-    assert relative_noise(img[..., 0]) > 1.1 * noise  # the file's own
+    assert relative_noise(img[..., 0]) > 1.1 * noise
     assert {'bboxes', 'keypoints', 'head_size'} <= set(sample.gt_instances.keys())
 
 
@@ -59,3 +60,15 @@ def test_footprints_are_odd_and_grow():
     assert all(side % 2 == 1 for side in sides)
     assert sides == sorted(sides)
     assert sides[0] == 1
+
+
+def test_one_channel_is_warped_where_all_are_equal_and_all_where_they_are_not():
+    rng = np.random.default_rng(2)
+    grey = np.repeat(rng.integers(0, 255, (300, 260, 1), dtype=np.uint8), 3, axis=2)
+    marked = warp(grey, (64, 64), marks=dict(grey=True))['img']
+    np.testing.assert_array_equal(marked, warp(grey, (64, 64))['img'])
+    assert marked.flags.writeable
+    coloured = rng.integers(0, 255, (300, 260, 3), dtype=np.uint8)
+    warped = warp(coloured, (64, 64), marks=dict(grey=True))['img']
+    np.testing.assert_array_equal(warped, warp(coloured, (64, 64))['img'])
+    assert not np.array_equal(warped[..., 0], warped[..., 1])

@@ -121,11 +121,11 @@ def test_the_quantile_is_the_weighted_one_by_counting(patients, images, level, s
     scores = rng.integers(0, 9, (patients, images)).astype(float)
     scores[rng.random(scores.shape) < 0.3] = np.nan
     people = [row[~np.isnan(row)] for row in scores if not np.isnan(row).all()]
-    values = sorted({one for row in people for one in row.tolist()})
+    values = sorted({value for row in people for value in row.tolist()})
     reached = [
-        one
-        for one in values
-        if sum((row <= one).mean() for row in people) / (len(people) + 1) >= level - 1e-9
+        value
+        for value in values
+        if sum((row <= value).mean() for row in people) / (len(people) + 1) >= level - 1e-9
     ]
     assert hierarchical_quantile(scores, level) == (reached[0] if reached else math.inf)
 
@@ -144,10 +144,10 @@ def test_many_patients_need_no_model(patients):
 
 
 def test_copies_of_images_make_no_patients():
-    one = draw(1, 3, 0.0)[0, :, :1]
-    copied = np.repeat(one, 40, axis=1)
+    patient = draw(1, 3, 0.0)[0, :, :1]
+    copied = np.repeat(patient, 40, axis=1)
     assert random_effects_radius(copied, 0.95) > 1.5 * random_effects_radius(
-        draw(1, 3, 0.0)[0] * np.sqrt((one**2).mean()), 0.95
+        draw(1, 3, 0.0)[0] * np.sqrt((patient**2).mean()), 0.95
     )
 
 

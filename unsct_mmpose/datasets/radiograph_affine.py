@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import cv2
 from mmpose.datasets.transforms import TopdownAffine
 from mmpose.registry import TRANSFORMS
 
@@ -29,12 +32,25 @@ class RadiographAffine(TopdownAffine):
         use_udp: see ``TopdownAffine``.
     """
 
-    def transform(self, results: dict) -> dict | None:
+    def transform(self, results: dict) -> dict:
         """Average, then warp, one sample."""
         scale = self._fix_aspect_ratio(
             results['bbox_scale'], aspect_ratio=self.input_size[0] / self.input_size[1]
         )
         shrink = float(scale[0, 0] / self.input_size[0])
+        is_grey = _is_grey(results)
+        if is_grey:  # a third of the work
+            results['img'] = cv2.extractChannel(results['img'], 0)
         results['img'] = average_footprint(results['img'], shrink)
         warped = super().transform(results)
-        return None if warped is None else note_noise(warped)
+        if warped is None:
+            return None
+        if is_grey:
+            warped['img'] = cv2.merge([warped['img']] * 3)
+        return note_noise(warped)
+
+
+def _is_grey(results: dict[str, Any]) -> bool:
+    """Tell whether the image has three equal channels still, as :class:`LoadRadiograph` made it."""
+    some = results['img'][::16, ::16]
+    return bool(results.get('grey', False) and some.ndim == 3 and (some == some[..., :1]).all())

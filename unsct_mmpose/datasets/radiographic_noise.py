@@ -7,7 +7,6 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from unsct_mmpose.functional.crop import grey_levels
 from unsct_mmpose.phantom.noise import NoiseRanges, vary_radiograph
 
 
@@ -49,8 +48,7 @@ class RadiographicNoise(BaseTransform):
         rng = np.random.default_rng(np.random.randint(2**31))
         if rng.uniform() >= self.prob:
             return results
-        gray = results['img'][..., 0].astype(np.float32) / 255.0
-        varied = grey_levels(vary_radiograph(gray, self.ranges, rng))
+        varied = vary_radiograph(cv2.extractChannel(results['img'], 0), self.ranges, rng)
         results['img'] = cv2.merge([varied, varied, varied])
         return results
 

@@ -7,7 +7,6 @@ import numpy as np
 from mmcv.transforms import BaseTransform
 from mmpose.registry import TRANSFORMS
 
-from unsct_mmpose.functional.crop import grey_levels
 from unsct_mmpose.phantom.cover import cover_part
 
 
@@ -44,13 +43,12 @@ class RandomCover(BaseTransform):
         rng = np.random.default_rng(np.random.randint(2**31))
         if rng.uniform() >= self.prob:
             return results
-        gray = results['img'][..., 0].astype(np.float32) / 255.0
-        covered = cover_part(gray, results['transformed_keypoints'][0], rng, edge=self.edge)
-        varied = grey_levels(covered.pixels)
+        grey = cv2.extractChannel(results['img'], 0)
+        covered = cover_part(grey, results['transformed_keypoints'][0], rng, edge=self.edge)
         visible = results['keypoints_visible'].copy()
         visible[0, covered.hidden, 0] = 0
         visible[0, covered.doubtful & (visible[0, :, 0] > 0), 1] = 0
-        results['img'] = cv2.merge([varied, varied, varied])
+        results['img'] = cv2.merge([covered.pixels] * 3)
         results['keypoints_visible'] = visible
         return results
 

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from .noise import white_noise
 
 
 class Covered(NamedTuple):
     """A radiograph with a covered part.
 
     Attributes:
-        pixels: ``(H, W)`` float32 in [0, 1].
+        pixels: ``(H, W)`` grey levels.
         hidden: ``(K,)`` landmarks that lie under the cover.
         doubtful: ``(K,)`` landmarks too close to its edge to call.
     """
 
-    pixels: NDArray[np.float32]
+    pixels: NDArray[np.uint8]
     hidden: NDArray[np.bool_]
     doubtful: NDArray[np.bool_]
 
 
 def cover_part(
-    pixels: NDArray[np.float32],
+    pixels: NDArray[np.uint8],
     points: NDArray[np.floating],
     rng: np.random.Generator,
     *,
@@ -32,13 +35,13 @@ def cover_part(
     """Cover a turned rectangle, or everything beyond a straight line, with one grey value.
 
     Args:
-        pixels: ``(H, W)`` in [0, 1].
+        pixels: ``(H, W)`` grey levels.
         points: ``(K, 2)`` landmarks (x, y), pixels.
         rng: decides place, size, angle and grey.
         edge: landmarks this close to the edge of the cover are doubtful, share of the longer side.
 
     Example:
-        >>> field = np.full((64, 64), 0.5, np.float32)
+        >>> field = np.full((64, 64), 128, np.uint8)
         >>> covered = cover_part(field, np.zeros((1, 2)), np.random.default_rng(0))
         >>> covered.pixels.shape, bool((covered.pixels != field).any())
         ((64, 64), True)
@@ -64,14 +67,18 @@ def cover_part(
         limits = [(sign * way, end) for way, end in zip((along, across), half, strict=True)
                   for sign in (1, -1)]  # fmt: skip
 
-    def depth(x: NDArray[np.floating], y: NDArray[np.floating]) -> NDArray[np.floating]:
-        x, y = x - centre[0], y - centre[1]
-        return np.min([end - (way[0] * x + way[1] * y) for way, end in limits], axis=0)
-
-    rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
+    ends = [(way, end + float(way @ centre)) for way, end in limits]
+    columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
+    inside = np.ones((height, width), bool)
+    for way, end in ends:  # a sum of a row and a column
+        limit = np.float32(end) - np.float32(way[1]) * rows
+        inside &= np.float32(way[0]) * columns < limit[:, None]
     grey = rng.choice([0.0, 1.0, rng.uniform(0, 1)])
-    noise = rng.normal(0, rng.uniform(0, 0.05), pixels.shape) if rng.uniform() < 0.5 else 0.0
-    filled = np.clip(grey + noise, 0, 1)
-    result = np.where(depth(columns, rows) > 0, filled, pixels).astype(np.float32)
-    inside = depth(points[:, 0], points[:, 1])
-    return Covered(result, inside > edge * side, np.abs(inside) <= edge * side)
+    deviation = rng.uniform(0, 0.05) if rng.uniform() < 0.5 else 0.0
+    cover = np.full_like(pixels, round(255 * grey))
+    if deviation > 0:
+        noise = white_noise(pixels.shape, rng)
+        cover = cv2.convertScaleAbs(np.maximum(noise * (255 * deviation) + 255 * grey, 0))
+    result = cv2.copyTo(cover, inside.view(np.uint8), pixels.copy())
+    depth = np.min([end - points @ way for way, end in ends], axis=0)
+    return Covered(result, depth > edge * side, np.abs(depth) <= edge * side)
