@@ -139,7 +139,11 @@ def test_the_graph_says_what_pytorch_says_at_any_batch_and_size(exported, shape)
 def test_the_graph_measures_the_noise_of_its_image(exported):
     graph = copy.copy(exported[0])
     graph.calibration = replace(
-        graph.calibration, typical_agreement=-1e9, typical_quorum=-1e9, typical_peak=-1e9, typical_noise=0.05,
+        graph.calibration,
+        typical_agreement=-1e9,
+        typical_quorum=-1e9,
+        typical_peak=-1e9,
+        typical_noise=0.05,
     )
     images = torch.arange(64.0).expand(2, 1, 64, 64).clone()
     images[1] += torch.randint(0, 60, (64, 64), generator=torch.Generator().manual_seed(0))
