@@ -153,7 +153,7 @@ def render_onnx_page(folder: Path) -> str:
     parts = [
         'Made by `python tools/benchmark.py onnx-page docs/results` from the json files in `onnx`. '
         '**All images are simulated: no figure here says anything about clinical accuracy.** '
-        'How fast it is beside PyTorch and stock MMPose: [performance](performance.md).',
+        'How fast it is beside PyTorch and stock MMPose: `tools/benchmark.py predict`.',
         *(['## What changes', render_records(_EXPORT_COLUMNS, rows)] if rows else []),
     ]
     return render_page('The exported model', [*parts, *read_notes(folder, 'onnx')])
