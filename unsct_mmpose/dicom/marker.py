@@ -102,7 +102,8 @@ def _shapes(bright: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.bo
     right = math.floor(_MIDDLE[1] * width - _WIDEST * _HEIGHTS_PX[1] / 2) - 1
     parts = [(0, left), (right, width)] if left < right else [(0, width)]
     for start, stop in parts:
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(bright[:, start:stop])
+        part = bright[:, start:stop]
+        count, labels, stats, _ = cv2.connectedComponentsWithStats(part, ltype=cv2.CV_16U)
         lefts, tops, widths, heights, areas = stats[1:count].T
         lefts = lefts + start
         middles = (lefts + widths / 2) / width
@@ -127,13 +128,19 @@ def _stands_alone(image: NDArray[np.float32], shape: NDArray[np.bool_], x: int, 
     near = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=2)
     values = image[top:bottom, left:right]
     core, around = values[mask > 0], values[near == 0]
-    bright, dark = np.median(core), np.median(around)
+    bright, dark = _median(core), _median(around)
     step = float(bright - dark)
     return bool(
         step > _LEAST_STEP
         and np.percentile(around, 98) < dark + 0.35 * step
         and np.percentile(core, 15) > bright - 0.5 * step
     )
+
+
+def _median(values: NDArray[np.float32]) -> np.float32:
+    """Return what ``np.median`` does, which takes several times as long for so few values."""
+    ordered = np.sort(values)
+    return np.float32((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
 
 
 def _read(shape: NDArray[np.bool_], x: float, y: float) -> Marker | None:
