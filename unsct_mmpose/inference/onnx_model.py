@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from unsct_mmpose.anatomy import HIP, landmark_set
 from unsct_mmpose.cores import free_cores
 from unsct_mmpose.functional.crop import Crop, crop_whole_image, cut_out, grey_levels
+from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 
-from .model_identity import EVIDENCES, calibration_identity, evidences_identity, landmarks_identity
+from .model_identity import calibration_identity, evidences_identity, landmarks_identity
 
 CPU = 'CPUExecutionProvider'
 _PROVIDERS = dict(cuda='CUDAExecutionProvider', tensorrt='TensorrtExecutionProvider')
@@ -92,7 +93,7 @@ class OnnxModel:
             input_size=self.metadata['preprocessing']['input_size_wh'],
             calibrated=calibration is not None,
             **landmarks_identity(self.landmarks),
-            **evidences_identity(self.metadata.get('evidences') or EVIDENCES),
+            **evidences_identity(self.metadata.get('evidences') or USUAL_DECIDERS),
             **calibration_identity(calibration),
         )
 

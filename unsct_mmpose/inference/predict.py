@@ -24,16 +24,17 @@ from unsct_mmpose.dicom.find_inputs import FoundInputs
 from unsct_mmpose.dicom.limits import OutOfTimeError, file_clock
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead, read_file
 from unsct_mmpose.dicom.text import printable
-from unsct_mmpose.files import file_sha256, replace_file, sweep_temporaries
+from unsct_mmpose.files import file_sha256, sweep_temporaries
 from unsct_mmpose.report.picture import draw_prediction, encode_png
 from unsct_mmpose.report.prediction import Backend, Prediction
 from unsct_mmpose.report.run_files import (
     ResultNames,
-    RunTables,
+    RunOutputs,
     read_result,
     same_model,
     write_errors,
 )
+from unsct_mmpose.report.writers.base import Item
 
 from .inferencer import Inferencer, Source, open_source, source_name
 
@@ -199,16 +200,20 @@ class _Run:
         self.errors: list[tuple[str, str]] = list(inputs.missing)
         self.no_images: list[tuple[str, str]] = []
         self.duplicates: list[tuple[Path, str]] = []
-        self.report_errors: list[tuple[str, str]] = []
-        self.predicted = self.already_there = self.reports = 0
+        self.predicted = self.already_there = 0
         self.under_way: tuple[Sequence[ReadFile], Future[list[Prediction]]] | None = None
 
     def run(self) -> PredictResult:
         paths, options = self.inputs.paths, self.options
-        tables = RunTables(self.out, len(paths), report=options.report)
+        outputs = RunOutputs(
+            self.out,
+            len(paths),
+            report=options.report,
+            structured_report=options.structured_report,
+        )
         bar = tqdm(total=len(paths), desc='radiographs', unit='', disable=not options.progress)
-        with bar, tables:
-            self.bar, self.tables = bar, tables
+        with bar, outputs:
+            self.bar, self.outputs = bar, outputs
             batch: list[ReadFile] = []
             for read in read_ahead(self._to_read(), options.read, options.jobs):
                 if read.kind:
@@ -223,9 +228,9 @@ class _Run:
                     batch = []
             self._predict(batch)
             self._predict([])
-            tables.finish(self._counts(), self.errors)
-        if tables.problem:
-            self.errors.append((f'{printable(str(self.out))}: table and report', tables.problem))
+            outputs.finish(self._counts(), self.errors)
+        if outputs.problem:
+            self.errors.append((f'{printable(str(self.out))}: table and report', outputs.problem))
         self._write_errors()
         return PredictResult(
             self.predicted,
@@ -234,8 +239,8 @@ class _Run:
             tuple(self.errors),
             self.inputs.passed_over,
             tuple(self.no_images),
-            self.reports,
-            tuple(self.report_errors),
+            outputs.written,
+            tuple(outputs.failures),
         )
 
     def _write_errors(self) -> None:
@@ -247,7 +252,7 @@ class _Run:
                 [printable(str(one)) for one in self.inputs.passed_over],
                 self.no_images,
                 [(printable(str(one)), result) for one, result in self.duplicates],
-                self.report_errors,
+                self.outputs.failures,
             )
         except OSError as error:
             with suppress(OSError):  # that of an earlier run would be taken for this one's
@@ -279,24 +284,22 @@ class _Run:
     def _is_there(self, path: Path, name: str) -> bool:
         """Take over what an earlier run has written, where it is complete and of this model."""
         before = read_result(self.out / f'{name}.json')
-        options = self.options
-        if options.overwrite or before is None or not (self.out / f'{name}.png').is_file():
+        if self.options.overwrite or before is None:
             return False
         if not same_model(before, self.inferencer.backend.identity):
             return False
         if not self._same_reading(before):
             return False
-        radiograph = None
-        if options.report and self.tables.whole:
-            radiograph = read_file(path, options.read).radiograph
-        elif options.report and not (self.out / f'{name}.html').is_file():
+        if not self.outputs.are_there(Item(before, name, path)):
             return False
+        again = self.outputs.reads_again
+        radiograph = read_file(path, self.options.read).radiograph if again else None
         if before.image.path != self.relative[path]:
             before = before.with_path(self.relative[path])
-            replace_file(self.out / f'{name}.json', before.to_json().encode())
-        if self._wants_report(before) and not (self.out / f'{name}.sr.dcm').is_file():
-            self._write_structured_report(path, name, before)
-        self.tables.add(before, name, radiograph)
+            self.outputs.write_json(before, name)
+        item = Item(before, name, path, radiograph)
+        self.outputs.complete(item)
+        self.outputs.add(item)
         self.already_there += 1
         self.bar.update()
         return True
@@ -358,36 +361,11 @@ class _Run:
 
     def _write(self, read: ReadFile, prediction: Prediction) -> None:
         assert read.radiograph is not None
-        name = self.results.pop(read.path)
-        for suffix in ('.html', '.sr.dcm'):  # of another prediction
-            (self.out / f'{name}{suffix}').unlink(missing_ok=True)
-        picture = draw_prediction(prediction, read.radiograph)
-        replace_file(self.out / f'{name}.png', encode_png(picture))
-        self.tables.write_page(prediction, name, read.radiograph)
-        if self._wants_report(prediction):
-            self._write_structured_report(read.path, name, prediction)
-        # last: a run that is cut off before this does it again
-        replace_file(self.out / f'{name}.json', prediction.to_json().encode())
-        self.tables.add(prediction, name, read.radiograph)
+        item = Item(prediction, self.results.pop(read.path), read.path, read.radiograph)
+        self.outputs.write(item)
+        self.outputs.add(item)
         self.predicted += 1
         self.bar.update()
-
-    def _wants_report(self, prediction: Prediction) -> bool:
-        of_dicom = prediction.image.provenance.get('format') == 'DICOM'
-        return self.options.structured_report and of_dicom
-
-    def _write_structured_report(self, path: Path, name: str, prediction: Prediction) -> None:
-        from unsct_mmpose.report.structured_report import report_prediction
-
-        try:  # of what the json says, so that a later run writes the same
-            stored = Prediction.from_dict(prediction.to_dict())
-            report_prediction(stored, path, self.out / f'{name}.sr.dcm')
-        except Exception as error:  # the prediction stands without it
-            mine = isinstance(error, (ValueError, ImportError, OSError))
-            words = printable(str(error)) if mine else type(error).__name__
-            self.report_errors.append((printable(str(path)), words))
-        else:
-            self.reports += 1
 
     def _fail(self, path: Path, cause: str) -> None:
         self.errors.append((printable(str(path)), cause))

@@ -241,7 +241,7 @@ class Prediction:
             values['spacing'] = _spacing(values.pop('scale'))
             values['landmarks'] = tuple(map(_landmark, values['landmarks']))
             values['measurements'] = tuple(map(_measurement, values['measurements']))
-            values['warnings'] = tuple(PredictionWarning(**one) for one in values['warnings'])
+            values['warnings'] = tuple(PredictionWarning(**value) for value in values['warnings'])
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise ValueError(f'{source}: field missing or unknown ({error})') from error

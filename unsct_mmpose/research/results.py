@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import platform
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ import numpy as np
 
 import unsct_mmpose
 from unsct_mmpose.cores import free_cores
-from unsct_mmpose.files import write_json
+from unsct_mmpose.files import read_json, write_json
 
 _PACKAGES = ('mmpose', 'mmengine', 'torch', 'numpy')
 _Content = TypeVar('_Content')
@@ -98,7 +97,7 @@ def read_result(path: Path, needs: str = 'figures') -> Result:
         ValueError: the file is not such a file; the message names it and the cause.
     """
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
         if content.get(needs) is None:
             raise ValueError(f'no {needs}')
         if metrics := content.get('metrics'):
@@ -108,18 +107,6 @@ def read_result(path: Path, needs: str = 'figures') -> Result:
         return Result(**content)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f'{path}: not a result file of this project ({error})') from error
-
-
-def read_json(path: Path) -> Any:
-    """Read a json file.
-
-    Raises:
-        ValueError: it cannot be read; the message names it and the cause.
-    """
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f'{path}: not a readable json file ({error})') from error
 
 
 def read_folder(
