@@ -41,7 +41,8 @@ def test_other_letters_and_none_say_nothing(letter):
 def test_a_wide_image_shows_its_letter_and_as_many_specks_as_it_likes():
     image = np.pad(film('R', 60), ((0, 0), (0, 2900)), constant_values=0.1)
     assert [found.letter for found in find_markers(image)] == ['R']
-    specks = (np.random.default_rng(0).random((600, 4700)) < 0.1).astype(np.float32)
+    specks = np.zeros((600, 4700), np.float32)
+    specks[::2, ::2] = 1
     specks[:, :200] = image[:, :200]
     assert [found.letter for found in find_markers(specks)] == ['R']
 

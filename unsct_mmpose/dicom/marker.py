@@ -104,7 +104,7 @@ def _shapes(bright: NDArray[np.uint8]) -> Iterator[tuple[int, int, NDArray[np.bo
     for start, stop in parts:
         part = bright[:, start:stop]
         most = math.prod((side + 1) // 2 for side in part.shape)
-        kind = cv2.CV_16U if most < 2**16 else cv2.CV_32S  # half the memory, half the time
+        kind = cv2.CV_16U if most < 65000 else cv2.CV_32S  # half the memory, half the time
         count, labels, stats, _ = cv2.connectedComponentsWithStats(part, ltype=kind)
         lefts, tops, widths, heights, areas = stats[1:count].T
         lefts = lefts + start
