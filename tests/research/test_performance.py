@@ -17,7 +17,8 @@ ROWS = [dict(images=10, seconds=0.1, peak_mb=3), dict(images=100, seconds=1.2, p
 @pytest.fixture
 def folder(tmp_path):
     """Results of two benchmarks and of a session with a GPU."""
-    targets = dict(evaluation_seconds=dict(value=61.0), phantom_images_per_s=dict(value=9, min=8, max=10))  # fmt: skip
+    phantom = dict(value=9, min=8, max=10)
+    targets = dict(evaluation_seconds=dict(value=61.0), phantom_images_per_s=phantom)
     runs = dict(annotations=ROWS, evaluation=ROWS, decoding=ROWS)
     for name, content in dict(
         scale=dict(machine='a machine', versions=dict(torch='2'), targets=targets, **runs)
