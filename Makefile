@@ -12,6 +12,8 @@ DATA ?=
 # MMPose's versions for check-host; 'here' is this environment.
 HOSTS ?= 1.3.2
 RECORD ?=
+# Cells of the matrix, such as '3.11*numpy-2*'.
+CELLS ?= *
 
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -19,7 +21,7 @@ REQUIREMENTS := $(wildcard requirements/*.txt)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --prefer-binary $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup predict demo test test-browser check format benchmark performance check-host check-tools clean
+.PHONY: help setup predict demo test test-browser check format benchmark performance check-host check-tools matrix audit clean
 
 help:
 	@echo 'make predict     set up, read a bundled simulated radiograph, write a report   (1 min)'
@@ -33,6 +35,8 @@ help:
 	@echo 'make performance  measure what docs/results/performance.md says, write it   (12 min)'
 	@echo 'make check-host  the wheel in a stock MMPose: every stock tool and option   (15 min)'
 	@echo 'make check-tools a part of that in this environment                          (2 min)'
+	@echo 'make matrix      MMPose, NumPy, PyTorch and Python in all combinations        (2 hours)'
+	@echo 'make audit       pins, hashes and licences of what is installed              (10 s)'
 	@echo 'make clean       remove $(VENV), caches and build products; work_dirs and data stay'
 	@echo
 	@echo 'Times are for 2 cores. PYTHON=python3.11 and VENV=/some/where choose the interpreter'
@@ -61,7 +65,7 @@ demo: $(STAMP)
 	$(PY) tools/demo.py
 
 test: $(STAMP)
-	$(PY) -m pytest -n $(JOBS) --durations=10 --ignore=tests/browser $(PYTEST_ARGS)
+	$(PY) -m pytest -n $(JOBS) --dist worksteal --durations=10 --ignore=tests/browser $(PYTEST_ARGS)
 
 test-browser: $(STAMP)
 	$(PY) -m pytest -n 0 tests/browser
@@ -87,6 +91,13 @@ check-host: $(STAMP)
 
 check-tools: $(STAMP)
 	$(PY) .ci/check_host.py --hosts here --slice
+
+matrix: $(STAMP)
+	$(PY) .ci/matrix.py --here --cells '$(CELLS)' --pip-args='$(PIP_ARGS)'
+	$(PY) .ci/matrix.py --page
+
+audit: $(STAMP)
+	$(PY) .ci/audit.py
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

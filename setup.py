@@ -74,6 +74,7 @@ setup(
         ],
         'augment': ['albumentations>=1.3'],
         'track': ['future', 'tensorboard', 'wandb'],
+        'safetensors': ['safetensors>=0.4.3'],
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
         'tools': ['seaborn'],  # of MMPose's analyze_logs
         'dev': [

@@ -231,9 +231,16 @@ NOT_APPLICABLE = {
 
 
 class Host:
-    """One installation of MMPose, with a folder to work in."""
+    """One installation of MMPose, with a folder to work in.
 
-    def __init__(self, python: Path, place: Path, here: bool) -> None:
+    Args:
+        python: its interpreter.
+        place: the folder.
+        here: take the plug-in from this checkout.
+        first: folders of packages that go before those of the interpreter.
+    """
+
+    def __init__(self, python: Path, place: Path, here: bool, first: tuple[Path, ...] = ()) -> None:
         self.python, self.place, self.here, self.forks = python, place, here, None
         self.environment = {k: v for k, v in os.environ.items() if k != 'PYTHONPATH'}
         self.environment |= dict(
@@ -241,7 +248,7 @@ class Host:
             PATH=f'{python.parent}{os.pathsep}{os.environ["PATH"]}',
         )  # fmt: skip
         if here:
-            self.environment['PYTHONPATH'] = str(ROOT)
+            self.environment['PYTHONPATH'] = os.pathsep.join(map(str, [*first, ROOT]))
         packages = Path(
             self.ask('import importlib.util as i; print(i.find_spec("mmpose").origin)')
         ).parent
@@ -302,8 +309,8 @@ class Host:
                  'opencv-python-headless', 'pydicom')  # fmt: skip
         program = (
             'import importlib.metadata as m, json; '
-            f'found = {{d.metadata["Name"].lower(): d.version for d in m.distributions()}}; '
-            f'print(json.dumps({{n: found[n] for n in {names} if n in found}}))'
+            f'found = {{n: m.version(n) for n in {names} if any(m.distributions(name=n))}}; '
+            'print(json.dumps(found))'
         )
         return {'python': self.ask('import platform; print(platform.python_version())'),
                 **json.loads(self.ask(program))}  # fmt: skip
@@ -312,9 +319,10 @@ class Host:
         """Fill the folder with a few phantoms and what a user would have."""
         make = [str(self.python), str(self.ours / 'tools' / 'make_phantom.py'), '--out', 'phantom']
         sizes = '--train 4 --val 2 --test 2 --seed 0 --jobs 1 --quiet --size 256'
-        done = self.run([*make, *sizes.split()], 300)
-        if done.returncode:
-            raise SystemExit(f'no phantoms: {done.stdout[-2000:]}')
+        if not (self.place / 'phantom').is_dir():
+            done = self.run([*make, *sizes.split()], 900)
+            if done.returncode:
+                raise SystemExit(f'no phantoms: {done.stdout[-2000:]}')
         demo = self.ours / 'configs' / 'demo' / 'unsct_hrnet_tha_cpu.py'
         tiny = TINY.format(base=demo.as_posix())
         (self.place / 'tiny.py').write_text(tiny)
@@ -557,16 +565,19 @@ def _cell(result: dict[str, Any]) -> str:
 
 def write_page(record: dict[str, Any], page: Path) -> None:
     """Put the table of a record between the page's marks."""
-    text = page.read_text('utf-8')
-    before, _, rest = text.partition(START)
-    _, _, after = rest.partition(END)
     hosts = record['hosts'].values()
     said = f'Recorded {record["date"]} on {record["machine"]}: ' + '; '.join(
         ', '.join(f'{name} {version}' for name, version in host.items()) for host in hosts
     )
-    new = f'{before}{START}\n{said}.\n\n{table(record)}\n{END}{after}'
+    put_between(page, START, END, f'{said}.\n\n{table(record)}')
+
+
+def put_between(page: Path, start: str, end: str, text: str) -> None:
+    """Replace what stands between two marks of a page."""
+    before, _, rest = page.read_text('utf-8').partition(start)
+    _, _, after = rest.partition(end)
     temporary = page.with_suffix('.tmp')
-    temporary.write_text(new, 'utf-8')
+    temporary.write_text(f'{before}{start}\n{text}\n{end}{after}', 'utf-8')
     temporary.replace(page)
 
 

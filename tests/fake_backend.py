@@ -26,7 +26,7 @@ class FakeBackend:
 
     def infer(self, images):
         self.batches.append(len(images))
-        return [self.fields(one.shape) for one in images]
+        return [self.fields(image.shape) for image in images]
 
     def fields(self, shape=(400, 430)):
         points = GOLDEN_MM / [430, 400] * [shape[1], shape[0]]
@@ -79,7 +79,8 @@ def table():
     strength = torch.where(seen, 0.9, 0.25) + torch.from_numpy(rng.normal(0, 0.1, seen.shape))
     heatmaps = draw_heatmaps(points, shown, (32, 32), 1.5) * strength[..., None, None]
     fields_ = draw_paf(points, seen, pairs, (32, 32)) * 0.6
-    evidence = decode_evidence(heatmaps, fields_, pairs, DecodeOptions(sigma=1.5))
+    noise = torch.from_numpy(rng.lognormal(-4, 0.2, count)).float()
+    evidence = decode_evidence(heatmaps, fields_, pairs, DecodeOptions(sigma=1.5), noise)
     return EvidenceTable(
         evidence=evidence,
         points_px=evidence.points.numpy().astype(float) * 8,

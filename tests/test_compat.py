@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from unsct_mmpose import compat
 
@@ -249,6 +250,9 @@ def test_an_mmpose_without_tools_is_an_error_in_words(on_host):
 def test_an_older_mirror_treats_weights_as_the_installed_one_does(direction, weights):
     from mmpose.structures.keypoint import flip_keypoints
 
+    if importlib.metadata.version('mmpose').startswith('1.1.'):
+        pytest.skip('the installed one is the older')
+
     def old(keypoints, keypoints_visible, **how):
         assert keypoints.shape[:-1] == keypoints_visible.shape  # what MMPose 1.1 insists on
         return flip_keypoints(keypoints, keypoints_visible, **how)
@@ -379,8 +383,6 @@ def test_the_coco_metrics_say_what_they_need():
 
 @pytest.mark.parametrize('shape', [(4, 5), (1, 4, 5), (3, 4, 5)])
 def test_a_picture_keeps_its_values_and_its_orientation(shape):
-    import torch
-
     values = torch.arange(np.prod(shape), dtype=torch.uint8).reshape(shape)
     for picture in (compat.ToPILImage()(values), compat.ToPILImage()(values.float() / 255 + 1e-4)):
         assert picture.size == (5, 4)
@@ -390,16 +392,20 @@ def test_a_picture_keeps_its_values_and_its_orientation(shape):
 
 
 def saved(content) -> io.BytesIO:
-    import torch
-
     file = io.BytesIO()
     torch.save(content, file)
     file.seek(0)
     return file
 
 
+needs_an_allow_list = pytest.mark.skipif(
+    not hasattr(torch.serialization, 'add_safe_globals'),
+    reason='before torch 2.4 nothing can be allowed',
+)
+
+
+@needs_an_allow_list
 def test_a_training_log_comes_back_from_a_checkpoint():
-    import torch
     from mmengine.logging import HistoryBuffer
 
     log = HistoryBuffer([3.0, 1.0], [1, 1])
@@ -409,9 +415,8 @@ def test_a_training_log_comes_back_from_a_checkpoint():
     assert back.statistics('current') == 1.0
 
 
+@needs_an_allow_list
 def test_arrays_and_numpy_scalars_come_back_from_a_checkpoint():
-    import torch
-
     meta = {
         'array': np.arange(6.0).reshape(2, 3),
         'names': np.array(['left', 'right']),
@@ -426,9 +431,8 @@ def test_arrays_and_numpy_scalars_come_back_from_a_checkpoint():
     assert (back['best'], back['small']) == (1.5, 0.25)
 
 
+@needs_an_allow_list
 def test_a_checkpoint_of_the_other_numpy_loads_as_well():
-    import torch
-
     content = saved({'best': np.float64(1.5)}).getvalue()
     here, there = b'cnumpy._core.multiarray\n', b'cnumpy.core.multiarray\n'
     if here not in content:
@@ -461,7 +465,6 @@ class RunsCode:
     ],
 )
 def test_a_checkpoint_that_runs_code_is_refused_in_words(hostile, tmp_path, monkeypatch):
-    import torch
     from mmengine.logging import HistoryBuffer
     from mmengine.runner import CheckpointLoader
 
@@ -489,7 +492,6 @@ def test_other_methods_than_the_logs_own_are_not_handed_out():
 
 
 def test_a_trusted_checkpoint_loads_when_its_user_says_so(tmp_path, monkeypatch):
-    import torch
     from mmengine.runner import CheckpointLoader
 
     path = str(tmp_path / 'trusted.pth')

@@ -13,7 +13,9 @@ torchvision     absent, or built for another torch                     stand-in,
 xtcocotools     absent, or its wheel was built for numpy 1             pycocotools stands in
 mmdet           absent, or refuses the installed mmcv                  stand-in, ``mmdet.utils``
 albumentations  2.0 moved a module that mmpose asks for                the old name, for the module
-checkpoints     torch >= 2.6 refuses mmengine's own log history        narrow allow-list
+checkpoints     weights_only refuses mmengine's own log history          narrow allow-list
+strangers       torch < 2.6 runs code of a checkpoint; mmengine runs   refused, in words, unless the
+                its text as a config                                   user opts in
 drawing         numpy >= 2.4 refuses ``int(array([radius]))``          scalar radius
 processes       without CUDA every launcher's process asks for a GPU   no GPU is asked for
 model wrapper   without CUDA the wrapper is given a GPU's number       the number is left out
@@ -463,17 +465,27 @@ def _safe_globals() -> list[Any]:
 
     reduced = np.array(0.0).__reduce__()[0], np.float64(0).__reduce__()[0]
     renamed = [
-        (function, f'numpy.{core}.multiarray.{name}')
+        _under_name(function, f'numpy.{core}.multiarray', name)
         for function, name in zip(reduced, ('_reconstruct', 'scalar'), strict=True)
         for core in ('core', '_core')  # numpy 1 and numpy 2 write different paths
     ]
     dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefdU'}
-    getattr_ = (_history_method, 'builtins.getattr')
+    getattr_ = _under_name(_history_method, 'builtins', 'getattr')
     return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *renamed, getattr_]
 
 
+def _under_name(function: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
+    """Return a function as a checkpoint names it; torch < 2.6 takes no name beside a function."""
+
+    def renamed(*args: Any) -> Any:
+        return function(*args)
+
+    renamed.__module__, renamed.__name__, renamed.__qualname__ = module, name, name
+    return renamed
+
+
 def _history_is_refused() -> bool:
-    """Save a small log history and load it as mmengine does."""
+    """Save a small log history and load it as weights and logs alone."""
     import torch
     from mmengine.logging import HistoryBuffer
 
@@ -481,9 +493,7 @@ def _history_is_refused() -> bool:
     torch.save({'loss': HistoryBuffer([1.0], [1])}, file)
     file.seek(0)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            torch.load(file, map_location='cpu')
+        torch.load(file, map_location='cpu', weights_only=True)
     except pickle.UnpicklingError:
         return True
     return False
@@ -499,33 +509,103 @@ def _what_was_refused(message: str) -> str:
 
 
 def _repair_checkpoints() -> Repair | None:
-    if not _history_is_refused():
-        return None
     import torch
-    from mmengine.runner import CheckpointLoader
-    from mmengine.runner.checkpoint import load_from_local as load_safely
 
-    torch.serialization.add_safe_globals(_safe_globals())
-
-    # mmengine logs the part of this function's name after 'load_from_'.
-    def load_from_local(filename: str, map_location: Any) -> Any:
-        try:
-            return load_safely(filename, map_location)
-        except pickle.UnpicklingError as error:
-            what = _what_was_refused(str(error))
-            if os.environ.get(UNSAFE_VARIABLE) != '1':
-                raise pickle.UnpicklingError(
-                    f'{filename} holds more than weights and logs ({what}), and loading that can '
-                    f'run any code its author chose. Only if you trust where the file comes from, '
-                    f'set {UNSAFE_VARIABLE}=1 and try again.'
-                ) from error
-            warnings.warn(f'{UNSAFE_VARIABLE}=1: {filename} may run code ({what})', stacklevel=2)
-            path = os.path.expanduser(filename)
-            return torch.load(path, map_location=map_location, weights_only=False)
-
-    CheckpointLoader.register_scheme(prefixes='', loader=load_from_local, force=True)
+    allow = getattr(torch.serialization, 'add_safe_globals', None)
+    if allow is None or not _history_is_refused():
+        return None  # before torch 2.4 nothing can be allowed: _repair_strangers says so
+    allow(_safe_globals())
     fault = f'torch {torch.__version__} refuses the log history that mmengine saves'
     return Repair('checkpoints', fault, 'allow-list of log history and numpy arrays')
+
+
+# Strangers' checkpoints
+
+
+def unsafe_allowed() -> bool:
+    """Tell whether the user lets checkpoints run code, by ``UNSCT_ALLOW_UNSAFE_CHECKPOINTS=1``."""
+    return os.environ.get(UNSAFE_VARIABLE) == '1'
+
+
+def _runs_code() -> bool:
+    """Tell whether a checkpoint may call what it likes: load one that names a harmless class."""
+    import torch
+
+    file = io.BytesIO()
+    torch.save({'path': Path('somewhere')}, file)
+    file.seek(0)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter('ignore')
+            torch.load(file, map_location='cpu')
+    except pickle.UnpicklingError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def _environment(name: str) -> Iterator[None]:
+    """Set one of torch's switches for a moment."""
+    before = os.environ.get(name)
+    os.environ[name] = '1'
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
+
+
+_ONLY_WEIGHTS, _NOT_ONLY_WEIGHTS = (
+    f'TORCH_FORCE_{no}WEIGHTS_ONLY_LOAD' for no in ('', 'NO_')
+)  # torch 1.13 knows the first, torch 2.6 both
+
+
+def _repair_strangers() -> Repair | None:
+    import torch
+    from mmengine.infer import BaseInferencer
+    from mmengine.runner import CheckpointLoader
+
+    runs_code = _runs_code()
+    load_checkpoint, init_model = CheckpointLoader.load_checkpoint, BaseInferencer._init_model
+
+    def refuse(filename: Any, what: str, error: BaseException | None = None) -> None:
+        if not unsafe_allowed():
+            raise pickle.UnpicklingError(
+                f'{filename} holds more than weights and logs ({what}), and loading that can '
+                f'run any code its author chose. Only if you trust where the file comes from, '
+                f'set {UNSAFE_VARIABLE}=1 and try again.'
+            ) from error
+        warnings.warn(f'{UNSAFE_VARIABLE}=1: {filename} may run code ({what})', stacklevel=3)
+
+    def load_safely(*args: Any, **kwargs: Any) -> Any:
+        with _environment(_ONLY_WEIGHTS) if runs_code else contextlib.nullcontext():
+            return load_checkpoint(*args, **kwargs)
+
+    def load(filename: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            content = load_safely(filename, *args, **kwargs)
+        except pickle.UnpicklingError as error:
+            refuse(filename, _what_was_refused(str(error)), error)
+            with contextlib.nullcontext() if runs_code else _environment(_NOT_ONLY_WEIGHTS):
+                content = load_checkpoint(filename, *args, **kwargs)
+        if isinstance(content, dict) and isinstance(content.get('meta'), dict):
+            # MMEngine runs this text of an MMPose 0.x when a training is resumed
+            content['meta'].pop('config', None)
+        return content
+
+    @functools.wraps(init_model)
+    def init(self: Any, cfg: Any, weights: Any, *args: Any, **kwargs: Any) -> Any:
+        if not cfg:
+            refuse(weights, 'the text of a config, and no config was given')
+        return init_model(self, cfg, weights, *args, **kwargs)
+
+    CheckpointLoader.load_checkpoint = staticmethod(load)
+    BaseInferencer._init_model = init
+    fault = 'mmengine runs the text of a config that a checkpoint holds'
+    if runs_code:
+        fault = f'torch {torch.__version__} runs what a checkpoint says, and {fault}'
+    return Repair('strangers', fault, f'refused without {UNSAFE_VARIABLE}=1')
 
 
 # Drawing
@@ -705,6 +785,7 @@ _REPAIRS: dict[str, Callable[[], Repair | None]] = {
     'mmdet': _repair_mmdet,
     'albumentations': _repair_albumentations,
     'checkpoints': _repair_checkpoints,
+    'strangers': _repair_strangers,
     'drawing': _repair_drawing,
     'processes': _repair_processes,
     'model wrapper': _repair_model_wrapper,

@@ -68,7 +68,7 @@ def test_sound_landmarks_have_neither_errors_nor_doubts(tmp_path):
 )
 def test_a_contradiction_is_refused_by_every_reader(tmp_path, changes, words):
     path, found = problems(tmp_path, **changes)
-    assert any(not one.is_doubt for one in found)
+    assert any(not problem.is_doubt for problem in found)
     with pytest.raises(AnnotationError, match=words):
         read_annotations(path)
 
@@ -84,8 +84,8 @@ def test_a_contradiction_is_refused_by_every_reader(tmp_path, changes, words):
 )
 def test_a_doubt_is_told_and_refuses_nothing(tmp_path, changes, words):
     path, found = problems(tmp_path, **changes)
-    assert found and all(one.is_doubt for one in found)
-    assert any(words in one.words for one in found)
+    assert found and all(problem.is_doubt for problem in found)
+    assert any(words in problem.words for problem in found)
     assert words in ' '.join(read_annotations(path).doubts)
 
 

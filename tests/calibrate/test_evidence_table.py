@@ -12,6 +12,7 @@ from mmpose.registry import DATASETS, MODELS
 from unsct_mmpose.anatomy import relation_set
 from unsct_mmpose.calibrate.evidence_table import collect_scores, load_table, save_table
 from unsct_mmpose.evaluation.samples import unpack
+from unsct_mmpose.functional.image_noise import relative_noise
 
 CORE = relation_set('core')
 INPUT = (64, 64)
@@ -132,6 +133,16 @@ def test_the_truth_stands_beside_and_fields_are_silent(stock, tmp_path):
     again = load_table(tmp_path / 'scores.npz')
     np.testing.assert_array_equal(again.points_px, table.points_px)
     torch.testing.assert_close(again.evidence.peak, table.evidence.peak)
+    torch.testing.assert_close(again.evidence.noise, table.evidence.noise)
+    inputs = np.stack([dataset[row]['inputs'][0] for row in range(2)]).astype(float)
+    np.testing.assert_allclose(table.evidence.noise, relative_noise(inputs), rtol=1e-4)
+
+
+def test_a_table_of_before_noise_was_measured_is_read(stock, tmp_path):
+    save_table(tmp_path / 'new.npz', collect_scores(*stock, CORE, progress=False))
+    with np.load(tmp_path / 'new.npz') as arrays:
+        np.savez(tmp_path / 'old.npz', **{k: arrays[k] for k in arrays if k != 'evidence.noise'})
+    assert load_table(tmp_path / 'old.npz').evidence.noise.isnan().tolist() == [True, True]
 
 
 def test_an_image_without_spacing_is_named(stock, tiny_set):

@@ -362,7 +362,9 @@ def test_the_papers_weights_of_relations_are_an_argument(points):
     codec, even = build(mode='paper', relation_weights=weights), build(mode='paper')
     same = build(mode='paper', relation_weights=[3.0] * 52)
     maps = maps_of(codec, points) + 0.2 * noise(1)[0]
-    found, plain, scaled = (one.decode(maps).keypoint_uncertainties for one in (codec, even, same))
+    found, plain, scaled = (
+        kind.decode(maps).keypoint_uncertainties for kind in (codec, even, same)
+    )
     np.testing.assert_allclose(scaled, plain, atol=1e-6)
     assert np.abs(found - plain).max() > 1e-3
 

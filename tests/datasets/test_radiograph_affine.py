@@ -3,6 +3,7 @@ import pytest
 from mmpose.registry import TRANSFORMS
 
 from unsct_mmpose.functional.crop import footprint_px
+from unsct_mmpose.functional.image_noise import relative_noise
 
 
 def warp(img, size, kind='RadiographAffine', keypoints=None, marks=()):
@@ -42,6 +43,16 @@ def test_an_image_that_does_not_shrink_is_warped_as_mmpose_does():
     np.testing.assert_array_equal(
         warp(img, (128, 128))['img'], warp(img, (128, 128), kind='TopdownAffine')['img']
     )
+
+
+def test_the_noise_of_what_the_network_is_given_is_packed_beside_the_rest():
+    img = np.random.default_rng(1).integers(0, 255, (128, 128, 3), dtype=np.uint8)
+    results = dict(warp(img, (64, 64)), bbox=np.zeros((1, 4)), head_size=np.ones(1))
+    sample = TRANSFORMS.build(dict(type='PackPoseInputs')).transform(results)['data_samples']
+    noise = relative_noise(results['img'][..., 0].astype(float))
+    assert sample.gt_instances.image_noise == pytest.approx(noise, rel=1e-5)
+    assert relative_noise(img[..., 0]) > 1.1 * noise
+    assert {'bboxes', 'keypoints', 'head_size'} <= set(sample.gt_instances.keys())
 
 
 def test_footprints_are_odd_and_grow():

@@ -8,7 +8,7 @@ from pydicom import Dataset, Sequence
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from tests.dicom import dicom_cases as cases
+from unsct_mmpose.research.torture import dicom_cases as cases
 from unsct_mmpose.dicom import (
     NoRadiographError,
     Radiograph,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from tests.dicom import dicom_cases as cases
+from unsct_mmpose.research.torture import dicom_cases as cases
 from unsct_mmpose.dicom import (
     RadiographError,
     radiograph_from_array,

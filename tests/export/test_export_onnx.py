@@ -1,3 +1,4 @@
+import copy
 import hashlib
 import json
 from dataclasses import replace
@@ -133,6 +134,17 @@ def reading(exported):
 def test_the_graph_says_what_pytorch_says_at_any_batch_and_size(exported, shape):
     graph, out = exported
     assert_same(graph, open_session(out.read_bytes(), 1), random_images(*shape))
+
+
+def test_the_graph_measures_the_noise_of_its_image(exported):
+    graph = copy.copy(exported[0])
+    graph.calibration = replace(
+        graph.calibration, typical_agreement=-1e9, typical_quorum=-1e9, typical_peak=-1e9, typical_noise=0.05,
+    )
+    images = torch.arange(64.0).expand(2, 1, 64, 64).clone()
+    images[1] += torch.randint(0, 60, (64, 64), generator=torch.Generator().manual_seed(0))
+    found = assert_same(graph, open_session(trace(graph, images), 1), images)
+    assert found['image_state'].tolist() == [0, 1]
 
 
 @pytest.mark.parametrize('shape', [(1, 16, 16), (4, 8, 24), (2, 64, 40)])

@@ -23,7 +23,7 @@ from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference.inferencer import Inferencer
 from unsct_mmpose.inference.predict import PredictOptions, predict_files, predict_one
 from unsct_mmpose.report.prediction import prediction_schema
-from unsct_mmpose.report.run_files import COLUMNS
+from unsct_mmpose.report.writers.table import COLUMNS
 
 QUIET = dict(jobs=0, progress=False)
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -16,6 +17,8 @@ from pydicom import dcmread
 
 from unsct_mmpose.dicom import read_radiograph
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
+from unsct_mmpose.functional.crop import crop_whole_image, cut_out, grey_levels
+from unsct_mmpose.functional.image_noise import relative_noise
 from unsct_mmpose.inference.torch_model import FIELDS, TorchBackend, UNSCTInferencer
 from unsct_mmpose.report.prediction import Backend, prediction_schema
 
@@ -147,6 +150,19 @@ def test_a_12_bit_picture_in_16_bits_is_read_as_its_dicom_file(demo, tmp_path):
         ]
         assert 'grey_levels' in [one.code for one in found.warnings]
     assert 'grey_levels' not in [one.code for one in expected.warnings]
+
+
+def test_a_noisy_radiograph_is_out_of_range(demo):
+    inferencer, path = demo
+    pixels, codec = read_radiograph(path).pixels, inferencer.backend.model.head.decoder
+    frame = crop_whole_image(pixels.shape[::-1], codec.input_size)
+    usual = relative_noise(cut_out(grey_levels(pixels), frame).astype(float))
+    stored, grain = codec.calibration, np.random.default_rng(0).normal(0, 0.1, pixels.shape)
+    codec.calibration = replace(stored, typical_noise=1.5 * usual)
+    noisy = np.clip(pixels + grain, 0, 1).astype(np.float32)
+    states = [inferencer(each).image_state for each in (pixels, noisy)]
+    codec.calibration = stored
+    assert states == [0, 1]
 
 
 def test_mmposes_inferencer_finds_a_pelvis_in_a_12_bit_array_and_file(demo, request, tmp_path):

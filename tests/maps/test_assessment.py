@@ -49,6 +49,7 @@ def evidence(count=3, seed=0, agreement=None):
         peeled=some(4),
         support=some(4).round(),
         relation_alignment=aligned,
+        noise=torch.zeros(count),
     )
 
 
@@ -220,6 +221,12 @@ def test_an_image_whose_landmarks_are_all_faint_is_unusual():
     given = replace(given, peak=peaks)
     one = calibration(typical_peak=0.6)
     assert image_state(given, one).tolist() == [TYPICAL, TYPICAL, UNUSUAL, UNUSUAL]
+    assert not image_state(given, calibration()).any()  # nothing was noted
+
+
+def test_an_image_of_more_noise_than_usual_is_unusual_and_one_of_unknown_noise_is_not():
+    given = replace(evidence(3, agreement=[0.9] * 3), noise=torch.tensor([0.02, 0.03, torch.nan]))
+    assert image_state(given, calibration(typical_noise=0.02)).tolist() == [0, UNUSUAL, 0]
     assert not image_state(given, calibration()).any()  # nothing was noted
 
 

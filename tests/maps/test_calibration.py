@@ -506,8 +506,18 @@ def test_of_format_2_every_image_is_as_wide_as_incomplete_ones_were(factor, expe
     assert (restored.peak_power, restored.typical_peak) == (0.0, 0.0)
 
 
+def test_noise_that_was_not_noted_has_no_limit():
+    content = calibration().to_dict()
+    assert content['typical_noise'] is None
+    assert unpack_calibration(pack_calibration(calibration())) == calibration()
+    del content['typical_noise']  # of format 3, too, before it was measured
+    assert Calibration.from_dict(content).typical_noise == math.inf
+    assert Calibration.from_dict({**content, 'typical_noise': 0.02}).typical_noise == 0.02
+
+
 def test_what_patients_allow_is_written_down():
     one = calibration(
+        typical_noise=0.02,
         patients=3,
         region_shapes=dict(fovea=(1.2, 0.1, 0.9)),
         offsets=dict(sharp=SystematicOffset(1.0, math.nan, math.nan, 1, False)),

@@ -77,7 +77,9 @@ def world(count, seed, *, network_error=0.4):
     pafs *= np.repeat(strength, 2, axis=1)[..., None, None]
     pafs += 0.05 * rng.standard_normal(pafs.shape, np.float32)
     maps, pafs = torch.from_numpy(maps), torch.from_numpy(pafs)
-    evidence = decode_evidence(maps, pafs, FULL.pairs, DecodeOptions(sigma=1.5))
+    grain = np.random.default_rng(seed).lognormal(-4, 0.2, count)
+    noise = torch.from_numpy(grain).float()
+    evidence = decode_evidence(maps, pafs, FULL.pairs, DecodeOptions(sigma=1.5), noise)
     labelled = rng.random((count, 24)) < 0.95
     return EvidenceTable(
         evidence=evidence,
@@ -187,9 +189,24 @@ def test_the_typical_image_is_the_least_of_the_calibrations(table, fitted):
     assert fitted.typical_agreement == pytest.approx(mean.min().item())
     assert fitted.typical_quorum == pytest.approx(quarter.min().item())
     assert fitted.typical_peak == pytest.approx(np.median(table.peaks, axis=1).min())
+    assert fitted.typical_noise == pytest.approx(table.evidence.noise.max().item())
     assert (
         assess(table.evidence, FULL.pairs, DecisionOptions(), fitted).image_state.max() == TYPICAL
     )
+
+
+def test_of_few_patients_more_noise_than_was_seen_is_usual(table):
+    few = table.take(np.isin(table.patients, ['p020', 'p021', 'p022']))
+    found = fit_calibration(few, FULL, FitOptions())
+    most = few.evidence.noise.max().item()
+    assert 1.01 * most < found.typical_noise < 3 * most
+
+
+def test_where_an_images_noise_is_unknown_none_is_unusual(table, other):
+    unknown = torch.full_like(table.evidence.noise, torch.nan)
+    unknown[1:] = table.evidence.noise[1:]
+    partly = replace(table, evidence=replace(table.evidence, noise=unknown))
+    assert fit_calibration(partly, FULL, FitOptions()).typical_noise == np.inf
 
 
 def test_the_record_says_what_it_was_fitted_on(table, fitted):
@@ -471,7 +488,7 @@ def reordered(table, order):
     columns = {
         name: values[:, order]
         for name, values in vars(evidence).items()
-        if name != 'relation_alignment'
+        if name not in ('relation_alignment', 'noise')
     }
     by_landmark = ('points_px', 'covariances_px', 'true_px', 'present', 'labelled')
     return replace(

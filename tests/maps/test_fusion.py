@@ -67,6 +67,7 @@ def random_evidence(count=40, seed=0):
         peeled=np.zeros((count, COUNT)),
         support=np.zeros((count, COUNT)),
         relation_alignment=aligned,
+        noise=np.zeros(count),
     )
     return Evidence(**{k: torch.from_numpy(v).float() for k, v in arrays.items()}), present
 

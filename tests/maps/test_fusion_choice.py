@@ -46,6 +46,7 @@ def draw(good, seed=0, absent=0.08):
         peeled=nothing,
         support=nothing,
         relation_alignment=torch.from_numpy(aligned).float(),
+        noise=torch.zeros(count),
     )
     return evidence, present, np.array([f'p{one:02d}' for one in whose])
 

@@ -25,6 +25,7 @@ def evidence(alignment, points=None):
         relation_alignment=torch.as_tensor(alignment, dtype=torch.float32)[:, None].repeat(
             1, len(PAIRS)
         ),
+        noise=torch.zeros(count),
     )  # fmt: skip
 
 

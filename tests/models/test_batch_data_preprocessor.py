@@ -45,9 +45,9 @@ def test_images_labels_and_what_is_known_of_them_are_the_same(batch, encoder, co
         assert first.metainfo['batch_input_shape'] == second.metainfo['batch_input_shape']
         assert set(first.keys()) == set(second.keys())
         pairs = [(first.gt_instance_labels, second.gt_instance_labels)]
-        for one, other in pairs:
-            assert set(one.keys()) == set(other.keys())
-            for name, value in one.items():
+        for ours, other in pairs:
+            assert set(ours.keys()) == set(other.keys())
+            for name, value in ours.items():
                 for left, right in zip(leaves([value]), leaves([other[name]]), strict=True):
                     assert left.dtype == right.dtype and torch.equal(left, right), name
 

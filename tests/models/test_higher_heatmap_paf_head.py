@@ -21,8 +21,8 @@ def feats(count=2, seed=0):
 
 def levels_of(samples):
     return [
-        torch.stack([torch.cat([one.heatmaps, one.pafs]) for one in level])
-        for level in ([one.gt_fields[index] for one in samples] for index in (0, 1))
+        torch.stack([torch.cat([fields.heatmaps, fields.pafs]) for fields in level])
+        for level in ([sample.gt_fields[index] for sample in samples] for index in (0, 1))
     ]
 
 
@@ -61,7 +61,7 @@ def test_losses_vanish_on_the_targets_and_count_both_levels(make_level_samples):
 
     assert losses(low, high) == dict(loss_heatmap=0, loss_paf=0)
     only_low, only_high, both = (
-        losses(low + one, high + other) for one, other in ((1, 0), (0, 1), (1, 1))
+        losses(low + change, high + other) for change, other in ((1, 0), (0, 1), (1, 1))
     )
     for name, value in both.items():
         assert only_low[name] > 0 < only_high[name]

@@ -72,7 +72,7 @@ def test_validation_pictures_go_to_the_visualizer_at_the_interval(build, sample,
     hook.picture_of = lambda sample: sample
     for index in range(10):
         hook.after_val_iter(Runner(tmp_path), index, {}, [sample])
-    assert [one['step'] for one in added] == [10, 15]
+    assert [picture['step'] for picture in added] == [10, 15]
 
 
 def test_prediction_and_truth_are_both_drawn(build, sample):

@@ -121,9 +121,16 @@ def split_by_patient(
         (6, 2)
     """
     subsets = sorted(
-        {name for one in fractions.values() if isinstance(one, Mapping) for name in one}
+        {
+            name
+            for fraction in fractions.values()
+            if isinstance(fraction, Mapping)
+            for name in fraction
+        }
     )
-    shares = np.array([_shares(one, subsets or ['']) for one in fractions.values()], float)
+    shares = np.array(
+        [_shares(fraction, subsets or ['']) for fraction in fractions.values()], float
+    )
     if (shares <= 0).any() or not np.allclose(shares.sum(0), 1.0, rtol=0, atol=1e-6):
         raise ValueError(f'fractions must be positive and add up to 1, not {dict(fractions)}')
     counts: dict[str, NDArray[np.int64]] = {}

@@ -24,6 +24,7 @@ from unsct_mmpose.engine.device import AUTO, resolve_device
 from unsct_mmpose.maps.calibration_fit import COLUMNS, EvidenceTable
 from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.regions import covariances_to_px
+from unsct_mmpose.models.uncertainty_mixin import noted_noise
 
 
 def collect_evidence(
@@ -158,6 +159,7 @@ def load_table(path: Path) -> EvidenceTable:
     """Read what :func:`save_table` wrote."""
     with np.load(path) as arrays:
         content = dict(arrays)
+    content.setdefault('evidence.noise', np.full(len(content['files']), np.nan, np.float32))
     evidence = Evidence(
         **{
             column.name: torch.from_numpy(content[f'evidence.{column.name}'])
@@ -188,7 +190,7 @@ def evidence_table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> Ev
     cell_px = input_px * (codec.to_pixels(np.ones(2)) - codec.to_pixels(np.zeros(2)))
     points = codec.to_pixels(evidence.points.numpy().astype(np.float64))
     return EvidenceTable(
-        evidence=evidence,
+        evidence=replace(evidence, noise=torch.from_numpy(noted_noise(samples))),
         points_px=points * input_px[:, None] + (centre - 0.5 * scale)[:, None],
         covariances_px=covariances_to_px(evidence.covariances.numpy(), cell_px),
         landmarks=codec.landmarks,
@@ -211,6 +213,7 @@ def _score_table(samples: Sequence[Any], relations: RelationSet) -> EvidenceTabl
         peeled=nothing,
         support=nothing,
         relation_alignment=torch.zeros(len(scores), len(relations)),
+        noise=torch.from_numpy(noted_noise(samples)),
     )
     return EvidenceTable(
         evidence=evidence,

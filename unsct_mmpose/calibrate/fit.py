@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import io
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -22,6 +21,7 @@ from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.codecs.heatmap_paf import prediction_fields
 from unsct_mmpose.datasets.data_settings import inner_datasets
 from unsct_mmpose.engine.device import AUTO
+from unsct_mmpose.engine.weight_files import write_checkpoint
 from unsct_mmpose.files import file_sha256, replace_file
 from unsct_mmpose.functional.hierarchical import ENOUGH_PATIENTS, allowed_level, promise_words
 from unsct_mmpose.maps.assessment import applicable
@@ -130,7 +130,8 @@ def write_calibrated(checkpoint: Path, out: Path, calibration: Calibration) -> P
 
     Args:
         checkpoint: the checkpoint to take.
-        out: the one to write, whole or not at all; may be the same.
+        out: the one to write, whole or not at all; may be the same. Its suffix says in which
+            format, :func:`~unsct_mmpose.engine.weight_files.write_checkpoint`.
         calibration: what to store.
 
     Returns:
@@ -141,9 +142,7 @@ def write_calibrated(checkpoint: Path, out: Path, calibration: Calibration) -> P
     state = dict(content['state_dict'])
     state[f'head.{CALIBRATION_KEY}'] = pack_calibration(calibration)
     content['state_dict'] = state
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    replace_file(out, buffer.getvalue())
+    write_checkpoint(out, content)
     text = json.dumps(calibration.to_dict(), indent=1, allow_nan=False)
     replace_file(calibration_path(out), (text + '\n').encode())
     return out

@@ -27,6 +27,7 @@ EXTRAS = {
     'uvicorn': 'serve',
     'onnx': 'onnx',
     'onnxruntime': 'onnx',
+    'safetensors': 'safetensors',
     'pylibjpeg': 'dicom',
     'gdcm': 'dicom',
 }

@@ -1,4 +1,8 @@
-"""Make a checkpoint small and clean enough to hand out: weights alone, in half precision."""
+"""Make a checkpoint small and clean enough to hand out: weights alone, in half precision.
+
+OUT.pth loads with weights_only=True; OUT.safetensors can hold no code at all (--config is needed:
+its metadata name the landmarks and the config).
+"""
 
 import argparse
 from pathlib import Path
@@ -8,6 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
     add('checkpoint', type=Path, help='weights of a training')
     add('out', type=Path, help='file to write; calibrate it afterwards')
+    add('--config', type=Path, help='config of the model, which the file is to name')
     add('--trained-on', required=True, help='what, in words')
     add('--licence', default='Apache-2.0', help='of the weights')
 
@@ -21,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
         licence=args.licence,
         notice='Research software, not a medical device. Not for clinical use.',
     )
-    out = publish(args.checkpoint, args.out, notice)
+    out = publish(args.checkpoint, args.out, notice, args.config)
     print(f'{out}: {out.stat().st_size / 2**20:.1f} MB, sha256 {file_sha256(out)}')
     print('calibrate it, which changes the hash; beside its config, run tools/model_index.py')
     return 0

@@ -295,11 +295,14 @@ class HeatmapPAF(BaseKeypointCodec):
         columns = ('keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible')
         return DecodedLandmarks(*([row[name] for row in rows] for name in columns))
 
-    def decode_maps(self, batch_encoded: Tensor) -> list[dict[str, np.ndarray]]:
+    def decode_maps(
+        self, batch_encoded: Tensor, noise: Tensor | None = None
+    ) -> list[dict[str, np.ndarray]]:
         """Read everything from the maps of a batch.
 
         Args:
             batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
+            noise: ``(B,)`` of the images, as :class:`Evidence` has it; None: unknown.
 
         Returns:
             For each image the fields of MMPose's ``pred_instances``, each with a leading 1: those
@@ -320,7 +323,7 @@ class HeatmapPAF(BaseKeypointCodec):
             - image_state ``(1,)``: 0 usual, 1 out of range, 2 no pelvis found
             - calibrated ``(1,)``: whether there is a calibration
         """
-        evidence, assessment = self.assess(batch_encoded)
+        evidence, assessment = self.assess(batch_encoded, noise)
         _, calibration = self.deciding(self._has_fields(batch_encoded))
         cell_px = self.to_pixels(np.ones(2)) - self.to_pixels(np.zeros(2))
         covariances = calibrated_covariances(
@@ -337,22 +340,26 @@ class HeatmapPAF(BaseKeypointCodec):
             for index in range(len(covariances))
         ]
 
-    def assess(self, batch_encoded: Tensor) -> tuple[Evidence, Assessment]:
+    def assess(
+        self, batch_encoded: Tensor, noise: Tensor | None = None
+    ) -> tuple[Evidence, Assessment]:
         """Gather the evidence of a batch, in cells, and decide.
 
         Args:
             batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps,
                 which no calibration applies to.
+            noise: ``(B,)`` of the images; None: unknown.
         """
         decision, calibration = self.deciding(self._has_fields(batch_encoded))
-        evidence = self.gather(batch_encoded)
+        evidence = self.gather(batch_encoded, noise)
         return evidence, assess(evidence, self.evidence_relations.pairs, decision, calibration)
 
-    def gather(self, batch_encoded: Tensor) -> Evidence:
+    def gather(self, batch_encoded: Tensor, noise: Tensor | None = None) -> Evidence:
         """Gather the evidence of a batch, in cells, without any decision.
 
         Args:
             batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
+            noise: ``(B,)`` of the images; None: unknown.
         """
         heatmaps = batch_encoded[:, : len(self.landmarks)]
         pafs = batch_encoded[:, len(self.landmarks) :]
@@ -361,7 +368,8 @@ class HeatmapPAF(BaseKeypointCodec):
             pafs = heatmaps.new_zeros(batch, 2 * len(self.relations), height, width)
         refuse_unreadable_fields(pafs)
         pairs = self.evidence_relations.pairs
-        return decode_evidence(heatmaps, pafs[:, self.decision_channels], pairs, self.reading)
+        fields = pafs[:, self.decision_channels]
+        return decode_evidence(heatmaps, fields, pairs, self.reading, noise)
 
     def deciding(self, fields: bool = True) -> tuple[DecisionOptions, Calibration | None]:
         """Return what decides: the options, complete, and the calibration if it applies to them.

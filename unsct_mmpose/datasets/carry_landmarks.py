@@ -9,6 +9,8 @@ import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmpose.registry import TRANSFORMS
 
+from .image_noise import note_noise
+
 _MARKS = 33
 _FROM_EDGE = 1e-3
 
@@ -35,6 +37,7 @@ class CarryLandmarks(BaseTransform):
 
         - transformed_keypoints (with keypoints)
         - input_size, input_center, input_scale: as of ``TopdownAffine``
+        - image_noise: as of ``RadiographAffine``
 
     Args:
         transforms: transforms of mmcv, in turn.
@@ -68,7 +71,7 @@ class CarryLandmarks(BaseTransform):
         results['input_size'] = tuple(int(side) for side in size)
         results['input_scale'] = scale.astype(np.float32)
         results['input_center'] = (scale / 2 + (0.5 - shift) / factor - 0.5).astype(np.float32)
-        return results
+        return note_noise(results)
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(transforms={self.transforms})'

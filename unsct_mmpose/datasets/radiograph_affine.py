@@ -10,6 +10,8 @@ from mmpose.registry import TRANSFORMS
 
 from unsct_mmpose.functional.crop import average_footprint
 
+from .image_noise import note_noise
+
 
 @TRANSFORMS.register_module()
 class RadiographAffine(TopdownAffine):
@@ -20,7 +22,10 @@ class RadiographAffine(TopdownAffine):
     (:func:`unsct_mmpose.functional.crop.average_footprint`). The geometry is that of
     ``TopdownAffine``.
 
-    Required Keys, Modified Keys, Added Keys: see ``TopdownAffine``.
+    Required Keys, Modified Keys: see ``TopdownAffine``. Added Keys: these, and
+
+        - image_noise: ``(1,)``, :func:`unsct_mmpose.functional.image_noise.relative_noise`; packed
+          as ``gt_instances.image_noise``
 
     Args:
         input_size: ``(w, h)`` of the network's input, pixels.
@@ -37,10 +42,12 @@ class RadiographAffine(TopdownAffine):
         if is_grey:  # a third of the work
             results['img'] = cv2.extractChannel(results['img'], 0)
         results['img'] = average_footprint(results['img'], shrink)
-        results = super().transform(results)
+        warped = super().transform(results)
+        if warped is None:
+            return None
         if is_grey:
-            results['img'] = cv2.merge([results['img']] * 3)
-        return results
+            warped['img'] = cv2.merge([warped['img']] * 3)
+        return note_noise(warped)
 
 
 def _is_grey(results: dict[str, Any]) -> bool:

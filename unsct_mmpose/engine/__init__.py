@@ -11,10 +11,14 @@ from .inferencers import extend_inferencers
 from .late_runtime_info_hook import LateRuntimeInfoHook
 from .model_zoo import find_model, list_models, register_names
 from .non_finite_loss_hook import NonFiniteLossHook
+from .plain_checkpoints import save_plain_checkpoints
+from .weight_files import read_weight_files
 
 extend_inferencers()
 register_names()
 remember_misfits()
+save_plain_checkpoints()
+read_weight_files()
 
 __all__ = [
     'Bf16OptimWrapper',

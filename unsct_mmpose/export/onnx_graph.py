@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from unsct_mmpose.codecs import HeatmapPAF
 from unsct_mmpose.functional.error_structure import peak_variances, shaped
+from unsct_mmpose.functional.image_noise import relative_noise
 from unsct_mmpose.maps.assessment import Assessment, assess
 from unsct_mmpose.maps.evidence import Evidence, decode_evidence
 from unsct_mmpose.maps.heatmap import flip_heatmaps
@@ -84,14 +85,19 @@ class LandmarkGraph(nn.Module):
         Returns:
             The tensors of :data:`OUTPUTS`; keypoints in input pixels.
         """
-        return self.judge(self.maps(image))
+        return self.judge(self.maps(image), relative_noise(image[:, 0]))
 
-    def judge(self, maps: Tensor) -> tuple[Tensor, ...]:
-        """Read maps, ``(N, K + 2 L, h, w)`` as :meth:`maps` gives them; see :meth:`forward`."""
+    def judge(self, maps: Tensor, noise: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Read maps, ``(N, K + 2 L, h, w)`` as :meth:`maps` gives them; see :meth:`forward`.
+
+        Args:
+            maps: of the images.
+            noise: ``(N,)`` of the images; None: unknown.
+        """
         count = len(self.codec.landmarks)
         heatmaps, pafs = maps[:, :count], maps[:, count:]
         pairs = self.codec.evidence_relations.pairs
-        evidence = decode_evidence(heatmaps, pafs, pairs, self.codec.reading)
+        evidence = decode_evidence(heatmaps, pafs, pairs, self.codec.reading, noise)
         assessment = assess(evidence, pairs, self.decision, self.calibration)
         total = maps.sum(dim=(1, 2, 3))
         finite = ~(torch.isnan(total) | torch.isinf(total))
@@ -99,14 +105,10 @@ class LandmarkGraph(nn.Module):
 
     def maps(self, image: Tensor) -> Tensor:
         """Return ``(N, K + 2 L, h, w)`` heatmaps and the fields of the relations that speak."""
-        normal = self.model.data_preprocessor
-        inputs = image.expand(-1, 3, -1, -1)
-        if normal._enable_normalize:
-            inputs = (inputs - normal.mean) / normal.std
         if not self.flip_test:
-            return self._forward(inputs)
+            return self._forward(image)
         # both in one batch: the processor's cores are busier
-        maps = self._forward(torch.cat([inputs, inputs.flip(-1)]))
+        maps = self._forward(torch.cat([image, image.flip(-1)]))
         direct, mirrored = maps[: image.shape[0]], maps[image.shape[0] :]
         landmarks, relations = self.codec.landmarks, self.codec.evidence_relations
         count = len(landmarks)
@@ -114,7 +116,11 @@ class LandmarkGraph(nn.Module):
         pafs = flip_paf(mirrored[:, count:], relations.flip_indices, relations.is_cross)
         return (direct + torch.cat([heatmaps, pafs], dim=1)) * 0.5
 
-    def _forward(self, inputs: Tensor) -> Tensor:
+    def _forward(self, image: Tensor) -> Tensor:
+        normal = self.model.data_preprocessor
+        inputs = image.expand(-1, 3, -1, -1)
+        if normal._enable_normalize:
+            inputs = (inputs - normal.mean) / normal.std
         maps: Tensor = self.model.head.forward(self.model.extract_feat(inputs))
         return maps[:, self.channels]
 

@@ -25,12 +25,11 @@ from unsct_mmpose.dicom.display import ranges_itself
 from unsct_mmpose.dicom.marker import find_markers
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.clinical import Measurements, interval, measure
+from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 from unsct_mmpose.functional.geometry import region_of
 from unsct_mmpose.functional.hierarchical import promise_words
 from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL
 from unsct_mmpose.report.prediction import ImageSource, Prediction, PredictionWarning
-
-from .model_identity import EVIDENCES
 
 DEFAULT_LEVEL = 0.95
 
@@ -66,7 +65,7 @@ def interpret(
         radiograph.magnification_source,
     )
     level = float(identity.get('region_level') or DEFAULT_LEVEL)
-    evidences = identity.get('evidences') or EVIDENCES
+    evidences = identity.get('evidences') or USUAL_DECIDERS
     landmarks = _landmarks(known, evidences, fields, state, spacing, level)
     reported = np.array([landmark.reported for landmark in landmarks])
     measured: Measurements | None = None
@@ -218,9 +217,9 @@ def _about_the_image(state: int, calibrated: bool) -> Iterator[PredictionWarning
     if state == UNUSUAL:
         yield PredictionWarning(
             'out_of_range',
-            'The image is unlike those of the calibration: its parts agree less with each other, '
-            'or its landmarks are fainter, than in any of them. What was measured may be wrong by '
-            'more than its interval.',
+            'The image is unlike those of the calibration: its parts agree less with each other '
+            'than in any of them, its landmarks are fainter, or it is noisier. What was measured '
+            'may be wrong by more than its interval.',
         )
     if state == NOTHING_FOUND:
         yield PredictionWarning(

@@ -162,8 +162,10 @@ def image_state(evidence: Evidence, calibration: Calibration | None) -> Tensor:
     if calibration is None:
         return state
     mean, quarter = image_agreement(evidence, calibration.fusion.reference)
-    faint = median_peak(evidence) < calibration.typical_peak
-    state = state.masked_fill((mean < calibration.typical_agreement) | faint, UNUSUAL)
+    unusual = mean < calibration.typical_agreement
+    unusual = unusual | (median_peak(evidence) < calibration.typical_peak)
+    unusual = unusual | (evidence.noise > calibration.typical_noise)  # never where it is unknown
+    state = state.masked_fill(unusual, UNUSUAL)
     return state.masked_fill(quarter < QUORUM_SHARE * calibration.typical_quorum, NOTHING_FOUND)
 
 

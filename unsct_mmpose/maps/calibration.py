@@ -322,6 +322,7 @@ class Calibration:
         peak_power: power of :func:`unsct_mmpose.functional.error_structure.peak_variances` by
             which heatmap covariances are multiplied; 0 follows no peaks.
         typical_peak: lowest median peak of a calibration image; 0 where it was not noted.
+        typical_noise: most noise of a usual image; infinity where it was not noted.
         offsets: for each clinical output what all patients' errors had in common.
         correlation: of the landmarks' errors, the upper triangle of ``(2 K, 2 K)`` without its
             diagonal, row by row; None: independent.
@@ -347,6 +348,7 @@ class Calibration:
     region_shapes: Mapping[str, tuple[float, float, float]] = field(default_factory=dict)
     peak_power: float = 0.0
     typical_peak: float = 0.0
+    typical_noise: float = math.inf
     offsets: Mapping[str, SystematicOffset] = field(default_factory=dict)
     correlation: tuple[float, ...] | None = None
     landmarks: LandmarkSet = HIP
@@ -401,6 +403,7 @@ class Calibration:
             values['fusion'] = Fusion.from_dict(values['fusion'])
             values['landmarks'] = landmark_set(values.get('landmarks', HIP))
             values.setdefault('settings', {})
+            values['typical_noise'] = _number(values.get('typical_noise'))
             for name in ('weights', 'correlation'):
                 if values.get(name) is not None:
                     values[name] = tuple(map(float, values[name]))

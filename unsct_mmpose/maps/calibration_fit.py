@@ -37,6 +37,7 @@ from unsct_mmpose.functional.hierarchical import (
     by_patient,
     holm_significant,
     left_out_offsets,
+    new_patient_most,
     new_patient_radius,
     systematic_offset,
 )
@@ -78,6 +79,7 @@ err together, and what all patients have in common."""
 
 _IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
 _CORRELATION_DIGITS = 4
+_LEAST_NOISE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -235,6 +237,7 @@ def fit_calibration(
         typical_agreement=float(mean.min()),
         typical_quorum=float(quarter.min()),
         typical_peak=float(median_peak(table.evidence).min()),
+        typical_noise=_typical_noise(table),
         settings=dict(
             recall=options.recall,
             alpha=options.alpha,
@@ -324,6 +327,14 @@ def apply_calibration(
     calibration = applicable(calibration, decision, len(relations))
     assessment = assess(table.evidence, relations.pairs, decision, calibration)
     return assessment, calibrated_covariances(table.covariances_px, calibration, table.peaks)
+
+
+def _typical_noise(table: EvidenceTable) -> float:
+    """Return the most noise that images of a new patient have; infinity where it is unknown."""
+    noise = table.evidence.noise.numpy().astype(float)
+    if np.isnan(noise).any():
+        return math.inf
+    return math.exp(new_patient_most(np.log(np.maximum(noise, _LEAST_NOISE)), table.patients))
 
 
 def _fusion(
@@ -427,7 +438,7 @@ def _add_intervals(
     centre = np.where(corrected[:, None], left_out_offsets(error), 0.0)
     with np.errstate(divide='ignore', invalid='ignore'):
         residuals = (error - centre[..., None]) / gathered[1]
-    radius = new_patient_radius(residuals[..., None], level)
+    radius = new_patient_radius(residuals[..., None], level, lending=True)
     scales = _filled(radius.value, float(norm.ppf(0.5 + level / 2)))
     names = list(outputs)
     fitted = replace(

@@ -1,6 +1,7 @@
 """What the network's maps say about each landmark: where it is, how wide, how well supported.
 
-Everything here is read from the maps of one forward pass, without any calibration.
+Everything here is read from the maps of one forward pass, without any calibration; only how noisy
+the image is must be measured on the image.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Evidence:
         peeled: ``(B, K)`` its alignment by peeling, the peak where nothing supports it.
         support: ``(B, K)`` relations left when peeling reaches it.
         relation_alignment: ``(B, L)`` alignment of each relation.
+        noise: ``(B,)`` of the images that the network was given, over their contrast,
+            :func:`unsct_mmpose.functional.image_noise.relative_noise`; NaN where unknown.
     """
 
     points: Tensor
@@ -58,6 +61,7 @@ class Evidence:
     peeled: Tensor
     support: Tensor
     relation_alignment: Tensor
+    noise: Tensor
 
     def cpu(self) -> Evidence:
         """Return the same on the CPU."""
@@ -69,6 +73,7 @@ def decode_evidence(
     pafs: Tensor,
     relations: Relations,
     options: DecodeOptions,
+    noise: Tensor | None = None,
 ) -> Evidence:
     """Find landmarks in a batch of maps and gather what speaks for each.
 
@@ -77,6 +82,7 @@ def decode_evidence(
         pafs: ``(B, 2 L, H, W)``.
         relations: ``(L, 2)`` tail and head of each relation.
         options: how to read.
+        noise: ``(B,)`` of the images; None: unknown.
 
     Raises:
         ValueError: a map holds NaN or infinity; the message names it.
@@ -104,6 +110,7 @@ def decode_evidence(
         peeled=peeled.alignment,
         support=peeled.support,
         relation_alignment=aligned,
+        noise=torch.full_like(peak[:, 0], torch.nan) if noise is None else noise,
     )
 
 

@@ -9,6 +9,8 @@ from mmpose.registry import MODELS
 from mmpose.utils.typing import Features
 from torch import Tensor
 
+from unsct_mmpose.nn import pointwise
+
 from .uncertainty_mixin import UncertaintyMixin
 
 
@@ -41,4 +43,5 @@ class HeatmapPAFHead(UncertaintyMixin, HeatmapHead):
         Args:
             feats: feature maps; the last one is read.
         """
-        return [self.forward(feats)]
+        features = self.conv_layers(self.deconv_layers(feats[-1]))
+        return [pointwise(self.final_layer, features)]

@@ -27,6 +27,7 @@ from unsct_mmpose.maps.calibration import CALIBRATION_KEY, Calibration, unpack_c
 from unsct_mmpose.maps.grid import coarsen_heatmaps
 from unsct_mmpose.maps.heatmap import flip_heatmaps
 from unsct_mmpose.maps.paf import flip_paf
+from unsct_mmpose.maps.precision import widened
 from unsct_mmpose.maps.regions import covariances_to_px
 
 
@@ -138,7 +139,8 @@ class UncertaintyMixin:
             maps = self.flip_average(direct, mirrored)
         else:
             maps = self.forward(feats)
-        preds = self.decode(maps)
+        noise = torch.from_numpy(noted_noise(batch_data_samples or [])).to(maps.device)
+        preds = self.decode(maps, noise if len(noise) == len(maps) else None)
         for pred, sample in zip(preds, batch_data_samples or [], strict=False):
             _scale_to_image(pred, sample)
         if test_cfg.get('output_loss', False):
@@ -161,11 +163,12 @@ class UncertaintyMixin:
         """
         return (self.forward(direct) + self._unflip(self.forward(mirrored))) * 0.5
 
-    def decode(self, batch_outputs: Tensor) -> InstanceList:
+    def decode(self, batch_outputs: Tensor, noise: Tensor | None = None) -> InstanceList:
         """Turn network outputs into instances.
 
         Args:
             batch_outputs: ``(B, K + 2 L, H, W)``.
+            noise: ``(B,)`` of the images; None: unknown.
 
         Returns:
             For each image the fields of :meth:`HeatmapPAF.decode_maps`, in input pixels.
@@ -175,7 +178,7 @@ class UncertaintyMixin:
                 f'{type(self).__name__} has no decoder; set head=dict(decoder=codec)'
             )
         self._say_once(self.decoder.notice())
-        return [InstanceData(**row) for row in self.decoder.decode_maps(batch_outputs)]
+        return [InstanceData(**row) for row in self.decoder.decode_maps(batch_outputs, noise)]
 
     def _refuse_random_weights(self) -> None:
         """Refuse to predict with weights that a checkpoint should have given and did not."""
@@ -218,7 +221,7 @@ class UncertaintyMixin:
         losses = dict(loss_heatmap=0.0, loss_paf=0.0)
         for maps, target in zip(levels, targets, strict=True):
             _refuse_other_size(maps, target.heatmaps.shape[-2:])
-            heatmaps, pafs = self._split(maps)
+            heatmaps, pafs = self._split(widened(maps))
             heatmap_loss = self.loss_module(heatmaps, target.heatmaps, target.weights)
             losses['loss_heatmap'] = losses['loss_heatmap'] + heatmap_loss
             losses['loss_paf'] = losses['loss_paf'] + self.paf_loss_module(
@@ -311,6 +314,13 @@ class UncertaintyMixin:
         relations = self.relations
         flipped = flip_paf(pafs, relations.flip_indices, relations.is_cross)
         return torch.cat([flip_heatmaps(heatmaps, self.landmarks.flip_indices), flipped], dim=1)
+
+
+def noted_noise(samples: Sequence[Any]) -> np.ndarray:
+    """Return ``(B,)`` float32: what ``RadiographAffine`` noted of the images; NaN where nothing."""
+    instances = [getattr(sample, 'gt_instances', {}) for sample in samples]
+    noted = [np.ravel(each.get('image_noise', np.nan))[0] for each in instances]
+    return np.array(noted, np.float32)
 
 
 def _level_targets(samples: Sequence[Any], levels: int) -> list[Targets]:

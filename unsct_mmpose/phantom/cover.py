@@ -71,9 +71,8 @@ def cover_part(
     columns, rows = np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32)
     inside = np.ones((height, width), bool)
     for way, end in ends:  # a sum of a row and a column
-        inside &= (
-            np.float32(way[0]) * columns < (np.float32(end) - np.float32(way[1]) * rows)[:, None]
-        )
+        limit = np.float32(end) - np.float32(way[1]) * rows
+        inside &= np.float32(way[0]) * columns < limit[:, None]
     grey = rng.choice([0.0, 1.0, rng.uniform(0, 1)])
     deviation = rng.uniform(0, 0.05) if rng.uniform() < 0.5 else 0.0
     cover = np.full_like(pixels, round(255 * grey))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
 from typing import Any, Protocol, runtime_checkable
@@ -202,15 +202,15 @@ class Prediction:
         for name in _NAMES:
             content[_JSON_NAMES.get(name, name)] = getattr(self, name)
         content |= dict(
-            image=asdict(self.image),
-            scale=asdict(spacing)
+            image=self.image,
+            scale=vars(spacing)
             | dict(magnification=spacing.known_magnification, plane=spacing.plane),
-            landmarks=[_without_reason(asdict(landmark)) for landmark in self.landmarks],
+            landmarks=[_without_reason(vars(landmark)) for landmark in self.landmarks],
             measurements=[
                 {name: getattr(measurement, name) for name in MEASUREMENT_FIELDS}
                 for measurement in self.measurements
             ],
-            warnings=[asdict(warning) for warning in self.warnings],
+            warnings=self.warnings,
         )
         if self.patient is None:
             del content['patient']
@@ -241,7 +241,7 @@ class Prediction:
             values['spacing'] = _spacing(values.pop('scale'))
             values['landmarks'] = tuple(map(_landmark, values['landmarks']))
             values['measurements'] = tuple(map(_measurement, values['measurements']))
-            values['warnings'] = tuple(PredictionWarning(**one) for one in values['warnings'])
+            values['warnings'] = tuple(PredictionWarning(**value) for value in values['warnings'])
             return cls(**values)
         except (KeyError, TypeError) as error:
             raise ValueError(f'{source}: field missing or unknown ({error})') from error
@@ -278,7 +278,7 @@ def _landmark(content: Mapping[str, Any]) -> LandmarkEstimate:
     return LandmarkEstimate(**values)
 
 
-def _without_reason(content: dict[str, Any]) -> dict[str, Any]:
+def _without_reason(content: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what json says by ``reported``."""
     return {name: value for name, value in content.items() if name != 'reason'}
 

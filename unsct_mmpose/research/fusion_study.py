@@ -224,6 +224,7 @@ def _evidence(peak: torch.Tensor, aligned: torch.Tensor, relations: RelationSet)
         peeled=nothing,
         support=nothing,
         relation_alignment=aligned,
+        noise=torch.full_like(peak[:, 0], torch.nan),
     )
     return with_alignments(evidence, aligned, relations)
 
