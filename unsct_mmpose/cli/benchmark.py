@@ -1,4 +1,4 @@
-"""Measure a training `step`, its `gradients`, `decode`, `predict`, growth (`scale`), or `all`."""
+"""Measure a training `step`, `decode`, `predict`, the `phantom`, growth (`scale`), or `all`."""
 
 import argparse
 import json
@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     everything.set_defaults(measure=benchmark_all, out=None)
     add = everything.add_argument
     add('folder', type=Path, nargs='?', default=ROOT / 'docs/results', help='folder of results')
-    add('--only', nargs='+', metavar='STAGE', help='some of transfers, steps, pipeline, scale')
+    add(
+        '--only',
+        nargs='+',
+        metavar='STAGE',
+        help='some of transfers, steps, pipeline, scale, predict, phantom, decode',
+    )
     add('--short', action='store_true', help='in seconds; its figures mean nothing')
     scale = actions.add_parser('scale', help='cost as images, pixels and landmarks grow')
     scale.set_defaults(measure=benchmark_scale)
@@ -62,7 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--batch-size', type=int, default=2, help='images in the batch')
     add('--data', type=Path, help='data set of the batch (default: random landmarks on noise)')
     predict = actions.add_parser(
-        'predict', help='time from a file to decisions: PyTorch beside the exported model'
+        'predict', help='time from DICOM to json: stock MMPose, PyTorch, compiled, exported'
     )
     predict.set_defaults(measure=benchmark_predict)
     add = predict.add_argument
@@ -70,9 +75,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('checkpoint', type=Path, help='its weights')
     add('folder', type=Path, help='folder of radiographs, taken in turn')
     add('--onnx', type=Path, help='the exported model (default: export it)')
-    add('--rounds', type=int, default=20, help='alternating pairs to time')
-    add('--images', type=int, default=1000, help='reads to watch the memory over')
-    add('--threads', type=int, default=2, help='processor cores to use')
+    add('--rounds', type=int, default=15, help='alternating rounds to time')
+    add('--images', type=int, default=100, help='reads to watch the memory over')
+    add('--threads', type=int, help='processor cores to use (default: those that are free)')
+    add('--no-compile', action='store_true', help='leave torch.compile out')
+    phantom = actions.add_parser('phantom', help='simulated radiographs a second')
+    phantom.set_defaults(measure=benchmark_phantom)
+    add = phantom.add_argument
+    add('--images', type=int, default=72, help='in each data set')
+    add('--rounds', type=int, default=5, help='data sets')
+    add('--jobs', type=int, help='processes (default: one for each core that is free)')
     exports = actions.add_parser(
         'exports', help='what exporting and quantizing changes, on annotated images'
     )
@@ -83,9 +95,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('files', type=Path, nargs='+', help='the same, exported in several ways')
     add('--data', type=Path, help="folder of images (default: the config's)")
     add('--ann-file', help='annotation file in it')
-    for action in (step, decode, gradients):
+    for action in (step, decode, gradients, predict):
         add_device(action)
-    for action in (step, decode, gradients, predict, exports, scale, timed):
+    for action in (step, decode, gradients, predict, phantom, exports, scale, timed):
         action.add_argument('--out', type=Path, help='json file of the figures')
     page = actions.add_parser('onnx-page', help='write onnx.md from the json files of both')
     page.add_argument('folder', type=Path, help='docs/results')
@@ -229,30 +241,52 @@ def benchmark_decode(args: argparse.Namespace) -> dict:
 
 
 def benchmark_predict(args: argparse.Namespace) -> dict:
+    import logging
+
+    from unsct_mmpose.engine.device import resolve_device
     from unsct_mmpose.export import export_onnx
-    from unsct_mmpose.research.onnx_study import predict_cost
+    from unsct_mmpose.research.predict_cost import (
+        PredictRequest,
+        device_throughput,
+        onnx_memory_growth_mb,
+        predict_cost,
+    )
     from unsct_mmpose.research.results import describe_host
 
+    logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
     files = sorted(path for path in args.folder.iterdir() if path.is_file())
+    device = resolve_device(args.device)
     with tempfile.TemporaryDirectory() as folder:
         path = args.onnx or Path(folder) / 'model.onnx'
         if not args.onnx:
             request = export_onnx.ExportRequest(args.config, args.checkpoint, path)
             export_onnx.export_onnx(request)
-        cost = predict_cost(
-            args.config,
-            args.checkpoint,
-            path,
-            files,
-            rounds=args.rounds,
-            images=args.images,
-            threads=args.threads,
-        )
+        request = PredictRequest(
+            args.config, args.checkpoint, path, files, rounds=args.rounds, threads=args.threads,
+            device=device, compiled=not args.no_compile,
+        )  # fmt: skip
+        cost = predict_cost(request)
+        growth = onnx_memory_growth_mb(request, args.images)
+        if device != 'cpu':
+            row = device_throughput(request)
+            cost['rows'].append(row)
+            cost['targets']['predict_gpu_images_per_s'] = dict(value=row['images_per_s'])
     return dict(
-        config=str(args.config),
-        threads=args.threads,
+        what=f'{args.config}: from DICOM to json, {len(files)} files in turn, alternating rounds',
         **describe_host(),
+        memory=dict(images=args.images, growth_mb=growth),
         **cost,
+    )
+
+
+def benchmark_phantom(args: argparse.Namespace) -> dict:
+    from unsct_mmpose.research.predict_cost import phantom_cost
+    from unsct_mmpose.research.results import describe_host
+
+    return dict(
+        what='data sets of simulated radiographs of 512 x 512 pixels, each from its own seed',
+        **describe_host(),
+        **phantom_cost(args.images, args.rounds, args.jobs),
     )
 
 

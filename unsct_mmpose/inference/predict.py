@@ -345,9 +345,7 @@ class _Run:
                 self._fail(batch[0].path, f'the model failed: {error or type(error).__name__}')
                 return []
         alone = ([read] for read in batch)
-        return [
-            result for each in alone for result in self._await(each, _now(self._infer, each))
-        ]
+        return [result for each in alone for result in self._await(each, _now(self._infer, each))]
 
     def _finish(self, read: ReadFile, prediction: Prediction) -> None:
         if self.options.read.keep_identity:

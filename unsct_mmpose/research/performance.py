@@ -11,10 +11,12 @@ from typing import Any
 
 from mmengine.config import Config
 
+from unsct_mmpose.export import export_onnx
 from unsct_mmpose.files import write_json
 
-from .benchmark import pipeline_cost, step_cost, step_transfers, with_stock_machinery
+from .benchmark import decode_cost, pipeline_cost, step_cost, step_transfers, with_stock_machinery
 from .performance_page import FOLDER, TARGETS
+from .predict_cost import PredictRequest, phantom_cost, predict_cost
 from .results import describe_host, read_json
 from .scale import scale_cost, simulated_data
 
@@ -104,11 +106,45 @@ def measure_scale(root: Path, short: bool) -> dict[str, Any]:
     )
 
 
+def measure_predict(root: Path, short: bool) -> dict[str, Any]:
+    """Time the ways from DICOM to json with the ready model, on the bundled radiograph."""
+    demo = root / DEMO
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'model.onnx'
+        checkpoint = demo.with_suffix('.pth')
+        export_onnx.export_onnx(export_onnx.ExportRequest(demo, checkpoint, path))
+        files = [demo.parent / 'phantom_example.dcm']
+        rounds = 1 if short else 15
+        request = PredictRequest(demo, checkpoint, path, files, rounds=rounds, compiled=not short)
+        cost = predict_cost(request)
+    return dict(what=f'{DEMO}: from DICOM to json, the bundled radiograph again and again', **cost)
+
+
+def measure_decode(root: Path, short: bool) -> dict[str, Any]:
+    """Time decoding and uncertainty beside the forward pass that makes the maps."""
+    config = _shrunk(root) if short else Config.fromfile(root / DEMO)
+    rows = []
+    for side in (16,) if short else (64, 128):
+        cost = decode_cost(config, map_size=side, batch_size=2 if short else 8, rounds=5)
+        rows.append(dict(map_size=side, **cost))
+    share = dict(value=rows[0]['share_median'], min=rows[0]['share_min'], max=rows[0]['share_max'])
+    return dict(what=f'{DEMO}, one thread', rows=rows, targets=dict(decode_share=share))
+
+
+def measure_phantom(root: Path, short: bool) -> dict[str, Any]:
+    """Time making simulated radiographs of 512 x 512 pixels."""
+    what = 'data sets of simulated radiographs of 512 x 512 pixels, each from its own seed'
+    return dict(what=what, **(phantom_cost(1, 1) if short else phantom_cost(48)))
+
+
 STAGES: Mapping[str, Callable[[Path, bool], dict[str, Any]]] = {
     'transfers': measure_transfers,
     'steps': measure_steps,
     'pipeline': measure_pipeline,
     'scale': measure_scale,
+    'predict': measure_predict,
+    'decode': measure_decode,
+    'phantom': measure_phantom,
 }
 """What ``benchmark all`` does: each writes ``performance/NAME.json``."""
 
