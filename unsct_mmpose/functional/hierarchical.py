@@ -197,7 +197,9 @@ def hierarchical_quantile(scores: ArrayLike, level: float) -> Floats:
     return np.where(enough.any(axis=-1), quantile, np.inf)
 
 
-def random_effects_radius(residuals: ArrayLike, level: float, *, lending: bool = False) -> Floats:
+def random_effects_radius(
+    residuals: ArrayLike, level: float, *, lending: bool = False
+) -> Floats:
     """Return how far a residual of a new patient goes, by a model of few patients.
 
     Residuals of one patient have a covariance in common. Their mean square over patients is a sum

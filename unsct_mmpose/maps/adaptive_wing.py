@@ -55,9 +55,7 @@ def adaptive_wing(
         [0.111, 2.935, 8.496]
     """
     _check(pred, target, alpha, omega, epsilon, theta)
-    return _Weighted.apply(
-        widened(pred), widened(target), None, alpha, omega, epsilon, theta, False
-    )
+    return _Weighted.apply(widened(pred), widened(target), None, alpha, omega, epsilon, theta, False)
 
 
 def dilated_mask(target: Tensor, threshold: float = 0.2, kernel: int = 3) -> Tensor:
@@ -139,9 +137,7 @@ def masked_adaptive_wing(
     if mask_weight > 0:
         mask = dilated_mask(target, threshold, kernel)
         factor = torch.where(mask, 1.0 + mask_weight, 1.0)
-    each = _Weighted.apply(
-        widened(pred), widened(target), factor, alpha, omega, epsilon, theta, True
-    )
+    each = _Weighted.apply(widened(pred), widened(target), factor, alpha, omega, epsilon, theta, True)
     if weights is None:
         return each.mean()
     if weights.shape != pred.shape[:2]:
