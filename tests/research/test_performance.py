@@ -56,7 +56,7 @@ def test_growth_is_drawn_and_needs_something_to_draw():
         figure_growth({}, source='simulated')
 
 
-@pytest.mark.parametrize('name', ['transfers', 'pipeline', 'scale', 'decode', 'phantom'])
+@pytest.mark.parametrize('name', ['transfers', 'pipeline', 'scale'])  # others: tests of their own
 def test_every_benchmark_runs_and_its_figures_are_of_targets(name, request, tmp_path, monkeypatch):
     monkeypatch.setattr(performance, 'describe_host', lambda: dict(machine='', versions={}))
     ((done, seconds),) = performance.measure_all(request.config.rootpath, tmp_path, [name], True)

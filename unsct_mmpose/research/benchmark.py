@@ -443,6 +443,7 @@ def pipeline_cost(config: Config, data: Path, rounds: int = 4) -> list[dict[str,
     Returns:
         ``stage`` and ``ms`` of each, in their order.
     """
+    init_default_scope('mmpose')
     settings = with_data(config.train_dataloader.dataset, data, None)
     for _, inner in inner_settings(settings):
         inner['disjoint_from'] = []
