@@ -160,9 +160,12 @@ def benchmark_step(args: argparse.Namespace) -> dict:
         device=device,
         as_stock=args.as_stock,
     )
+    plain = benchmark.plain_config(config)
+    if args.as_stock or device.startswith('cuda'):
+        plain = benchmark.with_stock_optimiser(plain, device)
     memory = {
         name: benchmark.peak_memory_mb(model, batch_size=batch_size, device=device)
-        for name, model in (('ours', config), ('plain', benchmark.plain_config(config)))
+        for name, model in (('ours', config), ('plain', plain))
     }
     return dict(
         config=args.config,
