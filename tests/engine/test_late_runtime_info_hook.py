@@ -42,7 +42,12 @@ def test_they_are_read_at_a_log_and_at_the_end_and_the_log_is_as_ever(run, far):
 
 def test_without_a_wait_they_are_read_at_once(run, monkeypatch):  # noqa: F811
     reads, put = [], LateScalars.put
-    monkeypatch.setattr(LateScalars, 'put', lambda self, *args: (put(self, *args), reads.append(len(self))))  # fmt: skip
+
+    def counted(self, *args):
+        put(self, *args)
+        reads.append(len(self))
+
+    monkeypatch.setattr(LateScalars, 'put', counted)
     train(run)
     assert set(reads) == {1}
 

@@ -6,7 +6,8 @@ from mmengine.dataset import default_collate, pseudo_collate
 from mmpose.registry import MODELS
 
 LOW = dict(type='HeatmapPAF', input_size=(64, 64), heatmap_size=(16, 16), sigma=1.0)
-ENCODERS = dict(late=dict(LOW, draw_late=True), drawn=LOW, levels=[LOW, dict(LOW, heatmap_size=(32, 32))])  # fmt: skip
+HIGH = dict(LOW, heatmap_size=(32, 32))
+ENCODERS = dict(late=dict(LOW, draw_late=True), drawn=LOW, levels=[LOW, HIGH])
 NORMAL = dict(mean=[10.0, 20.0, 30.0], std=[1.0, 2.0, 4.0])
 
 

@@ -95,7 +95,8 @@ def _exchanged(
     left = list(landmarks.left_indices)
     right = [landmarks.flip_indices[k] for k in left]
     steps = np.where(mirrored[:, None], -1, 1) * (x[:, left] - x[:, right])
-    return ((steps < 0) & present[:, left] & present[:, right]).any(axis=1)
+    exchanged = (steps < 0) & present[:, left] & present[:, right]
+    return np.asarray(exchanged.any(axis=1))
 
 
 def _plausible_heads(

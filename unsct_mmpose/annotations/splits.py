@@ -73,8 +73,9 @@ def check_patient_splits(
     problems: list[str] = []
     seen: dict[str, set[str]] = defaultdict(set)
     for split, source in splits.items():
-        is_path = isinstance(source, (str, os.PathLike))
-        for image in load_document(source)['images'] if is_path else source:
+        if isinstance(source, (str, os.PathLike)):
+            source = load_document(source)['images']
+        for image in source:
             patient = _patient(image)
             if patient is None:
                 problems.append(

@@ -1,4 +1,4 @@
-"""Measure a training `step`, its `gradients`, `decode`, `predict`, growth (`scale`), or `all`."""
+"""Measure a training `step`, `decode`, `predict`, the `phantom`, growth (`scale`), or `all`."""
 
 import argparse
 import json
@@ -31,7 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     everything.set_defaults(measure=benchmark_all, out=None)
     add = everything.add_argument
     add('folder', type=Path, nargs='?', default=ROOT / 'docs/results', help='folder of results')
-    add('--only', nargs='+', metavar='STAGE', help='some of transfers, steps, pipeline, scale')
+    add(
+        '--only',
+        nargs='+',
+        metavar='STAGE',
+        help='some of transfers, steps, pipeline, scale, predict, phantom, decode',
+    )
     add('--short', action='store_true', help='in seconds; its figures mean nothing')
     scale = actions.add_parser('scale', help='cost as images, pixels and landmarks grow')
     scale.set_defaults(measure=benchmark_scale)
@@ -155,9 +160,12 @@ def benchmark_step(args: argparse.Namespace) -> dict:
         device=device,
         as_stock=args.as_stock,
     )
+    plain = benchmark.plain_config(config)
+    if args.as_stock or device.startswith('cuda'):
+        plain = benchmark.with_stock_optimiser(plain, device)
     memory = {
         name: benchmark.peak_memory_mb(model, batch_size=batch_size, device=device)
-        for name, model in (('ours', config), ('plain', benchmark.plain_config(config)))
+        for name, model in (('ours', config), ('plain', plain))
     }
     return dict(
         config=args.config,

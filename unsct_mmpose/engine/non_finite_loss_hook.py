@@ -33,8 +33,8 @@ class NonFiniteLossHook(Hook):
 
     Losses on a GPU are read when a log, a checkpoint or the end of an epoch needs them, those of
     several iterations together (:mod:`.late_scalars`): a training stops at most one log too late,
-    and tells of the iteration and the images all the same. Gradients that a ``GradScaler`` finds too large are
-    none of this hook's business: the losses are those before scaling.
+    and tells of the iteration and the images all the same. Gradients that a ``GradScaler`` finds
+    too large are none of this hook's business: the losses are those before scaling.
 
     Several processes stop together, each with the words of those that saw it: one that stopped
     alone would leave the others waiting for its gradients.

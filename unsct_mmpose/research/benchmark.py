@@ -380,7 +380,7 @@ def profile_step(step: Callable[[], None], device: str, top: int = 12) -> dict[s
     kind = ProfilerActivity.CUDA if is_cuda else ProfilerActivity.CPU
     step()
     with profile(activities=[kind]) as profiler:
-        seconds = seconds_of(step)
+        step()
     what = 'self_device_time_total' if is_cuda else 'self_cpu_time_total'
     rows = [row for row in profiler.key_averages() if getattr(row, what) > 0]
     rows.sort(key=lambda row: getattr(row, what), reverse=True)
@@ -443,6 +443,7 @@ def pipeline_cost(config: Config, data: Path, rounds: int = 4) -> list[dict[str,
     Returns:
         ``stage`` and ``ms`` of each, in their order.
     """
+    init_default_scope('mmpose')
     settings = with_data(config.train_dataloader.dataset, data, None)
     for _, inner in inner_settings(settings):
         inner['disjoint_from'] = []

@@ -11,10 +11,12 @@ from typing import Any
 
 from mmengine.config import Config
 
+from unsct_mmpose.export import export_onnx
 from unsct_mmpose.files import write_json
 
-from .benchmark import pipeline_cost, step_cost, step_transfers, with_stock_machinery
+from .benchmark import decode_cost, pipeline_cost, step_cost, step_transfers, with_stock_machinery
 from .performance_page import FOLDER, TARGETS
+from .predict_cost import PredictRequest, phantom_cost, predict_cost
 from .results import describe_host, read_json
 from .scale import scale_cost, simulated_data
 
@@ -22,9 +24,27 @@ DEMO = 'configs/demo/unsct_hrnet_tha_cpu.py'
 ENTRY = 'configs/unsct_hrnet_tha.py'
 
 
+_STEPS = (
+    ('cpu_step_float32', 'float32', False),
+    ('cpu_step_bfloat16', 'bfloat16', False),
+    ('cpu_step_recommended', 'config', True),
+)
+
+
+def _shrunk(root: Path) -> Config:
+    """Return the demo's config with an input of 64 x 64."""
+    config = Config.fromfile(root / DEMO)
+    size = dict(input_size=(64, 64), heatmap_size=(16, 16))
+    pipeline = config.train_dataloader.dataset.pipeline
+    encoders = [stage.encoder for stage in pipeline if stage.type == 'GenerateTarget']
+    for codec in (config.codec, config.model.head.decoder, *encoders):
+        codec.update(size)
+    return config
+
+
 def measure_transfers(root: Path, short: bool) -> dict[str, Any]:
     """Count what a step of the entry config copies and waits for, beside MMPose's machinery."""
-    config = Config.fromfile(root / (DEMO if short else ENTRY))
+    config = _shrunk(root) if short else Config.fromfile(root / ENTRY)
     batch = 2 if short else config.train_dataloader.batch_size
     ours = step_transfers(config, batch)
     stock = step_transfers(with_stock_machinery(config), batch)
@@ -40,12 +60,8 @@ def measure_steps(root: Path, short: bool) -> dict[str, Any]:
     """Time training steps on this machine's processor, beside MMPose's HRNet and HeatmapHead."""
     rounds, batch = (1, 1) if short else (7, 8)
     rows, targets = [], {}
-    for name, precision, as_stock in (
-        ('cpu_step_float32', 'float32', False),
-        ('cpu_step_bfloat16', 'bfloat16', False),
-        ('cpu_step_recommended', 'config', True),
-    ):
-        config = Config.fromfile(root / DEMO)
+    for name, precision, as_stock in _STEPS[:1] if short else _STEPS:
+        config = _shrunk(root) if short else Config.fromfile(root / DEMO)
         if precision != 'config':
             wrapper = 'OptimWrapper' if precision == 'float32' else 'AmpOptimWrapper'
             config.optim_wrapper.type = wrapper
@@ -90,11 +106,45 @@ def measure_scale(root: Path, short: bool) -> dict[str, Any]:
     )
 
 
+def measure_predict(root: Path, short: bool) -> dict[str, Any]:
+    """Time the ways from DICOM to json with the ready model, on the bundled radiograph."""
+    demo = root / DEMO
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'model.onnx'
+        checkpoint = demo.with_suffix('.pth')
+        export_onnx.export_onnx(export_onnx.ExportRequest(demo, checkpoint, path))
+        files = [demo.parent / 'phantom_example.dcm']
+        rounds = 1 if short else 15
+        request = PredictRequest(demo, checkpoint, path, files, rounds=rounds, compiled=not short)
+        cost = predict_cost(request)
+    return dict(what=f'{DEMO}: from DICOM to json, the bundled radiograph again and again', **cost)
+
+
+def measure_decode(root: Path, short: bool) -> dict[str, Any]:
+    """Time decoding and uncertainty beside the forward pass that makes the maps."""
+    config = _shrunk(root) if short else Config.fromfile(root / DEMO)
+    rows = []
+    for side in (16,) if short else (64, 128):
+        cost = decode_cost(config, map_size=side, batch_size=2 if short else 8, rounds=5)
+        rows.append(dict(map_size=side, **cost))
+    share = dict(value=rows[0]['share_median'], min=rows[0]['share_min'], max=rows[0]['share_max'])
+    return dict(what=f'{DEMO}, one thread', rows=rows, targets=dict(decode_share=share))
+
+
+def measure_phantom(root: Path, short: bool) -> dict[str, Any]:
+    """Time making simulated radiographs of 512 x 512 pixels."""
+    what = 'data sets of simulated radiographs of 512 x 512 pixels, each from its own seed'
+    return dict(what=what, **(phantom_cost(1, 1) if short else phantom_cost(48)))
+
+
 STAGES: Mapping[str, Callable[[Path, bool], dict[str, Any]]] = {
     'transfers': measure_transfers,
     'steps': measure_steps,
     'pipeline': measure_pipeline,
     'scale': measure_scale,
+    'predict': measure_predict,
+    'decode': measure_decode,
+    'phantom': measure_phantom,
 }
 """What ``benchmark all`` does: each writes ``performance/NAME.json``."""
 

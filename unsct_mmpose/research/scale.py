@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from mmengine.config import Config
 from mmengine.evaluator import Evaluator
+from mmengine.registry import init_default_scope
 from mmengine.structures import InstanceData
 from mmpose.registry import KEYPOINT_CODECS, MODELS
 from mmpose.structures import PoseDataSample
@@ -131,7 +132,7 @@ def _document(count: int, ending: str = 'dcm') -> dict[str, Any]:
 
 
 def simulated_data(folder: Path, count: int) -> None:
-    """Write a data set of so many simulated pictures of 768 x 768, ``train.json`` and ``images``."""
+    """Write a data set of simulated pictures of 768 x 768: ``train.json`` and ``images``."""
     (folder / 'images').mkdir(parents=True)
     document = _document(count, ending='png')
     (folder / 'train.json').write_text(json.dumps(document))
@@ -327,6 +328,7 @@ def scale_cost(config: Config, short: bool = False) -> dict[str, Any]:
     files = (16, 64) if short else (1_000, 10_000, 100_000)
     sides = (64, 128) if short else (256, 512, 1024)
     sizes = ((12, 17), (24, 52)) if short else ((12, 17), (24, 52), (48, 104), (96, 208))
+    init_default_scope('mmpose')
     annotations, evaluation = annotation_cost(files), evaluation_cost(counts)
     decoding = decoding_cost(counts)
     largest = annotations[-1]

@@ -1,6 +1,6 @@
 # The full size: whole image at 512 x 512 and HRNet-W32, both ours, with the paper's Adam at 1e-3,
-# 300 epochs, mirrored and noisy images. What is for speed alone is one line each, marked [speed], and
-# can be left out (docs/results/performance.md).
+# 300 epochs, mirrored and noisy images. What is for speed alone is one line each, marked [speed],
+# and can be left out (docs/results/performance.md).
 _base_ = './common.py'
 
 input_size = (512, 512)
