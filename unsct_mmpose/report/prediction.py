@@ -26,6 +26,7 @@ from unsct_mmpose.anatomy import (
     Spacing,
     landmark_set,
 )
+from unsct_mmpose.dicom.text import printable
 from unsct_mmpose.files import jsonable
 
 NOTICE = (
@@ -243,8 +244,9 @@ class Prediction:
             values['measurements'] = tuple(map(_measurement, values['measurements']))
             values['warnings'] = tuple(PredictionWarning(**one) for one in values['warnings'])
             return cls(**values)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f'{source}: field missing or unknown ({error})') from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            words = printable(str(error))
+            raise ValueError(f'{source}: field missing, unknown or malformed ({words})') from error
 
 
 _NAMES = tuple(Prediction.__dataclass_fields__)

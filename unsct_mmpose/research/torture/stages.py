@@ -22,9 +22,10 @@ from unsct_mmpose.research.results import describe_host
 from .arena import Bounds, Verdict, run_tries
 from .corpus import Case, corpus
 from .doors import read_file
-from .ledger import Entry, Ledger, summarise
+from .ledger import GOOD, Entry, Ledger, summarise
 from .mutants import mutant
 from .seeds import seed_files
+from .workshop import Shop
 
 MUTANTS, DOCUMENTS, KILLS = 20_000, 2_000, 20
 
@@ -147,10 +148,15 @@ def _progress(
 ) -> Iterator[Entry]:
     """Run what is not done yet, and show how far it is."""
     waiting = [number for number in range(count) if number not in done]
-    with tqdm(total=count, initial=count - len(waiting), desc=name, mininterval=5.0) as bar:
-        for entry in run(waiting, jobs=request.jobs, bounds=request.bounds):
+    entries = run(waiting, jobs=request.jobs, bounds=request.bounds)
+    yield from _shown(name, count, entries, count - len(waiting))
+
+
+def _shown(name: str, count: int, entries: Iterable[Entry], done: int) -> Iterator[Entry]:
+    with tqdm(total=count, initial=done, desc=name, mininterval=5.0) as bar:
+        for entry in entries:
             bar.update()
-            if entry.outcome not in ('survived', 'refused'):
+            if entry.outcome not in GOOD:
                 bar.write(f'{name} {entry.number}: {entry.outcome}: {entry.words}')
             yield entry
 
@@ -173,8 +179,20 @@ def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
     shutil.rmtree(scratch)
 
 
+def _kills(request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    from .kills import KILLS_A_ROUND, kill_rounds
+
+    shop = Shop((request.folder / 'shop').absolute(), ROOT)
+    shop.build()
+    kills = request.limits.get('kills') or KILLS
+    rounds = -(-kills // KILLS_A_ROUND) * len(shop.jobs())
+    scratch = (request.folder / 'killed').absolute()
+    yield from _shown('kills', rounds, kill_rounds(shop, kills, done, scratch), len(done))
+
+
 STAGES: dict[str, Callable[[Request, frozenset[int]], Iterator[Entry]]] = {
     'corpus': _corpus,
     'mutants': _mutants,
     'json': _documents,
+    'kills': _kills,
 }
