@@ -26,6 +26,7 @@ from unsct_mmpose.anatomy import (
     Spacing,
     landmark_set,
 )
+from unsct_mmpose.anatomy.field_types import check_fields
 from unsct_mmpose.dicom.text import printable
 from unsct_mmpose.files import jsonable
 
@@ -243,8 +244,10 @@ class Prediction:
             values['landmarks'] = tuple(map(_landmark, values['landmarks']))
             values['measurements'] = tuple(map(_measurement, values['measurements']))
             values['warnings'] = tuple(PredictionWarning(**one) for one in values['warnings'])
-            return cls(**values)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            prediction = cls(**values)
+            check_fields(prediction)
+            return prediction
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             words = printable(str(error))
             raise ValueError(f'{source}: field missing, unknown or malformed ({words})') from error
 
@@ -274,10 +277,14 @@ def _landmark(content: Mapping[str, Any]) -> LandmarkEstimate:
         values['region'] = Region(**_pairs(values['region'], 'semi_axes_px'))
     for name in ('covariance_px2', 'covariance_mm2'):
         if values[name] is not None:
-            values[name] = tuple(tuple(row) for row in values[name])
+            values[name] = tuple(tuple(map(_or_nan, row)) for row in values[name])
     for name in ('x', 'y'):
-        values[name] = math.nan if values[name] is None else values[name]
+        values[name] = _or_nan(values[name])
     return LandmarkEstimate(**values)
+
+
+def _or_nan(value: Any) -> Any:
+    return math.nan if value is None else value
 
 
 def _without_reason(content: dict[str, Any]) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def run_tries(
     numbers: Iterable[int],
     work: Callable[[int], Verdict],
     jobs: int = 1,
-    bounds: Bounds = Bounds(),  # noqa: B008  frozen
+    bounds: Bounds = Bounds(),
 ) -> Iterator[Entry]:
     """Try everything that is numbered; what came of it comes in any order.
 

@@ -338,9 +338,7 @@ def _compressions() -> Iterator[tuple[str, UID, Depth, Any, float]]:
     def j2k(words: NDArray[Any], depth: Depth) -> bytes:
         from openjpeg.utils import encode_array
 
-        return bytes(
-            encode_array(words, bits_stored=depth.stored, photometric_interpretation=2)
-        )
+        return bytes(encode_array(words, bits_stored=depth.stored, photometric_interpretation=2))
 
     def j2k_lossy(words: NDArray[Any], depth: Depth) -> bytes:
         from openjpeg.utils import encode_array

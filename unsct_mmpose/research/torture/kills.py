@@ -14,9 +14,7 @@ KILLS_A_ROUND = 4
 """A round starts in an empty folder, is killed so often, and is then left to finish."""
 
 
-def kill_rounds(
-    shop: Shop, kills: int, done: frozenset[int], scratch: Path
-) -> Iterator[Entry]:
+def kill_rounds(shop: Shop, kills: int, done: frozenset[int], scratch: Path) -> Iterator[Entry]:
     """Kill every job of a shop so often; yield what came of each round.
 
     Args:
@@ -76,9 +74,7 @@ def _round(
             faults.append(f'half-written: {", ".join(halves[:3])}')
     faults += _finished(job, folder, wanted, scratch)
     counts = dict(survived=killed) if not faults else dict(faults=max(killed, 1))
-    return Entry(
-        number, job.name, 'lost' if faults else 'survived', '; '.join(faults), more=counts
-    )
+    return Entry(number, job.name, 'lost' if faults else 'survived', '; '.join(faults), more=counts)
 
 
 def _finished(job: Job, folder: Path, wanted: Prints, scratch: Path) -> list[str]:

@@ -234,7 +234,7 @@ def _resize(content: bytes, rows: int, columns: int) -> bytes:
     changed = bytearray(content)
     for tag, size in ((b'\x28\x00\x10\x00', rows), (b'\x28\x00\x11\x00', columns)):
         at = content.find(tag)
-        if 0 <= at and at + 10 <= len(changed):
+        if at >= 0 and at + 10 <= len(changed):
             struct.pack_into('<H', changed, at + 8, size)
     return bytes(changed)
 

@@ -48,7 +48,7 @@ default_hooks = dict(checkpoint=dict(interval=1), logger=dict(interval=1))
 """
 """The demo's config, as narrow as it gets."""
 
-PHANTOM = ('--train', '6', '--val', '4', '--test', '2', '--size', '128', '--quiet', '--jobs', '1')
+PHANTOM = ('--train', '6', '--val', '12', '--test', '2', '--size', '128', '--quiet', '--jobs', '1')
 
 Prints = dict[str, str]
 """For each artefact, by its path, what tells it from another one."""
@@ -156,7 +156,7 @@ class Shop:
 
 def warm_up() -> None:
     """Import what the commands import."""
-    import unsct_mmpose.register  # noqa: F401  the host is repaired first
+    import unsct_mmpose.register
 
     import mmengine.runner
     import mmpose.apis
@@ -330,9 +330,7 @@ def _feed(digest: Any, value: Any) -> None:
 
 def half_written(folder: Path) -> list[str]:
     """Return the files that somebody would take for whole and that are not."""
-    return [
-        str(path.relative_to(folder)) for path in visible(folder) if not _is_whole(path)
-    ]
+    return [str(path.relative_to(folder)) for path in visible(folder) if not _is_whole(path)]
 
 
 def _is_whole(path: Path) -> bool:
