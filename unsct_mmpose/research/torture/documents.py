@@ -162,7 +162,7 @@ def _landmarks(prediction: Prediction) -> list[dict[str, Any]]:
             y=landmark.y,
             present=landmark.reported,
             covariance=[[4.0, 0.5], [0.5, 6.0]],
-        )  # fmt: skip
+        )
         for landmark in prediction.landmarks
     }
     record = dict(pixel_spacing=[0.9, 0.9], magnification=1.2, simulated=False, landmarks=places)
@@ -187,7 +187,7 @@ def _coco(scratch: Path) -> Any:
                 (0.9, 0.9),
                 1.2,
                 f'p{number}',
-            )  # fmt: skip
+            )
         )
     write_annotations(scratch / 'sound.json', cases)
     return json.loads((scratch / 'sound.json').read_text())

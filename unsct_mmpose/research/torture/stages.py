@@ -48,7 +48,7 @@ class Request:
     limits: Mapping[str, int | None] = field(default_factory=dict)
     jobs: int = 1
     seeds: Path | None = None
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 def run_stages(names: Sequence[str], request: Request, out: Path, root: Path) -> int:
