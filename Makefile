@@ -12,6 +12,8 @@ DATA ?=
 # MMPose's versions for check-host; 'here' is this environment.
 HOSTS ?= 1.3.2
 RECORD ?=
+# More arguments for tools/torture.py, say --seeds FOLDER or --mutants 1000.
+TORTURE_ARGS ?=
 
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -19,7 +21,7 @@ REQUIREMENTS := $(wildcard requirements/*.txt)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --prefer-binary $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup predict demo test test-browser check format benchmark check-host check-tools clean
+.PHONY: help setup predict demo test test-browser check format benchmark check-host check-tools torture clean
 
 help:
 	@echo 'make predict     set up, read a bundled simulated radiograph, write a report   (1 min)'
@@ -32,6 +34,7 @@ help:
 	@echo 'make benchmark   cost of a training step against the plain MMPose model'
 	@echo 'make check-host  the wheel in a stock MMPose: every stock tool and option   (15 min)'
 	@echo 'make check-tools a part of that in this environment                          (2 min)'
+	@echo 'make torture     corpus, mutants, json, kills, full disks; the page of it   (90 min)'
 	@echo 'make clean       remove $(VENV), caches and build products; work_dirs and data stay'
 	@echo
 	@echo 'Times are for 2 cores. PYTHON=python3.11 and VENV=/some/where choose the interpreter'
@@ -83,6 +86,10 @@ check-host: $(STAMP)
 
 check-tools: $(STAMP)
 	$(PY) .ci/check_host.py --hosts here --slice
+
+torture: $(STAMP)
+	$(PY) -W ignore tools/torture.py --out docs/results/reliability/torture.json $(TORTURE_ARGS)
+	$(PY) tools/results.py page docs/results
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

@@ -15,6 +15,7 @@ from .onnx_study import render_onnx_page
 from .promise_study import render_promise_page, write_promise_picture
 from .results import Result, format_versions, read_folder, read_result
 from .study_page import render_study_page
+from .torture.page import render_reliability_page
 
 PAGES: Mapping[str, tuple[str, Callable[[Path], str]]] = {
     'uncertainty': ('uncertainty', render_study_page),
@@ -22,6 +23,7 @@ PAGES: Mapping[str, tuple[str, Callable[[Path], str]]] = {
     'full-size': ('full_size', render_full_size_page),
     'onnx': ('onnx', render_onnx_page),
     'promise': ('promise', render_promise_page),
+    'reliability': ('reliability', render_reliability_page),
 }
 """For each page the folder of json files that it is made of, and what makes it."""
 

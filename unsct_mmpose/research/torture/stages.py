@@ -76,10 +76,11 @@ def run_stage(name: str, request: Request) -> dict[str, Any]:
     try:
         for entry in STAGES[name](request, frozenset(ledger.entries)):
             ledger.add(entry)
+    except SkippedError as reason:
+        return {**summarise([]), 'skipped': str(reason)}
     finally:
         ledger.close()
-    entries = [ledger.entries[number] for number in sorted(ledger.entries)]
-    return summarise(entries)
+    return summarise([ledger.entries[number] for number in sorted(ledger.entries)])
 
 
 def code_in_use(root: Path) -> str:
@@ -182,12 +183,34 @@ def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
 def _kills(request: Request, done: frozenset[int]) -> Iterator[Entry]:
     from .kills import KILLS_A_ROUND, kill_rounds
 
-    shop = Shop((request.folder / 'shop').absolute(), ROOT)
-    shop.build()
+    shop = _shop(request)
     kills = request.limits.get('kills') or KILLS
     rounds = -(-kills // KILLS_A_ROUND) * len(shop.jobs())
     scratch = (request.folder / 'killed').absolute()
     yield from _shown('kills', rounds, kill_rounds(shop, kills, done, scratch), len(done))
+
+
+def _full_disks(request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    from .full_disk import SHARES, can_mount, full_disks
+
+    scratch = (request.folder / 'starved').absolute()
+    if problem := can_mount(scratch):
+        raise SkippedError(problem)
+    shop = _shop(request)
+    count = len(SHARES) * len(shop.jobs())
+    limit = request.limits.get('disk') or count
+    entries = islice(full_disks(shop, done, scratch), max(limit - len(done), 0))
+    yield from _shown('disk', min(limit, count), entries, len(done))
+
+
+def _shop(request: Request) -> Shop:
+    shop = Shop((request.folder / 'shop').absolute(), ROOT)
+    shop.build()
+    return shop
+
+
+class SkippedError(Exception):
+    """A stage cannot be done here; the message says why, in words."""
 
 
 STAGES: dict[str, Callable[[Request, frozenset[int]], Iterator[Entry]]] = {
@@ -195,4 +218,5 @@ STAGES: dict[str, Callable[[Request, frozenset[int]], Iterator[Entry]]] = {
     'mutants': _mutants,
     'json': _documents,
     'kills': _kills,
+    'disk': _full_disks,
 }
