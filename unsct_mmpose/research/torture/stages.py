@@ -111,7 +111,7 @@ def _corpus(request: Request, done: frozenset[int]) -> Iterator[Entry]:
 def judge_case(case: Case) -> tuple[str, str]:
     """Read a case of the corpus, and hold it against what it must give."""
     try:
-        pixels = radiograph_from_bytes(case.content, 'file', frame=case.frame).pixels
+        pixels = radiograph_from_bytes(case.file(), 'file', frame=case.frame).pixels
     except RadiographError as error:
         return ('refused', '') if case.expected is None else ('wrong', f'{case.name}: {error}')
     if case.expected is None:
