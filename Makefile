@@ -23,11 +23,12 @@ REQUIREMENTS := $(wildcard requirements/*.txt)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --prefer-binary $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup predict demo test test-browser check format benchmark performance check-host check-tools matrix audit torture clean
+.PHONY: help setup predict demo demo-full test test-browser check format benchmark performance check-host check-tools matrix audit torture clean
 
 help:
 	@echo 'make predict     set up, read a bundled simulated radiograph, write a report   (1 min)'
-	@echo 'make demo        set up, simulate radiographs, train, test, print a table   (10 min)'
+	@echo 'make demo        set up, simulate radiographs, train, test, print a table   (12 min)'
+	@echo 'make demo-full   the same, always from random weights                       (12 min)'
 	@echo 'make test        set up, run the tests                                       (6 min)'
 	@echo 'make test-browser  the served page in a real Chromium, where there is one  (2 min)'
 	@echo 'make setup       create $(VENV) with pinned requirements                     (2 min)'
@@ -66,6 +67,9 @@ predict: $(STAMP)
 
 demo: $(STAMP)
 	$(PY) tools/demo.py
+
+demo-full: $(STAMP)
+	$(PY) tools/demo.py --full
 
 test: $(STAMP)
 	$(PY) -m pytest -n $(JOBS) --dist worksteal --durations=10 --ignore=tests/browser $(PYTEST_ARGS)
