@@ -21,7 +21,7 @@ REQUIREMENTS := $(wildcard requirements/*.txt)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --prefer-binary $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup predict demo test test-browser check format benchmark check-host check-tools matrix audit clean
+.PHONY: help setup predict demo test test-browser check format benchmark performance check-host check-tools matrix audit clean
 
 help:
 	@echo 'make predict     set up, read a bundled simulated radiograph, write a report   (1 min)'
@@ -32,6 +32,7 @@ help:
 	@echo 'make check       ruff, mypy below the adapters, import-linter                (1 min)'
 	@echo 'make format      rewrite the sources as make check wants them'
 	@echo 'make benchmark   cost of a training step against the plain MMPose model'
+	@echo 'make performance  measure what docs/results/performance.md says, write it   (12 min)'
 	@echo 'make check-host  the wheel in a stock MMPose: every stock tool and option   (15 min)'
 	@echo 'make check-tools a part of that in this environment                          (2 min)'
 	@echo 'make matrix      MMPose, NumPy, PyTorch and Python in all combinations        (2 hours)'
@@ -81,6 +82,9 @@ format: $(STAMP)
 
 benchmark: $(STAMP)
 	$(PY) tools/benchmark.py step
+
+performance: $(STAMP)
+	$(PY) tools/benchmark.py all docs/results
 
 check-host: $(STAMP)
 	$(PY) .ci/check_host.py --hosts $(HOSTS) --pip-args='$(PIP_ARGS)' --config '$(CONFIG)' --data '$(DATA)' $(if $(RECORD),--record)

@@ -71,7 +71,7 @@ def _strangers() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         path, harm = os.path.join(folder, 'a.pth'), Path(folder) / 'harmed'
-        text = f'import pathlib\npathlib.Path({str(harm)!r}).touch()\nmodel = dict(type="None")'
+        text = f'model = dict(type="None")\nx = __import__("pathlib").Path({str(harm)!r}).touch()'
         torch.save({'meta': {'cfg': text, 'config': text}, 'state_dict': {}}, path)
         plain = type('Plain', (BaseInferencer,), dict.fromkeys(BaseInferencer.__abstractmethods__))
         words = [_words_of(object.__new__(plain)._init_model, ConfigDict(), path)]

@@ -22,7 +22,7 @@ class CreatesAFile:
         return os.system, ('touch harmed',)
 
 
-TEXT = "import os\nos.system('touch harmed')\nmodel = dict(type='TopdownPoseEstimator')"
+TEXT = "model = dict(type='TopdownPoseEstimator')\nharm = __import__('os').system('touch harmed')"
 
 
 def write(kind: str, path: Path) -> Path:
@@ -151,6 +151,9 @@ def test_the_text_of_a_config_in_a_checkpoint_is_no_program(place, monkeypatch):
     from mmengine.runner import Runner
     from mmpose.apis.inferencers import Pose2DInferencer
 
+    Config.fromstring(TEXT, '.py')
+    assert Path('harmed').exists()  # it is a program
+    Path('harmed').unlink()
     path = place / 'stranger.pth'
     meta = dict(epoch=1, iter=1, config=TEXT, cfg=TEXT)
     torch.save(dict(state_dict={}, meta=meta, message_hub=dict(runtime_info=dict(cfg=TEXT))), path)

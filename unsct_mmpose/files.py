@@ -145,11 +145,45 @@ def claim_folder(folder: Path, name: str, manifest: str, content: str, differenc
     replace_file(path, manifest.encode())
 
 
+class JsonError(ValueError):
+    """A file holds no json that can be read.
+
+    Args:
+        path: the file.
+        cause: why, in words.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], cause: str) -> None:
+        super().__init__(f'{os.fspath(path)}: {cause}')
+        self.cause = cause
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a json file, whatever it holds.
+
+    Raises:
+        JsonError: it cannot be read or holds no json; the message names it and the cause.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        cause = f'the file cannot be read ({error.strerror})'
+    except UnicodeDecodeError:
+        cause = 'the file is not UTF-8 text'
+    except json.JSONDecodeError as error:
+        cause = f'invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}'
+    except RecursionError:
+        cause = 'its JSON is nested too deeply'
+    except ValueError:  # a whole number of thousands of digits
+        cause = 'invalid JSON: a number in it is too long'
+    raise JsonError(path, cause)
+
+
 def read_record(path: Path) -> dict[str, Any] | None:
     """Return the object that a json file holds; None where there is none that can be read."""
     try:
-        record = json.loads(path.read_text('utf-8'))
-    except (OSError, ValueError):
+        record = read_json(path)
+    except JsonError:
         return None
     return record if isinstance(record, dict) else None
 

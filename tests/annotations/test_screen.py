@@ -76,7 +76,9 @@ def document(rounds, broken=()):
         images.append(image)
         annotations.append(dict(image_id=index, category_id=1, keypoints=keypoints))
     annotations += [dict(image_id=len(images) + k, keypoints=row) for k, row in enumerate(broken)]
-    images += [{**images[8], 'id': len(images) + k, 'file_name': f'b{k}'} for k in range(len(broken))]
+    images += [
+        {**images[8], 'id': len(images) + k, 'file_name': f'b{k}'} for k in range(len(broken))
+    ]
     category = dict(id=1, name='pelvis', keypoints=list(LANDMARK_NAMES))
     return dict(images=images, annotations=annotations, categories=[category])
 

@@ -41,7 +41,9 @@ def config(request, monkeypatch):
     assert full.train_dataloader.collate_fn.type == 'default_collate'
     full.model.backbone = small.model.backbone
     full.model.head.in_channels = small.model.head.in_channels
-    full.model.head.update({k: small.model.head[k] for k in ('num_blocks',) if k in full.model.head})
+    full.model.head.update(
+        {k: small.model.head[k] for k in ('num_blocks',) if k in full.model.head}
+    )
     is_high = full.model.head.decoder.heatmap_size[0] == 256
     size = dict(SMALL, heatmap_size=(32, 32)) if is_high else SMALL
     for step in full.train_dataloader.dataset.pipeline:

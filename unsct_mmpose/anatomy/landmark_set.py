@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+from unsct_mmpose.files import read_json
 
 from .landmarks import (
     FLIP_INDICES,
@@ -374,11 +375,7 @@ def landmark_set(source: str | os.PathLike[str] | Mapping[str, Any] | LandmarkSe
             f'unknown landmarks {name!r}; give one of {sorted(LANDMARK_SETS)}, a .json file or a '
             'mapping with its fields'
         )
-    with open(name, encoding='utf-8') as file:
-        try:
-            content = json.load(file)
-        except ValueError as error:
-            raise ValueError(f'{name}: not json ({error}); write it anew') from error
+    content = read_json(name)
     if not isinstance(content, Mapping):
         raise ValueError(f'{name}: holds no mapping; give {list(_REQUIRED)}')
     return LandmarkSet.from_dict(content, name)

@@ -338,9 +338,7 @@ def _parse(
             cases.append(case)
             unlikely = spacing_doubts(image)
             if not sound[index]:
-                unlikely += doubts(
-                    states, case.spacing_xy_mm, case.magnification, case.is_mirrored
-                )
+                unlikely += doubts(states, case.spacing_xy_mm, case.magnification, case.is_mirrored)
             problems += [AnnotationProblem(describe(image), words, True) for words in unlikely]
     return cases, problems
 

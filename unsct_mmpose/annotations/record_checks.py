@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections import Counter
@@ -16,6 +15,7 @@ from unsct_mmpose.dicom.peek import peek_orientation
 from unsct_mmpose.dicom.pixel_format import DecodeError
 from unsct_mmpose.dicom.placement import Placement
 from unsct_mmpose.dicom.spacing import magnification_problem, spacing_problem, spacing_question
+from unsct_mmpose.files import JsonError, read_json
 
 from .landmark_checks import contradictions, sides_problem
 from .landmark_states import SUBSETS, AnnotationError, LandmarkStates, infer_subset, unknown_names
@@ -33,14 +33,9 @@ def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         AnnotationError: there is no such file, it is no JSON, or has no list of images.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise AnnotationError(path, [f'the file cannot be read ({error.strerror})']) from None
-    except UnicodeDecodeError:
-        raise AnnotationError(path, ['the file is not UTF-8 text']) from None
-    except json.JSONDecodeError as error:
-        where = f'line {error.lineno}, column {error.colno}'
-        raise AnnotationError(path, [f'invalid JSON at {where}: {error.msg}']) from None
+        document = read_json(path)
+    except JsonError as error:
+        raise AnnotationError(path, [error.cause]) from None
     problems = shape_problems(document)
     if problems:
         raise AnnotationError(path, problems)

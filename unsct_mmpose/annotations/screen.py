@@ -44,7 +44,9 @@ def screen(
         landmarks: which K.
     """
     tables, sound = _tables(annotations, len(landmarks))
-    width, height = (_numbers([image.get(name) for image in images]) for name in ('width', 'height'))
+    width, height = (
+        _numbers([image.get(name) for image in images]) for name in ('width', 'height')
+    )
     points, seen = tables[..., :2], tables[..., 2]
     present = seen > 0
     sound &= np.isin(seen, (0, 1, 2)).all(axis=1)
@@ -83,7 +85,10 @@ def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
 
 
 def _exchanged(
-    images: Sequence[Record], x: NDArray[np.float64], present: NDArray[np.bool_], landmarks: LandmarkSet
+    images: Sequence[Record],
+    x: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    landmarks: LandmarkSet,
 ) -> NDArray[np.bool_]:
     """Tell where any left landmark lies where the right one should."""
     mirrored = np.array([image.get('mirrored') in (True, KEPT) for image in images], bool)

@@ -1,11 +1,11 @@
-"""Measure a training `step`, its `gradients`, decoding (`decode`), a prediction (`predict`)."""
+"""Measure a training `step`, its `gradients`, `decode`, `predict`, growth (`scale`), or `all`."""
 
 import argparse
 import json
 import tempfile
 from pathlib import Path
 
-from .options import add_device
+from .options import ROOT, add_device
 
 DEMO = 'configs/demo/unsct_hrnet_tha_cpu.py'
 
@@ -20,6 +20,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--rounds', type=int, default=15, help='alternating pairs to time')
     add('--precision', default='config', choices=['config', 'float32'],
         help="the config's optimiser wrapper, or plain float32")  # fmt: skip
+    add(
+        '--as-stock',
+        action='store_true',
+        help="the other has MMPose's optimiser, not ours with its precision (always on CUDA)",
+    )
+    everything = actions.add_parser(
+        'all', help='all that the performance page needs on this machine, and the page (12 min)'
+    )
+    everything.set_defaults(measure=benchmark_all, out=None)
+    add = everything.add_argument
+    add('folder', type=Path, nargs='?', default=ROOT / 'docs/results', help='folder of results')
+    add('--only', nargs='+', metavar='STAGE', help='some of transfers, steps, pipeline, scale')
+    add('--short', action='store_true', help='in seconds; its figures mean nothing')
+    scale = actions.add_parser('scale', help='cost as images, pixels and landmarks grow')
+    scale.set_defaults(measure=benchmark_scale)
+    scale.add_argument('config', nargs='?', default=DEMO, help='config of the network')
+    scale.add_argument('--short', action='store_true', help='in seconds; says nothing')
+    timed = actions.add_parser('time', help='run a command: its minutes are a figure of the page')
+    timed.set_defaults(measure=benchmark_time)
+    add = timed.add_argument
+    add('target', help='demo_minutes, test_minutes or check_minutes')
+    add('command', nargs='+', help='after --')
     decode = actions.add_parser(
         'decode', help='time of decoding and uncertainty estimation beside the forward pass'
     )
@@ -63,7 +85,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--ann-file', help='annotation file in it')
     for action in (step, decode, gradients):
         add_device(action)
-    for action in (step, decode, gradients, predict, exports):
+    for action in (step, decode, gradients, predict, exports, scale, timed):
         action.add_argument('--out', type=Path, help='json file of the figures')
     page = actions.add_parser('onnx-page', help='write onnx.md from the json files of both')
     page.add_argument('folder', type=Path, help='docs/results')
@@ -71,12 +93,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
+    if args.measure in (benchmark_all, benchmark_time):
+        return args.measure(args)
     text = json.dumps(args.measure(args), indent=1)
     print(text)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)
         args.out.write_text(text + '\n')
     return 0
+
+
+def benchmark_all(args: argparse.Namespace) -> int:
+    from unsct_mmpose.research.pages import write_page
+    from unsct_mmpose.research.performance import measure_all
+
+    for name, seconds in measure_all(ROOT, args.folder, args.only or (), args.short):
+        print(f'{name}: {seconds:.0f} s', flush=True)
+    print(write_page(args.folder, 'performance'))
+    return 0
+
+
+def benchmark_scale(args: argparse.Namespace) -> dict:
+    from mmengine.config import Config
+
+    from unsct_mmpose.research.results import describe_host
+    from unsct_mmpose.research.scale import scale_cost
+
+    return {**describe_host(), **scale_cost(Config.fromfile(args.config), args.short)}
+
+
+def benchmark_time(args: argparse.Namespace) -> int:
+    from unsct_mmpose.research.performance import time_command
+
+    out = args.out or ROOT / 'docs/results/performance/commands.json'
+    return time_command(args.target, args.command, out)
 
 
 def benchmark_step(args: argparse.Namespace) -> dict:
@@ -91,7 +141,13 @@ def benchmark_step(args: argparse.Namespace) -> dict:
     if args.precision == 'float32':
         config.optim_wrapper.type = 'OptimWrapper'
     batch_size = args.batch_size or config.train_dataloader.batch_size
-    cost = benchmark.step_cost(config, batch_size=batch_size, rounds=args.rounds, device=device)
+    cost = benchmark.step_cost(
+        config,
+        batch_size=batch_size,
+        rounds=args.rounds,
+        device=device,
+        as_stock=args.as_stock,
+    )
     memory = {
         name: benchmark.peak_memory_mb(model, batch_size=batch_size, device=device)
         for name, model in (('ours', config), ('plain', benchmark.plain_config(config)))

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pydicom import Dataset, Sequence
@@ -19,6 +21,14 @@ from pydicom.uid import UID
 _CODE_STRING = re.compile(r'[A-Z0-9_ ]{1,16}')
 _NUMBER_TEXT = re.compile(r'[-+0-9.,eE\\ ]{1,64}')
 _UID_TEXT = re.compile(r'[0-9.]{1,64}')
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom's warnings to itself: some quote header values, which may identify a patient."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
 
 
 def values(dataset: Dataset, keyword: str) -> list[Any]:
@@ -96,7 +106,7 @@ def every_text(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
         except RecursionError:
             raise
         except Exception:  # pydicom converts values on access
-            raw = dataset.get_item(tag)
+            raw = dataset.get_item(tag, keep_deferred=True)
             vr = str(getattr(raw, 'VR', None) or 'UN')
             value = getattr(raw, 'value', None)
             text = value.decode('latin-1') if isinstance(value, bytes) else ''

@@ -63,7 +63,9 @@ class Bf16OptimWrapper(OptimWrapper):
         if not is_model_wrapper(model) and self._laid_out != id(model):
             _put_channels_last(model)
             self._laid_out = id(model)
-        half = torch.autocast(device_type, torch.bfloat16) if has_bf16(device_type) else nullcontext()
+        half = (
+            torch.autocast(device_type, torch.bfloat16) if has_bf16(device_type) else nullcontext()
+        )
         with super().optim_context(model), half:
             yield
 

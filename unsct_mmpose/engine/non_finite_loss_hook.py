@@ -106,9 +106,7 @@ class NonFiniteLossHook(Hook):
             return self._message(runner, iteration, words, self._files)
         return None
 
-    def _message(
-        self, runner: Runner, iteration: int, what: str, images: Sequence[str]
-    ) -> str:
+    def _message(self, runner: Runner, iteration: int, what: str, images: Sequence[str]) -> str:
         last = Path(runner.work_dir) / 'last_checkpoint'
         saved = 'no checkpoint has been saved yet'
         if last.is_file():

@@ -55,7 +55,9 @@ class LandmarkGraph(nn.Module):
             )
         if type(model.data_preprocessor) not in (PoseDataPreprocessor, BatchDataPreprocessor):
             kind = type(model.data_preprocessor).__name__
-            raise ValueError(f'data_preprocessor is {kind}: set PoseDataPreprocessor or BatchDataPreprocessor')
+            raise ValueError(
+                f'data_preprocessor is {kind}: set PoseDataPreprocessor or BatchDataPreprocessor'
+            )
         self.model, self.codec = model, codec
         self.flip_test = bool(model.test_cfg.get('flip_test', False))
         count = len(codec.landmarks)

@@ -7,15 +7,18 @@ The backend may be PyTorch's or ONNX's; :func:`predict_one` gives everything in 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
+from unsct_mmpose.cores import free_cores
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.find_inputs import FoundInputs
 from unsct_mmpose.dicom.limits import OutOfTimeError, file_clock
@@ -35,6 +38,18 @@ from unsct_mmpose.report.writers.base import Item
 
 from .inferencer import Inferencer, Source, open_source, source_name
 
+Result = TypeVar('Result')
+
+
+def default_batch_size() -> int:
+    """Return how many radiographs a model should read at a time on this machine."""
+    return min(max(2 * free_cores(), 4), 16)
+
+
+def default_jobs() -> int:
+    """Return how many processes should decode ahead on this machine."""
+    return max(free_cores() // 2, 1)
+
 
 @dataclass(frozen=True)
 class PredictOptions:
@@ -51,8 +66,8 @@ class PredictOptions:
     """
 
     read: FileOptions = field(default_factory=FileOptions)
-    batch_size: int = 8
-    jobs: int = 1
+    batch_size: int = field(default_factory=default_batch_size)
+    jobs: int = field(default_factory=default_jobs)
     overwrite: bool = False
     report: bool = True
     structured_report: bool = False
@@ -186,6 +201,7 @@ class _Run:
         self.no_images: list[tuple[str, str]] = []
         self.duplicates: list[tuple[Path, str]] = []
         self.predicted = self.already_there = 0
+        self.under_way: tuple[Sequence[ReadFile], Future[list[Prediction]]] | None = None
 
     def run(self) -> PredictResult:
         paths, options = self.inputs.paths, self.options
@@ -211,6 +227,7 @@ class _Run:
                     self._predict(batch)
                     batch = []
             self._predict(batch)
+            self._predict([])
             outputs.finish(self._counts(), self.errors)
         if outputs.problem:
             self.errors.append((f'{printable(str(self.out))}: table and report', outputs.problem))
@@ -301,35 +318,48 @@ class _Run:
         )
 
     def _predict(self, batch: Sequence[ReadFile]) -> None:
-        """Predict a batch; where that fails, its files one by one."""
-        if not batch:
-            return
+        """Let the model read a batch, and write the results of the one before meanwhile."""
+        before, self.under_way = self.under_way, None
+        results = self._await(*before) if before else []
+        if batch:
+            self.under_way = batch, _in_background(self._infer, batch)
+        for read, prediction in results:
+            self._finish(read, prediction)
+
+    def _infer(self, batch: Sequence[ReadFile]) -> list[Prediction]:
+        named = [
+            (read.radiograph, printable(read.path.name))
+            for read in batch
+            if read.radiograph is not None
+        ]
+        return self.inferencer.predict_radiographs(named)
+
+    def _await(
+        self, batch: Sequence[ReadFile], future: Future[list[Prediction]]
+    ) -> list[tuple[ReadFile, Prediction]]:
+        """Return what the model has said of a batch; where that fails, of its files one by one."""
         try:
-            predictions = self.inferencer.predict_radiographs(
-                [
-                    (read.radiograph, printable(read.path.name))
-                    for read in batch
-                    if read.radiograph is not None
-                ]
-            )
+            return list(zip(batch, future.result(), strict=True))
         except Exception as error:
-            if len(batch) > 1:
-                for read in batch:
-                    self._predict([read])
-            else:
+            if len(batch) == 1:
                 self._fail(batch[0].path, f'the model failed: {error or type(error).__name__}')
-            return
-        for read, prediction in zip(batch, predictions, strict=True):
-            if self.options.read.keep_identity:
-                prediction = prediction.with_patient(read.patient)
-            try:
-                with file_clock():
-                    self._write(read, prediction.with_path(self.relative[read.path]))
-            except OutOfTimeError as error:
-                self._fail(read.path, f'to write its results: {error}')
-            except OSError as error:
-                cause = f'its results cannot be written ({error.strerror or error})'
-                self._fail(read.path, cause)
+                return []
+        alone = ([read] for read in batch)
+        return [
+            result for each in alone for result in self._await(each, _now(self._infer, each))
+        ]
+
+    def _finish(self, read: ReadFile, prediction: Prediction) -> None:
+        if self.options.read.keep_identity:
+            prediction = prediction.with_patient(read.patient)
+        try:
+            with file_clock():
+                self._write(read, prediction.with_path(self.relative[read.path]))
+        except OutOfTimeError as error:
+            self._fail(read.path, f'to write its results: {error}')
+        except OSError as error:
+            cause = f'its results cannot be written ({error.strerror or error})'
+            self._fail(read.path, cause)
 
     def _write(self, read: ReadFile, prediction: Prediction) -> None:
         assert read.radiograph is not None
@@ -351,6 +381,26 @@ class _Run:
             ('Could not be predicted', str(len(self.errors))),
             ('No images', str(len(self.inputs.passed_over) + len(self.no_images))),
         ]
+
+
+def _in_background(work: Callable[..., Result], *given: Any) -> Future[Result]:
+    """Do something in a thread of its own, which an end of this process does not wait for."""
+    future: Future[Result] = Future()
+    Thread(target=lambda: _do(future, work, *given), name='model', daemon=True).start()
+    return future
+
+
+def _now(work: Callable[..., Result], *given: Any) -> Future[Result]:
+    future: Future[Result] = Future()
+    _do(future, work, *given)
+    return future
+
+
+def _do(future: Future[Result], work: Callable[..., Result], *given: Any) -> None:
+    try:
+        future.set_result(work(*given))
+    except BaseException as error:
+        future.set_exception(error)
 
 
 def _given_sides(before: Prediction) -> bool | None:

@@ -438,7 +438,7 @@ def _add_intervals(
     centre = np.where(corrected[:, None], left_out_offsets(error), 0.0)
     with np.errstate(divide='ignore', invalid='ignore'):
         residuals = (error - centre[..., None]) / gathered[1]
-    radius = new_patient_radius(residuals[..., None], level)
+    radius = new_patient_radius(residuals[..., None], level, lending=True)
     scales = _filled(radius.value, float(norm.ppf(0.5 + level / 2)))
     names = list(outputs)
     fitted = replace(

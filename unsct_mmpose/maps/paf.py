@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .heatmap import present_points
@@ -220,16 +222,32 @@ def paf_mse(pred: Tensor, target: Tensor, relation_weights: Tensor | None = None
     """
     if pred.shape != target.shape:
         raise ValueError(f'pred {tuple(pred.shape)} and target {tuple(target.shape)} disagree')
-    squares = F.mse_loss(widened(pred), widened(target), reduction='none')
+    each = _MeanSquares.apply(widened(pred), widened(target))
     if relation_weights is None:
-        return squares.mean()
+        return each.mean()
     if relation_weights.shape != (pred.shape[0], pred.shape[1] // 2):
         raise ValueError(
             f'weights {tuple(relation_weights.shape)} do not fit {pred.shape[1] // 2} relations '
             f'of {pred.shape[0]} images'
         )
-    each = squares.mean(dim=(2, 3)).unflatten(1, (-1, 2)).mean(dim=-1)
     return supervised_mean(each, relation_weights)
+
+
+class _MeanSquares(torch.autograd.Function):
+    """``(B, L)`` mean squared errors of ``(B, 2 L, H, W)`` fields, in one pass each way."""
+
+    @staticmethod
+    def forward(ctx: Any, pred: Tensor, target: Tensor) -> Tensor:
+        errors = (pred - target).unflatten(1, (-1, 2))
+        ctx.save_for_backward(errors)
+        ctx.cells = max(errors.shape[2:].numel(), 1)
+        return torch.linalg.vector_norm(errors, dim=(2, 3, 4)).square() / ctx.cells
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (errors,) = ctx.saved_tensors
+        return (errors * (grad * (2 / ctx.cells))[:, :, None, None, None]).flatten(1, 2), None
 
 
 def _pairs(relations: Relations, points: Tensor) -> Tensor:

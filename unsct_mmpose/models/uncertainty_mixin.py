@@ -27,6 +27,7 @@ from unsct_mmpose.maps.calibration import CALIBRATION_KEY, Calibration, unpack_c
 from unsct_mmpose.maps.grid import coarsen_heatmaps
 from unsct_mmpose.maps.heatmap import flip_heatmaps
 from unsct_mmpose.maps.paf import flip_paf
+from unsct_mmpose.maps.precision import widened
 from unsct_mmpose.maps.regions import covariances_to_px
 
 
@@ -220,7 +221,7 @@ class UncertaintyMixin:
         losses = dict(loss_heatmap=0.0, loss_paf=0.0)
         for maps, target in zip(levels, targets, strict=True):
             _refuse_other_size(maps, target.heatmaps.shape[-2:])
-            heatmaps, pafs = self._split(maps)
+            heatmaps, pafs = self._split(widened(maps))
             heatmap_loss = self.loss_module(heatmaps, target.heatmaps, target.weights)
             losses['loss_heatmap'] = losses['loss_heatmap'] + heatmap_loss
             losses['loss_paf'] = losses['loss_paf'] + self.paf_loss_module(

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
 
-from unsct_mmpose.files import jsonable, replace_file, replacing_text
+from unsct_mmpose.files import jsonable, read_json, replace_file, replacing_text
 
 from .prediction import DECIMALS, Prediction
 from .writers.base import Item, all_formats
@@ -85,8 +85,8 @@ def _fit(name: str, end: bool = False) -> str:
 def read_result(path: Path) -> Prediction | None:
     """Return the prediction in a json file; None where there is none that can be read."""
     try:
-        return Prediction.from_dict(json.loads(path.read_text('utf-8')), str(path))
-    except (OSError, ValueError):
+        return Prediction.from_dict(read_json(path), str(path))
+    except ValueError:
         return None
 
 

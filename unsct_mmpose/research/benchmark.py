@@ -106,13 +106,13 @@ def plain_config(config: Config) -> Config:
     return plain
 
 
-def stock_on_cuda(plain: Config) -> Config:
-    """Return a plain config with the optimiser that MMPose's users have on CUDA: fp16, not fused."""
+def with_stock_optimiser(plain: Config, device: str) -> Config:
+    """Return a plain config with the optimiser of MMPose's users: on CUDA in fp16; not fused."""
     stock = copy.deepcopy(plain)
     optimizer = {name: stock.optim_wrapper.optimizer[name] for name in ('type', 'lr')}
-    stock.optim_wrapper = dict(
-        type='AmpOptimWrapper', loss_scale='dynamic', optimizer=optimizer
-    )  # fmt: skip
+    stock.optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer)
+    if device.startswith('cuda'):
+        stock.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
     stock.custom_hooks = []
     return stock
 
@@ -322,12 +322,22 @@ def _has_far_index(name: str, args: Any, device: str) -> bool:
 
 
 def step_cost(
-    config: Config, *, batch_size: int = 8, rounds: int = 10, device: str = AUTO
+    config: Config,
+    *,
+    batch_size: int = 8,
+    rounds: int = 10,
+    device: str = AUTO,
+    as_stock: bool = False,
 ) -> dict[str, Any]:
     """Time the training step of a config against its plain counterpart, in alternating runs.
 
-    On CUDA the counterpart is what MMPose's users run there (:func:`stock_on_cuda`); on a CPU it
-    has our precision and optimiser.
+    Args:
+        config: of a model with an HRNet.
+        batch_size: images.
+        rounds: pairs that are timed.
+        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
+        as_stock: the counterpart has the optimiser of MMPose's users
+            (:func:`with_stock_optimiser`) instead of ours with its precision; on CUDA always.
 
     Returns:
         ``ms_per_image`` and ``plain_ms_per_image``, medians, ``ratio_...`` of the two,
@@ -336,8 +346,8 @@ def step_cost(
     """
     device = resolve_device(device)
     plain = plain_config(config)
-    if device.startswith('cuda'):
-        plain = stock_on_cuda(plain)
+    if as_stock or device.startswith('cuda'):
+        plain = with_stock_optimiser(plain, device)
     ours, other = (make_step(each, batch_size, device) for each in (config, plain))
     times = time_pairs(ours, other, rounds)
     ours_ms, plain_ms = times.medians_ms()
@@ -420,6 +430,35 @@ def step_transfers(config: Config, batch_size: int = 2) -> dict[str, Any]:
         waiting=len(counted.waiting),
         operators=counted.operators,
     )
+
+
+def pipeline_cost(config: Config, data: Path, rounds: int = 4) -> list[dict[str, Any]]:
+    """Return the processor time of each stage of a training pipeline, ms an image.
+
+    Args:
+        config: with a training pipeline.
+        data: folder of the data set; its images are decoded once, before.
+        rounds: passes over it that count.
+
+    Returns:
+        ``stage`` and ``ms`` of each, in their order.
+    """
+    settings = with_data(config.train_dataloader.dataset, data, None)
+    for _, inner in inner_settings(settings):
+        inner['disjoint_from'] = []
+    dataset = DATASETS.build(settings)
+    spent = dict.fromkeys((type(stage).__name__ for stage in dataset.pipeline.transforms), 0.0)
+    for turn in range(rounds + 1):
+        for index in range(len(dataset)):
+            results = {**dataset.get_data_info(index), 'dataset': dataset}
+            for stage in dataset.pipeline.transforms:
+                started = time.process_time()
+                results = stage(results)
+                spent[type(stage).__name__] += (time.process_time() - started) * (turn > 0)
+    images = rounds * len(dataset)
+    return [
+        dict(stage=name, ms=round(1000 * seconds / images, 3)) for name, seconds in spent.items()
+    ]
 
 
 def peak_memory_mb(config: Config, *, batch_size: int = 8, device: str = AUTO) -> float:

@@ -11,9 +11,11 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from mmengine.config import Config
@@ -27,7 +29,7 @@ from unsct_mmpose.codecs import HeatmapPAF
 from unsct_mmpose.datasets import THADataset
 from unsct_mmpose.phantom.generate import make_case
 
-from .benchmark import any_calibration
+from .benchmark import any_calibration, seconds_of
 
 BATCH = 16
 METRICS = ('THALandmarkMetric', 'THASetErrorMetric', 'THAPresenceMetric', 'THAClinicalMetric',
@@ -111,7 +113,7 @@ def annotation_cost(counts: Sequence[int]) -> list[dict[str, Any]]:
     return rows
 
 
-def _document(count: int) -> dict[str, Any]:
+def _document(count: int, ending: str = 'dcm') -> dict[str, Any]:
     """Return the annotations of so many simulated images, each moved by a pixel or so."""
     cases = [make_case(seed, size_hw=(96, 96)) for seed in range(2)]
     rng, images, annotations = np.random.default_rng(0), [], []
@@ -119,13 +121,25 @@ def _document(count: int) -> dict[str, Any]:
         keypoints = np.full((24, 3), 2.0)
         keypoints[:, :2] = np.clip(8 * case.landmarks_px + rng.uniform(-2, 2, (24, 2)), 0, 767)
         spacing = [case.spacing_xy_mm[0] / 8] * 2
-        images.append(dict(id=index, file_name=f'{index:06d}.dcm', width=768, height=768,
+        images.append(dict(id=index, file_name=f'{index:06d}.{ending}', width=768, height=768,
                            pixel_spacing=spacing, magnification=case.magnification,
                            patient_id=f'p{index}', subset='structured', absent=[]))  # fmt: skip
         annotations.append(dict(id=index, image_id=index, category_id=1,
                                 keypoints=keypoints.round(2).ravel().tolist()))  # fmt: skip
     category = dict(id=1, name='pelvis', keypoints=list(LANDMARK_NAMES))
     return dict(images=images, annotations=annotations, categories=[category])
+
+
+def simulated_data(folder: Path, count: int) -> None:
+    """Write a data set of so many simulated pictures of 768 x 768, ``train.json`` and ``images``."""
+    (folder / 'images').mkdir(parents=True)
+    document = _document(count, ending='png')
+    (folder / 'train.json').write_text(json.dumps(document))
+    case = make_case(0, size_hw=(96, 96))
+    grey = (case.pixels >> (case.bits_stored - 8)).astype(np.uint8)
+    picture = cv2.resize(grey, (768, 768), interpolation=cv2.INTER_CUBIC)
+    for image in document['images']:
+        cv2.imwrite(str(folder / 'images' / image['file_name']), picture)
 
 
 def _worker_growth_mb(dataset: THADataset) -> float:
@@ -161,16 +175,13 @@ def evaluation_cost(counts: Sequence[int]) -> list[dict[str, Any]]:
         evaluator = Evaluator([dict(type=f'mmpose.{name}') for name in METRICS])
         evaluator.dataset_meta = THADataset.METAINFO
         predictions = _predictions()
+        seconds = 0.0
         with measured() as meter:
             for start in range(0, count, BATCH):
-                number = min(BATCH, count - start)
-                evaluator.process(
-                    data_samples=list(itertools.islice(predictions, number)), data_batch=None
-                )
-            evaluator.evaluate(count)
-        rows.append(
-            dict(images=count, seconds=round(meter.seconds, 2), peak_mb=round(meter.peak_mb))
-        )
+                batch = list(itertools.islice(predictions, min(BATCH, count - start)))
+                seconds += seconds_of(partial(evaluator.process, batch, None))
+            seconds += seconds_of(partial(evaluator.evaluate, count))
+        rows.append(dict(images=count, seconds=round(seconds, 2), peak_mb=round(meter.peak_mb)))
     return rows
 
 
@@ -231,7 +242,9 @@ def pixel_cost(config: Config, sides: Sequence[int], rounds: int = 3) -> list[di
             with torch.no_grad():
                 model.head.forward(model.extract_feat(image))
 
-        rows.append(dict(pixels=side, network_ms=_best_ms(forward, rounds), **_codec_ms(codec, rounds)))
+        rows.append(
+            dict(pixels=side, network_ms=_best_ms(forward, rounds), **_codec_ms(codec, rounds))
+        )
     return rows
 
 

@@ -20,10 +20,13 @@ import cv2
 
 from unsct_mmpose.dicom import isolation
 
-from .ledger import Entry
+from .ledger import GOOD, Entry
 
-Verdict = tuple[str, str, str]
-"""Kind, outcome and words of a try."""
+Verdict = tuple[str, str, str] | tuple[str, str, str, dict[str, int]]
+"""Kind, outcome and words of a try, and perhaps counts."""
+
+_PATIENCE = 30
+_TICKS = os.sysconf('SC_CLK_TCK')
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,8 @@ class Bounds:
     """What a try may take.
 
     Attributes:
-        seconds: by the clock.
+        seconds: of the processor, so that a busy machine makes nothing a fault. By the clock it
+            may be 30 times as long: who waits for ever takes no processor time.
         memory_mb: that its processes may have at their most, MiB, interpreters included.
     """
 
@@ -76,7 +80,7 @@ class _Fighter:
 
     def __init__(self, work: Callable[[int], Verdict], bounds: Bounds) -> None:
         self._work, self._bounds = work, bounds
-        self._number, self._since = 0, 0.0
+        self._number, self._since, self._used = 0, 0.0, 0.0
         self._fork()
 
     def _fork(self) -> None:
@@ -93,12 +97,13 @@ class _Fighter:
         if number is None:
             return False
         self._number, self._since = number, time.monotonic()
+        self._used = _used_seconds(self._process.pid)
         self.pipe.send(number)
         return True
 
     def outcome(self, ready: bool) -> Entry | None:
         """Return what came of the try; None while it goes on."""
-        seconds = time.monotonic() - self._since
+        waited = time.monotonic() - self._since
         if ready:
             try:
                 return Entry(self._number, *self.pipe.recv())
@@ -106,11 +111,13 @@ class _Fighter:
                 self._process.join()
                 words = f'the process ended with status {self._process.exitcode}'
                 self._again()
-                return Entry(self._number, 'any', 'ended', words, seconds)
-        if seconds <= self._bounds.seconds:
+                return Entry(self._number, 'any', 'ended', words)
+        used = _used_seconds(self._process.pid) - self._used
+        if used <= self._bounds.seconds and waited <= _PATIENCE * self._bounds.seconds:
             return None
         self._again()
-        return Entry(self._number, 'any', 'hang', f'longer than {seconds:.0f} s', seconds)
+        words = f'after {used:.0f} s of the processor, {waited:.0f} s by the clock'
+        return Entry(self._number, 'any', 'hang', words, round(used, 2))
 
     def _again(self) -> None:
         self.end()
@@ -128,8 +135,6 @@ def _fight(
 ) -> None:
     other_end.close()  # so that this process hears when the other one is gone
     cv2.setNumThreads(1)
-    with suppress(OSError):
-        os.nice(5)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     in_use = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + bounds.memory_mb * 2**20, hard))
@@ -139,12 +144,14 @@ def _fight(
         except EOFError:
             break
         _forget_peaks()
-        started = time.monotonic()
-        kind, outcome, words = _judged(work, number)
-        seconds, peak = time.monotonic() - started, _peak_mb()
-        if outcome in ('survived', 'refused') and peak > bounds.memory_mb:
+        used = _used_seconds(os.getpid())
+        kind, outcome, words, *more = _judged(work, number)
+        seconds, peak = _used_seconds(os.getpid()) - used, _peak_mb()
+        if seconds > bounds.seconds and outcome in GOOD:
+            outcome, words = 'hang', f'{seconds:.0f} s of the processor; {words}'
+        if peak > bounds.memory_mb and outcome in GOOD:
             outcome, words = 'memory', f'{peak:.0f} MiB; {words}'
-        pipe.send((kind, outcome, words, round(seconds, 4), round(peak, 1)))
+        pipe.send((kind, outcome, words, round(seconds, 2), round(peak, 1), *more))
     isolation.end_worker()
     os._exit(0)
 
@@ -165,6 +172,17 @@ def describe(error: BaseException) -> str:
     at = (ours or frames)[-1:]
     where = ', '.join(f'{Path(frame.filename).name}:{frame.lineno}' for frame in at)
     return f'{type(error).__name__} at {where}: {str(error)[:160]!r}'
+
+
+def _used_seconds(pid: int | None) -> float:
+    """Return what a process, its living children and its dead ones have had of the processor."""
+    used = 0.0
+    with suppress(OSError, ValueError):
+        fields = Path(f'/proc/{pid}/stat').read_text().rpartition(')')[2].split()
+        used = sum(map(int, fields[11:15])) / _TICKS
+        for child in Path(f'/proc/{pid}/task/{pid}/children').read_text().split():
+            used += _used_seconds(int(child))
+    return used
 
 
 def _processes() -> list[str]:

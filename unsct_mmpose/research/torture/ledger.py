@@ -26,9 +26,9 @@ class Entry:
         kind: what was tried, for the counts.
         outcome: one of :data:`GOOD` or :data:`FAULTS`.
         words: of the refusal or the fault.
-        seconds: that it took.
+        seconds: of the processor, that it took.
         peak_mb: most memory that its processes had, MiB; 0 where it was not watched.
-        more: further counts, such as of what survives.
+        more: of a try that is many: how many survived, were refused and are faults.
     """
 
     number: int
@@ -37,7 +37,7 @@ class Entry:
     words: str = ''
     seconds: float = 0.0
     peak_mb: float = 0.0
-    more: dict[str, Any] = field(default_factory=dict)
+    more: dict[str, int] = field(default_factory=dict)
 
 
 class Ledger:
@@ -89,8 +89,10 @@ def summarise(entries: list[Entry], examples: int = 3) -> dict[str, Any]:
     kinds: dict[str, dict[str, int]] = {}
     for entry in entries:
         row = kinds.setdefault(entry.kind, dict(tried=0, survived=0, refused=0, faults=0))
-        row['tried'] += 1
-        row[entry.outcome if entry.outcome in GOOD else 'faults'] += 1
+        counts = entry.more or {entry.outcome if entry.outcome in GOOD else 'faults': 1}
+        for name, count in counts.items():
+            row[name] += count
+        row['tried'] += sum(counts.values())
     faulty = [entry for entry in entries if entry.outcome not in GOOD]
     faults = {
         kind: count
@@ -98,9 +100,7 @@ def summarise(entries: list[Entry], examples: int = 3) -> dict[str, Any]:
         if (count := sum(entry.outcome == kind for entry in faulty))
     }
     return dict(
-        tried=len(entries),
-        survived=sum(entry.outcome == 'survived' for entry in entries),
-        refused=sum(entry.outcome == 'refused' for entry in entries),
+        **{name: sum(row[name] for row in kinds.values()) for name in ('tried', *GOOD)},
         faults=faults,
         longest_s=round(max((entry.seconds for entry in entries), default=0.0), 2),
         largest_mb=round(max((entry.peak_mb for entry in entries), default=0.0), 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -25,7 +26,9 @@ from .ledger import Entry, Ledger, summarise
 from .mutants import mutant
 from .seeds import seed_files
 
-MUTANTS, DOCUMENTS, KILLS = 20_000, 4_000, 20
+MUTANTS, DOCUMENTS, KILLS = 20_000, 2_000, 20
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -75,7 +78,7 @@ def run_stage(name: str, request: Request) -> dict[str, Any]:
     finally:
         ledger.close()
     entries = [ledger.entries[number] for number in sorted(ledger.entries)]
-    return summarise(entries[: request.limits.get(name)])
+    return summarise(entries)
 
 
 def code_in_use(root: Path) -> str:
@@ -152,7 +155,26 @@ def _progress(
             yield entry
 
 
+def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    from .documents import BATCH, readers, try_documents
+
+    scratch = request.folder / 'json'
+    scratch.mkdir(parents=True, exist_ok=True)
+    known = readers(ROOT, scratch)
+    batches = -(-(request.limits.get('json') or DOCUMENTS) // BATCH) * len(known)
+
+    def work(number: int) -> Verdict:
+        reader = known[number % len(known)]
+        place = scratch / str(os.getpid())
+        place.mkdir(exist_ok=True)
+        return reader.name, *try_documents(reader, number, place)
+
+    yield from _progress('json', batches, done, partial(run_tries, work=work), request)
+    shutil.rmtree(scratch)
+
+
 STAGES: dict[str, Callable[[Request, frozenset[int]], Iterator[Entry]]] = {
     'corpus': _corpus,
     'mutants': _mutants,
+    'json': _documents,
 }
