@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from unsct_mmpose.research.torture import dicom_cases as cases
 from unsct_mmpose.dicom import RadiographError, isolation, radiograph_from_bytes
 from unsct_mmpose.dicom.decode import DecodeError, decode_frame, parse_dicom
 from unsct_mmpose.dicom.limits import VARIABLES, Limits, current_limits
+from unsct_mmpose.research.torture import dicom_cases as cases
 
 RAMP = np.arange(96 * 32, dtype=np.uint16).reshape(32, 96)
 GREY = (RAMP // 12).astype(np.uint8)
@@ -267,7 +267,9 @@ def test_one_worker_serves_many_files_and_another_follows_one_that_ended():
     assert isolation._current.process.pid == first
     isolation._current.process.kill()
     isolation._current.process.wait()
-    np.testing.assert_array_equal(isolation.decode('stream', stream, options, current_limits()), GREY)
+    np.testing.assert_array_equal(
+        isolation.decode('stream', stream, options, current_limits()), GREY
+    )
     assert isolation._current.process.pid != first
 
 
