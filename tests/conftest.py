@@ -3,6 +3,7 @@
 import gc
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,6 +20,10 @@ from unsct_mmpose.dicom import write_radiograph
 pytest_plugins = ['tests.golden_hip', 'tests.dicom_files', 'tests.fake_backend']
 
 ROOT = Path(__file__).resolve().parents[1]
+DEMO = ROOT / 'configs/demo/unsct_hrnet_tha_cpu.py'
+
+# the limits of one file are by the clock, which runs on while a loaded machine does other things
+os.environ |= dict.fromkeys(('UNSCT_DECODE_SECONDS', 'UNSCT_FILE_SECONDS'), '3600')
 
 # A stock MMPose model, as small as it gets: nothing of ours in it but the import.
 STOCK_CONFIG = """
@@ -146,11 +151,18 @@ def stock_run(tmp_path) -> Path:
     return tmp_path
 
 
-@pytest.fixture
-def tiny_set(tmp_path: Path) -> Path:
-    """A folder with train.json (3 images) and val.json (2), and their small DICOM files."""
+@pytest.fixture(scope='session')
+def _tiny_files(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp('tiny')
     for split, count in (('train', 3), ('val', 2)):
-        _write_split(tmp_path, split, count)
+        _write_split(folder, split, count)
+    return folder
+
+
+@pytest.fixture
+def tiny_set(_tiny_files, tmp_path: Path) -> Path:
+    """A folder with train.json (3 images) and val.json (2), and their small DICOM files."""
+    shutil.copytree(_tiny_files, tmp_path, dirs_exist_ok=True)
     return tmp_path
 
 
@@ -177,36 +189,47 @@ def hide_landmarks():
     return hide
 
 
-@pytest.fixture
-def trained(tiny_set, hide_landmarks, request):
-    """A config, and a checkpoint of random weights, beside images that lack some landmarks."""
+@pytest.fixture(scope='session')
+def _random_weights(tmp_path_factory) -> Path:
+    """A checkpoint of the demo's network as it is before training."""
     import torch
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
     from mmpose.registry import MODELS
 
-    base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
-    config = tiny_set / 'config.py'
-    config.write_text(TINY_CONFIG.format(base=base.as_posix(), root=tiny_set.as_posix()))
-    hide_landmarks(tiny_set, [3, 14, 20])
     init_default_scope('mmpose')
     torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(config).model)
-    torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=1)), tiny_set / 'model.pth')
+    model = MODELS.build(Config.fromfile(DEMO).model)
+    path = tmp_path_factory.mktemp('weights') / 'model.pth'
+    torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=1)), path)
+    return path
+
+
+@pytest.fixture
+def trained(tiny_set, hide_landmarks, _random_weights):
+    """A config, and a checkpoint of random weights, beside images that lack some landmarks."""
+    import torch
+    from mmengine.registry import init_default_scope
+
+    config = tiny_set / 'config.py'
+    config.write_text(TINY_CONFIG.format(base=DEMO.as_posix(), root=tiny_set.as_posix()))
+    hide_landmarks(tiny_set, [3, 14, 20])
+    shutil.copy(_random_weights, tiny_set / 'model.pth')
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
     return config, tiny_set / 'model.pth'
 
 
 @pytest.fixture
-def tiny_config(tiny_set, tmp_path, request, monkeypatch):
+def tiny_config(tiny_set, tmp_path, monkeypatch):
     """A narrow network for images of 64 x 64: one epoch on CPU, every landmark reported."""
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
     # formatting the config for the log takes longer than the training
     monkeypatch.setattr(Config, 'pretty_text', property(lambda self: ''))
-    base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
     (tiny_set / 'tiny.py').write_text(
-        TINY_CONFIG.format(base=base.as_posix(), root=tiny_set.as_posix())
+        TINY_CONFIG.format(base=DEMO.as_posix(), root=tiny_set.as_posix())
     )
     config = Config.fromfile(tiny_set / 'tiny.py')
     config.train_pipeline = [

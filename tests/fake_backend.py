@@ -26,7 +26,7 @@ class FakeBackend:
 
     def infer(self, images):
         self.batches.append(len(images))
-        return [self.fields(one.shape) for one in images]
+        return [self.fields(image.shape) for image in images]
 
     def fields(self, shape=(400, 430)):
         points = GOLDEN_MM / [430, 400] * [shape[1], shape[0]]

@@ -33,14 +33,14 @@ def configs(tmp_path):
 
 def test_the_lines_of_the_page_switch_graph_bfloat16_and_late_targets_off(configs):
     fast, plain = configs
-    assert [one['type'] for one in fast.custom_hooks if one not in plain.custom_hooks] == [
+    assert [hook['type'] for hook in fast.custom_hooks if hook not in plain.custom_hooks] == [
         'CUDAGraphHook'
     ]
     assert (fast.optim_wrapper.type, plain.optim_wrapper.type) == (
         'AmpOptimWrapper', 'OptimWrapper'
     )  # fmt: skip
-    before, after = (one.train_dataloader.dataset.pipeline for one in configs)
-    assert [one['type'] for one in before] == [one['type'] for one in after]
+    before, after = (config.train_dataloader.dataset.pipeline for config in configs)
+    assert [hook['type'] for hook in before] == [hook['type'] for hook in after]
     assert before[-2]['encoder'].pop('draw_late') is True
     assert list(before) == list(after)
 

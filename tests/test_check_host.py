@@ -33,7 +33,7 @@ def record(*statuses, by='mmpose_tool.py', versions=('1.1.0', '1.3.2')):
         date='2026-01-01',
         machine='m',
         rows=[row],
-        hosts={one: dict(mmpose=one) for one in versions},
+        hosts={version: dict(mmpose=version) for version in versions},
     )
 
 

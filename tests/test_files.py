@@ -47,7 +47,7 @@ def test_a_text_appears_when_it_is_whole_and_not_when_writing_fails(tmp_path):
         file.write('né')
         assert path.read_text() == 'old'
     assert path.read_bytes() == 'né'.encode()
-    assert [one.name for one in tmp_path.iterdir()] == ['x.csv']
+    assert [path.name for path in tmp_path.iterdir()] == ['x.csv']
 
 
 @pytest.mark.parametrize(('paths', 'names'), [

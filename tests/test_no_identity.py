@@ -149,7 +149,7 @@ def watched(tmp_path, monkeypatch, capfd, caplog):
     def everything() -> dict[str, bytes]:
         out, err = capfd.readouterr()
         found = {'stdout': out, 'stderr': err, 'log': caplog.text,
-                 'warnings': '\n'.join(str(one.message) for one in said),
+                 'warnings': '\n'.join(str(warning.message) for warning in said),
                  'names': '\n'.join(OPENED.names)}  # fmt: skip
         texts = {name: text.encode() for name, text in found.items()}
         files = [path for path in tmp_path.rglob('*') if path.is_file()]
@@ -191,7 +191,7 @@ def test_predict_shows_it_where_it_was_asked_for_and_nowhere_else(study, watched
     main(['predict', 'model.onnx', str(study / 'whole.dcm'), '--out', 'out', '--sr', '--jobs', '0',
           '--keep-identity'])  # fmt: skip
     found = leaks(watched())
-    assert {re.search(r'\.\w+:', one)[0] for one in found} == {'.json:', '.dcm:'}
+    assert {re.search(r'\.\w+:', place)[0] for place in found} == {'.json:', '.dcm:'}
 
 
 def test_convert(study, watched, tmp_path):

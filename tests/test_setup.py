@@ -102,10 +102,12 @@ def test_the_wheel_asks_for_nothing_that_a_host_has_its_own_of(wheel):
     (name,) = [n for n in archive.namelist() if n.endswith('.dist-info/METADATA')]
     lines = archive.read(name).decode().splitlines()
     needed = [line.split(': ', 1)[1] for line in lines if line.startswith('Requires-Dist')]
-    always = {distribution(one) for one in needed if 'extra ==' not in one}
+    always = {distribution(line) for line in needed if 'extra ==' not in line}
     assert not always & HOST
     assert always <= {
-        distribution(one) for name in ('host', 'base') for one in requirements(f'{name}.txt')
+        distribution(requirement)
+        for name in ('host', 'base')
+        for requirement in requirements(f'{name}.txt')
     }
     extras = {line.split(': ')[1] for line in lines if line.startswith('Provides-Extra')}
     assert extras == {'dicom', 'report', 'serve', 'onnx', 'tools', 'augment', 'track', 'dev'}

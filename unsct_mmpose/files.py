@@ -10,6 +10,7 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -144,11 +145,45 @@ def claim_folder(folder: Path, name: str, manifest: str, content: str, differenc
     replace_file(path, manifest.encode())
 
 
+class JsonError(ValueError):
+    """A file holds no json that can be read.
+
+    Args:
+        path: the file.
+        cause: why, in words.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], cause: str) -> None:
+        super().__init__(f'{os.fspath(path)}: {cause}')
+        self.cause = cause
+
+
+def read_json(path: str | os.PathLike[str]) -> Any:
+    """Read a json file, whatever it holds.
+
+    Raises:
+        JsonError: it cannot be read or holds no json; the message names it and the cause.
+    """
+    try:
+        return json.loads(Path(path).read_text(encoding='utf-8'))
+    except OSError as error:
+        cause = f'the file cannot be read ({error.strerror})'
+    except UnicodeDecodeError:
+        cause = 'the file is not UTF-8 text'
+    except json.JSONDecodeError as error:
+        cause = f'invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}'
+    except RecursionError:
+        cause = 'its JSON is nested too deeply'
+    except ValueError:  # a whole number of thousands of digits
+        cause = 'invalid JSON: a number in it is too long'
+    raise JsonError(path, cause)
+
+
 def read_record(path: Path) -> dict[str, Any] | None:
     """Return the object that a json file holds; None where there is none that can be read."""
     try:
-        record = json.loads(path.read_text('utf-8'))
-    except (OSError, ValueError):
+        record = read_json(path)
+    except JsonError:
         return None
     return record if isinstance(record, dict) else None
 
@@ -183,24 +218,33 @@ def jsonable(value: Any, decimals: int | None = None) -> Any:
     """Return plain values, with null for NaN and infinity, which json does not know.
 
     Args:
-        value: mappings, lists, tuples and scalars, those of NumPy too.
+        value: mappings, dataclasses, lists, tuples and scalars, those of NumPy too.
         decimals: round what is no whole number, without -0.0; None: do not.
 
     Example:
         >>> jsonable({'a': (1.5, math.nan)}), jsonable(-0.0001, 3)
         ({'a': [1.5, None]}, 0.0)
     """
-    if isinstance(value, Mapping):
-        return {key: jsonable(entry, decimals) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [jsonable(entry, decimals) for entry in value]
-    if hasattr(value, 'dtype'):
-        value = value.item()
-    if isinstance(value, numbers.Real) and not isinstance(value, numbers.Integral):
-        if not math.isfinite(value):
-            return None
-        return float(value) if decimals is None else round(float(value), decimals) + 0.0
-    return value
+    kind = type(value)
+    if kind in _PLAIN:
+        return value
+    if kind is not float:
+        if is_dataclass(value):
+            value = {entry.name: getattr(value, entry.name) for entry in fields(value)}
+        if isinstance(value, Mapping):
+            return {key: jsonable(entry, decimals) for key, entry in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [jsonable(entry, decimals) for entry in value]
+        if hasattr(value, 'dtype'):
+            value = value.item()
+        if not isinstance(value, numbers.Real) or isinstance(value, numbers.Integral):
+            return value
+    if not math.isfinite(value):
+        return None
+    return float(value) if decimals is None else round(float(value), decimals) + 0.0
+
+
+_PLAIN = (str, int, bool, type(None))  # most values; the tests for what else there is take long
 
 
 class DistinctNames:

@@ -2,6 +2,8 @@ default_scope = 'mmpose'
 custom_imports = dict(imports=['unsct_mmpose.register'], allow_failed_imports=False)
 
 default_hooks = dict(
+    # [speed] losses are read from a GPU when they are logged, not in every iteration
+    runtime_info=dict(type='LateRuntimeInfoHook'),
     timer=dict(type='IterTimerHook'),
     logger=dict(type='LoggerHook', interval=10),
     param_scheduler=dict(type='ParamSchedulerHook'),

@@ -13,7 +13,7 @@ codec = dict(
 model = dict(
     type='TopdownPoseEstimator',
     data_preprocessor=dict(
-        type='PoseDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
+        type='BatchDataPreprocessor', mean=[123.675, 116.28, 103.53], std=[58.395, 57.12, 57.375],
         bgr_to_rgb=True,
     ),
     backbone=dict(
@@ -51,6 +51,7 @@ train_dataloader = dict(
             dict(type='PackPoseInputs'),
         ],
     ),
+    collate_fn=dict(type='default_collate'), pin_memory=__import__('torch').cuda.is_available(),
 )
 val_dataloader = dict(
     batch_size=8, num_workers=2, persistent_workers=True, drop_last=False,
@@ -100,8 +101,8 @@ custom_hooks = [
     dict(type='SyncBuffersHook'), dict(type='NonFiniteLossHook'), dict(type='CUDAGraphHook'),
 ]
 default_hooks = dict(
-    timer=dict(type='IterTimerHook'), logger=dict(type='LoggerHook', interval=10),
-    param_scheduler=dict(type='ParamSchedulerHook'),
+    runtime_info=dict(type='LateRuntimeInfoHook'), timer=dict(type='IterTimerHook'),
+    logger=dict(type='LoggerHook', interval=10), param_scheduler=dict(type='ParamSchedulerHook'),
     checkpoint=dict(
         type='CheckpointHook', interval=10, max_keep_ckpts=2, save_best='all/MRE', rule='less',
     ),

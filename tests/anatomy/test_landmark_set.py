@@ -151,7 +151,7 @@ def test_a_set_is_found_by_name_file_and_content(tmp_path):
     with pytest.raises(ValueError, match=r"unknown landmarks 'knee'; give one of \['hip'\]"):
         landmark_set('knee')
     path.write_text('{"name": "face"')
-    with pytest.raises(ValueError, match=r'face\.json: not json'):
+    with pytest.raises(ValueError, match=r'face\.json: invalid JSON'):
         landmark_set(path)
     path.write_text('{"name": "face"}')
     with pytest.raises(ValueError, match=r"face\.json: field 'names' is missing"):

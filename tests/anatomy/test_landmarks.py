@@ -32,8 +32,8 @@ TABLE_1 = [
 
 
 def test_the_classes_are_those_of_table_1_in_its_order():
-    assert [one.description for one in LANDMARK_CLASSES] == TABLE_1
-    assert [one.number for one in LANDMARK_CLASSES] == list(range(1, 13))
+    assert [kind.description for kind in LANDMARK_CLASSES] == TABLE_1
+    assert [kind.number for kind in LANDMARK_CLASSES] == list(range(1, 13))
 
 
 def test_all_left_landmarks_come_before_all_right_ones():
@@ -43,7 +43,7 @@ def test_all_left_landmarks_come_before_all_right_ones():
 
 
 def test_both_sides_name_the_same_classes():
-    names = [one.name for one in LANDMARK_CLASSES]
+    names = [kind.name for kind in LANDMARK_CLASSES]
     assert [name.removeprefix('left_') for name in LANDMARK_NAMES[:12]] == names
     assert [name.removeprefix('right_') for name in LANDMARK_NAMES[12:]] == names
 
@@ -60,9 +60,9 @@ def test_mirroring_twice_changes_nothing():
 
 
 def test_every_femoral_point_is_on_the_femur():
-    femur = {one.number for one in LANDMARK_CLASSES if one.bone == 'femur'}
+    femur = {kind.number for kind in LANDMARK_CLASSES if kind.bone == 'femur'}
     assert femur == {5, 6, 7, 10, 11, 12}
-    assert {one.bone for one in LANDMARK_CLASSES} == {'pelvis', 'femur'}
+    assert {kind.bone for kind in LANDMARK_CLASSES} == {'pelvis', 'femur'}
 
 
 def test_a_name_and_a_side_with_its_number_lead_to_the_same_position():

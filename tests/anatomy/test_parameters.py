@@ -87,11 +87,13 @@ def test_vectors_and_drawings_use_only_the_landmarks_of_the_parameter(row):
 
 def test_a_measurement_says_what_its_name_says():
     for name in MEASUREMENT_NAMES:
-        one = Measurement(name, 1.0)
-        assert (one.side, one.parameter) == split_side(name) and one.unit == parameter(name).unit
-        sides = {'left', 'right'} if one.side is None else {one.side}
-        assert {landmark.split('_')[0] for landmark in one.landmarks} == sides
-        assert len(one.landmarks) == len(sides) * len(parameter(name).landmarks)
+        measurement = Measurement(name, 1.0)
+        assert (measurement.side, measurement.parameter) == split_side(
+            name
+        ) and measurement.unit == parameter(name).unit
+        sides = {'left', 'right'} if measurement.side is None else {measurement.side}
+        assert {landmark.split('_')[0] for landmark in measurement.landmarks} == sides
+        assert len(measurement.landmarks) == len(sides) * len(parameter(name).landmarks)
 
 
 @EACH
@@ -124,16 +126,18 @@ def test_a_reference_range_is_ordered_and_says_where_it_comes_from(row):
     [(20, 25, (20, 25), (19.9, 25.1)), (None, 20, (19.9,), (20, 30)), (44, None, (44.1,), (44,))],
 )
 def test_only_a_closed_range_holds_its_ends(low, high, inside, outside):
-    one = ReferenceRange('named', low, high, 'someone')
-    assert not one.is_usual
-    assert all(map(one.contains, inside)) and not any(map(one.contains, outside))
-    assert not one.contains(float('nan'))
+    limits = ReferenceRange('named', low, high, 'someone')
+    assert not limits.is_usual
+    assert all(map(limits.contains, inside)) and not any(map(limits.contains, outside))
+    assert not limits.contains(float('nan'))
 
 
 def test_the_golden_hip_is_in_a_range_of_the_literature():
     # Domain page, golden case: CE 32.856, Sharp 43.025, NSA 128.111, femoral offset 41.467.
     def labels(name, value):
-        return [one.label for one in parameter(name).references if one.contains(value)]
+        return [
+            reference.label for reference in parameter(name).references if reference.contains(value)
+        ]
 
     assert labels('center_edge_angle_deg', 32.856) == ['usual']
     assert labels('neck_shaft_angle_deg', 128.111) == ['usual']

@@ -31,7 +31,7 @@ def test_the_sets_have_the_sizes_that_the_networks_are_built_for():
     ('name', 'side', 'across'), [('full', FULL, FULL_ACROSS), ('core', CORE, CORE_ACROSS)]
 )
 def test_the_relations_are_the_decided_ones_in_their_direction_and_order(name, side, across):
-    pairs = [tuple(int(number) - 1 for number in one.split('-')) for one in side.split()]
+    pairs = [tuple(int(number) - 1 for number in pair.split('-')) for pair in side.split()]
     expected = pairs + [(tail + 12, head + 12) for tail, head in pairs]
     expected += [(int(number) - 1, int(number) + 11) for number in across.split()]
     assert list(relation_set(name).pairs) == expected

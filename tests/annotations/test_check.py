@@ -55,7 +55,7 @@ def found(folder, **options):
     document = json.loads(result.to_json())
     assert document['errors'] + document['doubts'] == len(document['problems'])
     assert result.to_text().count('\n') == len(document['problems']) + 1
-    return [(one.kind, one.image, one.words) for one in result.problems]
+    return [(problem.kind, problem.image, problem.words) for problem in result.problems]
 
 
 def test_a_sound_data_set_has_no_problems(data):
@@ -85,12 +85,12 @@ def test_a_sound_data_set_has_no_problems(data):
 def test_every_kind_of_contradiction_is_found(data, changes, kind, words):
     folder = data(**changes)
     problems = found(folder)
-    assert any(one[0] == kind and words in one[2] for one in problems), problems
+    assert any(problem[0] == kind and words in problem[2] for problem in problems), problems
 
 
 def test_all_problems_come_at_once(data):
     folder = data(width=430, height=380, points=POINTS * 5, pixel_spacing=[200, 200])
-    words = ' '.join(one[2] for one in found(folder))
+    words = ' '.join(problem[2] for problem in found(folder))
     for part in ('outside its', 'micrometres', 'has 215 x 190 pixels'):
         assert part in words
 
@@ -99,9 +99,9 @@ def test_an_unreadable_image_is_an_error_and_no_end(data):
     folder = data(width=430, height=380, points=POINTS * 2)
     image = folder / 'images' / '0.dcm'
     image.write_bytes(image.read_bytes()[:2000])
-    words = ' '.join(one[2] for one in found(folder))
+    words = ' '.join(problem[2] for problem in found(folder))
     assert 'cannot be read' in words and 'enlarged by 2' in words
-    assert not any('cannot be read' in one[2] for one in found(folder, decode=False))
+    assert not any('cannot be read' in problem[2] for problem in found(folder, decode=False))
 
 
 def test_the_tool_prints_writes_and_says_how_it_went(data, run_python, tmp_path_factory):

@@ -117,7 +117,7 @@ def run(source, out, *, annotations=(), key=KEY, lines=None, **options):
 
 def all_cases(out):
     paths = [path for path in out.glob('*.json') if path.name != 'conversion.json']
-    return {one.file_name: one for path in paths for one in read_annotations(path).cases}
+    return {record.file_name: record for path in paths for record in read_annotations(path).cases}
 
 
 def shown(source):
@@ -135,14 +135,14 @@ def test_stock_load_image_shows_what_the_reader_of_dicom_shows(files, tmp_path, 
     pictures = [path for path in (out / 'images').iterdir()]
     assert len(pictures) == 7
     stock = [LoadImage().transform(dict(img_path=str(path)))['img'] for path in pictures]
-    assert all(one.shape == (80, 96, 3) and one.dtype == np.uint8 for one in stock)
-    assert all((one == one[..., :1]).all() for one in stock)
+    assert all(image.shape == (80, 96, 3) and image.dtype == np.uint8 for image in stock)
+    assert all((image == image[..., :1]).all() for image in stock)
     if form != 'jpeg':
-        assert {one[..., 0].tobytes() for one in stock} == shown(files)
+        assert {image[..., 0].tobytes() for image in stock} == shown(files)
     if form != 'png16':  # which our own reader takes for raw values
-        for path, one in zip(pictures, stock, strict=True):
+        for path, image in zip(pictures, stock, strict=True):
             ours = LoadRadiograph().transform(dict(img_path=str(path)))['img']
-            np.testing.assert_array_equal(ours, one)
+            np.testing.assert_array_equal(ours, image)
     checked = check_conversion(sources, out, KEY, progress=False)
     assert checked.images == 7 and checked.landmarks_px == 0
     assert (checked.largest > 0) == (form == 'jpeg') and checked.largest <= 14
@@ -178,18 +178,18 @@ def test_what_a_picture_cannot_hold_is_in_the_json(files, tmp_path):
     out = tmp_path / 'out'
     run(files, out, split='none')
     cases = list(all_cases(out).values())
-    for one in cases:
-        assert one.size_wh == SIZE
-        assert one.spacing_xy_mm == pytest.approx((0.4, 0.5))
-        assert one.magnification == pytest.approx(1.15)
-        assert one.extra['spacing_source'] == 'ImagerPixelSpacing'
-        assert one.extra['magnification_source'] == 'EstimatedRadiographicMagnificationFactor'
-        assert one.extra['orientation'] == 'as stored (PatientOrientation L\\F)'
-        assert one.extra['laterality'] == 'B'
-        assert 'window of the file: centre 2048' in one.extra['window']
-        assert one.extra['simulated'] == 'SyntheticData' and one.extra['bits_stored'] == 12
-        assert not one.states.labelled.any()
-    inverted = [one.extra['photometric'] for one in cases]
+    for record in cases:
+        assert record.size_wh == SIZE
+        assert record.spacing_xy_mm == pytest.approx((0.4, 0.5))
+        assert record.magnification == pytest.approx(1.15)
+        assert record.extra['spacing_source'] == 'ImagerPixelSpacing'
+        assert record.extra['magnification_source'] == 'EstimatedRadiographicMagnificationFactor'
+        assert record.extra['orientation'] == 'as stored (PatientOrientation L\\F)'
+        assert record.extra['laterality'] == 'B'
+        assert 'window of the file: centre 2048' in record.extra['window']
+        assert record.extra['simulated'] == 'SyntheticData' and record.extra['bits_stored'] == 12
+        assert not record.states.labelled.any()
+    inverted = [record.extra['photometric'] for record in cases]
     assert sorted(inverted) == ['MONOCHROME1'] + ['MONOCHROME2'] * 6
     assert read_annotations(out / 'all.json').info['description'] == 'simulated radiographs'
 
@@ -209,7 +209,7 @@ def test_annotations_win_over_headers_and_landmarks_stay_to_the_last_bit(annotat
     # the annotator's patients, not the one ANONYMOUS of the headers
     pairs = {(old.patient_id, new.patient_id) for old, new in zip(before, after, strict=True)}
     assert len(pairs) == 3
-    assert sorted(one.image_id for one in after) == [1, 2, 3, 4, 5, 6]
+    assert sorted(record.image_id for record in after) == [1, 2, 3, 4, 5, 6]
     info = read_annotations(out / 'train.json').info
     assert (info['description'], info['licence']) == ('simulated', 'CC0') and 'contact' not in info
     assert check_conversion(sources, out, KEY, progress=False).problems == ()
@@ -235,9 +235,9 @@ def marked(folder, directions, mirrored=None, order=None, **options):
     header.save_as(path)
     spacing = None if 'PixelAspectRatio' in options else (0.4, 0.5)
     states = LandmarkStates(places.astype(float), np.ones(24, bool), np.zeros(24, bool))
-    one = replace(case(1, 'one.dcm', 'p'), states=states, mirrored=mirrored, spacing_xy_mm=spacing,
-                  subset='structured')  # fmt: skip
-    write_annotations(folder / 'labels.json', [one])
+    record = replace(case(1, 'one.dcm', 'p'), states=states, mirrored=mirrored,
+                     spacing_xy_mm=spacing, subset='structured')  # fmt: skip
+    write_annotations(folder / 'labels.json', [record])
     return folder
 
 
@@ -278,7 +278,7 @@ def test_landmarks_stay_on_their_pixels_when_an_image_is_turned(
 def test_a_header_that_contradicts_the_names_of_landmarks_costs_its_image_only(tmp_path):
     left = [name.startswith('left') for name in LANDMARK_NAMES]
     by_x = iter([n for n in range(24) if n % 6 < 3]), iter([n for n in range(24) if n % 6 >= 3])
-    source = marked(tmp_path / 'x', ['R', 'F'], order=[next(by_x[one]) for one in left])
+    source = marked(tmp_path / 'x', ['R', 'F'], order=[next(by_x[place]) for place in left])
     result, _ = run(source, tmp_path / 'out', annotations=[source / 'labels.json'], split='none')
     ((number, cause),) = result.errors
     assert number == 1 and 'mirrored left to right (PatientOrientation R\\F), and then' in cause
@@ -308,7 +308,10 @@ def test_sides_that_are_in_doubt_are_counted_and_noted(files, tmp_path):
     header.save_as(files / 'c.dcm')
     assert run(files, tmp_path / 'out')[0].notes['sides'] == 1
     assert (
-        sum('view PA' in one.extra.get('sides', '') for one in all_cases(tmp_path / 'out').values())
+        sum(
+            'view PA' in record.extra.get('sides', '')
+            for record in all_cases(tmp_path / 'out').values()
+        )
         == 1
     )
 
@@ -324,7 +327,7 @@ def test_splits_are_by_patient_and_equal_base_names_get_names_of_their_own(files
     assert names == ['train', 'val', 'test']
     check_patient_splits({path.stem: path for path in result.written})
     assert len(all_cases(out)) == 7
-    assert len({one.patient_id for one in all_cases(out).values()}) == 4
+    assert len({record.patient_id for record in all_cases(out).values()}) == 4
 
 
 def test_the_same_file_twice_is_one_image(files, tmp_path):
@@ -504,7 +507,7 @@ def test_the_check_finds_what_is_wrong(annotated, tmp_path, spoil, words):
         picture.write_bytes(picture.read_bytes() + b'Mustermann')
     path.write_text(json.dumps(content))
     problems = check_conversion(sources, out, KEY, progress=False).problems
-    assert any(words in one for one in problems), problems
+    assert any(words in problem for problem in problems), problems
 
 
 def test_the_check_sees_a_16_bit_level_that_is_off_by_one(files, tmp_path):

@@ -54,15 +54,15 @@ def source(tmp_path_factory):
     """Two images with a bright disc under each landmark; the first is fine, the second coarse."""
     folder = tmp_path_factory.mktemp('source') / 'data'
     (folder / 'images' / 'b').mkdir(parents=True)
-    for split, one in (
+    for split, record in (
         ('train.json', case(1, 'fine.png', 0.25)),
         ('val.json', case(2, 'b/coarse.png', 0.64)),
     ):
         image = np.full(SIZE_WH[::-1], 40, np.uint8)
-        for x, y in one.states.points[one.states.present].astype(int):
+        for x, y in record.states.points[record.states.present].astype(int):
             cv2.circle(image, (int(x), int(y)), 8, 220, -1)
-        cv2.imwrite(str(folder / 'images' / one.file_name), image)
-        write_annotations(folder / split, [one], info={'licence': 'CC BY-NC-SA 4.0'})
+        cv2.imwrite(str(folder / 'images' / record.file_name), image)
+        write_annotations(folder / split, [record], info={'licence': 'CC BY-NC-SA 4.0'})
     return folder
 
 
@@ -88,11 +88,11 @@ def test_a_fine_image_shrinks_and_a_coarse_one_keeps_its_size(packed):
     (fine,), (coarse,) = read(packed, 'train.json').cases, read(packed, 'val.json').cases
     assert fine.size_wh == (224, 179)  # 600 x 480 at 0.25 mm, to 0.67 mm
     assert coarse.size_wh == SIZE_WH
-    for one in (fine, coarse):
-        radiograph = read_radiograph(packed / 'images' / one.file_name)
-        assert radiograph.size_wh == one.size_wh
+    for converted in (fine, coarse):
+        radiograph = read_radiograph(packed / 'images' / converted.file_name)
+        assert radiograph.size_wh == converted.size_wh
         assert radiograph.provenance['bits_stored'] == 8
-        assert Path(one.file_name).suffix == '.jpg'
+        assert Path(converted.file_name).suffix == '.jpg'
 
 
 @pytest.mark.parametrize('split', ['train.json', 'val.json'])
@@ -113,9 +113,9 @@ def test_landmarks_stay_on_what_they_mark(packed, split):
 @pytest.mark.parametrize('split', ['train.json', 'val.json'])
 def test_spacings_follow_so_that_lengths_in_mm_stay(source, packed, split):
     (before,), (after,) = read(source, split).cases, read(packed, split).cases
-    for one in (0, 1):
-        extent = after.size_wh[one] * after.spacing_xy_mm[one]
-        assert extent == pytest.approx(before.size_wh[one] * before.spacing_xy_mm[one])
+    for axis in (0, 1):
+        extent = after.size_wh[axis] * after.spacing_xy_mm[axis]
+        assert extent == pytest.approx(before.size_wh[axis] * before.spacing_xy_mm[axis])
     seen = before.states.present
     old, new = (c.states.points[seen] * c.spacing_xy_mm for c in (before, after))
     np.testing.assert_allclose(np.diff(new, axis=0), np.diff(old, axis=0), atol=2e-3)

@@ -13,7 +13,7 @@ from unsct_mmpose.annotations.landmark_checks import (
     PLAUSIBLE_HEAD_MM,
     contradictions,
     doubts,
-    head_diameter_mm,
+    head_diameters_mm,
     sides_problem,
 )
 
@@ -68,7 +68,7 @@ def test_sound_landmarks_have_neither_errors_nor_doubts(tmp_path):
 )
 def test_a_contradiction_is_refused_by_every_reader(tmp_path, changes, words):
     path, found = problems(tmp_path, **changes)
-    assert any(not one.is_doubt for one in found)
+    assert any(not problem.is_doubt for problem in found)
     with pytest.raises(AnnotationError, match=words):
         read_annotations(path)
 
@@ -84,8 +84,8 @@ def test_a_contradiction_is_refused_by_every_reader(tmp_path, changes, words):
 )
 def test_a_doubt_is_told_and_refuses_nothing(tmp_path, changes, words):
     path, found = problems(tmp_path, **changes)
-    assert found and all(one.is_doubt for one in found)
-    assert any(words in one.words for one in found)
+    assert found and all(problem.is_doubt for problem in found)
+    assert any(words in problem.words for problem in found)
     assert words in ' '.join(read_annotations(path).doubts)
 
 
@@ -124,5 +124,5 @@ def test_heads_of_bones_are_plausible_and_half_their_spacing_is_not(shared_data)
     for case in file.cases[::10]:
         at_bone = case.states.points * case.spacing_xy_mm / case.magnification
         for side in ('left', 'right'):
-            found = head_diameter_mm(at_bone, case.states.present, side)
+            found = head_diameters_mm(at_bone, case.states.present, side)
             assert np.isnan(found) or (low < found < high and not low < found / 2 < high)

@@ -1,7 +1,9 @@
 """One entry for every command: found, explained, quick to start, and completed in three shells."""
 
 import re
+import runpy
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,10 +56,23 @@ def test_help_imports_nothing_that_takes_time(run_python):
 
 
 @pytest.mark.parametrize('tool', TOOLS, ids=lambda tool: tool.name)
-def test_a_launcher_works_from_any_folder_without_being_installed(tool, tmp_path, run_python):
-    done = run_python(tool, '--help', cwd=tmp_path)
-    assert done.stdout.startswith(f'usage: {tool.name} ')
+def test_a_launcher_explains_itself_in_any_folder(tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, 'argv', [str(tool), '--help'])
+    monkeypatch.setattr(sys, 'path', [str(tool.parent), *sys.path])
+    for name in ('_launch', 'scn_landmarker'):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    with pytest.raises(SystemExit) as left:
+        runpy.run_path(str(tool), run_name='__main__')
+    assert not left.value.code
+    assert capsys.readouterr().out.startswith(f'usage: {tool.name} ')
     assert not list(tmp_path.iterdir())
+
+
+def test_launchers_work_without_being_installed(tmp_path, run_python):
+    """They differ in the command alone: see below."""
+    done = run_python(ROOT / 'tools/measure.py', '--help', cwd=tmp_path)
+    assert done.stdout.startswith('usage: measure.py ')
 
 
 def test_a_launcher_holds_nothing_and_every_command_has_one():

@@ -10,7 +10,7 @@ import sys, types
 sys.path.insert(0, {root!r})
 from tests.fake_backend import FakeBackend
 model = types.ModuleType('unsct_mmpose.inference.onnx_model')
-model.OnnxModel = lambda path: FakeBackend()
+model.OnnxModel = lambda path, device: FakeBackend()
 sys.modules['unsct_mmpose.inference.onnx_model'] = model
 from unsct_mmpose.cli.main import main
 try:

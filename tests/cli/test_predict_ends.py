@@ -25,7 +25,7 @@ class Slow(FakeBackend):
         return super().infer(images)
 
 model = types.ModuleType('unsct_mmpose.inference.onnx_model')
-model.OnnxModel = lambda path: Slow()
+model.OnnxModel = lambda path, device: Slow()
 sys.modules['unsct_mmpose.inference.onnx_model'] = model
 if __name__ == '__main__':
     from unsct_mmpose.cli.main import main

@@ -362,7 +362,9 @@ def test_the_papers_weights_of_relations_are_an_argument(points):
     codec, even = build(mode='paper', relation_weights=weights), build(mode='paper')
     same = build(mode='paper', relation_weights=[3.0] * 52)
     maps = maps_of(codec, points) + 0.2 * noise(1)[0]
-    found, plain, scaled = (one.decode(maps).keypoint_uncertainties for one in (codec, even, same))
+    found, plain, scaled = (
+        kind.decode(maps).keypoint_uncertainties for kind in (codec, even, same)
+    )
     np.testing.assert_allclose(scaled, plain, atol=1e-6)
     assert np.abs(found - plain).max() > 1e-3
 
@@ -477,15 +479,19 @@ def test_other_than_one_pelvis_is_refused(codec, shape):
         codec.encode(np.zeros(shape))
 
 
-def test_drawn_late_the_cells_make_the_maps_of_drawn_early(points):
+@pytest.mark.parametrize('size', [(16, 16), (24, 20)])
+def test_drawn_late_the_fractions_make_the_maps_of_drawn_early_at_any_size(points, size):
     present = np.ones((1, 24), np.float32)
     present[0, 3] = 0
-    early = build().encode(points, present)
+    sized = build()
+    sized.heatmap_size = size
+    early = sized.encode(points, present)
     late = build(draw_late=True).encode(points, present)
     assert 'heatmaps' not in late
-    cells, shown = (torch.from_numpy(late[name]) for name in ('keypoint_cells', 'keypoint_shown'))
-    heatmaps, pafs = build().draw(cells, shown)
-    np.testing.assert_array_equal(heatmaps[0].numpy(), early['heatmaps'])
-    np.testing.assert_array_equal(pafs[0].numpy(), early['pafs'])
+    names = ('keypoint_fractions', 'keypoint_shown')
+    fractions, shown = (torch.from_numpy(late[name]) for name in names)
+    heatmaps, pafs = build().draw_fractions(fractions, shown, size[::-1])
+    np.testing.assert_allclose(heatmaps[0].numpy(), early['heatmaps'], atol=1e-5)
+    np.testing.assert_allclose(pafs[0].numpy(), early['pafs'], atol=1e-5)
     for name in ('keypoint_weights', 'relation_weights'):
         np.testing.assert_array_equal(late[name], early[name])

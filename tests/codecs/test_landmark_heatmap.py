@@ -103,8 +103,8 @@ def test_a_batch_decodes_like_its_images():
 def test_maps_that_need_gradients_or_are_of_half_precision_are_decoded(points):
     codec = build()
     maps = torch.from_numpy(codec.encode(points)['heatmaps'])[None]
-    for one in (maps.requires_grad_(), maps.detach().bfloat16()):
-        keypoints, scores = codec.batch_decode(one)
+    for given in (maps.requires_grad_(), maps.detach().bfloat16()):
+        keypoints, scores = codec.batch_decode(given)
         assert keypoints[0].dtype == np.float64
         np.testing.assert_allclose(keypoints[0], points, atol=0.3)
         assert scores[0].dtype == np.float32
@@ -120,7 +120,7 @@ def test_other_than_one_pelvis_is_refused(shape):
 
 
 def test_mirrored_landmarks_give_the_mirrored_maps(points):
-    maps, others = (build().encode(one)['heatmaps'] for one in (points, mirrored(points)))
+    maps, others = (build().encode(side)['heatmaps'] for side in (points, mirrored(points)))
     np.testing.assert_allclose(others, maps[MIRROR][:, :, ::-1], atol=1e-5)
 
 
@@ -136,13 +136,13 @@ def predict_with_flip_test(points, codec_cfg, **options):
         )
     )
     drawn = [
-        torch.from_numpy(head.decoder.encode(one, np.ones((1, 24), np.float32))['heatmaps'])
-        for one in (points.astype(np.float32), mirrored(points).astype(np.float32))
+        torch.from_numpy(head.decoder.encode(side, np.ones((1, 24), np.float32))['heatmaps'])
+        for side in (points.astype(np.float32), mirrored(points).astype(np.float32))
     ]
     head.forward = lambda maps: maps
     sample = PoseDataSample(metainfo=dict(flip_indices=MIRROR))
     test_cfg = dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False, **options)
-    return head.predict([one[None] for one in drawn], [sample], test_cfg), drawn
+    return head.predict([maps[None] for maps in drawn], [sample], test_cfg), drawn
 
 
 def test_a_stock_heads_flip_test_is_unbiased_without_a_shift(points):

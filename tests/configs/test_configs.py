@@ -15,7 +15,7 @@ from tests.configs.small_configs import CONFIGS, PATHS, shrink
 from unsct_mmpose.anatomy import FLIP_INDICES
 
 EACH = pytest.mark.parametrize('path', PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
-MOST_PX = 256
+MOST_PX = 128
 BUDGETED = [path for path in PATHS if 'UNSCT_BUDGET' in path.read_text()]
 
 
@@ -26,7 +26,7 @@ def config(request, monkeypatch):
     init_default_scope('mmpose')
     config = Config.fromfile(request.param)
     if config.input_size[0] > MOST_PX:
-        config = Config(shrink(config.to_dict(), 128), filename=request.param)
+        config = Config(shrink(config.to_dict(), MOST_PX), filename=request.param)
     return config
 
 
@@ -53,7 +53,7 @@ def test_it_trains_two_iterations(config):
     batch = dict(inputs=[packed['inputs']] * 2, data_samples=[packed['data_samples']] * 2)
     data = model.data_preprocessor(batch, training=True)
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
-    before = [one.detach().clone() for one in model.head.parameters()]
+    before = [parameter.detach().clone() for parameter in model.head.parameters()]
     for _ in range(2):
         with wrapper.optim_context(model):
             losses = model(**data, mode='loss')
@@ -61,8 +61,8 @@ def test_it_trains_two_iterations(config):
         assert all(torch.isfinite(value).all() for value in log.values())
         wrapper.update_params(losses)
     after = list(model.head.parameters())
-    assert all(torch.isfinite(one).all() for one in model.parameters())
-    assert any((one != other).any() for one, other in zip(before, after, strict=True))
+    assert all(torch.isfinite(parameter).all() for parameter in model.parameters())
+    assert any((weight != other).any() for weight, other in zip(before, after, strict=True))
 
 
 @EACH
@@ -73,7 +73,7 @@ def test_it_builds_at_the_paper_s_setting(path, monkeypatch):
     with torch.device('meta'):
         MODELS.build(config.model)
     last = config.train_cfg.max_epochs
-    assert all(max(one.get('milestones', [0])) < last for one in config.param_scheduler)
+    assert all(max(scheduler.get('milestones', [0])) < last for scheduler in config.param_scheduler)
 
 
 def test_two_budgets_differ_in_size_and_schedule_only(monkeypatch):

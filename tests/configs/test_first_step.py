@@ -52,13 +52,15 @@ def silence_at_full_size(path, monkeypatch):
     small = read(path, 'gpu', monkeypatch)
     whole = Config.fromfile(path)
     whole.model.train_cfg = small.model.train_cfg
-    model = MODELS.build(whole.model).eval()
+    with monkeypatch.context() as patch:  # only shapes count, and drawing weights takes seconds
+        patch.setattr(torch.nn.modules.conv._ConvNd, 'reset_parameters', lambda conv: None)
+        model = MODELS.build(whole.model).eval()
     times = whole.codec.input_size[0] // small.codec.input_size[0]
     with torch.no_grad():
         image = torch.zeros(1, 3, *small.codec.input_size)
         feats = [
-            torch.zeros(2, one.shape[1], *(times * side for side in one.shape[2:]))
-            for one in model.extract_feat(image)
+            torch.zeros(2, level.shape[1], *(times * side for side in level.shape[2:]))
+            for level in model.extract_feat(image)
         ]
     samples = model.data_preprocessor(training_batch(whole, 2), training=True)['data_samples']
     return silent_losses(model.head, feats, samples)
@@ -66,22 +68,22 @@ def silence_at_full_size(path, monkeypatch):
 
 def terms_of(path, budget, monkeypatch):
     found = term_gradients(read(path, budget, monkeypatch), at_steps=(0,), device='cpu')
-    return {one.term: one for one in found}
+    return {term.term: term for term in found}
 
 
 @EACH
 def test_every_output_starts_silent_and_no_term_drowns_the_heatmaps(budget, path, monkeypatch):
     terms = terms_of(path, budget, monkeypatch)
-    assert all(math.isfinite(one.value) and math.isfinite(one.norm) for one in terms.values())
+    assert all(math.isfinite(term.value) and math.isfinite(term.norm) for term in terms.values())
     main = [terms[name] for name in MAIN if name in terms]
     if not main or math.isnan(main[0].silence) or path.stem in ('rle_res50', 'simcc_cspnext'):
         return  # coordinates are no maps
-    silence = {name: one.silence for name, one in terms.items()}
+    silence = {name: term.silence for name, term in terms.items()}
     if budget == 'gpu':
         silence = silence_at_full_size(path, monkeypatch)
-    for one in terms.values():
-        assert one.value - one.silence <= 0.5 * silence[one.term] + 1e-9, (one, silence)
-        assert one.norm <= 5 * main[0].norm, (one, main[0])
+    for term in terms.values():
+        assert term.value - term.silence <= 0.5 * silence[term.term] + 1e-9, (term, silence)
+        assert term.norm <= 5 * main[0].norm, (term, main[0])
 
 
 def of_each_kind():
@@ -107,8 +109,10 @@ def test_the_first_steps_in_half_precision_have_finite_gradients(path, monkeypat
         with torch.autocast('cpu', torch.bfloat16):
             losses, _ = model.parse_losses(model(**data, mode='loss'))
         wrapper.backward(losses * 1024)
-        gradients = [one.grad for one in model.parameters() if one.grad is not None]
-        assert all(torch.isfinite(one).all() for one in gradients)
+        gradients = [
+            parameter.grad for parameter in model.parameters() if parameter.grad is not None
+        ]
+        assert all(torch.isfinite(gradient).all() for gradient in gradients)
         wrapper.step()
         wrapper.zero_grad()
 

@@ -97,7 +97,7 @@ def test_it_takes_the_data_folder_from_outside(path, monkeypatch):
     monkeypatch.setitem(os.environ, 'UNSCT_DATA', '/data/hips')
     found = content(path)
     loaders = [found[f'{split}_dataloader'] for split in ('train', 'val', 'test')]
-    assert {one['dataset']['data_root'] for one in loaders} == {'/data/hips'}
+    assert {loader['dataset']['data_root'] for loader in loaders} == {'/data/hips'}
     assert found['data_root'] == '/data/hips'
 
 
@@ -123,7 +123,7 @@ def test_the_landmark_set_survives_the_config_that_a_training_leaves(tmp_path):
 
 def test_the_paper_s_config_trains_with_section_3_4_and_nothing_else():
     found = content(PAPER)
-    kinds = [one['type'] for one in found['train_dataloader']['dataset']['pipeline']]
+    kinds = [step['type'] for step in found['train_dataloader']['dataset']['pipeline']]
     augmentations = {kind for kind in kinds if kind.startswith('Random')} | {kinds[4]}
     assert augmentations == {'RandomFlip', 'RadiographicNoise'} and len(kinds) == 7
     assert found['train_cfg']['max_epochs'] == 300

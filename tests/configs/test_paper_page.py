@@ -98,8 +98,8 @@ def test_every_link_of_the_page_leads_to_a_file_a_name_in_it_or_a_heading():
 def test_every_claim_has_code_a_test_and_a_reading(row):
     code = [target for _, target, _ in PLACED.findall(row['Code'])]
     tests = [target for _, target, _ in PLACED.findall(row['Test'])]
-    assert code and all('/unsct_mmpose/' in one or '/configs/' in one for one in code)
-    assert tests and all('/tests/' in one for one in tests)
+    assert code and all('/unsct_mmpose/' in link or '/configs/' in link for link in code)
+    assert tests and all('/tests/' in test for test in tests)
     assert row['Our reading; where we deviate']
 
 
@@ -108,7 +108,7 @@ def numbers(pattern):
     found = set()
     for row in CLAIMS:
         for words in re.findall(pattern, row['The paper']):
-            ends = [int(one) for one in re.findall(r'\d+', words)]
+            ends = [int(number) for number in re.findall(r'\d+', words)]
             found |= set(range(ends[0], ends[-1] + 1) if ' to ' in words else ends)
     return found
 
@@ -131,14 +131,14 @@ def found():
     with pytest.MonkeyPatch.context() as patched, patch('torch.cuda.is_available', lambda: True):
         patched.delenv('UNSCT_DATA', raising=False)
         patched.setenv('CUDA_VISIBLE_DEVICES', '0')
-        return {name: by_type(content_of(Config.fromfile(one))) for name, one in CONFIGS.items()}
+        return {name: by_type(content_of(Config.fromfile(path))) for name, path in CONFIGS.items()}
 
 
 def by_type(value):
     if isinstance(value, dict):
-        return {key: by_type(one) for key, one in value.items()}
-    if isinstance(value, (list, tuple)) and all(isinstance(one, dict) for one in value):
-        return {one['type']: by_type(one) for one in value}
+        return {key: by_type(inner) for key, inner in value.items()}
+    if isinstance(value, (list, tuple)) and all(isinstance(inner, dict) for inner in value):
+        return {inner['type']: by_type(inner) for inner in value}
     return value
 
 
@@ -147,8 +147,8 @@ def leaves(value, name=''):
     if not isinstance(value, dict) or not value:
         return {name: value}
     found = {}
-    for key, one in value.items():
-        found |= leaves(one, f'{name}.{key}'.lstrip('.'))
+    for key, inner in value.items():
+        found |= leaves(inner, f'{name}.{key}'.lstrip('.'))
     return found
 
 
@@ -163,7 +163,7 @@ def spelled(setting):
 
 
 def settings(cell):
-    return [spelled(one) for one in re.findall(r'`([^`]+)`', cell)]
+    return [spelled(text) for text in re.findall(r'`([^`]+)`', cell)]
 
 
 def below(name, setting):
@@ -190,8 +190,8 @@ def test_what_the_paper_gives_is_the_default_or_a_deviation_that_is_listed(found
     assert same == (row[column] == 'same'), look_up(found[column], setting)
     if not same:
         assert (column, row[column]) == ('Entry', 'deviates'), 'the strict config has no deviation'
-        listed = [one for line in DEVIATIONS for one in settings(line['Settings'])]
-        assert any(below(one, setting) for one in listed)
+        listed = [setting for line in DEVIATIONS for setting in settings(line['Settings'])]
+        assert any(below(name, setting) for name in listed)
 
 
 @pytest.mark.parametrize('row', OPEN, ids=[row['Setting'] for row in OPEN])
@@ -207,14 +207,14 @@ def test_what_the_paper_leaves_open_has_the_value_of_the_page(found, row, column
 
 def test_the_deviations_of_the_page_are_those_of_the_configs(found):
     different = set(differences(found['Entry'], found['Strict']))
-    listed = [one for row in DEVIATIONS for one in settings(row['Settings'])]
+    listed = [setting for row in DEVIATIONS for setting in settings(row['Settings'])]
     assert len(set(listed)) == len(listed)
     assert sorted(different) == sorted(listed)
 
 
 def test_no_setting_of_the_strict_config_is_passed_over(found):
-    known = [one for row in GIVEN + OPEN for one in settings(row['Setting'])]
-    known += [one for row in DEVIATIONS for one in settings(row['Settings'])]
+    known = [setting for row in GIVEN + OPEN for setting in settings(row['Setting'])]
+    known += [setting for row in DEVIATIONS for setting in settings(row['Settings'])]
     known += [*PLUMBING, 'model.head.decoder', 'model.backbone.extra']  # the codec; HRNet-W32
     unsaid = [name for name in leaves(found['Strict']) if not any(below(name, k) for k in known)]
     assert unsaid == []
@@ -237,4 +237,4 @@ def test_the_numbers_in_words_are_those_of_the_entry_config(found, words, settin
     value = list(value) if isinstance(value, (list, tuple)) else [value]
     (match,) = named
     stated = re.findall(r'\d+(?:\.\d+)?', match[1].split(',')[0].split(';')[0])
-    assert [float(one) for one in stated] == [float(one) for one in value]
+    assert [float(number) for number in stated] == [float(number) for number in value]

@@ -28,7 +28,7 @@ MOVE = dict(type='RandomBBoxTransform', shift_factor=0.05, scale_factor=(0.9, 1.
 
 
 def mmcv(*steps):
-    return dict(type='CarryLandmarks', transforms=[dict(one) for one in steps])
+    return dict(type='CarryLandmarks', transforms=[dict(step) for step in steps])
 
 
 def resize(*scale, keep=True):
@@ -137,7 +137,7 @@ def test_a_dot_is_where_its_landmark_is_drawn(name, tmp_path, data):
     rows, columns = np.mgrid[:263, :301]
     dot = 250 * np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 5.0**2))
     cv2.imwrite(str(tmp_path / 'a.png'), np.rint(dot).astype(np.uint8))
-    steps = [one for one in PIPELINES[name] if one['type'] != 'PhotometricDistortion']
+    steps = [step for step in PIPELINES[name] if step['type'] != 'PhotometricDistortion']
     codec = dict(CODEC, use_udp=udp_of(steps))
     packed = build(tmp_path, steps, codec)[0]
     grey = packed['inputs'][0].double().numpy()
@@ -221,7 +221,7 @@ def test_albumentations_changes_pixels_and_moves_nothing(data):
     varied = build(data, [LOAD, changed, BOX, AFFINE], CODEC)[0]
     assert not torch.equal(plain['inputs'], varied['inputs'])
     for name in ('heatmaps', 'pafs'):
-        fields = [getattr(one['data_samples'].gt_fields, name) for one in (plain, varied)]
+        fields = [getattr(item['data_samples'].gt_fields, name) for item in (plain, varied)]
         assert torch.equal(*fields)
 
 

@@ -101,7 +101,7 @@ def test_an_inferencer_takes_files_and_folders_with_and_without_suffix(tiny_set,
     (tiny_set / 'images' / 'notes.md').write_text('no image')
     assert listed(inferencer, str(bare_name)) == [str(bare_name)]
     assert inferencer._video_input is False
-    names = [one.rsplit('/', 1)[-1] for one in listed(inferencer, str(tiny_set / 'images'))]
+    names = [path.rsplit('/', 1)[-1] for path in listed(inferencer, str(tiny_set / 'images'))]
     assert names == ['IM0001', 'train-0.dcm', 'train-1.dcm', 'train-2.dcm', 'val-1.dcm']
     assert listed(inferencer, ['a.png', 'b.dcm']) == ['a.png', 'b.dcm']
 

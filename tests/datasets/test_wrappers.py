@@ -19,14 +19,16 @@ METAINFO = dict(from_file='configs/_base_/datasets/tha.py')
 WRAPPERS = {
     'CombinedDataset': lambda sets, pipeline: dict(
         type='CombinedDataset', metainfo=METAINFO, pipeline=pipeline,
-        datasets=[dict(one, pipeline=[]) for one in sets],
+        datasets=[dict(inner, pipeline=[]) for inner in sets],
     ),
     'ConcatDataset': lambda sets, pipeline: dict(
-        type='ConcatDataset', datasets=[dict(one, pipeline=pipeline) for one in sets]
+        type='ConcatDataset', datasets=[dict(inner, pipeline=pipeline) for inner in sets]
     ),
     'RepeatDataset': lambda sets, pipeline: dict(
         type='RepeatDataset', times=2,
-        dataset=dict(type='ConcatDataset', datasets=[dict(one, pipeline=pipeline) for one in sets]),
+        dataset=dict(
+            type='ConcatDataset', datasets=[dict(inner, pipeline=pipeline) for inner in sets]
+        ),
     ),
 }  # fmt: skip
 EACH = pytest.mark.parametrize('wrapper', WRAPPERS)
@@ -87,7 +89,7 @@ def test_a_patient_in_two_splits_is_found_inside_a_wrapper(wrapper, sets, tiny_s
     content = json.loads((tiny_set / 'other.json').read_text())
     content['images'][1]['patient_id'] = 'val-0'
     (tiny_set / 'other.json').write_text(json.dumps(content))
-    settings = WRAPPERS[wrapper]([dict(one, disjoint_from=['val.json']) for one in sets], [])
+    settings = WRAPPERS[wrapper]([dict(inner, disjoint_from=['val.json']) for inner in sets], [])
     with pytest.raises(ValueError, match='val-0'):
         DATASETS.build(settings)
 
@@ -98,7 +100,7 @@ def test_a_wrapped_data_set_trains_and_is_tested_with_the_figures_of_its_parts(
 ):
     make, config = WRAPPERS[wrapper], tiny_config
     train_pipeline, test_pipeline = config.train_pipeline, config.val_pipeline
-    test_sets = [dict(one, test_mode=True) for one in sets]
+    test_sets = [dict(inner, test_mode=True) for inner in sets]
     config.train_dataloader.dataset = make(sets, train_pipeline)
     config.val_dataloader.dataset = make(test_sets, test_pipeline)
     config.test_dataloader.dataset = make(test_sets, test_pipeline)
@@ -107,11 +109,13 @@ def test_a_wrapped_data_set_trains_and_is_tested_with_the_figures_of_its_parts(
     assert runner.visualizer.dataset_meta['dataset_name'] == 'tha'
     metrics = runner.test()
     assert metrics['all/images'] == (10 if wrapper == 'RepeatDataset' else 5)
-    parts = [DATASETS.build(dict(one, pipeline=test_pipeline)) for one in test_sets]
+    parts = [DATASETS.build(dict(inner, pipeline=test_pipeline)) for inner in test_sets]
     batch = pseudo_collate([part[row] for part in parts for row in range(len(part))])
     errors = [
-        np.linalg.norm((one.pred_instances.keypoints[0] - one.raw_ann_info['points']) * 4.0, axis=1)
-        for one in runner.model.test_step(batch)
+        np.linalg.norm(
+            (predicted.pred_instances.keypoints[0] - predicted.raw_ann_info['points']) * 4.0, axis=1
+        )
+        for predicted in runner.model.test_step(batch)
     ]
     assert metrics['all/MRE'] == pytest.approx(np.mean(errors), rel=1e-5)
     saved = torch.load(tmp_path / 'run' / 'epoch_1.pth', weights_only=False)

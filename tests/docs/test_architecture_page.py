@@ -13,7 +13,7 @@ PAGE = (ROOT / 'docs/explanation/architecture.md').read_text()
 def layers():
     settings = tomllib.loads((ROOT / 'pyproject.toml').read_text())
     contracts = settings['tool']['importlinter']['contracts']
-    (found,) = [one for one in contracts if one['type'] == 'layers']
+    (found,) = [contract for contract in contracts if contract['type'] == 'layers']
     names = [set(re.split(r'\s*\|\s*', layer)) for layer in found['layers']]
     return names, set(found['exhaustive_ignores'])
 

@@ -17,7 +17,7 @@ OPTIONAL = {
     'TensorboardVisBackend': 'tensorboard',
     'WandbVisBackend': 'wandb',
 }
-NAMES = [re.findall(r"type='((?:mmcv\.)?[A-Z]\w+)'", one)[-1] for one in BLOCKS]
+NAMES = [re.findall(r"type='((?:mmcv\.)?[A-Z]\w+)'", block)[-1] for block in BLOCKS]
 
 
 def write_config(path, config):

@@ -31,7 +31,7 @@ def last(monkeypatch):
 
 
 def words(figure):
-    return [text.get_text() for text in figure.findobj(lambda one: hasattr(one, 'get_text'))]
+    return [text.get_text() for text in figure.findobj(lambda artist: hasattr(artist, 'get_text'))]
 
 
 def has(picture, color):

@@ -12,7 +12,7 @@ FULL, CORE = relation_set('full'), relation_set('core')
 
 
 def amount(picture, color):
-    wanted = [int(color[one : one + 2], 16) for one in (1, 3, 5)]
+    wanted = [int(color[start : start + 2], 16) for start in (1, 3, 5)]
     return int((np.abs(picture.astype(int) - wanted).max(axis=-1) < 12).sum())
 
 
@@ -24,7 +24,8 @@ def test_the_picture_is_as_wide_as_asked_and_shows_both_kinds_of_relations():
 
 def test_relations_that_do_not_decide_are_fainter():
     loud, faint = (
-        figure_relations(schematic_points(), FULL, one, width_px=600) for one in (FULL, CORE)
+        figure_relations(schematic_points(), FULL, relations, width_px=600)
+        for relations in (FULL, CORE)
     )
     assert amount(faint, SAME_SIDE) < amount(loud, SAME_SIDE)
 

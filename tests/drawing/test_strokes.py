@@ -8,7 +8,7 @@ def test_a_disc_lies_where_it_should_to_a_fraction_of_a_pixel():
     draw_disc(canvas, np.array([20.25, 10.5]), 5, (255, 255, 255))
     weight = canvas[..., 0].astype(float)
     rows, columns = np.mgrid[:40, :40]
-    center = [(weight * one).sum() / weight.sum() for one in (columns, rows)]
+    center = [(weight * cells).sum() / weight.sum() for cells in (columns, rows)]
     np.testing.assert_allclose(center, [20.25, 10.5], atol=0.15)
 
 

@@ -53,8 +53,8 @@ def make_sample(
 
 def evaluate_metric(name, samples, **kwargs):
     metric = METRICS.build(dict(type=name, **kwargs))
-    for one in samples:
-        metric.process({}, [one])
+    for data_sample in samples:
+        metric.process({}, [data_sample])
     return metric.evaluate(len(samples))
 
 

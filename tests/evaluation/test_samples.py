@@ -100,11 +100,11 @@ def test_extreme_images_are_survived(evaluate_any, sample, name, ours, case, cou
 
 @EACH
 def test_coincident_landmarks_are_survived(evaluate_any, sample, name):
-    one = sample(ours=True)
-    one['pred_instances']['keypoints'][:] = 100.0
+    data_sample = sample(ours=True)
+    data_sample['pred_instances']['keypoints'][:] = 100.0
     other = sample(seed=1, ours=True)
     other['raw_ann_info']['points'][:] = 0.0
-    figures = evaluate_any(name, [one, other])
+    figures = evaluate_any(name, [data_sample, other])
     assert not any(math.isinf(value) for value in figures.values())
 
 
@@ -140,7 +140,7 @@ def test_gathered_results_give_the_same_figures(cohort, name):
     left.process({}, cohort()[0::2])
     right.process({}, cohort()[1::2])
     expected = whole.compute_metrics(whole.results)
-    gathered = [pickle.loads(pickle.dumps(one)) for one in left.results + right.results]
+    gathered = [pickle.loads(pickle.dumps(result)) for result in left.results + right.results]
     assert left.compute_metrics(gathered) == close(expected)
 
 
@@ -223,12 +223,12 @@ def test_a_missing_spacing_names_the_file(evaluate_any, sample, name):
 @EACH
 @pytest.mark.parametrize('instances', [0, 2])
 def test_a_radiograph_has_one_instance(evaluate_any, sample, name, instances):
-    one = sample()
-    pred = one['pred_instances']
+    data_sample = sample()
+    pred = data_sample['pred_instances']
     for key, value in pred.items():
         pred[key] = np.repeat(value, instances, axis=0)
     with pytest.raises(ValueError, match=r'0\.dcm: predicted keypoints are .* needs one instance'):
-        evaluate_any(name, [one])
+        evaluate_any(name, [data_sample])
 
 
 @EACH
@@ -265,9 +265,9 @@ def test_all_metrics_run_together_on_what_mmpose_hands_over(sample):
 
 
 def test_a_model_of_any_kind_is_unpacked(sample):
-    one = sample(reported=None)
-    one['pred_instances']['keypoint_scores'] = np.linspace(0, 1, 24)[None]
-    row = unpack(one)
+    data_sample = sample(reported=None)
+    data_sample['pred_instances']['keypoint_scores'] = np.linspace(0, 1, 24)[None]
+    row = unpack(data_sample)
     assert row['reported'].all()
     np.testing.assert_allclose(row['uncertainty'], 1 - np.linspace(0, 1, 24))
     assert not {'presence', 'covariance', 'evidence', 'decisions'} & row.keys()
@@ -281,33 +281,37 @@ def test_a_landmark_is_kept_above_one_half(sample):
 
 
 def test_a_stock_model_that_repeats_its_scores_reports_every_landmark(sample):
-    one = sample()
-    pred = one['pred_instances']
+    data_sample = sample()
+    pred = data_sample['pred_instances']
     pred['keypoint_scores'] = np.linspace(0, 1, 24, dtype=np.float32)[None]
     pred['keypoints_visible'] = pred['keypoint_scores'].copy()
-    assert unpack(one)['reported'].all()
-    np.testing.assert_allclose(unpack(one)['uncertainty'], 1 - np.linspace(0, 1, 24), atol=1e-6)
-    one['raw_ann_info']['labelled'][[2, 20]] = False
-    assert np.flatnonzero(~unpack(one)['reported']).tolist() == [2, 20]
+    assert unpack(data_sample)['reported'].all()
+    np.testing.assert_allclose(
+        unpack(data_sample)['uncertainty'], 1 - np.linspace(0, 1, 24), atol=1e-6
+    )
+    data_sample['raw_ann_info']['labelled'][[2, 20]] = False
+    assert np.flatnonzero(~unpack(data_sample)['reported']).tolist() == [2, 20]
 
 
 def test_what_is_no_copy_of_the_scores_decides(sample):
-    one = sample()
-    pred = one['pred_instances']
+    data_sample = sample()
+    pred = data_sample['pred_instances']
     pred['keypoint_scores'] = np.linspace(0, 1, 24)[None]
     pred['keypoints_visible'] = np.linspace(0, 1, 24)[None].copy()
     pred['keypoints_visible'][0, 0] = 0.1
-    assert np.flatnonzero(unpack(one)['reported']).tolist() == [*range(12, 24)]
+    assert np.flatnonzero(unpack(data_sample)['reported']).tolist() == [*range(12, 24)]
     pred['keypoints_visible'] = pred['keypoint_scores'].copy()
     pred['keypoint_uncertainties'] = 1 - pred['keypoint_scores']  # a head of ours has decided
-    assert np.flatnonzero(unpack(one)['reported']).tolist() == [*range(12, 24)]
+    assert np.flatnonzero(unpack(data_sample)['reported']).tolist() == [*range(12, 24)]
 
 
 def test_half_precision_tensors_are_unpacked(sample):
-    one = sample(ours=True)
+    data_sample = sample(ours=True)
     for key in ('keypoint_scores', 'keypoint_uncertainties'):
-        one['pred_instances'][key] = torch.as_tensor(one['pred_instances'][key]).bfloat16()
-    assert unpack(one)['uncertainty'] == pytest.approx(0.1, abs=1e-3)
+        data_sample['pred_instances'][key] = torch.as_tensor(
+            data_sample['pred_instances'][key]
+        ).bfloat16()
+    assert unpack(data_sample)['uncertainty'] == pytest.approx(0.1, abs=1e-3)
 
 
 def test_a_column_that_some_results_lack_is_left_out(sample):

@@ -15,19 +15,19 @@ COUNTS = ('n', 'prediction_undefined', 'truth_undefined', 'both_undefined')
 def noisy(sample, count=6, noise=2.0, **kwargs):
     samples = []
     for seed in range(count):
-        one = sample(seed=seed, ours=True, **kwargs)
+        data_sample = sample(seed=seed, ours=True, **kwargs)
         rng = np.random.default_rng(100 + seed)
-        one['pred_instances']['keypoints'][0] += rng.normal(0, noise, (24, 2))
-        samples.append(one)
+        data_sample['pred_instances']['keypoints'][0] += rng.normal(0, noise, (24, 2))
+        samples.append(data_sample)
     return samples
 
 
 def measured(samples):
     """Measure without the metric: values of the prediction and of the truth, ``(N, M)``."""
-    points = [np.stack([one['pred_instances']['keypoints'][0] for one in samples]),
-              np.stack([one['raw_ann_info']['points'] for one in samples])]  # fmt: skip
+    points = [np.stack([sample['pred_instances']['keypoints'][0] for sample in samples]),
+              np.stack([sample['raw_ann_info']['points'] for sample in samples])]  # fmt: skip
     everything = np.ones((len(samples), 24), bool)
-    return [measure_many(one, everything, (0.5, 0.5))[0] for one in points]
+    return [measure_many(point, everything, (0.5, 0.5))[0] for point in points]
 
 
 def test_every_parameter_is_compared_with_its_sides_pooled(sample, evaluate):
@@ -73,8 +73,8 @@ def test_undefined_values_are_counted_by_who_lacks_them(sample, evaluate):
         'truth_undefined': sample(seed=2, absent=[tip]),
         'both_undefined': sample(seed=3, absent=[tip], reported=reported),
     }
-    for name, one in cases.items():
-        figures = evaluate([one])
+    for name, data_sample in cases.items():
+        figures = evaluate([data_sample])
         found = {key: figures[f'clinical/all/skinner_height_mm/{key}'] for key in COUNTS}
         expected = dict.fromkeys(COUNTS, 0.0) | {'n': 1.0}  # the right side
         expected[name] += 1.0
@@ -86,9 +86,9 @@ def test_undefined_values_are_counted_by_who_lacks_them(sample, evaluate):
 def test_a_prediction_measures_with_what_it_reports(sample, evaluate):
     reported = np.ones(24)
     reported[index_of('left_greater_trochanter_tip')] = 0
-    one = sample(reported=reported)
-    one['pred_instances']['keypoints'][0, index_of('left_greater_trochanter_tip')] += 500.0
-    figures = evaluate([one])
+    data_sample = sample(reported=reported)
+    data_sample['pred_instances']['keypoints'][0, index_of('left_greater_trochanter_tip')] += 500.0
+    figures = evaluate([data_sample])
     assert figures['clinical/all/skinner_height_mm/MAE'] == pytest.approx(0, abs=1e-9)
     assert figures['clinical/all/skinner_height_mm/n'] == 1
 
@@ -109,12 +109,12 @@ def test_mm_are_of_the_detector_unless_asked_otherwise(sample, evaluate):
 
 def test_angles_are_compared_the_short_way_round(sample, evaluate):
     edge, head = index_of('left_acetabulum_upper_edge'), index_of('left_femoral_head_center')
-    one = sample()
+    data_sample = sample()
     for which, offset in (('true', (1.0, 30.0)), ('pred', (-1.0, 30.0))):
-        points = (one['raw_ann_info']['points'] if which == 'true'
-                  else one['pred_instances']['keypoints'][0])  # fmt: skip
+        points = (data_sample['raw_ann_info']['points'] if which == 'true'
+                  else data_sample['pred_instances']['keypoints'][0])  # fmt: skip
         points[edge] = points[head] + offset
-    figures = evaluate([one])
+    figures = evaluate([data_sample])
     assert figures['clinical/all/center_edge_angle_deg/MAE'] < 5  # of nearly +-180 degrees
 
 
@@ -123,8 +123,8 @@ def test_honest_intervals_hold_the_truth(sample, evaluate):
     figures = evaluate(samples)
     for output in OUTPUTS:
         assert figures[f'clinical/all/{output}/interval_coverage'] == pytest.approx(0.95, abs=0.09)
-    for one in samples:
-        one['pred_instances']['interval_scales'][:] = 0.6745
+    for data_sample in samples:
+        data_sample['pred_instances']['interval_scales'][:] = 0.6745
     figures = evaluate(samples)
     coverage = [figures[f'clinical/all/{output}/interval_coverage'] for output in OUTPUTS]
     assert np.mean(coverage) == pytest.approx(0.5, abs=0.07)
@@ -132,8 +132,8 @@ def test_honest_intervals_hold_the_truth(sample, evaluate):
 
 def test_each_measurement_has_its_own_scale(sample, evaluate):
     samples = noisy(sample, noise=6.0)
-    for one in samples:
-        scales = one['pred_instances']['interval_scales']
+    for data_sample in samples:
+        scales = data_sample['pred_instances']['interval_scales']
         for index, name in enumerate(MEASUREMENT_NAMES):
             scales[0, index] = np.inf if split_side(name)[1] == 'sharp_angle_deg' else 1e-6
     figures = evaluate(samples)
@@ -144,8 +144,8 @@ def test_each_measurement_has_its_own_scale(sample, evaluate):
 def test_without_scales_a_normal_interval_stands_in(sample, evaluate):
     samples = noisy(sample, count=20)
     usual = evaluate(samples)
-    for one in samples:
-        del one['pred_instances']['interval_scales']
+    for data_sample in samples:
+        del data_sample['pred_instances']['interval_scales']
     assert evaluate(samples) == pytest.approx(usual, nan_ok=True)
 
 

@@ -78,9 +78,9 @@ def test_pixels_work_without_spacing(sample, evaluate):
 
 
 def test_each_landmark_is_reported_on_request(sample, evaluate):
-    one = sample()
-    one['pred_instances']['keypoints'][0, 0] += (8.0, 0.0)
-    figures = evaluate([one], per_landmark=True)
+    data_sample = sample()
+    data_sample['pred_instances']['keypoints'][0, 0] += (8.0, 0.0)
+    figures = evaluate([data_sample], per_landmark=True)
     assert figures['landmark/left_innermost_ilium/MRE'] == pytest.approx(4.0)
     assert figures['landmark/right_fovea/MRE'] == pytest.approx(0.0, abs=1e-9)
 

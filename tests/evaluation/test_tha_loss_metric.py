@@ -65,7 +65,9 @@ def samples(tiny_set):
 def feats_of(kind, count):
     torch.manual_seed(0)
     shapes = [(count, 24, size, size) for size in (4, 8)] + [(count, 8, 16, 16)]
-    return [torch.randn(one) for one in (3 * [(count, 8, 16, 16)] if kind == 'stacked' else shapes)]
+    return [
+        torch.randn(shape) for shape in (3 * [(count, 8, 16, 16)] if kind == 'stacked' else shapes)
+    ]
 
 
 @pytest.mark.parametrize('flip_test', [False, True])

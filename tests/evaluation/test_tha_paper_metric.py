@@ -15,10 +15,10 @@ def test_every_key_says_whose_protocol_it_is(sample, evaluate):
 def test_four_outcomes_have_four_prices(sample, evaluate):
     reported = np.ones(24)
     reported[[0, 1]] = 0
-    one = sample((6.0, 8.0), absent=[1, 2], reported=reported)
-    figures = evaluate([one])
-    to_corner = np.hypot(*(0.5 * one['raw_ann_info']['points'][0]))
-    false_positive = np.hypot(*(0.5 * one['pred_instances']['keypoints'][0, 2]))
+    data_sample = sample((6.0, 8.0), absent=[1, 2], reported=reported)
+    figures = evaluate([data_sample])
+    to_corner = np.hypot(*(0.5 * data_sample['raw_ann_info']['points'][0]))
+    false_positive = np.hypot(*(0.5 * data_sample['pred_instances']['keypoints'][0, 2]))
     assert figures['paper/all/MRE'] == pytest.approx((21 * 5 + to_corner + 0 + false_positive) / 24)
     assert figures['paper/all/SDR@2mm'] == pytest.approx(1 / 24)
 

@@ -39,19 +39,19 @@ def test_rejecting_everything_has_no_precision_and_recall_0(sample, evaluate):
 
 
 def test_the_uncertainty_is_ranked_against_absence(sample, evaluate):
-    one = sample(absent=[3, 4, 20], ours=True)
+    data_sample = sample(absent=[3, 4, 20], ours=True)
     u = np.random.default_rng(0).random((1, 24))
-    one['pred_instances']['keypoint_uncertainties'] = u
-    figures = evaluate([one])
+    data_sample['pred_instances']['keypoint_uncertainties'] = u
+    figures = evaluate([data_sample])
     absent = np.isin(np.arange(24), [3, 4, 20])
     expected = stats.mannwhitneyu(u[0, absent], u[0, ~absent]).statistic / 3 / 21
     assert figures['presence/all/AUROC'] == pytest.approx(expected)
 
 
 def test_without_an_uncertainty_the_score_stands_in(sample, evaluate):
-    one = sample(absent=[3])
-    one['pred_instances']['keypoint_scores'][0, 3] = 0.1
-    figures = evaluate([one])
+    data_sample = sample(absent=[3])
+    data_sample['pred_instances']['keypoint_scores'][0, 3] = 0.1
+    figures = evaluate([data_sample])
     assert figures['presence/all/AUROC'] == figures['presence/all/AUPRC'] == 1.0
     assert math.isnan(figures['presence/all/ECE']) and math.isnan(
         figures['presence/all/coverage@0.5']
@@ -60,12 +60,12 @@ def test_without_an_uncertainty_the_score_stands_in(sample, evaluate):
 
 
 def test_each_evidence_is_ranked_by_itself(sample, evaluate):
-    one = sample(absent=[3], ours=True)
-    evidence = one['pred_instances']['keypoint_evidences']
+    data_sample = sample(absent=[3], ours=True)
+    evidence = data_sample['pred_instances']['keypoint_evidences']
     evidence[0, :, 0] = 0.5
     evidence[0, 3, 1] = 0.9
     evidence[0, 3, 2] = 0.0
-    figures = evaluate([one])
+    figures = evaluate([data_sample])
     assert [figures[f'presence/all/{name}/AUROC'] for name in ('peak', 'paf', 'fused')] == [
         0.5,
         1.0,
@@ -74,12 +74,12 @@ def test_each_evidence_is_ranked_by_itself(sample, evaluate):
 
 
 def test_risk_is_of_present_landmarks_whether_reported_or_not(sample, evaluate):
-    one = sample(absent=[3], reported=np.zeros(24), ours=True)
-    pred = one['pred_instances']
+    data_sample = sample(absent=[3], reported=np.zeros(24), ours=True)
+    pred = data_sample['pred_instances']
     errors = np.random.default_rng(1).exponential(3, 24)
     pred['keypoints'][0, :, 0] += 2 * errors  # 2 px are a mm
     u = pred['keypoint_uncertainties'] = errors[None] + np.random.default_rng(2).random((1, 24))
-    figures = evaluate([one])
+    figures = evaluate([data_sample])
     present = np.arange(24) != 3
     expected = presence.area_under_risk_coverage(errors, u[0], present)
     assert figures['presence/all/AURC'] == pytest.approx(expected)
@@ -87,8 +87,10 @@ def test_risk_is_of_present_landmarks_whether_reported_or_not(sample, evaluate):
         stats.spearmanr(errors[present], u[0, present]).statistic
     )
     assert 0 < figures['presence/all/AUSE'] < 1
-    assert evaluate([one], unit='px')['presence/all/AURC'] == pytest.approx(2 * expected)
-    assert evaluate([one], plane='bone')['presence/all/AURC'] == pytest.approx(expected / 1.25)
+    assert evaluate([data_sample], unit='px')['presence/all/AURC'] == pytest.approx(2 * expected)
+    assert evaluate([data_sample], plane='bone')['presence/all/AURC'] == pytest.approx(
+        expected / 1.25
+    )
 
 
 def test_probabilities_are_held_against_presence(sample, evaluate):
@@ -101,9 +103,9 @@ def test_probabilities_are_held_against_presence(sample, evaluate):
 
 
 def test_a_probability_that_is_missing_is_not_passed_over(sample, evaluate):
-    one = sample(ours=True)
-    one['pred_instances']['keypoint_presence'][0, 7] = np.nan
-    figures = evaluate([one])
+    data_sample = sample(ours=True)
+    data_sample['pred_instances']['keypoint_presence'][0, 7] = np.nan
+    figures = evaluate([data_sample])
     assert math.isnan(figures['presence/all/ECE']) and math.isnan(figures['presence/all/Brier'])
 
 
@@ -121,17 +123,17 @@ def test_regions_are_held_against_the_truth_in_image_pixels(sample, evaluate):
 
 
 def test_the_radius_of_a_region_is_in_mm(sample, evaluate):
-    one = sample(ours=True, pixel_spacing=(0.5, 0.125))
+    data_sample = sample(ours=True, pixel_spacing=(0.5, 0.125))
     radius = math.sqrt(stats.chi2.ppf(0.95, 2)) * 2 * math.sqrt(0.5 * 0.125)
-    assert evaluate([one])['presence/all/radius@0.95'] == pytest.approx(radius)
+    assert evaluate([data_sample])['presence/all/radius@0.95'] == pytest.approx(radius)
 
 
 def test_only_reported_landmarks_have_a_region(sample, evaluate):
     reported = np.ones(24)
     reported[0] = 0
-    one = sample((2.0, 0.0), reported=reported, absent=[1], ours=True)
-    one['pred_instances']['keypoints'][0, :2] += 500.0
-    one['pred_instances']['keypoint_covariances'][0, :2] = np.nan
-    assert evaluate([one])['presence/all/coverage@0.5'] == 1.0
-    one['pred_instances']['keypoint_covariances'][0, 2] = np.nan
-    assert math.isnan(evaluate([one])['presence/all/coverage@0.5'])
+    data_sample = sample((2.0, 0.0), reported=reported, absent=[1], ours=True)
+    data_sample['pred_instances']['keypoints'][0, :2] += 500.0
+    data_sample['pred_instances']['keypoint_covariances'][0, :2] = np.nan
+    assert evaluate([data_sample])['presence/all/coverage@0.5'] == 1.0
+    data_sample['pred_instances']['keypoint_covariances'][0, 2] = np.nan
+    assert math.isnan(evaluate([data_sample])['presence/all/coverage@0.5'])

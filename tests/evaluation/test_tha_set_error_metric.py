@@ -56,13 +56,13 @@ def test_an_image_with_nothing_and_nothing_said_has_no_set_error(sample, evaluat
 def test_baselines_are_other_decisions_about_the_same_points(sample, evaluate):
     reported = np.ones(24)
     reported[5] = 0
-    one = sample((6.0, 8.0), absent=[1, 2], reported=reported, ours=True)
-    decisions = one['pred_instances']['keypoint_decisions']
+    data_sample = sample((6.0, 8.0), absent=[1, 2], reported=reported, ours=True)
+    decisions = data_sample['pred_instances']['keypoint_decisions']
     decisions[:] = True
     decisions[0, 1, 0] = False  # the peak finds one of two absent landmarks
     decisions[0, [1, 2], 1] = False  # the fields find both
     decisions[0, [1, 2, 3], 2] = False  # fused, one too many
-    figures = evaluate([one])
+    figures = evaluate([data_sample])
 
     def expected(hits, wrong):
         return pytest.approx((hits * 5 + 20 * wrong) / (hits + wrong))
@@ -113,8 +113,10 @@ def test_no_decision_beats_the_oracle(sample, evaluate):
     rng = np.random.default_rng(0)
     for seed in range(20):
         absent = np.flatnonzero(rng.random(24) < 0.2)
-        one = sample(rng.normal(0, 30, 2), seed=seed, absent=absent, reported=rng.random(24) < 0.8)
-        figures = evaluate([one])
+        data_sample = sample(
+            rng.normal(0, 30, 2), seed=seed, absent=absent, reported=rng.random(24) < 0.8
+        )
+        figures = evaluate([data_sample])
         for cutoff in (10, 20, 50):
             assert (
                 figures[f'set_error/all/oracle/E_{cutoff}']
@@ -124,11 +126,11 @@ def test_no_decision_beats_the_oracle(sample, evaluate):
 
 
 def test_cutoffs_units_and_planes(sample, evaluate):
-    one = sample((6.0, 8.0))
-    assert evaluate([one], cutoffs=(4,))['set_error/all/E_4'] == 4
-    assert evaluate([one], unit='px')['set_error/all/E_20px'] == pytest.approx(10)
-    assert evaluate([one], plane='bone')['set_error/all/E_20'] == pytest.approx(4)
-    assert evaluate([one], lrp_cutoff=4.0)['set_error/all/LRP'] == 1
+    data_sample = sample((6.0, 8.0))
+    assert evaluate([data_sample], cutoffs=(4,))['set_error/all/E_4'] == 4
+    assert evaluate([data_sample], unit='px')['set_error/all/E_20px'] == pytest.approx(10)
+    assert evaluate([data_sample], plane='bone')['set_error/all/E_20'] == pytest.approx(4)
+    assert evaluate([data_sample], lrp_cutoff=4.0)['set_error/all/LRP'] == 1
 
 
 def test_the_intervals_of_the_headline_are_by_patient(sample, evaluate):
@@ -142,11 +144,12 @@ def test_the_intervals_of_the_headline_are_by_patient(sample, evaluate):
         < figures['set_error/all/E_20']
         < figures['set_error/all/E_20_high']
     )
-    for index, one in enumerate(samples):
-        one['raw_ann_info']['patient_id'] = f'q{index}'
+    for index, data_sample in enumerate(samples):
+        data_sample['raw_ann_info']['patient_id'] = f'q{index}'
     finer = evaluate(samples, bootstrap=300)
     width, finer_width = (
-        one['set_error/all/E_20_high'] - one['set_error/all/E_20_low'] for one in (figures, finer)
+        figure['set_error/all/E_20_high'] - figure['set_error/all/E_20_low']
+        for figure in (figures, finer)
     )
     assert finer_width < 0.85 * width
     assert figures['set_error/all/keep_all/E_20_low'] == figures['set_error/all/E_20_low']

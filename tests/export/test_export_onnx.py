@@ -22,7 +22,12 @@ from unsct_mmpose.export.onnx_graph import OUTPUTS, LandmarkGraph
 from unsct_mmpose.export.quantize_onnx import quantize
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference.model_identity import calibration_identity
-from unsct_mmpose.inference.onnx_model import OnnxModel, open_session
+from unsct_mmpose.inference.onnx_model import (
+    CPU,
+    OnnxModel,
+    execution_providers,
+    open_session,
+)
 from unsct_mmpose.maps.calibration import CALIBRATION_KEY, pack_calibration
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.research.benchmark import any_calibration
@@ -139,7 +144,11 @@ def test_the_graph_says_what_pytorch_says_at_any_batch_and_size(exported, shape)
 def test_the_graph_measures_the_noise_of_its_image(exported):
     graph = copy.copy(exported[0])
     graph.calibration = replace(
-        graph.calibration, typical_agreement=-1.0, typical_quorum=-1.0, typical_noise=0.05
+        graph.calibration,
+        typical_agreement=-1e9,
+        typical_quorum=-1e9,
+        typical_peak=-1e9,
+        typical_noise=0.05,
     )
     images = torch.arange(64.0).expand(2, 1, 64, 64).clone()
     images[1] += torch.randint(0, 60, (64, 64), generator=torch.Generator().manual_seed(0))
@@ -339,3 +348,37 @@ def test_a_graph_that_disagrees_is_not_written(make, exported, monkeypatch):
     with pytest.raises(RuntimeError, match='not written'):
         export_onnx(ExportRequest(config, checkpoint, out))
     assert not list(out.parent.glob('*.onnx'))
+
+
+def test_images_that_are_spread_over_threads_come_back_in_order(exported):
+    rng = np.random.default_rng(1)
+    images = [rng.random((60 + 7 * k, 90), dtype=np.float32) for k in range(5)]
+    alone = OnnxModel(exported[1], threads=1)
+    spread = OnnxModel(exported[1], threads=3)
+    for found, image in zip(spread.infer(images), images, strict=True):
+        (expected,) = alone.infer([image])
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name], value, rtol=1e-4, atol=1e-5, err_msg=name)
+    images[3] = images[3] + 5
+    with pytest.raises(ValueError, match='image 3 has values'):
+        spread.infer(images)
+
+
+def test_a_device_that_onnxruntime_lacks_is_refused_and_auto_takes_what_there_is(monkeypatch):
+    import onnxruntime
+
+    cuda, tensorrt = 'CUDAExecutionProvider', 'TensorrtExecutionProvider'
+    there = ['CPUExecutionProvider']
+    monkeypatch.setattr(onnxruntime, 'get_available_providers', lambda: there)
+    assert execution_providers('auto') == execution_providers('cpu') == [CPU]
+    for device in ('cuda', 'tensorrt'):
+        with pytest.raises(ValueError, match='onnxruntime-gpu'):
+            execution_providers(device)
+    there += [cuda, tensorrt]
+    assert execution_providers('auto') == [(cuda, {'device_id': '0'}), CPU]
+    assert execution_providers('cuda:1') == [(cuda, {'device_id': '1'}), CPU]
+    assert [name for name, _ in execution_providers('tensorrt')[:2]] == [tensorrt, cuda]
+    assert execution_providers('cpu') == [CPU]
+    for device in ('gpu', 'cuda:x', ''):
+        with pytest.raises(ValueError, match='unknown'):
+            execution_providers(device)

@@ -138,7 +138,7 @@ def test_a_paired_difference_is_sharper_than_two_intervals():
     difference = paired_difference(table, better, mean, patients, 300)
     assert difference.value == pytest.approx(mean(table) - mean(better))
     assert 0 < difference.low < difference.value < difference.high
-    alone = [bootstrap_interval(one, mean, patients, 300) for one in (table, better)]
+    alone = [bootstrap_interval(figures, mean, patients, 300) for figures in (table, better)]
     assert alone[0].low < alone[1].high  # unpaired, the two look alike
 
 
@@ -183,7 +183,7 @@ def test_a_share_is_that_of_resampled_patients():
 
 
 def test_a_share_of_nothing_or_of_one_patient_has_no_interval():
-    assert all(math.isnan(one) for one in share_by_patient([0], [0], ['a']))
+    assert all(math.isnan(share_of) for share_of in share_by_patient([0], [0], ['a']))
     share = share_by_patient([1, 2], [2, 2], ['a', 'a'])
     assert share.value == 0.75 and math.isnan(share.low)
     with pytest.raises(ValueError, match='disagree'):

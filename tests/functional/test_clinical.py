@@ -601,11 +601,11 @@ def test_the_result_cannot_be_changed():
 def test_the_result_is_read_by_name():
     measurements = measure(golden_points(), ALL, ONE_MM, covariances_px=covariances())
     assert list(measurements) == list(MEASUREMENT_NAMES) and len(measurements) == 32
-    one = measurements['right_sharp_angle_deg']
+    angle = measurements['right_sharp_angle_deg']
     place = MEASUREMENT_NAMES.index('right_sharp_angle_deg')
-    assert one == Measurement('right_sharp_angle_deg', measurements.values[place],
+    assert angle == Measurement('right_sharp_angle_deg', measurements.values[place],
                               standard_error=measurements.standard_errors[place])  # fmt: skip
-    assert (one.side, one.unit) == ('right', 'deg')
+    assert (angle.side, angle.unit) == ('right', 'deg')
     assert measurements['pelvic_obliquity_deg'].side is None
     with pytest.raises(KeyError, match=r"'alpha_angle_deg'.*left_skinner_height_mm"):
         measurements['alpha_angle_deg']

@@ -139,7 +139,9 @@ THREE = (foot_of_point,)
 
 @pytest.mark.parametrize(
     'function, count',
-    [(one, 1) for one in ONE] + [(one, 2) for one in TWO] + [(one, 3) for one in THREE],
+    [(function, 1) for function in ONE]
+    + [(function, 2) for function in TWO]
+    + [(function, 3) for function in THREE],
 )
 def test_many_at_once_are_the_same_as_one_by_one_and_nothing_is_changed(function, count):
     arrays = np.random.default_rng(1).normal(size=(count, 4, 3, 2))
@@ -169,7 +171,7 @@ def test_the_region_holds_its_share_of_a_normal_distribution():
 def test_every_public_function_is_tested_here():
     public = {
         name
-        for name, one in vars(geometry).items()
-        if callable(one) and getattr(one, '__module__', '') == geometry.__name__
+        for name, function in vars(geometry).items()
+        if callable(function) and getattr(function, '__module__', '') == geometry.__name__
     }
     assert public <= set(globals())

@@ -121,11 +121,11 @@ def test_the_quantile_is_the_weighted_one_by_counting(patients, images, level, s
     scores = rng.integers(0, 9, (patients, images)).astype(float)
     scores[rng.random(scores.shape) < 0.3] = np.nan
     people = [row[~np.isnan(row)] for row in scores if not np.isnan(row).all()]
-    values = sorted({one for row in people for one in row.tolist()})
+    values = sorted({value for row in people for value in row.tolist()})
     reached = [
-        one
-        for one in values
-        if sum((row <= one).mean() for row in people) / (len(people) + 1) >= level - 1e-9
+        value
+        for value in values
+        if sum((row <= value).mean() for row in people) / (len(people) + 1) >= level - 1e-9
     ]
     assert hierarchical_quantile(scores, level) == (reached[0] if reached else math.inf)
 
@@ -144,10 +144,10 @@ def test_many_patients_need_no_model(patients):
 
 
 def test_copies_of_images_make_no_patients():
-    one = draw(1, 3, 0.0)[0, :, :1]
-    copied = np.repeat(one, 40, axis=1)
+    patient = draw(1, 3, 0.0)[0, :, :1]
+    copied = np.repeat(patient, 40, axis=1)
     assert random_effects_radius(copied, 0.95) > 1.5 * random_effects_radius(
-        draw(1, 3, 0.0)[0] * np.sqrt((one**2).mean()), 0.95
+        draw(1, 3, 0.0)[0] * np.sqrt((patient**2).mean()), 0.95
     )
 
 
@@ -195,6 +195,28 @@ def test_groups_tell_each_other_of_heavy_tails(patients):
     nominal = stats.t.ppf(0.75, 3)
     assert np.median(together) == pytest.approx(nominal, rel=0.25)
     assert np.median(alone) > np.median(together)
+
+
+@pytest.mark.parametrize('apart, ratio', [(0.1, 0.8), (0.4, 0.9), (2.0, 1.15)])
+@pytest.mark.parametrize('correlation', [0.5, 0.9])
+def test_groups_that_lend_their_variance_are_narrower_and_hold(correlation, apart, ratio):
+    """Fifteen groups of three patients, whose sizes differ by a factor e^apart."""
+    size = np.exp(np.random.default_rng(1).normal(0, apart, (40, 15, 1, 1, 1)))
+    drawn = draw(600, 3, correlation, seed=2).reshape(40, 15, 3, IMAGES, 1)
+    alone, lent = (
+        random_effects_radius(size * drawn, 0.95, lending=lending) / size[..., 0, 0, 0]
+        for lending in (False, True)
+    )
+    assert held(lent) == pytest.approx(0.95, abs=0.025)
+    assert lent.mean() < ratio * alone.mean()
+
+
+def test_two_groups_and_perfect_ones_lend_nothing():
+    drawn = draw(2, 3, 0.5)
+    found = random_effects_radius(drawn, 0.9, lending=True)
+    np.testing.assert_array_equal(found, random_effects_radius(drawn, 0.9))
+    perfect = random_effects_radius(np.concatenate([draw(4, 3, 0.5), 0 * drawn]), 0.9, lending=True)
+    assert (perfect[:4] > 0).all() and not perfect[4:].any()
 
 
 def test_a_group_is_hardly_told_of_what_many_patients_say_themselves():

@@ -5,6 +5,7 @@ import importlib
 import json
 import shutil
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -20,10 +21,11 @@ from unsct_mmpose.dicom import read_ahead as decoding
 from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.read_ahead import FileOptions, read_ahead
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
+from unsct_mmpose.inference import predict as predict_module
 from unsct_mmpose.inference.inferencer import Inferencer
 from unsct_mmpose.inference.predict import PredictOptions, predict_files, predict_one
 from unsct_mmpose.report.prediction import prediction_schema
-from unsct_mmpose.report.run_files import COLUMNS
+from unsct_mmpose.report.writers.table import COLUMNS
 
 QUIET = dict(jobs=0, progress=False)
 
@@ -73,6 +75,26 @@ def test_every_file_gets_its_results_or_a_cause(study, tmp_path, make_backend):
     hips = {json.loads(p.read_text())['image']['sha256'] for p in documents if 'hip' in p.name}
     assert len(hips) == 2
     assert not list(out.glob('.*'))
+
+
+def test_the_model_reads_the_next_batch_while_results_are_written(
+    study, tmp_path, make_backend, monkeypatch
+):
+    second, write_result = threading.Event(), predict_module._Run._write
+
+    class Backend(make_backend):
+        def infer(self, images):
+            if self.batches:
+                second.set()
+            return super().infer(images)
+
+    def write_later(run, read, prediction):
+        assert second.wait(20), 'the model waits for the writer'
+        write_result(run, read, prediction)
+
+    monkeypatch.setattr(predict_module._Run, '_write', write_later)
+    result = run(Backend(), study, tmp_path / 'out', batch_size=2)
+    assert result.predicted == 3 and second.is_set()
 
 
 def test_the_table_has_a_row_for_each_landmark_and_measurement(study, tmp_path, make_backend):

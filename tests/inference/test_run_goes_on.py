@@ -24,7 +24,6 @@ from unsct_mmpose.dicom import read_ahead as reading
 from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.limits import OutOfTimeError, file_clock
 from unsct_mmpose.dicom.read_ahead import FileOptions
-from unsct_mmpose.inference import predict
 from unsct_mmpose.report.prediction import Prediction
 from unsct_mmpose.report.run_files import ResultNames
 
@@ -320,10 +319,12 @@ def test_a_file_that_takes_too_long_to_read_costs_its_line(folder, make_backend,
     assert cause == 'it takes longer than 900 s (UNSCT_FILE_SECONDS)'
 
 
-@pytest.mark.parametrize('step', ['file_sha256', 'draw_prediction'])
+@pytest.mark.parametrize(
+    'step', ['inference.predict.file_sha256', 'report.writers.overlay.draw_prediction']
+)
 def test_so_does_one_that_takes_too_long_elsewhere(folder, make_backend, monkeypatch, step):
     monkeypatch.setenv('UNSCT_FILE_SECONDS', '0.3')
-    monkeypatch.setattr(predict, step, lambda *_: time.sleep(30))
+    monkeypatch.setattr(f'unsct_mmpose.{step}', lambda *_: time.sleep(30))
     ((_, cause),) = run(make_backend(), folder, folder.parent / 'out').errors
     assert 'it takes longer than 0.3 s' in cause
 

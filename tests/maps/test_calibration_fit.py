@@ -13,6 +13,7 @@ from unsct_mmpose.anatomy import HIP, LANDMARK_CLASSES, LandmarkSet, relation_se
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
 from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.functional.presence import squared_mahalanobis
+from unsct_mmpose.maps import calibration_fit
 from unsct_mmpose.maps.assessment import NOTHING_FOUND, TYPICAL, assess, image_agreement
 from unsct_mmpose.maps.calibration import (
     RULES,
@@ -77,7 +78,8 @@ def world(count, seed, *, network_error=0.4):
     pafs *= np.repeat(strength, 2, axis=1)[..., None, None]
     pafs += 0.05 * rng.standard_normal(pafs.shape, np.float32)
     maps, pafs = torch.from_numpy(maps), torch.from_numpy(pafs)
-    noise = torch.from_numpy(rng.lognormal(-4, 0.2, count)).float()
+    grain = np.random.default_rng(seed).lognormal(-4, 0.2, count)
+    noise = torch.from_numpy(grain).float()
     evidence = decode_evidence(maps, pafs, FULL.pairs, DecodeOptions(sigma=1.5), noise)
     labelled = rng.random((count, 24)) < 0.95
     return EvidenceTable(
@@ -195,10 +197,27 @@ def test_the_typical_image_is_the_least_of_the_calibrations(table, fitted):
 
 
 def test_of_few_patients_more_noise_than_was_seen_is_usual(table):
-    few = table.take(table.patients < 'p003')
+    few = table.take(np.isin(table.patients, ['p020', 'p021', 'p022']))
     found = fit_calibration(few, FULL, FitOptions())
     most = few.evidence.noise.max().item()
     assert 1.01 * most < found.typical_noise < 3 * most
+
+
+def test_of_few_patients_parameters_lend_each_other_their_variance(table, monkeypatch):
+    few = table.take(np.isin(table.patients, ['p020', 'p021', 'p022']))
+    lent, many = (
+        fit_calibration(few, FULL, FitOptions()),
+        fit_calibration(table, FULL, FitOptions()),
+    )
+    monkeypatch.setattr(calibration_fit, 'LENDING_PATIENTS', 0)
+    alone, still = (
+        fit_calibration(few, FULL, FitOptions()),
+        fit_calibration(table, FULL, FitOptions()),
+    )
+    spreads = [np.std(np.log(list(found.interval_scales.values()))) for found in (lent, alone)]
+    assert spreads[0] < 0.95 * spreads[1]
+    assert lent.region_scales == alone.region_scales
+    assert many == still
 
 
 def test_where_an_images_noise_is_unknown_none_is_unusual(table, other):
@@ -487,7 +506,7 @@ def reordered(table, order):
     columns = {
         name: values[:, order]
         for name, values in vars(evidence).items()
-        if name != 'relation_alignment'
+        if name not in ('relation_alignment', 'noise')
     }
     by_landmark = ('points_px', 'covariances_px', 'true_px', 'present', 'labelled')
     return replace(

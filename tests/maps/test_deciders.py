@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 from unsct_mmpose.maps.assessment import assess
 from unsct_mmpose.maps.deciders import (
     DECIDERS,
@@ -92,6 +93,10 @@ class SpreadDecider(Decider):
 
     def bare_threshold(self, options):
         return 1.5
+
+
+def test_the_usual_ones_come_first_in_the_order_that_files_leave_out():
+    assert tuple(DECIDERS) == USUAL_DECIDERS
 
 
 def test_another_way_to_decide_is_one_class():

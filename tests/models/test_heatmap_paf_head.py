@@ -137,9 +137,9 @@ def predicted(head, maps, samples=None):
 
 
 def assert_same(found, expected):
-    for one, other in zip(found, expected, strict=True):
-        assert sorted(one) == sorted(other)
-        for name, value in one.items():
+    for ours, other in zip(found, expected, strict=True):
+        assert sorted(ours) == sorted(other)
+        for name, value in ours.items():
             np.testing.assert_array_equal(value, other[name], err_msg=name)
 
 
@@ -197,11 +197,11 @@ def test_the_codecs_threshold_decides_what_is_reported(build, codec_cfg, make_sa
     samples = make_samples(1)
     maps = target_maps(samples)
     maps[0, 5] *= 0.3
-    one = predicted(build(decoder=dict(codec_cfg, evidence='peak', threshold=0.5)), maps)[0]
-    assert np.flatnonzero(one['keypoints_visible'][0] == 0).tolist() == [5]
+    prediction = predicted(build(decoder=dict(codec_cfg, evidence='peak', threshold=0.5)), maps)[0]
+    assert np.flatnonzero(prediction['keypoints_visible'][0] == 0).tolist() == [5]
     every = predicted(build(), maps)[0]
     assert every['keypoints_visible'].min() == 1
-    np.testing.assert_array_equal(one['keypoints'], every['keypoints'])
+    np.testing.assert_array_equal(prediction['keypoints'], every['keypoints'])
 
 
 def test_covariances_follow_the_scale_of_the_image(build, make_samples):
@@ -304,8 +304,8 @@ def test_training_voids_the_calibration(build, make_samples, calibration):
 def test_constant_maps_give_finite_predictions(build, value, calibration):
     head = build()
     head.decoder.calibration = calibration()
-    for one in predicted(head, torch.full((2, 128, 16, 16), value)):
-        assert all(np.isfinite(column).all() for column in one.values())
+    for prediction in predicted(head, torch.full((2, 128, 16, 16), value)):
+        assert all(np.isfinite(column).all() for column in prediction.values())
 
 
 def test_of_an_image_without_landmarks_nothing_is_reported(build, calibration):
@@ -340,8 +340,8 @@ def test_targets_drawn_late_cost_what_those_of_the_pipeline_cost(
     head = build(intermediate_weight=0.5)
     early = head.loss(feats(), make_level_samples(codec_cfg, present=present))
     late = head.loss(feats(), make_level_samples(dict(codec_cfg, draw_late=True), present=present))
-    assert {name: one.item() for name, one in late.items()} == pytest.approx(
-        {name: one.item() for name, one in early.items()}
+    assert {name: loss.item() for name, loss in late.items()} == pytest.approx(
+        {name: loss.item() for name, loss in early.items()}
     )
 
 

@@ -118,11 +118,11 @@ def test_a_flip_test_of_a_mirrored_world_agrees_with_itself(make_level_samples):
     low, high = levels_of(samples)
     pairs = samples[0].metainfo['flip_indices']
     head.forward_levels = lambda levels: list(levels)
-    mirrored = [one[:, pairs].flip(-1) for one in (low, high)]
+    mirrored = [maps[:, pairs].flip(-1) for maps in (low, high)]
     options = dict(flip_test=True, flip_mode='heatmap', shift_heatmap=False, output_heatmaps=True)
     preds, fields = head.predict([[low, high], mirrored], samples, options)
-    torch.testing.assert_close(torch.stack([one.heatmaps for one in fields]), head([low, high]))
-    found = np.concatenate([one.keypoints for one in preds])
+    torch.testing.assert_close(torch.stack([field.heatmaps for field in fields]), head([low, high]))
+    found = np.concatenate([pred.keypoints for pred in preds])
     assert np.abs(found - landmarks(samples)).max() < 0.3
 
 

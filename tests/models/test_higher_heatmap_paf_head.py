@@ -21,8 +21,8 @@ def feats(count=2, seed=0):
 
 def levels_of(samples):
     return [
-        torch.stack([torch.cat([one.heatmaps, one.pafs]) for one in level])
-        for level in ([one.gt_fields[index] for one in samples] for index in (0, 1))
+        torch.stack([torch.cat([fields.heatmaps, fields.pafs]) for fields in level])
+        for level in ([sample.gt_fields[index] for sample in samples] for index in (0, 1))
     ]
 
 
@@ -61,7 +61,7 @@ def test_losses_vanish_on_the_targets_and_count_both_levels(make_level_samples):
 
     assert losses(low, high) == dict(loss_heatmap=0, loss_paf=0)
     only_low, only_high, both = (
-        losses(low + one, high + other) for one, other in ((1, 0), (0, 1), (1, 1))
+        losses(low + change, high + other) for change, other in ((1, 0), (0, 1), (1, 1))
     )
     for name, value in both.items():
         assert only_low[name] > 0 < only_high[name]
@@ -116,3 +116,20 @@ def test_an_absent_landmark_is_silent_at_both_levels(make_level_samples):
     assert head.loss(feats(), samples)['loss_heatmap'].item() == 0
     low[:, 7] = 1.0
     assert head.loss(feats(), samples)['loss_heatmap'].item() > 0
+
+
+@pytest.mark.parametrize('present', [None, [1] * 12 + [0] * 12])
+def test_one_late_codec_draws_both_levels_as_the_pipeline_draws_them(make_level_samples, present):
+    head = build(intermediate_weight=0.5)
+    early = head.loss(feats(), make_level_samples([LOW, HIGH], present=present))
+    late = head.loss(feats(), make_level_samples(dict(HIGH, draw_late=True), present=present))
+    assert {name: loss.item() for name, loss in late.items()} == pytest.approx(
+        {name: loss.item() for name, loss in early.items()}, rel=1e-5
+    )
+
+
+def test_late_targets_of_another_size_than_the_decoders_are_refused(make_level_samples):
+    head, samples = build(), make_level_samples(dict(HIGH, draw_late=True))
+    head.decoder.heatmap_size = (64, 64)
+    with pytest.raises(ValueError, match='of 64 x 64: set heatmap_size of the codec'):
+        head.loss(feats(), samples)

@@ -14,7 +14,7 @@ SLIM = dict(
 def test_each_stack_gives_a_map_at_a_quarter_of_the_input():
     torch.manual_seed(0)
     found = MODELS.build(SLIM)(torch.rand(2, 3, 64, 32))
-    assert [tuple(one.shape) for one in found] == [(2, 20, 16, 8)] * 2
+    assert [tuple(maps.shape) for maps in found] == [(2, 20, 16, 8)] * 2
 
 
 def test_at_256_channels_it_is_mmpose_s_own_network_of_another_stem_width():

@@ -94,7 +94,7 @@ def test_any_height_and_width_that_halve_five_times_pass():
 
 def test_with_multiscale_output_the_branches_come_alone():
     found = build(multiscale=True)(images())
-    assert [tuple(one.shape) for one in found] == [
+    assert [tuple(maps.shape) for maps in found] == [
         (2, 8, 16, 16), (2, 16, 8, 8), (2, 24, 4, 4), (2, 32, 2, 2),
     ]  # fmt: skip
 
@@ -122,7 +122,7 @@ def test_without_the_blocks_it_is_mmposes_hrnet(multiscale):
 @pytest.mark.parametrize(('stages', 'count'), [((), 0), ((1,), 1), ((4, 2), 6), ((3, 3), 3)])
 def test_only_the_stages_asked_for_have_blocks(stages, count):
     model = build(srf_stages=stages)
-    assert sorted(model.srf) == sorted({f'stage{one}' for one in stages})
+    assert sorted(model.srf) == sorted({f'stage{stage}' for stage in stages})
     assert len(model(images())) == count + 1
 
 

@@ -50,9 +50,9 @@ def test_every_parameter_learns_once_heatmaps_are_supervised():
     optimiser = torch.optim.SGD(neck.parameters(), lr=0.1)
     for _ in range(2):
         optimiser.zero_grad()
-        sum(one.square().sum() for one in neck(branches())).backward()
+        sum(level.square().sum() for level in neck(branches())).backward()
         optimiser.step()
-    untrained = [name for name, one in neck.named_parameters() if one.grad is None]
+    untrained = [name for name, parameter in neck.named_parameters() if parameter.grad is None]
     assert untrained == []
 
 

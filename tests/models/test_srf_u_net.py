@@ -41,8 +41,8 @@ def test_every_parameter_learns():
     model = build()
     *coarse, features = model(images())
     loss = (features * torch.randn_like(features)).sum()
-    (loss + sum(one.square().sum() for one in coarse)).backward()
-    still = [name for name, one in model.named_parameters() if one.grad is None]
+    (loss + sum(level.square().sum() for level in coarse)).backward()
+    still = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     assert still == []
 
 
@@ -50,5 +50,11 @@ def test_every_parameter_learns():
 def test_the_loss_of_coarse_heatmaps_reaches_the_encoder_only_when_asked_to(deep):
     model = build(deep_supervision=deep)
     *coarse, _ = model(images())
-    sum(one.square().sum() for one in coarse).backward()
-    assert any(one.grad is not None and one.grad.any() for one in model.down.parameters()) == deep
+    sum(level.square().sum() for level in coarse).backward()
+    assert (
+        any(
+            parameter.grad is not None and parameter.grad.any()
+            for parameter in model.down.parameters()
+        )
+        == deep
+    )

@@ -62,7 +62,7 @@ def test_what_is_decoded_has_the_size_that_the_codec_expects(kind):
 def test_the_core_relations_make_fewer_channels(kind, make_level_samples):
     options, encoders = KINDS[kind]
     several = isinstance(encoders, list)
-    core = [dict(one, relations='core') for one in (encoders if several else [encoders])]
+    core = [dict(encoder, relations='core') for encoder in (encoders if several else [encoders])]
     head = build(kind, relations='core', decoder=dict(options['decoder'], relations='core'))
     assert head(feats()).shape[1] == 92
     losses = head.loss(feats(), make_level_samples(core if several else core[0]))

@@ -37,8 +37,8 @@ def test_every_term_is_zero_and_every_gradient_is_zero(kind, dtype, scale, make_
     assert len(losses) == (2 if kind == 'stacked' else 3)
     assert {name: value.item() for name, value in losses.items()} == dict.fromkeys(losses, 0.0)
     (scale * sum(losses.values())).backward()
-    reached = [one.grad for one in (*feats, *head.parameters())]
-    assert all(torch.equal(one, torch.zeros_like(one)) for one in reached)
+    reached = [tensor.grad for tensor in (*feats, *head.parameters())]
+    assert all(torch.equal(gradient, torch.zeros_like(gradient)) for gradient in reached)
 
 
 @pytest.mark.parametrize('kind', HEADS)

@@ -88,7 +88,7 @@ def test_a_boundary_passes_a_gradient():
 
 
 def test_the_soft_gradient_is_that_of_finite_differences():
-    coords, boundary = (one.double() for one in coords_and_boundary())
+    coords, boundary = (maps.double() for maps in coords_and_boundary())
     boundary.requires_grad_()
     assert torch.autograd.gradcheck(
         lambda b: boundary_channels(coords, b), (boundary,), eps=1e-7, atol=1e-4

@@ -94,7 +94,7 @@ def test_the_gate_of_the_released_code_does_next_to_nothing():
 
 def test_the_channel_bottleneck_has_a_norm_and_the_parallel_form_none():
     deep = PolarizedChannelAttention(64).up
-    assert [type(one) for one in deep] == [nn.Linear, nn.LayerNorm, nn.ReLU, nn.Linear]
+    assert [type(layer) for layer in deep] == [nn.Linear, nn.LayerNorm, nn.ReLU, nn.Linear]
     assert (deep[0].in_features, deep[0].out_features, deep[3].out_features) == (32, 8, 64)
     flat = PolarizedChannelAttention(64, bottleneck=False).up
     assert (flat.in_features, flat.out_features) == (32, 64)

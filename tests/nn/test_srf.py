@@ -220,10 +220,10 @@ def test_an_image_does_not_depend_on_its_batch_when_evaluated():
 
 def test_a_checkpoint_holds_nothing_that_depends_on_the_size_of_the_map():
     block = build()
-    before = {name: one.shape for name, one in block.state_dict().items()}
+    before = {name: weight.shape for name, weight in block.state_dict().items()}
     block(features(size=(4, 4)))
     block(features(size=(9, 3)))
-    assert {name: one.shape for name, one in block.state_dict().items()} == before
+    assert {name: weight.shape for name, weight in block.state_dict().items()} == before
     build(seed=1).load_state_dict(block.state_dict())
 
 

@@ -104,7 +104,11 @@ def test_nothing_is_drawn_where_no_pelvis_was_found(make):
 
 
 def test_the_levels_differ_in_shape_as_well_as_in_colour():
-    assert len({one.shape for one in LEVELS}) == len({one.color for one in LEVELS}) == len(LEVELS)
+    assert (
+        len({level.shape for level in LEVELS})
+        == len({level.color for level in LEVELS})
+        == len(LEVELS)
+    )
 
 
 def test_a_value_outside_the_usual_range_says_whether_its_interval_reaches_it(make):

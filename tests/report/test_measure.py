@@ -96,15 +96,15 @@ def test_a_plain_record_gives_the_golden_values(write):
 
 def test_a_list_of_records_keeps_its_order(write):
     measured = measure_file(write([record('b.dcm'), record('a.dcm', magnification=1.25)]))
-    assert [one.image for one in measured.images] == ['b.dcm', 'a.dcm']
-    assert [one.plane for one in measured.images] == ['detector', 'bone']
+    assert [image.image for image in measured.images] == ['b.dcm', 'a.dcm']
+    assert [image.plane for image in measured.images] == ['detector', 'bone']
     assert value(measured, 'left_femoral_offset_mm', 1) == pytest.approx(41.467 / 1.25, abs=1e-3)
 
 
 def test_a_coco_file_gives_the_golden_values(coco):
     measured = measure_file(coco)
     assert measured.simulated
-    assert [one.image for one in measured.images] == ['1.dcm', '2.dcm']
+    assert [image.image for image in measured.images] == ['1.dcm', '2.dcm']
     assert value(measured, 'right_sharp_angle_deg', 1) == pytest.approx(43.025, abs=1e-3)
     assert value(measured, 'left_femoral_offset_mm', 1) == pytest.approx(41.467, abs=1e-3)
     assert value(measured, 'left_femoral_offset_mm', 0) == pytest.approx(41.467 / 1.25, abs=1e-3)
@@ -113,7 +113,7 @@ def test_a_coco_file_gives_the_golden_values(coco):
 
 
 def test_a_magnification_of_one_is_unknown_in_a_coco_file_and_known_in_a_record(coco, write):
-    assert [one.plane for one in measure_file(coco).images] == ['bone', 'detector']
+    assert [image.plane for image in measure_file(coco).images] == ['bone', 'detector']
     assert measure_file(coco).images[1].magnification is None
     assert measure_file(write(record(magnification=1.0))).images[0].plane == 'bone'
 
@@ -196,7 +196,7 @@ def test_the_plane_of_the_detector_does_not_divide(write):
 
 def test_the_callers_magnification_and_spacing_win(coco):
     measured = measure_file(coco, magnification=2.0, spacing_xy_mm=(1.0, 0.8))
-    assert {one.plane for one in measured.images} == {'bone'}
+    assert {image.plane for image in measured.images} == {'bone'}
     for image in (0, 1):
         assert value(measured, 'left_femoral_offset_mm', image) == pytest.approx(41.467, abs=1e-3)
 
@@ -293,13 +293,13 @@ def test_json_holds_every_value_and_null_where_there_is_none(coco):
     document = json.loads(text)
     assert document['notice'] == NOTICE and document['source'] == 'coco.json'
     first, second = document['images']
-    assert [one['name'] for one in first['measurements']] == list(MEASUREMENT_NAMES)
+    assert [row['name'] for row in first['measurements']] == list(MEASUREMENT_NAMES)
     assert (first['plane'], first['magnification'], first['pixel_spacing']) == (
         'bone', 1.25, [0.5, 0.4]
     )  # fmt: skip
     assert (second['plane'], second['magnification']) == ('detector', None)
     assert first['reference_line'] == '8L-8R'
-    by_name = {one['name']: one for one in first['measurements']}
+    by_name = {row['name']: row for row in first['measurements']}
     assert by_name['left_skinner_height_mm'] == {
         'name': 'left_skinner_height_mm',
         'side': 'left',
@@ -437,8 +437,8 @@ def test_the_page_shows_what_the_tool_prints(tmp_path, run_python):
 def test_real_bones_have_plausible_values(shared_dir):
     measured = measure_file(shared_dir / 'data' / 'vsd_ap' / 'train.json')
     assert measured.simulated and len(measured.images) == 160
-    assert {one.plane for one in measured.images} == {'bone'}
-    table = np.stack([one.measurements.values for one in measured.images])
+    assert {image.plane for image in measured.images} == {'bone'}
+    table = np.stack([image.measurements.values for image in measured.images])
     # Means of the set's README, over all its splits; some of its lines of reference are others.
     for name, mean, tolerance in (
         ('femoral_offset_mm', 33.3, 2), ('neck_shaft_angle_deg', 130.8, 2),
@@ -454,15 +454,15 @@ def test_real_bones_have_plausible_values(shared_dir):
 
 
 def test_landmarks_of_a_mirrored_image_change_sides(write):
-    one = measure_file(write(record()))
+    usual = measure_file(write(record()))
     other = measure_file(write(record()), mirrored=True)
     points = {name: (GOLDEN_MM[k] / SPACING + np.array([30, 0]) * (k == 2)).tolist()
               for k, name in enumerate(LANDMARK_NAMES)}  # fmt: skip
     odd = write(record(landmarks=points))
     left = value(measure_file(odd), 'left_sharp_angle_deg')
-    assert left != pytest.approx(value(one, 'left_sharp_angle_deg'))
+    assert left != pytest.approx(value(usual, 'left_sharp_angle_deg'))
     assert value(measure_file(odd, mirrored=True), 'right_sharp_angle_deg') == pytest.approx(left)
-    assert one.images[0].warnings == ()
+    assert usual.images[0].warnings == ()
     assert 'exchanged, as the caller says' in other.images[0].warnings[0]
     for form in FORMS:
         assert 'exchanged, as the caller says' in render(other, form)
@@ -480,7 +480,7 @@ def test_exchanged_names_are_warned_of(write):
 )
 def test_an_odd_spacing_is_questioned(write, spacing, words):
     warned = measure_file(write(record()), spacing_xy_mm=spacing).images[0].warnings
-    assert any(words in one for one in warned)
+    assert any(words in words_of for words_of in warned)
 
 
 @pytest.mark.parametrize('spacing', [(143, 143), (0.0143, 0.0143)])

@@ -13,8 +13,8 @@ from unsct_mmpose.inference.interpret import interpret
 from unsct_mmpose.report.html import render_report
 from unsct_mmpose.report.picture import draw_prediction
 from unsct_mmpose.report.prediction import Prediction, prediction_schema
-from unsct_mmpose.report.run_files import table_rows
 from unsct_mmpose.report.structured_report import report_prediction
+from unsct_mmpose.report.writers.table import table_rows
 
 FACE = LandmarkSet.from_dict(
     dict(

@@ -15,7 +15,7 @@ from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference.interpret import interpret
 from unsct_mmpose.report.html import render_report
 from unsct_mmpose.report.prediction import Backend, Prediction, prediction_schema
-from unsct_mmpose.report.run_files import table_rows
+from unsct_mmpose.report.writers.table import table_rows
 
 SPACING = (1.0001, 1.0001)  # not 1 x 1, which is questioned
 
@@ -41,7 +41,7 @@ def predict(make_backend):
 
 
 def codes(prediction):
-    return [one.code for one in prediction.warnings]
+    return [warning.code for warning in prediction.warnings]
 
 
 def test_the_schema_is_one_and_knows_every_name():
@@ -75,8 +75,10 @@ def test_lengths_shrink_with_the_magnification_and_angles_do_not(predict):
 
 def test_without_a_spacing_nothing_is_measured_and_the_cure_is_named(predict):
     found = predict(spacing=None)
-    assert {one.reason for one in found.measurements} == {'the pixel spacing is unknown'}
-    assert all(one.covariance_mm2 is None for one in found.landmarks)
+    assert {measurement.reason for measurement in found.measurements} == {
+        'the pixel spacing is unknown'
+    }
+    assert all(landmark.covariance_mm2 is None for landmark in found.landmarks)
     assert codes(found) == ['no_spacing'] and '--spacing' in found.warnings[0].words
     assert valid(found)['scale']['plane'] is None
 
@@ -90,9 +92,11 @@ def test_an_unknown_magnification_is_warned_of(predict):
 
 def test_without_a_pelvis_nothing_is_reported_or_measured(predict):
     found = predict(image_state=2)
-    assert not any(one.reported for one in found.landmarks)
-    assert {one.value for one in found.measurements} == {None}
-    assert {one.reason for one in found.measurements} == {'no pelvis was found in the image'}
+    assert not any(landmark.reported for landmark in found.landmarks)
+    assert {measurement.value for measurement in found.measurements} == {None}
+    assert {measurement.reason for measurement in found.measurements} == {
+        'no pelvis was found in the image'
+    }
     assert codes(found) == ['no_pelvis']
     valid(found)
 
@@ -100,7 +104,7 @@ def test_without_a_pelvis_nothing_is_reported_or_measured(predict):
 def test_an_image_out_of_range_is_measured_and_warned_of(predict):
     found = predict(image_state=1, magnification=1.1)
     assert codes(found) == ['out_of_range']
-    assert all(one.value is not None for one in found.measurements)
+    assert all(measurement.value is not None for measurement in found.measurements)
 
 
 def test_a_rejected_landmark_leaves_its_measurements_undefined_with_the_reason(predict):
@@ -120,7 +124,7 @@ def test_what_is_not_finite_is_null_and_never_reported(predict):
         return np.full((24, 2), np.nan)
 
     found = predict(keypoints=points, keypoint_covariances=np.full((24, 2, 2), np.nan))
-    assert not any(one.reported for one in found.landmarks)
+    assert not any(landmark.reported for landmark in found.landmarks)
     document = valid(found)
     assert document['landmarks'][0]['x'] is None and document['landmarks'][0]['region'] is None
     assert np.isnan(Prediction.from_dict(document).landmarks[0].x)
@@ -129,14 +133,14 @@ def test_what_is_not_finite_is_null_and_never_reported(predict):
 def test_without_a_calibration_no_probability_is_given(predict):
     found = predict(calibrated=False, keypoint_presence=np.full(24, np.nan), magnification=1.0)
     assert codes(found) == ['no_calibration']
-    assert {one.presence for one in found.landmarks} == {None}
+    assert {landmark.presence for landmark in found.landmarks} == {None}
     assert 'cannot tell' in found.image_words
     valid(found)
 
 
 def test_an_infinite_scale_leaves_the_interval_open(predict):
     found = predict(interval_scales=np.full(len(MEASUREMENT_NAMES), np.inf), magnification=1.0)
-    assert {one.low for one in found.measurements} == {None}
+    assert {measurement.low for measurement in found.measurements} == {None}
     assert found['left_sharp_angle_deg'].value is not None
     valid(found)
 
@@ -198,9 +202,9 @@ def test_a_systematic_error_moves_the_interval_and_not_the_value(predict):
 def test_correlated_errors_change_the_intervals(predict):
     together = np.kron(np.ones((24, 24)), np.eye(2))
     plain, moved = predict(), predict(error_correlation=together)
-    for one, other in zip(plain.measurements, moved.measurements, strict=True):
-        assert other.value == one.value
-        assert other.standard_error < one.standard_error
+    for before, other in zip(plain.measurements, moved.measurements, strict=True):
+        assert other.value == before.value
+        assert other.standard_error < before.standard_error
 
 
 @pytest.mark.parametrize(

@@ -34,25 +34,30 @@ def found(tmp_path, make_backend):
 def test_the_report_says_what_the_json_says(found):
     _, prediction, path = found
     report = read_structured_report(path)
-    places = {one.name: one for one in report.landmarks}
-    for one in prediction.landmarks:
-        assert places[one.name].reported == one.reported
-        if one.reported:
-            assert places[one.name].x == pytest.approx(one.x, abs=1e-3)
-    values = {one.name: one for one in report.measurements}
-    for one in prediction.measurements:
-        if one.value is None:
-            assert values[one.name].value is None
-            assert values[one.name].reason
+    places = {landmark.name: landmark for landmark in report.landmarks}
+    for landmark in prediction.landmarks:
+        assert places[landmark.name].reported == landmark.reported
+        if landmark.reported:
+            assert places[landmark.name].x == pytest.approx(landmark.x, abs=1e-3)
+    values = {measurement.name: measurement for measurement in report.measurements}
+    for measurement in prediction.measurements:
+        if measurement.value is None:
+            assert values[measurement.name].value is None
+            assert values[measurement.name].reason
         else:
-            assert values[one.name].value == pytest.approx(one.value, rel=1e-6)
-            assert values[one.name].low == pytest.approx(one.low, rel=1e-5, abs=1e-6)
+            assert values[measurement.name].value == pytest.approx(measurement.value, rel=1e-6)
+            assert values[measurement.name].low == pytest.approx(
+                measurement.low, rel=1e-5, abs=1e-6
+            )
     assert report.algorithm.model_hash == prediction.model['weights_sha256']
     assert report.lengths_at == prediction.spacing.plane
 
 
 def test_the_lines_are_those_that_values_were_read_against(found):
-    values = {one.name: one for one in read_structured_report(found[2]).measurements}
+    values = {
+        measurement.name: measurement
+        for measurement in read_structured_report(found[2]).measurements
+    }
     assert values['left_neck_shaft_angle_deg'].reference_line is None
     assert values['left_center_edge_angle_deg'].reference_line == '8L-8R'
     assert values['left_acetabular_index_roof_deg'].reference_line == '2L-2R'
@@ -61,15 +66,17 @@ def test_the_lines_are_those_that_values_were_read_against(found):
 def test_a_landmark_outside_the_image_has_no_place_and_carries_no_value(found, tmp_path):
     source, prediction, _ = found
     landmarks = tuple(
-        replace(one, x=-9.0) if one.name == 'left_femoral_head_center' else one
-        for one in prediction.landmarks
+        replace(landmark, x=-9.0) if landmark.name == 'left_femoral_head_center' else landmark
+        for landmark in prediction.landmarks
     )
     report_prediction(replace(prediction, landmarks=landmarks), source, tmp_path / 'sr.dcm')
     report = read_structured_report(tmp_path / 'sr.dcm')
-    gone = next(one for one in report.landmarks if one.name == 'left_femoral_head_center')
+    gone = next(
+        landmark for landmark in report.landmarks if landmark.name == 'left_femoral_head_center'
+    )
     assert not gone.reported
     assert 'outside' in gone.reason
-    values = {one.name: one for one in report.measurements}
+    values = {measurement.name: measurement for measurement in report.measurements}
     assert values['left_center_edge_angle_deg'].value is None
     assert math.isfinite(values['right_center_edge_angle_deg'].value)
 

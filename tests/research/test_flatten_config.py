@@ -1,12 +1,11 @@
 """The text of a flat config: readable, and what it was made of."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from mmengine.config import Config
 
+from unsct_mmpose.cli.main import main
 from unsct_mmpose.research.flatten_config import HAS_CUDA, content_of, flatten_config, render
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -63,10 +62,8 @@ def test_a_codec_that_comes_again_is_named_so_that_one_edit_changes_all(tmp_path
     ]
 
 
-@pytest.mark.slow
 def test_generating_again_gives_the_files_that_are_there(tmp_path):
-    tool = ROOT / 'tools/flatten_configs.py'
-    subprocess.run([sys.executable, tool, '--out', tmp_path], check=True, capture_output=True)
+    assert main(['flatten-configs', '--out', str(tmp_path)]) == 0
     kept = ROOT / 'configs/flat'
     assert {path.name for path in tmp_path.iterdir()} == {path.name for path in kept.glob('*.py')}
     for path in tmp_path.iterdir():

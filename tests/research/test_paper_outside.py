@@ -1,5 +1,6 @@
 """A peer from outside MMPose, with a stand-in for its package: nothing of it is installed here."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -108,8 +109,8 @@ def test_without_an_environment_a_run_says_where_to_read_how_to_make_one(
     assert not (tmp_path / 'work').exists()
 
 
-def test_a_failed_training_names_its_command(run, environment, monkeypatch, tmp_path):
-    monkeypatch.setenv('PYTHONPATH', '')
+def test_a_failed_training_names_its_command(run, monkeypatch, tmp_path):
+    monkeypatch.setenv(INTERPRETER, shutil.which('false'))
     with pytest.raises(
         RuntimeError, match=rf'exit status 1 from: "\${INTERPRETER}" tools/peers/{STEM}'
     ):

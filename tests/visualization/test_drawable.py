@@ -54,7 +54,7 @@ def test_relations_are_known_by_the_number_of_channels(make, name):
 
 
 def test_tensors_of_half_precision_are_read(make):
-    maps = {name: one.bfloat16() for name, one in fields().items()}
+    maps = {name: field.bfloat16() for name, field in fields().items()}
     assert unpack(make(fields=maps)).heatmaps.dtype == np.float32
 
 

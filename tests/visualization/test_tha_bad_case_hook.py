@@ -25,7 +25,7 @@ def sample(tiny_set):
     def sample(off_px, name='val-0', present=True, kept=True):
         points = np.random.default_rng(0).uniform(10, 70, (24, 2))
         shown = np.full(24, present)
-        one = PoseDataSample(
+        data_sample = PoseDataSample(
             metainfo=dict(
                 img_path=str(tiny_set / 'images' / f'{name}.dcm'),
                 raw_ann_info=dict(
@@ -34,12 +34,12 @@ def sample(tiny_set):
                 ),
             )
         )  # fmt: skip
-        one.pred_instances = InstanceData(
+        data_sample.pred_instances = InstanceData(
             keypoints=points[None] + (off_px, 0), keypoint_scores=np.ones((1, 24)),
             keypoint_uncertainties=np.zeros((1, 24)),
             keypoints_visible=np.full((1, 24), float(kept)),
         )  # fmt: skip
-        return one
+        return data_sample
 
     return sample
 
@@ -67,7 +67,7 @@ def run(tmp_path):
 def test_bad_images_are_drawn_and_listed_from_the_worst_on(run, sample):
     samples = [sample(1), sample(12, 'train-0'), sample(15, 'val-1')]
     listed, pictures = run(samples, enable=True)
-    assert [(one['img'], round(one['all/E_20'])) for one in listed] == [
+    assert [(case['img'], round(case['all/E_20'])) for case in listed] == [
         ('val-1', 15), ('train-0', 12),
     ]  # fmt: skip
     assert pictures == ['train-0.png', 'val-1.png']
@@ -83,7 +83,7 @@ def test_an_accuracy_is_bad_when_it_is_small(run, sample):
         samples, enable=True, metric_type='accuracy', metric_key='all/SDR@4mm',
         metric=dict(type='THALandmarkMetric'), badcase_thr=0.5,
     )  # fmt: skip
-    assert [(one['img'], one['all/SDR@4mm']) for one in listed] == [('val-1', 0.0)]
+    assert [(case['img'], case['all/SDR@4mm']) for case in listed] == [('val-1', 0.0)]
 
 
 def test_an_image_without_a_figure_is_not_bad(run, sample):

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+
+from unsct_mmpose.files import read_json
 
 from .landmarks import (
     FLIP_INDICES,
@@ -133,6 +134,12 @@ class LandmarkSet:
         first = self.names[index].split('_')[0]
         return first if first in SIDES else None
 
+    @cached_property
+    def left_indices(self) -> tuple[int, ...]:
+        """Those of the patient's left that have a right twin."""
+        twins = enumerate(self.flip_indices)
+        return tuple(k for k, twin in twins if twin != k and self.side_of(k) == 'left')
+
     def relation_set(self, name: str) -> RelationSet:
         """Return a named set of relations.
 
@@ -203,7 +210,7 @@ class LandmarkSet:
                 raise ValueError(f'{source}: unknown field {name!r}; the fields are {list(known)}')
         try:
             return cls._of_names(content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             text = error.args[0] if error.args else error
             raise ValueError(f'{source}: {text}') from error
 
@@ -368,11 +375,7 @@ def landmark_set(source: str | os.PathLike[str] | Mapping[str, Any] | LandmarkSe
             f'unknown landmarks {name!r}; give one of {sorted(LANDMARK_SETS)}, a .json file or a '
             'mapping with its fields'
         )
-    with open(name, encoding='utf-8') as file:
-        try:
-            content = json.load(file)
-        except ValueError as error:
-            raise ValueError(f'{name}: not json ({error}); write it anew') from error
+    content = read_json(name)
     if not isinstance(content, Mapping):
         raise ValueError(f'{name}: holds no mapping; give {list(_REQUIRED)}')
     return LandmarkSet.from_dict(content, name)

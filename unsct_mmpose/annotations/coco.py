@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.files import replace_file
 
 from .landmark_checks import doubts
-from .landmark_states import AnnotationError, LandmarkStates, infer_subset, landmark_states
+from .landmark_states import (
+    AnnotationError,
+    LandmarkStates,
+    infer_subset,
+    landmark_states,
+    name_states,
+)
 from .record_checks import (
     KEPT,
     Record,
@@ -24,7 +34,9 @@ from .record_checks import (
     load_document,
     repeated_problems,
     spacing_doubts,
+    subset_problems,
 )
+from .screen import screen
 from .splits import check_patient_splits, split_by_patient
 
 __all__ = [
@@ -168,6 +180,18 @@ def read_annotations(
     Raises:
         AnnotationError: something is wrong; the message lists the problems of the whole file.
     """
+    with without_collector():
+        return _read(path, image_root, require_spacing, check_sides, landmarks, folders)
+
+
+def _read(
+    path: str | os.PathLike[str],
+    image_root: str | os.PathLike[str] | None,
+    require_spacing: bool,
+    check_sides: bool,
+    landmarks: LandmarkSet,
+    folders: Sequence[Path] | None,
+) -> AnnotationFile:
     document = load_document(path)
     root = None if image_root is None else Path(image_root)
     looked = (_folders(path, root) if folders is None else folders) if check_sides else None
@@ -206,6 +230,18 @@ def find_problems(
         (image, sound.get((image.get('id'), image.get('file_name'))))
         for image in document['images']
     ], problems
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """Build many small objects without the garbage collector looking through them all the time."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _folders(path: str | os.PathLike[str], image_root: Path | None = None) -> Sequence[Path]:
@@ -272,28 +308,37 @@ def _parse(
     about_all += repeated_problems(images, annotations)
     problems = [AnnotationProblem('', words) for words in about_all]
     by_image = {str(record.get('image_id')): record for record in reversed(annotations)}
+    in_order = [
+        _in_order(by_image.get(str(image.get('id')), {}), orders, len(landmarks))
+        for image in images
+    ]
+    points, present, sound = screen(images, in_order, landmarks)
+    nobody = np.zeros(len(landmarks), bool)
     cases = []
     known = {str(category.get('id')) for category in document['categories']}
-    for image in images:
+    for index, (image, annotation) in enumerate(zip(images, in_order, strict=True)):
         found = image_problems(image, image_root, require_spacing)
-        annotation = by_image.get(str(image.get('id')), {})
         category = annotation.get('category_id')
         if category is not None and str(category) not in known:
             found.append(f"field 'category_id' of its annotation is {category!r}: no such category")
         try:
-            states = landmark_states(
-                image, _in_order(annotation, orders, len(landmarks)), landmarks
-            )
-            found += landmark_problems(image, states, folders)
+            if not sound[index]:
+                states = landmark_states(image, annotation, landmarks)
+                found += landmark_problems(image, states, folders)
+            elif image.get('absent') or image.get('labelled') or annotation.get('labelled'):
+                states = name_states(points[index], present[index], image, annotation, landmarks)
+                found += subset_problems(image, states)
+            else:
+                states = LandmarkStates(points[index], present[index], nobody, landmarks)
         except AnnotationError as error:
             found += error.problems
         problems += [AnnotationProblem(describe(image), words) for words in found]
         if not found:
             case = _case(image, states)
             cases.append(case)
-            unlikely = spacing_doubts(image) + doubts(
-                states, case.spacing_xy_mm, case.magnification, case.is_mirrored
-            )
+            unlikely = spacing_doubts(image)
+            if not sound[index]:
+                unlikely += doubts(states, case.spacing_xy_mm, case.magnification, case.is_mirrored)
             problems += [AnnotationProblem(describe(image), words, True) for words in unlikely]
     return cases, problems
 
@@ -309,6 +354,8 @@ def _in_order(annotation: Record, orders: Mapping[str, list[int]], count: int) -
     elif str(category) in orders:
         order = orders[str(category)]
     else:
+        return annotation
+    if order == sorted(order):
         return annotation
     moved = [value for index in order for value in keypoints[3 * index : 3 * index + 3]]
     return {**annotation, 'keypoints': moved}

@@ -18,7 +18,9 @@ _HEAD_OF_EDGES = 0.84
 """Head over socket: measured on 405 hips simulated from real bones, 40 to 53 mm (46.8 mean)."""
 
 _LEAST_PAIRS = 3
-_NORMALISED = 1.5
+NORMALISED_PX = 1.5
+"""Landmarks no farther than this from the corner are in shares of the image's sides."""
+
 _SHOWN = 4
 
 
@@ -38,8 +40,8 @@ def contradictions(states: LandmarkStates, size_wh: tuple[int, int] | None) -> l
             f'all {len(points)} landmarks lie at ({x:g}, {y:g}); place them, or set v=0 where '
             'nobody looked'
         ]
-    is_tiny = size_wh is not None and min(size_wh) <= 8 * _NORMALISED
-    if (np.abs(points) <= _NORMALISED).all() and not is_tiny:
+    is_tiny = size_wh is not None and min(size_wh) <= 8 * NORMALISED_PX
+    if (np.abs(points) <= NORMALISED_PX).all() and not is_tiny:
         by = 'by width and height' if size_wh is None else f'x by {size_wh[0]}, y by {size_wh[1]}'
         return [
             f'all landmarks lie within {np.abs(points).max():g} pixels of the corner: normalised '
@@ -92,34 +94,34 @@ def doubts(
     return found
 
 
-def head_diameter_mm(
+def head_diameters_mm(
     points_mm: NDArray[np.float64], present: NDArray[np.bool_], side: str
-) -> float:
+) -> NDArray[np.float64]:
     """Estimate the diameter of a femoral head from its centre and the ends of its roof.
 
     Args:
-        points_mm: ``(K, 2)`` of the hip at the bone.
-        present: ``(K,)``.
+        points_mm: ``(..., K, 2)`` of hips at the bone.
+        present: ``(..., K)``.
         side: ``'left'`` or ``'right'``.
 
     Returns:
-        mm; NaN where a landmark is not there.
+        ``(...,)`` mm; NaN where a landmark is not there.
     """
     indices = [
         index_of(f'{side}_{name}')
         for name in ('femoral_head_center', 'acetabulum_upper_edge', 'acetabulum_lower_edge')
     ]
-    if not present[indices].all():
-        return float('nan')
-    centre, *edges = points_mm[indices]
-    return float(_HEAD_OF_EDGES * sum(np.hypot(*(edge - centre)) for edge in edges))
+    centre, *edges = (points_mm[..., index, :] for index in indices)
+    steps = [edge - centre for edge in edges]
+    diameter = _HEAD_OF_EDGES * sum(np.hypot(step[..., 0], step[..., 1]) for step in steps)
+    return np.where(present[..., indices].all(axis=-1), diameter, np.nan)
 
 
 def _head_doubts(states: LandmarkStates, mm_per_px: NDArray[np.float64]) -> list[str]:
     low, high = PLAUSIBLE_HEAD_MM
     found = []
     for side in ('left', 'right'):
-        diameter = head_diameter_mm(states.points * mm_per_px, states.present, side)
+        diameter = float(head_diameters_mm(states.points * mm_per_px, states.present, side))
         if not low <= diameter <= high and not np.isnan(diameter):
             found.append(
                 f'the {side} femoral head would have a diameter of about {diameter:.0f} mm ('
@@ -131,9 +133,9 @@ def _head_doubts(states: LandmarkStates, mm_per_px: NDArray[np.float64]) -> list
 def _pairs(states: LandmarkStates, mirrored: bool) -> tuple[list[int], list[int]]:
     """Return the left landmarks whose right one is there too, and those on the wrong side."""
     pairs, exchanged = [], []
-    for k, other in enumerate(states.landmarks.flip_indices):
-        left = other != k and states.landmarks.side_of(k) == 'left'
-        if left and states.present[k] and states.present[other]:
+    for k in states.landmarks.left_indices:
+        other = states.landmarks.flip_indices[k]
+        if states.present[k] and states.present[other]:
             pairs.append(k)
             step = states.points[k, 0] - states.points[other, 0]
             if step > 0 if mirrored else step < 0:

@@ -14,7 +14,6 @@ px^2. A landmark that is not listed, is ``null`` or has ``"present": false`` is 
 from __future__ import annotations
 
 import difflib
-import json
 import math
 import os
 from collections import Counter
@@ -27,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES, NUM_LANDMARKS
+from unsct_mmpose.files import JsonError, read_json
 
 from .coco import AnnotationError, read_annotations
 from .landmark_checks import contradictions
@@ -94,7 +94,10 @@ def read_landmarks(path: str | os.PathLike[str]) -> LandmarkFile:
         AnnotationError: something is wrong; the message lists the problems of the whole file with
             image, field and cure.
     """
-    document = _load(path)
+    try:
+        document = read_json(path)
+    except JsonError as error:
+        raise AnnotationError(path, [error.cause]) from None
     if isinstance(document, Mapping) and any(field in document for field in _COCO_FIELDS):
         return _from_coco(Path(path))
     records = document if isinstance(document, list) else [document]
@@ -104,18 +107,6 @@ def read_landmarks(path: str | os.PathLike[str]) -> LandmarkFile:
         cure = f'give {", ".join(_COCO_FIELDS)} (COCO keypoints) or records with "landmarks"'
         raise AnnotationError(path, [f'neither kind of landmark file; {cure}'])
     return _from_records(Path(path), records)
-
-
-def _load(path: str | os.PathLike[str]) -> Any:
-    try:
-        return json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise AnnotationError(path, [f'the file cannot be read ({error.strerror})']) from None
-    except UnicodeDecodeError:
-        raise AnnotationError(path, ['the file is not UTF-8 text']) from None
-    except json.JSONDecodeError as error:
-        where = f'line {error.lineno}, column {error.colno}'
-        raise AnnotationError(path, [f'invalid JSON at {where}: {error.msg}']) from None
 
 
 def _from_coco(path: Path) -> LandmarkFile:

@@ -101,18 +101,43 @@ def landmark_states(
     problems: list[str] = []
     names = landmarks.names
     table = _keypoint_table(annotation.get('keypoints', [0] * (3 * len(names))), names, problems)
+    present = table[:, 2] > 0
+    return name_states(table[:, :2], present, image, annotation, landmarks, problems)
+
+
+def name_states(
+    points: NDArray[np.float64],
+    present: NDArray[np.bool_],
+    image: Mapping[str, Any],
+    annotation: Mapping[str, Any],
+    landmarks: LandmarkSet = HIP,
+    problems: Sequence[str] = (),
+) -> LandmarkStates:
+    """Decide as :func:`landmark_states` does, of keypoints that were read already.
+
+    Args:
+        points: ``(K, 2)`` pixels.
+        present: ``(K,)``.
+        image: COCO image record.
+        annotation: COCO annotation record; its keypoints are not read.
+        landmarks: which K.
+        problems: what is wrong with the keypoints.
+
+    Raises:
+        AnnotationError: as there.
+    """
+    problems, names = list(problems), landmarks.names
     absent_names = _name_mask(image.get('absent'), "image field 'absent'", names, problems)
     looked_for = _name_mask(image.get('labelled'), "image field 'labelled'", names, problems)
     looked_for |= _name_mask(annotation.get('labelled'), "field 'labelled'", names, problems)
-    present = table[:, 2] > 0
     for index in np.flatnonzero(present & absent_names):
         problems.append(
-            f'landmark {names[index]!r} is placed (v={table[index, 2]:g}) and named in '
-            f"'absent'; remove it from one of them"
+            f"landmark {names[index]!r} is placed (v above 0) and named in 'absent'; remove it "
+            'from one of them'
         )
     if problems:
         raise AnnotationError('wrong landmarks', problems)
-    points = np.where(present[:, None], table[:, :2], 0.0)
+    points = np.where(present[:, None], points, 0.0)
     return LandmarkStates(points, present, ~present & (absent_names | looked_for), landmarks)
 
 
@@ -167,7 +192,7 @@ def _name_mask(
     names: object, where: str, known: Sequence[str], problems: list[str]
 ) -> NDArray[np.bool_]:
     """Return ``(K,)`` which landmarks a list names."""
-    if names is None:
+    if names is None or names == []:
         return np.zeros(len(known), dtype=bool)
     if isinstance(names, str) or not isinstance(names, Sequence):
         problems.append(f'{where} must be a list of landmark names, not {names!r}')

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from collections import Counter
@@ -16,6 +15,7 @@ from unsct_mmpose.dicom.peek import peek_orientation
 from unsct_mmpose.dicom.pixel_format import DecodeError
 from unsct_mmpose.dicom.placement import Placement
 from unsct_mmpose.dicom.spacing import magnification_problem, spacing_problem, spacing_question
+from unsct_mmpose.files import JsonError, read_json
 
 from .landmark_checks import contradictions, sides_problem
 from .landmark_states import SUBSETS, AnnotationError, LandmarkStates, infer_subset, unknown_names
@@ -33,14 +33,9 @@ def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         AnnotationError: there is no such file, it is no JSON, or has no list of images.
     """
     try:
-        document = json.loads(Path(path).read_text(encoding='utf-8'))
-    except OSError as error:
-        raise AnnotationError(path, [f'the file cannot be read ({error.strerror})']) from None
-    except UnicodeDecodeError:
-        raise AnnotationError(path, ['the file is not UTF-8 text']) from None
-    except json.JSONDecodeError as error:
-        where = f'line {error.lineno}, column {error.colno}'
-        raise AnnotationError(path, [f'invalid JSON at {where}: {error.msg}']) from None
+        document = read_json(path)
+    except JsonError as error:
+        raise AnnotationError(path, [error.cause]) from None
     problems = shape_problems(document)
     if problems:
         raise AnnotationError(path, problems)
@@ -52,6 +47,8 @@ def shape_problems(document: object) -> list[str]:
     if not isinstance(document, Mapping):
         return ['the file must hold a JSON object with images, annotations and categories']
     problems = []
+    if not isinstance(document.get('info') or {}, Mapping):
+        problems.append("field 'info' must be a JSON object; correct it, or take it out")
     for field in ('images', 'annotations', 'categories'):
         records = document.get(field)
         if not isinstance(records, list):
@@ -162,9 +159,14 @@ def landmark_problems(
     exchanged = None if folders is None else _exchanged(image, states, folders)
     if exchanged is not None:
         problems.append(exchanged)
+    return problems + subset_problems(image, states)
+
+
+def subset_problems(image: Record, states: LandmarkStates) -> list[str]:
+    """Say where the subset contradicts the landmarks."""
     if image.get('subset') == 'structured' and infer_subset(states) == 'unstructured':
-        problems.append("field 'subset' is 'structured' but landmarks are absent; correct one")
-    return problems
+        return ["field 'subset' is 'structured' but landmarks are absent; correct one"]
+    return []
 
 
 def _exchanged(image: Record, states: LandmarkStates, folders: Sequence[Path]) -> str | None:

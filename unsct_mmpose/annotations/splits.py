@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .landmark_states import AnnotationError
-from .record_checks import describe, load_document
+from .record_checks import Record, describe, load_document
 
 Image = TypeVar('Image')
 
@@ -57,11 +57,14 @@ def paper_shares(validation: float = 0.0) -> dict[str, dict[str, float]]:
     return {'train': kept, **({'val': taken} if validation else {}), 'test': test}
 
 
-def check_patient_splits(splits: Mapping[str, str | os.PathLike[str]]) -> None:
+def check_patient_splits(
+    splits: Mapping[str, str | os.PathLike[str] | Sequence[Record]],
+) -> None:
     """Make sure that no patient is in two annotation files.
 
     Args:
-        splits: name of each split, such as ``'train'``, and its annotation file.
+        splits: name of each split, such as ``'train'``, and its annotation file, or the image
+            records that were read from it.
 
     Raises:
         AnnotationError: a patient is in two splits, or an image names no patient, so that
@@ -69,8 +72,10 @@ def check_patient_splits(splits: Mapping[str, str | os.PathLike[str]]) -> None:
     """
     problems: list[str] = []
     seen: dict[str, set[str]] = defaultdict(set)
-    for split, path in splits.items():
-        for image in load_document(path)['images']:
+    for split, source in splits.items():
+        if isinstance(source, (str, os.PathLike)):
+            source = load_document(source)['images']
+        for image in source:
             patient = _patient(image)
             if patient is None:
                 problems.append(
@@ -116,9 +121,16 @@ def split_by_patient(
         (6, 2)
     """
     subsets = sorted(
-        {name for one in fractions.values() if isinstance(one, Mapping) for name in one}
+        {
+            name
+            for fraction in fractions.values()
+            if isinstance(fraction, Mapping)
+            for name in fraction
+        }
     )
-    shares = np.array([_shares(one, subsets or ['']) for one in fractions.values()], float)
+    shares = np.array(
+        [_shares(fraction, subsets or ['']) for fraction in fractions.values()], float
+    )
     if (shares <= 0).any() or not np.allclose(shares.sum(0), 1.0, rtol=0, atol=1e-6):
         raise ValueError(f'fractions must be positive and add up to 1, not {dict(fractions)}')
     counts: dict[str, NDArray[np.int64]] = {}

@@ -87,7 +87,7 @@ def load_backend(model: list[str], device: str) -> Any:
     if len(model) == 1:
         from unsct_mmpose.inference.onnx_model import OnnxModel
 
-        return OnnxModel(model[0])
+        return OnnxModel(model[0], device=device)
     from unsct_mmpose.inference.torch_model import TorchBackend
 
     return TorchBackend(*model, device)

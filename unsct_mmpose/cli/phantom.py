@@ -18,7 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--bits', type=int, default=12, help='stored bits, 12 to 16')
     add('--images-per-patient', type=int,
         help='of every patient, in other poses and exposures (default: 1 to 3, drawn)')  # fmt: skip
-    add('--jobs', type=int, help='processes (default: one for each CPU)')
+    add('--jobs', type=int, help='processes (default: one for each core that is free)')
     add('--quiet', action='store_true', help='no progress bar')
     add('--contact-sheet', type=Path, metavar='PATH', help='only draw a picture of examples')
 

@@ -29,9 +29,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--mirrored', action=argparse.BooleanOptionalAction,
         help='left and right are exchanged in the stored pixels of all images, or are not '
         '(default: the files say)')  # fmt: skip
-    add('--batch-size', type=int, default=8, metavar='N', help='radiographs at a time')
-    add_device(parser, ' (PyTorch only; default: auto)')
-    add('--jobs', type=int, default=1, metavar='N', help='processes that decode ahead; 0: none')
+    add('--batch-size', type=int, metavar='N',
+        help='radiographs at a time (default: two for each free core, 4 to 16)')  # fmt: skip
+    add_device(parser, '; an exported model needs onnxruntime-gpu for it, and takes tensorrt too')
+    add('--jobs', type=int, metavar='N', help='processes that decode ahead; 0: none '
+        '(default: one for every other free core)')  # fmt: skip
     add('--overwrite', action='store_true', help='predict again what is there')
     add('--keep-identity', action='store_true', help='PatientID and PatientName into the json, '
         'patient and study into the structured report of --sr, nothing anywhere else')  # fmt: skip
@@ -45,11 +47,20 @@ def run(args: argparse.Namespace) -> int:
     from unsct_mmpose.dicom.limits import current_limits
     from unsct_mmpose.dicom.read_ahead import FileOptions
     from unsct_mmpose.dicom.spacing import check_magnification, check_spacing
-    from unsct_mmpose.inference.predict import PredictOptions, predict_files
+    from unsct_mmpose.inference.predict import (
+        PredictOptions,
+        default_batch_size,
+        default_jobs,
+        predict_files,
+    )
 
     model, inputs = split_model(args.given)
     if not inputs:
         args.refuse('no INPUT: name files, folders or patterns after the model')
+    if args.batch_size is None:
+        args.batch_size = default_batch_size()
+    if args.jobs is None:
+        args.jobs = default_jobs()
     if args.batch_size < 1 or args.jobs < 0:
         args.refuse('--batch-size must be at least 1 and --jobs at least 0')
     current_limits()  # refuses what is no limit before anything is read

@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--allowed-hosts', nargs='+', default=[], metavar='NAME',
         help='names that it may be called by beside localhost: such as that of the proxy; with a '
         '--host that is not this machine alone, the only ones')  # fmt: skip
-    add_device(parser, ' (PyTorch only; default: auto)')
+    add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:

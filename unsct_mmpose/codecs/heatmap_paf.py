@@ -90,8 +90,9 @@ class HeatmapPAF(BaseKeypointCodec):
         evidence_relations: name of the relations that speak for landmarks, a subset of
             ``relations``. The fields of the `full` set train the network; the `core` ones
             (default where there are any) decide better, measured.
-        draw_late: encode the landmarks' cells alone; the head draws the maps of a whole batch
-            on its device. Saves 8 MB an image between worker processes and the GPU.
+        draw_late: encode the landmarks' places alone; the head draws the maps of a whole batch
+            on its device, at each of its resolutions. Saves 8 MB an image between worker processes
+            and the GPU.
         mode: ``'default'``, or ``'paper'``: the paper's decision, that is ``evidence='paf'``,
             ``entropy='paper'``, ``aggregation='paper'`` and ``evidence_relations='full'``, by a
             calibration that was fitted to these, or by a fixed threshold, 0.365.
@@ -104,7 +105,8 @@ class HeatmapPAF(BaseKeypointCodec):
 
     With ``draw_late`` the maps are missing in what is encoded, and beside the weights there are
 
-        - keypoint_cells (np.ndarray): ``(1, K, 2)`` cells
+        - keypoint_fractions (np.ndarray): ``(1, K, 2)`` shares of the map's width and height,
+          from its corner, the same on maps of any size
         - keypoint_shown (np.ndarray): ``(1, K)`` bool, present and on the grid
 
     ``calibration``, of :class:`unsct_mmpose.maps.calibration.Calibration`, comes with the
@@ -148,7 +150,7 @@ class HeatmapPAF(BaseKeypointCodec):
             self.field_mapping_table = {}
             self.label_mapping_table = dict(
                 HeatmapPAF.label_mapping_table,
-                keypoint_cells='keypoint_cells',
+                keypoint_fractions='keypoint_fractions',
                 keypoint_shown='keypoint_shown',
             )
         self.input_size = tuple(input_size)
@@ -207,26 +209,41 @@ class HeatmapPAF(BaseKeypointCodec):
             relation_weights=weights[:, pairs[:, 0]] * weights[:, pairs[:, 1]],
         )
         if self.draw_late:
-            places = dict(keypoint_cells=cells.points.numpy(), keypoint_shown=cells.shown.numpy())
-            return {**places, **labels}
+            fractions = (cells.points.double() + 0.5) / torch.tensor(self.heatmap_size)
+            shown = cells.shown.numpy()
+            return dict(
+                keypoint_fractions=fractions.float().numpy(), keypoint_shown=shown, **labels
+            )
         heatmaps, pafs = self.draw(cells.points, cells.shown)
         return dict(heatmaps=heatmaps[0].numpy(), pafs=pafs[0].numpy(), **labels)
 
-    def draw(self, points: Tensor, shown: Tensor) -> tuple[Tensor, Tensor]:
+    def draw(
+        self, points: Tensor, shown: Tensor, size_hw: tuple[int, int] | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Draw the maps of a batch, on the device of its points.
 
         Args:
             points: ``(B, K, 2)`` landmarks, cells.
             shown: ``(B, K)`` bool, present and on the grid.
+            size_hw: height and width of the maps, cells; None: those of the codec. ``sigma`` and
+                ``paf_width`` are of so many cells on any.
 
         Returns:
             ``(B, K, H, W)`` heatmaps and ``(B, 2 L, H, W)`` fields.
         """
-        size_hw, pairs = self.heatmap_size[::-1], self.relations.pairs
+        size_hw, pairs = size_hw or self.heatmap_size[::-1], self.relations.pairs
         return (
             draw_heatmaps(points, shown, size_hw, self.sigma),
             draw_paf(points, shown, pairs, size_hw, self.paf_width),
         )
+
+    def draw_fractions(
+        self, fractions: Tensor, shown: Tensor, size_hw: tuple[int, int]
+    ) -> tuple[Tensor, Tensor]:
+        """Draw as :meth:`draw` does, of ``keypoint_fractions`` as they were encoded."""
+        height, width = size_hw
+        x, y = fractions[..., 0] * width - 0.5, fractions[..., 1] * height - 0.5
+        return self.draw(torch.stack([x, y], dim=-1), shown, size_hw)
 
     def encode_truth(
         self, sample: PoseDataSample, heatmap_size: tuple[int, int]

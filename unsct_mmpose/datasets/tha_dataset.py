@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from unsct_mmpose.annotations.coco import (
     AnnotationFile,
     check_patient_splits,
     read_annotations,
+    without_collector,
 )
 from unsct_mmpose.annotations.image_checks import size_problems, turned_problems
 
@@ -158,12 +160,13 @@ class THADataset(BaseCocoStyleDataset):
             require_spacing=self.require_spacing,
             landmarks=self.landmarks,
         )
-        self._check_patients()
+        self._check_patients(annotations)
         self._check_against_images(annotations)
         source = str(annotations.info.get('description', ''))
         interval = getattr(self, 'sample_interval', 1)  # MMPose 1.1 has none
         chosen = [case for case in annotations.cases if case.image_id % interval == 0]
-        return [self._parse_case(case, source) for case in chosen]
+        with without_collector():
+            return [self._parse_case(case, source) for case in chosen]
 
     def _check_against_images(self, annotations: AnnotationFile) -> None:
         """Refuse what contradicts the images; say what is unlikely."""
@@ -187,23 +190,24 @@ class THADataset(BaseCocoStyleDataset):
                 logging.WARNING,
             )
 
-    def _check_patients(self) -> None:
-        root = Path(self.data_root or '')
-        splits = {self.ann_file: self.ann_file}
-        splits.update({str(root / name): str(root / name) for name in self.disjoint_from})
-        existing = {name: path for name, path in splits.items() if Path(path).is_file()}
-        if len(existing) > 1:
-            check_patient_splits(existing)
+    def _check_patients(self, annotations: AnnotationFile) -> None:
+        others = [str(Path(self.data_root or '') / name) for name in self.disjoint_from]
+        existing = {name: name for name in others if Path(name).is_file() and name != self.ann_file}
+        if existing:
+            check_patient_splits({self.ann_file: annotations.images, **existing})
 
     def _parse_case(self, case: AnnotatedRadiograph, source: str) -> dict:
         present, labelled = case.states.present, case.states.labelled
-        visible = present.astype(np.float32)[None]
-        if not self.test_mode:
-            visible = np.stack([visible, labelled.astype(np.float32)[None]], axis=-1)
+        visible = np.empty((1, len(present), 1 if self.test_mode else 2), np.float32)
+        visible[0, :, 0] = present
+        if self.test_mode:
+            visible = visible[..., 0]
+        else:
+            visible[0, :, 1] = labelled
         width, height = case.size_wh
         return dict(
             img_id=case.image_id,
-            img_path=str(Path(self.data_prefix['img']) / case.file_name),
+            img_path=os.path.join(self.data_prefix['img'], case.file_name),
             id=case.image_id,
             category_id=np.array(1),
             bbox=np.array([[0, 0, width, height]], dtype=np.float32),

@@ -8,16 +8,27 @@ from __future__ import annotations
 
 import math
 import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from pydicom import Dataset, Sequence
-from pydicom.datadict import tag_for_keyword
+from pydicom.datadict import keyword_for_tag, tag_for_keyword
 from pydicom.multival import MultiValue
 from pydicom.uid import UID
 
 _CODE_STRING = re.compile(r'[A-Z0-9_ ]{1,16}')
 _NUMBER_TEXT = re.compile(r'[-+0-9.,eE\\ ]{1,64}')
 _UID_TEXT = re.compile(r'[0-9.]{1,64}')
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep pydicom's warnings to itself: some quote header values, which may identify a patient."""
+    with warnings.catch_warnings():
+        warnings.simplefilter('ignore')
+        yield
 
 
 def values(dataset: Dataset, keyword: str) -> list[Any]:
@@ -76,6 +87,30 @@ def uid(dataset: Dataset, keyword: str) -> UID | None:
         if _UID_TEXT.fullmatch(text):
             return UID(text)
     return None
+
+
+def every_text(dataset: Dataset) -> Iterator[tuple[str, str, str]]:
+    """Yield keyword, value representation and text of every element, those in sequences too.
+
+    What cannot be converted comes as its bytes say in Latin-1.
+    """
+    for tag in sorted(dataset.keys()):
+        try:
+            element = dataset[tag]
+            vr, value = str(element.VR), element.value
+            if isinstance(value, Sequence):
+                for item in value:
+                    yield from every_text(item)
+                continue
+            text = str(value)
+        except RecursionError:
+            raise
+        except Exception:  # pydicom converts values on access
+            raw = dataset.get_item(tag, keep_deferred=True)
+            vr = str(getattr(raw, 'VR', None) or 'UN')
+            value = getattr(raw, 'value', None)
+            text = value.decode('latin-1') if isinstance(value, bytes) else ''
+        yield keyword_for_tag(tag), vr, text
 
 
 def has(dataset: Dataset, keyword: str) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import re
-import warnings
 from pathlib import Path
 
 from pydicom import Dataset
 
 from .decode import parse_dicom
-from .header import code, number, values
+from .header import code, every_text, number, quiet, values
 from .picture_header import picture_format, read_head
 from .pixel_format import DecodeError
 from .placement import read_orientation
@@ -64,6 +63,7 @@ def simulation_mark(dataset: Dataset) -> str | None:
     return None
 
 
+@quiet()
 def patient_identity(path: str | os.PathLike[str]) -> dict[str, str]:
     """Return PatientID and PatientName of a DICOM file, for those who asked to keep them.
 
@@ -93,6 +93,7 @@ def _text(dataset: Dataset, keyword: str) -> str:
     return ' '.join(map(str, values(dataset, keyword))).strip()
 
 
+@quiet()
 def patient_key(content: bytes) -> str | None:
     """Return what tells a file's patient from others; to be hashed, never to be shown.
 
@@ -103,16 +104,15 @@ def patient_key(content: bytes) -> str | None:
         PatientID with its issuer; else PatientName with the date of birth; else the study. None
         for a picture, or where the header says nothing of these.
     """
-    with warnings.catch_warnings():  # those of pydicom may quote header values
-        warnings.simplefilter('ignore')
-        dataset = _header(content)
-        for keywords in _PATIENT_KEYS if dataset is not None else ():
-            texts = [_text(dataset, keyword) for keyword in keywords]
-            if texts[0]:
-                return '|'.join([keywords[0], *texts])
+    dataset = _header(content)
+    for keywords in _PATIENT_KEYS if dataset is not None else ():
+        texts = [_text(dataset, keyword) for keyword in keywords]
+        if texts[0]:
+            return '|'.join([keywords[0], *texts])
     return None
 
 
+@quiet()
 def identifying_words(content: bytes) -> frozenset[str]:
     """Return the words of a header that may tell who a patient is, in lower case.
 
@@ -122,14 +122,12 @@ def identifying_words(content: bytes) -> frozenset[str]:
     Args:
         content: a whole file; a picture has none.
     """
-    with warnings.catch_warnings():  # those of pydicom may quote header values
-        warnings.simplefilter('ignore')
-        dataset = _header(content)
-        texts = [
-            str(element.value)
-            for element in (dataset.iterall() if dataset is not None else ())
-            if element.VR in _IDENTIFYING_VRS or element.keyword in _IDENTIFYING
-        ]
+    dataset = _header(content)
+    texts = [
+        text
+        for keyword, vr, text in (every_text(dataset) if dataset is not None else ())
+        if vr in _IDENTIFYING_VRS or keyword in _IDENTIFYING
+    ]
     words = {word.lower() for text in texts for word in re.split(r'[^\w.]+|\^', text)}
     return frozenset(word for word in words if len(word) >= _LEAST_WORD)
 
@@ -187,6 +185,7 @@ def holds_dicom(content: bytes) -> bool:
     return content[:2] in first_groups and dicom_size_wh(content) is not None
 
 
+@quiet()
 def dicom_size_wh(content: bytes) -> tuple[int, int] | None:
     """Return width and height of a DICOM image in memory, as it is displayed, by its header.
 

@@ -75,6 +75,11 @@ def decode(
         raise DecoderRefusal(str(error) or type(error).__name__) from None
 
 
+def running_worker() -> int | None:
+    """Return the process id of this process's worker; None where none runs."""
+    return _current.process.pid if _current is not None and _current.is_alive else None
+
+
 def end_worker() -> None:
     """End this process's worker; the next file that needs one starts another."""
     global _current

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Sequence
 from io import BytesIO
 
 from pydicom import Dataset, dcmread
 
-from .header import number
+from .header import number, quiet
 from .picture_header import picture_format, read_head, read_pages
 from .pixel_format import DecodeError
 from .placement import Orientation, given_orientation, read_orientation
@@ -20,6 +19,7 @@ _LIES = (
 )  # fmt: skip
 
 
+@quiet()
 def peek_size_wh(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     """Return width and height of an image in pixels of its file; None where that is not cheap.
 
@@ -41,6 +41,7 @@ def peek_size_wh(path: str | os.PathLike[str]) -> tuple[int, int] | None:
     return (int(columns), int(rows)) if rows and columns else None
 
 
+@quiet()
 def peek_orientation(
     path: str | os.PathLike[str], mirrored: bool | None = None
 ) -> Orientation | None:
@@ -61,9 +62,7 @@ def _peek_header(head: bytes, keywords: Sequence[str]) -> Dataset | None:
     """Return some elements from the first bytes of a DICOM file; None where that is none."""
     if head[128:132] != b'DICM':
         return None
-    with warnings.catch_warnings():
-        warnings.simplefilter('ignore')
-        try:
-            return dcmread(BytesIO(head), specific_tags=list(keywords))
-        except Exception:  # whoever decodes it says what is wrong
-            return None
+    try:
+        return dcmread(BytesIO(head), specific_tags=list(keywords))
+    except Exception:  # whoever decodes it says what is wrong
+        return None

@@ -151,6 +151,46 @@ def _shown_coverage(summary: Mapping[str, Any], column: int, level: float) -> fl
     return min(known) if column == 2 else float(np.mean(known))
 
 
+def figure_growth(
+    runs: Mapping[str, Sequence[Mapping[str, float]]],
+    *,
+    source: str,
+    size_px: tuple[int, int] = (1100, 430),
+) -> NDArray[np.uint8]:
+    """Draw time and memory against the number of images, on logarithmic scales.
+
+    Args:
+        runs: by the name of what was done, rows with ``images``, ``seconds`` and ``peak_mb``.
+        source: where the data come from.
+        size_px: width and height of the picture.
+
+    Returns:
+        ``(H, W, 3)`` RGB picture; a thin line shows what would be linear.
+
+    Raises:
+        ValueError: there is no run, or the source is not named.
+    """
+    if not runs:
+        raise ValueError('a figure of growth needs at least one run')
+    figure = new_figure(*size_px, color='white')
+    colors = matplotlib.colormaps['tab10']
+    for column, (key, words) in enumerate((('seconds', 'time (s)'), ('peak_mb', 'memory (MiB)'))):
+        axes = figure.add_axes((0.08 + 0.48 * column, 0.16, 0.4, 0.76))
+        for index, (name, rows) in enumerate(runs.items()):
+            images = np.array([row['images'] for row in rows], float)
+            values = np.maximum([row[key] for row in rows], 1e-2)
+            axes.plot(images, values, 'o-', color=colors(index), label=name)
+            if column == 0:
+                linear = values[-1] * images / images[-1]
+                axes.plot(images, linear, color=colors(index), alpha=0.3, linewidth=0.8)
+        axes.set(xlabel='images', ylabel=words, xscale='log', yscale='log')
+        axes.grid(alpha=0.3)
+        axes.spines[['top', 'right']].set_visible(False)
+    axes.legend(frameon=False)
+    figure.text(0.01, 0.015, _named(source), fontsize=9, color='#555555')
+    return to_picture(figure)
+
+
 def figure_training(
     image: NDArray[np.generic],
     snapshots: Mapping[int, tuple[NDArray[np.floating], NDArray[np.floating]]],

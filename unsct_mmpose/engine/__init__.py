@@ -8,6 +8,7 @@ from .checkpoint_fit import remember_misfits
 from .cuda_graph_hook import CUDAGraphHook
 from .epoch_seed_hook import EpochSeedHook
 from .inferencers import extend_inferencers
+from .late_runtime_info_hook import LateRuntimeInfoHook
 from .model_zoo import find_model, list_models, register_names
 from .non_finite_loss_hook import NonFiniteLossHook
 from .plain_checkpoints import save_plain_checkpoints
@@ -24,6 +25,7 @@ __all__ = [
     'Bf16OptimWrapperConstructor',
     'CUDAGraphHook',
     'EpochSeedHook',
+    'LateRuntimeInfoHook',
     'NonFiniteLossHook',
     'find_model',
     'list_models',

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from mmengine.dist import all_gather_object, all_reduce, get_rank, get_world_size
-from mmengine.hooks import CheckpointHook, Hook
+from mmengine.hooks import Hook
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch import Tensor
+
+from .late_scalars import LateScalars, reads_now, saves_now
 
 CURES = (
     'What may help: a lower learning rate or a longer warm-up; float32 or bfloat16 in the place of '
@@ -29,9 +31,10 @@ class NonFiniteLossHook(Hook):
     not finite; so they are looked at wherever they are about to be saved, and before an older
     checkpoint makes room for them.
 
-    Reading the losses costs no wait for a CUDA device: MMEngine's ``RuntimeInfoHook``, which comes
-    first, reads them in every iteration. Gradients that a ``GradScaler`` finds too large are
-    none of this hook's business: the losses are those before scaling.
+    Losses on a GPU are read when a log, a checkpoint or the end of an epoch needs them, those of
+    several iterations together (:mod:`.late_scalars`): a training stops at most one log too late,
+    and tells of the iteration and the images all the same. Gradients that a ``GradScaler`` finds
+    too large are none of this hook's business: the losses are those before scaling.
 
     Several processes stop together, each with the words of those that saw it: one that stopped
     alone would leave the others waiting for its gradients.
@@ -41,6 +44,7 @@ class NonFiniteLossHook(Hook):
 
     def __init__(self) -> None:
         self._files: list[str] = []
+        self._late = LateScalars()
 
     def after_train_iter(
         self,
@@ -62,11 +66,18 @@ class NonFiniteLossHook(Hook):
             FloatingPointError: a loss is not finite.
         """
         self._files = _image_files(data_batch)
-        losses = [(name, loss) for name, loss in (outputs or {}).items() if 'loss' in name]
-        values = [(name, torch.as_tensor(loss).item()) for name, loss in losses]
-        bad = [f'{name} = {value}' for name, value in values if not math.isfinite(value)]
-        _stop_together(self._message(runner, runner.iter + 1, ', '.join(bad)) if bad else None)
-        if any(_saves_now(hook, runner) for hook in runner.hooks):
+        losses = {name: loss for name, loss in (outputs or {}).items() if 'loss' in name}
+        self._late.put(runner.iter + 1, losses, self._files)
+        if self._late.wait and not reads_now(runner, batch_idx):
+            return
+        words = None
+        for row in self._late.take():
+            values = row.values.items()
+            bad = [f'{name} = {value}' for name, value in values if not math.isfinite(value)]
+            if bad and words is None:
+                words = self._message(runner, row.iteration, ', '.join(bad), row.note)
+        _stop_together(words)
+        if any(saves_now(hook, runner) for hook in runner.hooks):
             _stop_together(self._broken(runner, runner.iter + 1, runner.model.state_dict()))
 
     def after_train_epoch(self, runner: Runner) -> None:
@@ -92,15 +103,15 @@ class NonFiniteLossHook(Hook):
         if finite and not torch.stack(list(finite.values())).all():
             bad = [name for name, whole in finite.items() if not whole]
             words = f'though its losses are finite, the weights are not ({len(bad)}: {bad[0]} ...)'
-            return self._message(runner, iteration, words)
+            return self._message(runner, iteration, words, self._files)
         return None
 
-    def _message(self, runner: Runner, iteration: int, what: str) -> str:
+    def _message(self, runner: Runner, iteration: int, what: str, images: Sequence[str]) -> str:
         last = Path(runner.work_dir) / 'last_checkpoint'
         saved = 'no checkpoint has been saved yet'
         if last.is_file():
             saved = f'the last checkpoint, {last.read_text().strip()}, is untouched'
-        files = ', '.join(self._files) or 'unknown'
+        files = ', '.join(images) or 'unknown'
         who = f'process {get_rank()}: ' if get_world_size() > 1 else ''
         return (
             f'{who}training stopped after iteration {iteration}: {what}. '
@@ -122,13 +133,6 @@ def _stop_together(words: str | None) -> None:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 0
-
-
-def _saves_now(hook: Hook, runner: Runner) -> bool:
-    """Tell whether a hook saves a checkpoint after this very iteration."""
-    if not isinstance(hook, CheckpointHook) or hook.by_epoch:
-        return False
-    return hook.every_n_train_iters(runner, hook.interval) or hook.is_last_train_iter(runner)
 
 
 def _image_files(data_batch: Any) -> list[str]:

@@ -16,6 +16,7 @@ from unsct_mmpose.maps.evidence import Evidence, decode_evidence
 from unsct_mmpose.maps.heatmap import flip_heatmaps
 from unsct_mmpose.maps.paf import flip_paf
 from unsct_mmpose.maps.regions import region_factors, region_shapes
+from unsct_mmpose.models import BatchDataPreprocessor
 from unsct_mmpose.report.prediction import FIELDS
 
 INPUT = 'image'
@@ -52,9 +53,11 @@ class LandmarkGraph(nn.Module):
                 f'head.decoder is {type(codec).__name__}: only a head with decoder=HeatmapPAF can '
                 'be exported, since what it decides is a part of the graph'
             )
-        if type(model.data_preprocessor) is not PoseDataPreprocessor:
+        if type(model.data_preprocessor) not in (PoseDataPreprocessor, BatchDataPreprocessor):
             kind = type(model.data_preprocessor).__name__
-            raise ValueError(f'data_preprocessor is {kind}: set PoseDataPreprocessor')
+            raise ValueError(
+                f'data_preprocessor is {kind}: set PoseDataPreprocessor or BatchDataPreprocessor'
+            )
         self.model, self.codec = model, codec
         self.flip_test = bool(model.test_cfg.get('flip_test', False))
         count = len(codec.landmarks)
@@ -102,14 +105,10 @@ class LandmarkGraph(nn.Module):
 
     def maps(self, image: Tensor) -> Tensor:
         """Return ``(N, K + 2 L, h, w)`` heatmaps and the fields of the relations that speak."""
-        normal = self.model.data_preprocessor
-        inputs = image.expand(-1, 3, -1, -1)
-        if normal._enable_normalize:
-            inputs = (inputs - normal.mean) / normal.std
         if not self.flip_test:
-            return self._forward(inputs)
+            return self._forward(image)
         # both in one batch: the processor's cores are busier
-        maps = self._forward(torch.cat([inputs, inputs.flip(-1)]))
+        maps = self._forward(torch.cat([image, image.flip(-1)]))
         direct, mirrored = maps[: image.shape[0]], maps[image.shape[0] :]
         landmarks, relations = self.codec.landmarks, self.codec.evidence_relations
         count = len(landmarks)
@@ -117,7 +116,11 @@ class LandmarkGraph(nn.Module):
         pafs = flip_paf(mirrored[:, count:], relations.flip_indices, relations.is_cross)
         return (direct + torch.cat([heatmaps, pafs], dim=1)) * 0.5
 
-    def _forward(self, inputs: Tensor) -> Tensor:
+    def _forward(self, image: Tensor) -> Tensor:
+        normal = self.model.data_preprocessor
+        inputs = image.expand(-1, 3, -1, -1)
+        if normal._enable_normalize:
+            inputs = (inputs - normal.mean) / normal.std
         maps: Tensor = self.model.head.forward(self.model.extract_feat(inputs))
         return maps[:, self.channels]
 

@@ -127,8 +127,11 @@ def share_by_patient(
     number = int(used.sum())
     if number < 2:
         return Estimate(value, math.nan, math.nan)
-    drawn = np.random.default_rng(seed).multinomial(number, np.full(number, 1 / number), resamples)
-    shares = (drawn @ sums['hits'][used]) / (drawn @ sums['counts'][used])
+    # patients with the same counts need not be told apart: thousands become a few kinds
+    pairs = np.stack([sums['hits'][used], sums['counts'][used]], axis=1)
+    kinds, alike = np.unique(pairs, axis=0, return_counts=True)
+    drawn = np.random.default_rng(seed).multinomial(number, alike / number, resamples)
+    shares = (drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1])
     return Estimate(value, *_percentiles(shares, confidence))
 
 

@@ -25,12 +25,11 @@ from unsct_mmpose.dicom.display import ranges_itself
 from unsct_mmpose.dicom.marker import find_markers
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.clinical import Measurements, interval, measure
+from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 from unsct_mmpose.functional.geometry import region_of
 from unsct_mmpose.functional.hierarchical import promise_words
 from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL
 from unsct_mmpose.report.prediction import ImageSource, Prediction, PredictionWarning
-
-from .model_identity import EVIDENCES
 
 DEFAULT_LEVEL = 0.95
 
@@ -66,7 +65,7 @@ def interpret(
         radiograph.magnification_source,
     )
     level = float(identity.get('region_level') or DEFAULT_LEVEL)
-    evidences = identity.get('evidences') or EVIDENCES
+    evidences = identity.get('evidences') or USUAL_DECIDERS
     landmarks = _landmarks(known, evidences, fields, state, spacing, level)
     reported = np.array([landmark.reported for landmark in landmarks])
     measured: Measurements | None = None

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
+from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 
 
 def calibration_identity(calibration: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -33,14 +34,10 @@ def calibration_identity(calibration: Mapping[str, Any] | None) -> dict[str, Any
     )
 
 
-EVIDENCES = ('peak', 'paf', 'fused')
-"""What decides in a model whose identity says nothing else."""
-
-
 def evidences_identity(names: Iterable[str]) -> dict[str, Any]:
     """Return what a backend's identity says of ways to decide that are not the usual three."""
     names = tuple(names)
-    return {} if names == EVIDENCES else dict(evidences=names)
+    return {} if names == USUAL_DECIDERS else dict(evidences=names)
 
 
 def landmarks_identity(landmarks: LandmarkSet) -> dict[str, Any]:

@@ -6,6 +6,8 @@ import hashlib
 import json
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import HIP, landmark_set
+from unsct_mmpose.cores import free_cores
 from unsct_mmpose.functional.crop import Crop, crop_whole_image, cut_out, grey_levels
+from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 
-from .model_identity import EVIDENCES, calibration_identity, evidences_identity, landmarks_identity
+from .model_identity import calibration_identity, evidences_identity, landmarks_identity
+
+CPU = 'CPUExecutionProvider'
+_PROVIDERS = dict(cuda='CUDAExecutionProvider', tensorrt='TensorrtExecutionProvider')
 
 FORMAT = 1
 """Version of the metadata and of the outputs."""
@@ -38,10 +45,15 @@ _IDENTITY = (
 class OnnxModel:
     """A model that ``unsct export`` wrote.
 
+    On the processor several images are spread over the threads, one in each, which keeps the cores
+    busier than one image in all of them; the weights are then held twice.
+
     Args:
         path: the ONNX file.
-        threads: processor cores to use; None takes all.
-        batch_size: images in one run of the graph.
+        threads: processor cores to use; None takes all that are free.
+        batch_size: images in one run of the graph; None: 1 on the processor, 16 elsewhere.
+        device: ``'cpu'``; ``'cuda'``, ``'cuda:1'`` or ``'tensorrt'``, where onnxruntime has them;
+            ``'auto'``, CUDA where onnxruntime has it.
 
     Attributes:
         identity: what answered, as :class:`~unsct_mmpose.report.prediction.Backend` has it, and
@@ -52,17 +64,26 @@ class OnnxModel:
 
     Raises:
         FileNotFoundError: there is no such file.
-        ValueError: it is not such a model; the message says what it lacks.
+        ValueError: it is not such a model, or there is no such device; the message says what is
+            missing.
     """
 
     def __init__(
-        self, path: str | os.PathLike[str], *, threads: int | None = None, batch_size: int = 1
+        self,
+        path: str | os.PathLike[str],
+        *,
+        threads: int | None = None,
+        batch_size: int | None = None,
+        device: str = 'cpu',
     ) -> None:
         content = Path(path).read_bytes()
-        self._session = open_session(content, threads, os.fspath(path))
-        self.metadata = read_metadata(self._session, os.fspath(path))
+        self.path, self.threads = os.fspath(path), threads or free_cores()
+        providers = execution_providers(device)
+        self.on_cpu = providers == [CPU]
+        self._session = open_session(content, self.threads, self.path, providers)
+        self.metadata = read_metadata(self._session, self.path)
         self.landmarks = landmark_set(self.metadata.get('landmarks') or HIP)
-        self.batch_size = batch_size
+        self.batch_size = batch_size or (1 if self.on_cpu else 16)
         calibration = self.metadata['calibration']
         self.identity: dict[str, Any] = dict(
             {name: self.metadata.get(name) for name in _IDENTITY},
@@ -72,7 +93,7 @@ class OnnxModel:
             input_size=self.metadata['preprocessing']['input_size_wh'],
             calibrated=calibration is not None,
             **landmarks_identity(self.landmarks),
-            **evidences_identity(self.metadata.get('evidences') or EVIDENCES),
+            **evidences_identity(self.metadata.get('evidences') or USUAL_DECIDERS),
             **calibration_identity(calibration),
         )
 
@@ -95,16 +116,33 @@ class OnnxModel:
             ValueError: an image is no such array, or the network gives NaN for it; the message
                 says which.
         """
-        found: list[dict[str, Any]] = []
-        for start in range(0, len(images), self.batch_size):
-            batch = images[start : start + self.batch_size]
-            inputs, frames = self.prepare(batch, start)
-            names = [one.name for one in self._session.get_outputs()]
-            columns = dict(zip(names, self._session.run(names, {'image': inputs}), strict=True))
-            _refuse_diverged(columns.pop('finite'), start)
-            for row, frame in enumerate(frames):
-                found.append(self._in_image({k: v[row] for k, v in columns.items()}, frame))
-        return found
+        starts = range(0, len(images), self.batch_size)
+        if not self.on_cpu or self.threads == 1 or len(starts) == 1:
+            runs = [self._infer_batch(self._session, images, start) for start in starts]
+        else:
+            session = self._one_thread
+            with ThreadPoolExecutor(self.threads) as pool:
+                runs = list(
+                    pool.map(lambda start: self._infer_batch(session, images, start), starts)
+                )
+        return [fields for run in runs for fields in run]
+
+    @cached_property
+    def _one_thread(self) -> Any:
+        """A session whose runs take one thread each; several may run at a time."""
+        return open_session(Path(self.path).read_bytes(), 1, self.path)
+
+    def _infer_batch(
+        self, session: Any, images: Sequence[NDArray[np.floating]], start: int
+    ) -> list[dict[str, Any]]:
+        inputs, frames = self.prepare(images[start : start + self.batch_size], start)
+        names = [output.name for output in session.get_outputs()]
+        columns = dict(zip(names, session.run(names, {'image': inputs}), strict=True))
+        _refuse_diverged(columns.pop('finite'), start)
+        return [
+            self._in_image({name: values[row] for name, values in columns.items()}, frame)
+            for row, frame in enumerate(frames)
+        ]
 
     def prepare(
         self, images: Sequence[NDArray[np.floating]], start: int = 0
@@ -141,13 +179,47 @@ class OnnxModel:
         return row
 
 
-def open_session(content: bytes, threads: int | None = None, path: str = 'the graph') -> Any:
-    """Return an onnxruntime session on the processor.
+def execution_providers(device: str) -> list[Any]:
+    """Return what onnxruntime is to run a graph on, the processor last.
+
+    Args:
+        device: see :class:`OnnxModel`.
+
+    Raises:
+        ValueError: there is no such device, or this onnxruntime cannot use it.
+    """
+    import onnxruntime
+
+    kind, _, number = device.partition(':')
+    there = onnxruntime.get_available_providers()
+    if kind == 'cpu' or (kind == 'auto' and _PROVIDERS['cuda'] not in there):
+        return [CPU]
+    kind = 'cuda' if kind == 'auto' else kind
+    if kind not in _PROVIDERS or not (number or '0').isdecimal():
+        raise ValueError(f'device {device!r} is unknown: choose auto, cpu, cuda, cuda:1, tensorrt')
+    if _PROVIDERS[kind] not in there:
+        raise ValueError(
+            f'device {device!r}: this onnxruntime has only {", ".join(there)}; install '
+            'onnxruntime-gpu, or take --device cpu'
+        )
+    kinds = ('tensorrt', 'cuda') if kind == 'tensorrt' else ('cuda',)  # CUDA where TensorRT cannot
+    chosen = [(_PROVIDERS[name], {'device_id': number or '0'}) for name in kinds]
+    return [*chosen, CPU]
+
+
+def open_session(
+    content: bytes,
+    threads: int | None = None,
+    path: str = 'the graph',
+    providers: Sequence[Any] = (CPU,),
+) -> Any:
+    """Return an onnxruntime session.
 
     Args:
         content: a serialised ONNX graph.
         threads: processor cores to use; None takes all.
         path: where it is from, for messages.
+        providers: what to run it on, see :func:`execution_providers`.
 
     Raises:
         ValueError: onnxruntime cannot run it.
@@ -159,7 +231,7 @@ def open_session(content: bytes, threads: int | None = None, path: str = 'the gr
     if threads is not None:
         options.intra_op_num_threads = threads
     try:
-        return onnxruntime.InferenceSession(content, options, providers=['CPUExecutionProvider'])
+        return onnxruntime.InferenceSession(content, options, providers=list(providers))
     except Exception as error:  # onnxruntime has an exception of its own for each cause
         reason = str(error).splitlines()[0][:200]
         raise ValueError(f'{path}: onnxruntime cannot run it ({reason})') from None

@@ -7,32 +7,48 @@ The backend may be PyTorch's or ONNX's; :func:`predict_one` gives everything in 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, TypeVar
 
 import numpy as np
 from tqdm import tqdm
 
+from unsct_mmpose.cores import free_cores
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.find_inputs import FoundInputs
 from unsct_mmpose.dicom.limits import OutOfTimeError, file_clock
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead, read_file
 from unsct_mmpose.dicom.text import printable
-from unsct_mmpose.files import file_sha256, replace_file, sweep_temporaries
+from unsct_mmpose.files import file_sha256, sweep_temporaries
 from unsct_mmpose.report.picture import draw_prediction, encode_png
 from unsct_mmpose.report.prediction import Backend, Prediction
 from unsct_mmpose.report.run_files import (
     ResultNames,
-    RunTables,
+    RunOutputs,
     read_result,
     same_model,
     write_errors,
 )
+from unsct_mmpose.report.writers.base import Item
 
 from .inferencer import Inferencer, Source, open_source, source_name
+
+Result = TypeVar('Result')
+
+
+def default_batch_size() -> int:
+    """Return how many radiographs a model should read at a time on this machine."""
+    return min(max(2 * free_cores(), 4), 16)
+
+
+def default_jobs() -> int:
+    """Return how many processes should decode ahead on this machine."""
+    return max(free_cores() // 2, 1)
 
 
 @dataclass(frozen=True)
@@ -50,8 +66,8 @@ class PredictOptions:
     """
 
     read: FileOptions = field(default_factory=FileOptions)
-    batch_size: int = 8
-    jobs: int = 1
+    batch_size: int = field(default_factory=default_batch_size)
+    jobs: int = field(default_factory=default_jobs)
     overwrite: bool = False
     report: bool = True
     structured_report: bool = False
@@ -184,15 +200,20 @@ class _Run:
         self.errors: list[tuple[str, str]] = list(inputs.missing)
         self.no_images: list[tuple[str, str]] = []
         self.duplicates: list[tuple[Path, str]] = []
-        self.report_errors: list[tuple[str, str]] = []
-        self.predicted = self.already_there = self.reports = 0
+        self.predicted = self.already_there = 0
+        self.under_way: tuple[Sequence[ReadFile], Future[list[Prediction]]] | None = None
 
     def run(self) -> PredictResult:
         paths, options = self.inputs.paths, self.options
-        tables = RunTables(self.out, len(paths), report=options.report)
+        outputs = RunOutputs(
+            self.out,
+            len(paths),
+            report=options.report,
+            structured_report=options.structured_report,
+        )
         bar = tqdm(total=len(paths), desc='radiographs', unit='', disable=not options.progress)
-        with bar, tables:
-            self.bar, self.tables = bar, tables
+        with bar, outputs:
+            self.bar, self.outputs = bar, outputs
             batch: list[ReadFile] = []
             for read in read_ahead(self._to_read(), options.read, options.jobs):
                 if read.kind:
@@ -206,9 +227,10 @@ class _Run:
                     self._predict(batch)
                     batch = []
             self._predict(batch)
-            tables.finish(self._counts(), self.errors)
-        if tables.problem:
-            self.errors.append((f'{printable(str(self.out))}: table and report', tables.problem))
+            self._predict([])
+            outputs.finish(self._counts(), self.errors)
+        if outputs.problem:
+            self.errors.append((f'{printable(str(self.out))}: table and report', outputs.problem))
         self._write_errors()
         return PredictResult(
             self.predicted,
@@ -217,8 +239,8 @@ class _Run:
             tuple(self.errors),
             self.inputs.passed_over,
             tuple(self.no_images),
-            self.reports,
-            tuple(self.report_errors),
+            outputs.written,
+            tuple(outputs.failures),
         )
 
     def _write_errors(self) -> None:
@@ -230,7 +252,7 @@ class _Run:
                 [printable(str(one)) for one in self.inputs.passed_over],
                 self.no_images,
                 [(printable(str(one)), result) for one, result in self.duplicates],
-                self.report_errors,
+                self.outputs.failures,
             )
         except OSError as error:
             with suppress(OSError):  # that of an earlier run would be taken for this one's
@@ -262,24 +284,22 @@ class _Run:
     def _is_there(self, path: Path, name: str) -> bool:
         """Take over what an earlier run has written, where it is complete and of this model."""
         before = read_result(self.out / f'{name}.json')
-        options = self.options
-        if options.overwrite or before is None or not (self.out / f'{name}.png').is_file():
+        if self.options.overwrite or before is None:
             return False
         if not same_model(before, self.inferencer.backend.identity):
             return False
         if not self._same_reading(before):
             return False
-        radiograph = None
-        if options.report and self.tables.whole:
-            radiograph = read_file(path, options.read).radiograph
-        elif options.report and not (self.out / f'{name}.html').is_file():
+        if not self.outputs.are_there(Item(before, name, path)):
             return False
+        again = self.outputs.reads_again
+        radiograph = read_file(path, self.options.read).radiograph if again else None
         if before.image.path != self.relative[path]:
             before = before.with_path(self.relative[path])
-            replace_file(self.out / f'{name}.json', before.to_json().encode())
-        if self._wants_report(before) and not (self.out / f'{name}.sr.dcm').is_file():
-            self._write_structured_report(path, name, before)
-        self.tables.add(before, name, radiograph)
+            self.outputs.write_json(before, name)
+        item = Item(before, name, path, radiograph)
+        self.outputs.complete(item)
+        self.outputs.add(item)
         self.already_there += 1
         self.bar.update()
         return True
@@ -298,68 +318,54 @@ class _Run:
         )
 
     def _predict(self, batch: Sequence[ReadFile]) -> None:
-        """Predict a batch; where that fails, its files one by one."""
-        if not batch:
-            return
+        """Let the model read a batch, and write the results of the one before meanwhile."""
+        before, self.under_way = self.under_way, None
+        results = self._await(*before) if before else []
+        if batch:
+            self.under_way = batch, _in_background(self._infer, batch)
+        for read, prediction in results:
+            self._finish(read, prediction)
+
+    def _infer(self, batch: Sequence[ReadFile]) -> list[Prediction]:
+        named = [
+            (read.radiograph, printable(read.path.name))
+            for read in batch
+            if read.radiograph is not None
+        ]
+        return self.inferencer.predict_radiographs(named)
+
+    def _await(
+        self, batch: Sequence[ReadFile], future: Future[list[Prediction]]
+    ) -> list[tuple[ReadFile, Prediction]]:
+        """Return what the model has said of a batch; where that fails, of its files one by one."""
         try:
-            predictions = self.inferencer.predict_radiographs(
-                [
-                    (read.radiograph, printable(read.path.name))
-                    for read in batch
-                    if read.radiograph is not None
-                ]
-            )
+            return list(zip(batch, future.result(), strict=True))
         except Exception as error:
-            if len(batch) > 1:
-                for read in batch:
-                    self._predict([read])
-            else:
+            if len(batch) == 1:
                 self._fail(batch[0].path, f'the model failed: {error or type(error).__name__}')
-            return
-        for read, prediction in zip(batch, predictions, strict=True):
-            if self.options.read.keep_identity:
-                prediction = prediction.with_patient(read.patient)
-            try:
-                with file_clock():
-                    self._write(read, prediction.with_path(self.relative[read.path]))
-            except OutOfTimeError as error:
-                self._fail(read.path, f'to write its results: {error}')
-            except OSError as error:
-                cause = f'its results cannot be written ({error.strerror or error})'
-                self._fail(read.path, cause)
+                return []
+        alone = ([read] for read in batch)
+        return [result for each in alone for result in self._await(each, _now(self._infer, each))]
+
+    def _finish(self, read: ReadFile, prediction: Prediction) -> None:
+        if self.options.read.keep_identity:
+            prediction = prediction.with_patient(read.patient)
+        try:
+            with file_clock():
+                self._write(read, prediction.with_path(self.relative[read.path]))
+        except OutOfTimeError as error:
+            self._fail(read.path, f'to write its results: {error}')
+        except OSError as error:
+            cause = f'its results cannot be written ({error.strerror or error})'
+            self._fail(read.path, cause)
 
     def _write(self, read: ReadFile, prediction: Prediction) -> None:
         assert read.radiograph is not None
-        name = self.results.pop(read.path)
-        for suffix in ('.html', '.sr.dcm'):  # of another prediction
-            (self.out / f'{name}{suffix}').unlink(missing_ok=True)
-        picture = draw_prediction(prediction, read.radiograph)
-        replace_file(self.out / f'{name}.png', encode_png(picture))
-        self.tables.write_page(prediction, name, read.radiograph)
-        if self._wants_report(prediction):
-            self._write_structured_report(read.path, name, prediction)
-        # last: a run that is cut off before this does it again
-        replace_file(self.out / f'{name}.json', prediction.to_json().encode())
-        self.tables.add(prediction, name, read.radiograph)
+        item = Item(prediction, self.results.pop(read.path), read.path, read.radiograph)
+        self.outputs.write(item)
+        self.outputs.add(item)
         self.predicted += 1
         self.bar.update()
-
-    def _wants_report(self, prediction: Prediction) -> bool:
-        of_dicom = prediction.image.provenance.get('format') == 'DICOM'
-        return self.options.structured_report and of_dicom
-
-    def _write_structured_report(self, path: Path, name: str, prediction: Prediction) -> None:
-        from unsct_mmpose.report.structured_report import report_prediction
-
-        try:  # of what the json says, so that a later run writes the same
-            stored = Prediction.from_dict(prediction.to_dict())
-            report_prediction(stored, path, self.out / f'{name}.sr.dcm')
-        except Exception as error:  # the prediction stands without it
-            mine = isinstance(error, (ValueError, ImportError, OSError))
-            words = printable(str(error)) if mine else type(error).__name__
-            self.report_errors.append((printable(str(path)), words))
-        else:
-            self.reports += 1
 
     def _fail(self, path: Path, cause: str) -> None:
         self.errors.append((printable(str(path)), cause))
@@ -373,6 +379,26 @@ class _Run:
             ('Could not be predicted', str(len(self.errors))),
             ('No images', str(len(self.inputs.passed_over) + len(self.no_images))),
         ]
+
+
+def _in_background(work: Callable[..., Result], *given: Any) -> Future[Result]:
+    """Do something in a thread of its own, which an end of this process does not wait for."""
+    future: Future[Result] = Future()
+    Thread(target=lambda: _do(future, work, *given), name='model', daemon=True).start()
+    return future
+
+
+def _now(work: Callable[..., Result], *given: Any) -> Future[Result]:
+    future: Future[Result] = Future()
+    _do(future, work, *given)
+    return future
+
+
+def _do(future: Future[Result], work: Callable[..., Result], *given: Any) -> None:
+    try:
+        future.set_result(work(*given))
+    except BaseException as error:
+        future.set_exception(error)
 
 
 def _given_sides(before: Prediction) -> bool | None:

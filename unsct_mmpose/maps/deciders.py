@@ -16,6 +16,8 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
+from unsct_mmpose.functional.decider_names import FUSED, PAF, PEAK
+
 from .calibration import RULES
 from .evidence import Evidence
 from .fusion import upper_quartile
@@ -89,7 +91,7 @@ def register(kind: type[Decider]) -> type[Decider]:
 class PeakDecider(Decider):
     """One minus the heatmap's peak."""
 
-    name = 'peak'
+    name = PEAK
 
     def uncertainty(self, evidence: Evidence, presence: Tensor, options: DecisionOptions) -> Tensor:
         """Return one minus the peaks."""
@@ -104,7 +106,7 @@ class PeakDecider(Decider):
 class FieldDecider(Decider):
     """The entropy of the alignment of a landmark's relations: paper eq. (1) and (4)."""
 
-    name = 'paf'
+    name = PAF
     reads_fields = True
 
     def uncertainty(self, evidence: Evidence, presence: Tensor, options: DecisionOptions) -> Tensor:
@@ -123,7 +125,7 @@ class FieldDecider(Decider):
 class FusedDecider(Decider):
     """P(absent), or one minus :func:`standing` where there is no calibration."""
 
-    name = 'fused'
+    name = FUSED
     equal_cost = 0.5
     needs_pelvis = True
 

@@ -65,7 +65,8 @@ def present_points(points: Tensor, present: Tensor) -> Tensor:
         present: ``(B, K)`` bool.
 
     Raises:
-        ValueError: shapes disagree, or a present point is not finite.
+        ValueError: shapes disagree, or a present point is not finite. The latter is not looked for
+            on a GPU, where the host would wait for the answer.
     """
     if points.ndim != 3 or points.shape[-1] != 2 or present.shape != points.shape[:2]:
         raise ValueError(
@@ -75,6 +76,8 @@ def present_points(points: Tensor, present: Tensor) -> Tensor:
     if not points.is_floating_point():
         points = points.float()
     points = torch.where(present.bool()[..., None], points, torch.zeros_like(points))
+    if points.device.type != 'cpu':
+        return points
     bad = ~torch.isfinite(points).all(dim=-1)
     if bad.any():
         image, landmark = bad.nonzero()[0].tolist()

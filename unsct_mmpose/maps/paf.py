@@ -6,11 +6,14 @@ in cells; (0, 0) is the centre of the top-left cell, in the fields as in the hea
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from .heatmap import present_points
@@ -219,16 +222,32 @@ def paf_mse(pred: Tensor, target: Tensor, relation_weights: Tensor | None = None
     """
     if pred.shape != target.shape:
         raise ValueError(f'pred {tuple(pred.shape)} and target {tuple(target.shape)} disagree')
-    squares = F.mse_loss(widened(pred), widened(target), reduction='none')
+    each = _MeanSquares.apply(widened(pred), widened(target))
     if relation_weights is None:
-        return squares.mean()
+        return each.mean()
     if relation_weights.shape != (pred.shape[0], pred.shape[1] // 2):
         raise ValueError(
             f'weights {tuple(relation_weights.shape)} do not fit {pred.shape[1] // 2} relations '
             f'of {pred.shape[0]} images'
         )
-    each = squares.mean(dim=(2, 3)).unflatten(1, (-1, 2)).mean(dim=-1)
     return supervised_mean(each, relation_weights)
+
+
+class _MeanSquares(torch.autograd.Function):
+    """``(B, L)`` mean squared errors of ``(B, 2 L, H, W)`` fields, in one pass each way."""
+
+    @staticmethod
+    def forward(ctx: Any, pred: Tensor, target: Tensor) -> Tensor:
+        errors = (pred - target).unflatten(1, (-1, 2))
+        ctx.save_for_backward(errors)
+        ctx.cells = max(errors.shape[2:].numel(), 1)
+        return torch.linalg.vector_norm(errors, dim=(2, 3, 4)).square() / ctx.cells
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
+        (errors,) = ctx.saved_tensors
+        return (errors * (grad * (2 / ctx.cells))[:, :, None, None, None]).flatten(1, 2), None
 
 
 def _pairs(relations: Relations, points: Tensor) -> Tensor:
@@ -236,14 +255,24 @@ def _pairs(relations: Relations, points: Tensor) -> Tensor:
     if pairs.ndim != 2 or pairs.shape[1] != 2:
         raise ValueError(f'relations must be (L, 2), got {tuple(pairs.shape)}')
     number = points.shape[1]
-    bad = ((pairs < 0) | (pairs >= number)).any(dim=1)
-    if bad.any():
-        index = int(bad.nonzero()[0])
-        raise IndexError(
-            f'relation {index} joins landmarks {pairs[index].tolist()}, but there are {number} '
-            'landmarks'
-        )
-    return pairs.to(points.device)
+    if pairs.device.type == 'cpu':  # else the host would wait for the answer
+        bad = ((pairs < 0) | (pairs >= number)).any(dim=1)
+        if bad.any():
+            index = int(bad.nonzero()[0])
+            raise IndexError(
+                f'relation {index} joins landmarks {pairs[index].tolist()}, but there are {number} '
+                'landmarks'
+            )
+    if points.device == pairs.device:
+        return pairs
+    return _pairs_on(points.device, tuple(map(tuple, pairs.tolist())))
+
+
+@functools.lru_cache(maxsize=16)
+def _pairs_on(device: torch.device, pairs: tuple[tuple[int, ...], ...]) -> Tensor:
+    """Return relations on a GPU, copied there once: a copy makes the host wait."""
+    with torch.inference_mode(False):
+        return torch.tensor(pairs, dtype=torch.long).reshape(-1, 2).to(device)
 
 
 def _directions(tail: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 import unsct_mmpose.host  # noqa: F401
 
+from .batch_data_preprocessor import BatchDataPreprocessor
 from .heatmap_paf_head import HeatmapPAFHead
 from .higher_heatmap_head import HigherHeatmapHead
 from .higher_heatmap_paf_head import HigherHeatmapPAFHead
@@ -15,6 +16,7 @@ from .stacked_heatmap_paf_head import StackedHeatmapPAFHead
 from .u_net import UNet
 
 __all__ = [
+    'BatchDataPreprocessor',
     'HeatmapPAFHead',
     'HigherHeatmapHead',
     'HigherHeatmapPAFHead',

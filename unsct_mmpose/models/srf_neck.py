@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
-from unsct_mmpose.nn import SRFBlock, split_srf_settings
+from unsct_mmpose.nn import SRFBlock, pointwise, split_srf_settings
 
 
 @MODELS.register_module()
@@ -82,7 +82,7 @@ class SRFNeck(BaseModule):
         ):
             refined, heatmaps = block(branch)
             coarse.append(heatmaps)
-            level = lateral(refined)
+            level = pointwise(lateral, refined)
             if fused is not None:
                 level = level + F.interpolate(fused, size=level.shape[-2:], mode='bilinear')
             fused = level

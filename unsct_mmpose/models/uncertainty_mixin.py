@@ -27,6 +27,7 @@ from unsct_mmpose.maps.calibration import CALIBRATION_KEY, Calibration, unpack_c
 from unsct_mmpose.maps.grid import coarsen_heatmaps
 from unsct_mmpose.maps.heatmap import flip_heatmaps
 from unsct_mmpose.maps.paf import flip_paf
+from unsct_mmpose.maps.precision import widened
 from unsct_mmpose.maps.regions import covariances_to_px
 
 
@@ -52,7 +53,8 @@ class UncertaintyMixin:
     Mixed into a heatmap head of MMPose, before it. The head's ``forward`` gives the maps that are
     decoded, ``(B, K + 2 L, H, W)``, and its ``forward_levels`` all maps that are trained:
     several resolutions or stacks. The targets come from one codec, the same for all levels, or,
-    with ``GenerateTarget(multilevel=True)``, from one codec for each.
+    with ``GenerateTarget(multilevel=True)``, from one codec for each. A codec with ``draw_late``
+    serves levels of any size: it draws each at its own.
 
     ``misfit`` says how the checkpoint that was loaded differs from the model, None if it does not
     (:mod:`unsct_mmpose.engine.checkpoint_fit`); such a model trains, and does not predict.
@@ -211,15 +213,15 @@ class UncertaintyMixin:
             self.decoder.learning = True
         self.misfit = None
         levels = self.forward_levels(feats)
-        return self._losses(feats, levels, self._targets(batch_data_samples, len(levels)))
+        return self._losses(feats, levels, self._targets(batch_data_samples, levels))
 
     def _losses(
         self, feats: Sequence[Tensor], levels: Sequence[Tensor], targets: Sequence[Targets]
     ) -> dict[str, Tensor]:
         losses = dict(loss_heatmap=0.0, loss_paf=0.0)
         for maps, target in zip(levels, targets, strict=True):
-            _refuse_other_size(maps, target)
-            heatmaps, pafs = self._split(maps)
+            _refuse_other_size(maps, target.heatmaps.shape[-2:])
+            heatmaps, pafs = self._split(widened(maps))
             heatmap_loss = self.loss_module(heatmaps, target.heatmaps, target.weights)
             losses['loss_heatmap'] = losses['loss_heatmap'] + heatmap_loss
             losses['loss_paf'] = losses['loss_paf'] + self.paf_loss_module(
@@ -268,15 +270,21 @@ class UncertaintyMixin:
             )
         return calibration
 
-    def _targets(self, samples: Sequence[Any], levels: int) -> list[Targets]:
+    def _targets(self, samples: Sequence[Any], levels: Sequence[Tensor]) -> list[Targets]:
         """Stack the targets of a batch, or draw them where the codec left that to the head."""
         labels = [sample.gt_instance_labels for sample in samples]
-        if 'keypoint_cells' not in labels[0]:
-            return _level_targets(samples, levels)
-        cells = torch.cat([label.keypoint_cells for label in labels])
+        if 'keypoint_fractions' not in labels[0]:
+            return _level_targets(samples, len(levels))
+        _refuse_other_size(levels[-1], self.decoder.heatmap_size[::-1])
+        fractions = torch.cat([label.keypoint_fractions for label in labels])
         shown = torch.cat([label.keypoint_shown for label in labels])
-        weights, relation_weights = _stack_weights(labels, ...)
-        return [Targets(*self.decoder.draw(cells, shown), weights, relation_weights)] * levels
+        weights = _stack_weights(labels, ...)
+        sizes = [tuple(maps.shape[-2:]) for maps in levels]
+        drawn = {
+            size: Targets(*self.decoder.draw_fractions(fractions, shown, size), *weights)
+            for size in set(sizes)
+        }
+        return [drawn[size] for size in sizes]
 
     def _intermediate_loss(self, coarse: Sequence[Tensor], target: Targets) -> Tensor:
         if not coarse or any(maps.shape[1] != len(self.landmarks) for maps in coarse):
@@ -354,8 +362,8 @@ def _as_targets(encoded: Mapping[str, np.ndarray], maps: Tensor) -> Targets:
     return Targets(heatmaps[None], pafs[None], weights, relation_weights)
 
 
-def _refuse_other_size(maps: Tensor, target: Targets) -> None:
-    size, drawn = (tuple(each.shape[-2:]) for each in (maps, target.heatmaps))
+def _refuse_other_size(maps: Tensor, drawn: Sequence[int]) -> None:
+    size, drawn = tuple(maps.shape[-2:]), tuple(drawn)
     if size != drawn:
         raise ValueError(
             f'the head trains maps of {size[0]} x {size[1]} cells but the pipeline draws targets '

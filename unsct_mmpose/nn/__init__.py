@@ -1,6 +1,7 @@
 """Torch modules without a registry: coordinates, polarized attention, the SRF block."""
 
 from .coord_conv import boundary_channels, coordinate_channels
+from .pointwise import pointwise
 from .polarized_attention import (
     PolarizedChannelAttention,
     PolarizedSelfAttention,
@@ -16,5 +17,6 @@ __all__ = [
     'SRFBlock',
     'boundary_channels',
     'coordinate_channels',
+    'pointwise',
     'split_srf_settings',
 ]

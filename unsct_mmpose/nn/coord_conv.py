@@ -57,7 +57,12 @@ def boundary_channels(coords_xy: Tensor, boundary: Tensor) -> Tensor:
         >>> boundary_channels(coords, torch.tensor([[[[0.0, 0.9]]]]))[0, 1, 0].round(decimals=2)
         tensor([0.0000, 0.5000])
     """
-    return coords_xy * torch.sigmoid((boundary.clamp(0, 1) - BOUNDARY) / BOUNDARY_SOFTNESS)
+    return coords_xy * boundary_gate(boundary)
+
+
+def boundary_gate(boundary: Tensor) -> Tensor:
+    """Return how far the gate is open, from 0 to 1, for a boundary heatmap of any shape."""
+    return torch.sigmoid((boundary.clamp(0, 1) - BOUNDARY) / BOUNDARY_SOFTNESS)
 
 
 def _axis(size: int, like: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations import AnnotatedRadiograph, LandmarkStates, write_annotations
+from unsct_mmpose.cores import free_cores
 from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.dicom.read_ahead import work_ahead
 from unsct_mmpose.dicom.spacing import PLAUSIBLE_SPACING_MM
@@ -188,7 +189,7 @@ def make_phantom(
     Args:
         out: folder; created when missing.
         options: what to make.
-        jobs: processes; None is one for each CPU. The files do not depend on it.
+        jobs: processes; None is one for each core that is free. The files do not depend on it.
         progress: whether to show a progress bar.
 
     Returns:
@@ -212,7 +213,7 @@ def make_phantom(
     plans = [plan for split in SPLITS for plan in plan_split(options, split)]
     todo = [plan for plan in plans if not _is_finished(folder, plan)]
     bar = tqdm(total=len(plans), initial=len(plans) - len(todo), unit='image', disable=not progress)
-    workers = min(jobs or os.cpu_count() or 1, len(todo))
+    workers = min(jobs or free_cores(), len(todo))
     make = partial(_make_case, folder=folder, options=options)
     with bar, one_thread():
         for _ in work_ahead(todo, make, _killed, workers if workers > 1 else 0):

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from .shapes import FloatArray
-from .volume import Bone, Grid, Place
+from .volume import BLOCK, Bone, Grid, Place
 
 
 def density(
@@ -30,8 +30,21 @@ def density(
     Returns:
         Densities as a share of cortical bone, 0 to 1.
     """
+    filled = np.zeros(distances.values.size, np.float32)
+    for start in range(0, len(distances.inside), BLOCK):
+        flat = distances.inside[start : start + BLOCK]
+        filled[flat] = _share(bone, distances, flat, texture)
+    return replace(distances, values=filled.reshape(distances.values.shape))
+
+
+def _share(
+    bone: Bone,
+    distances: Grid,
+    flat: npt.NDArray[np.intp],
+    texture: Callable[[Place], npt.NDArray[np.float32]] | None,
+) -> npt.NDArray[np.float32]:
+    """Return the densities of some voxels; see :func:`density`."""
     rate = np.float32(1.0 / distances.voxel_mm.max())
-    flat = distances.inside
     depth = distances.values.ravel()[flat]
     place = distances.positions(flat)
     cortex = np.full(len(flat), bone.cortex_mm, np.float32)
@@ -52,9 +65,7 @@ def density(
         core *= texture(place)
     solid = np.clip(0.5 - depth * rate, 0.0, 1.0)
     inner = np.clip(0.5 - (depth + cortex) * rate, 0.0, 1.0)
-    filled = np.zeros(distances.values.size, np.float32)
-    filled[flat] = solid - inner * (1.0 - np.minimum(core, 1.0))
-    return replace(distances, values=filled.reshape(distances.values.shape))
+    return solid - inner * (1.0 - np.minimum(core, 1.0))
 
 
 def surface_points(distances: Grid) -> FloatArray:
@@ -66,21 +77,29 @@ def surface_points(distances: Grid) -> FloatArray:
     Returns:
         ``(N, 3)`` x, y, z in mm.
     """
-    flat = distances.inside
-    values = distances.values.ravel()
-    depth = values[flat]
-    near = depth > np.float32(-0.7 * distances.voxel_mm.max())
-    flat, depth = flat[near], depth[near]
-    _, rows, columns = distances.values.shape
-    slope = np.stack(
-        [
-            (values.take(flat + hop, mode='clip') - values.take(flat - hop, mode='clip'))
-            / (2 * edge)
-            for hop, edge in zip((1, columns, rows * columns), distances.voxel_mm, strict=True)
-        ],
-        axis=1,
+    inside = distances.inside
+    depth = distances.values.ravel()[inside]
+    near = inside[depth > np.float32(-0.7 * distances.voxel_mm.max())]
+    return np.concatenate(
+        [_foot_points(distances, near[i : i + BLOCK]) for i in range(0, len(near), BLOCK)]
+        or [np.empty((0, 3))]
     )
-    size = (slope * slope).sum(1)
+
+
+def _foot_points(distances: Grid, flat: npt.NDArray[np.intp]) -> FloatArray:
+    """Return ``(N, 3)``: the points of the surface below some voxels, where there is a gradient."""
+    values = distances.values.ravel()
+    _, rows, columns = distances.values.shape
+    slopes = [
+        (values.take(flat + hop, mode='clip') - values.take(flat - hop, mode='clip')) / (2 * edge)
+        for hop, edge in zip((1, columns, rows * columns), distances.voxel_mm, strict=True)
+    ]
+    u, v, w = slopes
+    size = u * u + v * v + w * w
     good = (size > 0.25) & (size < 4.0)
-    place = np.stack(distances.positions(flat[good]), axis=1).astype(np.float64)
-    return np.asarray(place - (depth[good] / size[good])[:, None] * slope[good])
+    flat = flat[good]
+    way = values[flat] / size[good]
+    points = np.empty((len(flat), 3))
+    for axis, (line, slope) in enumerate(zip(distances.positions(flat), slopes, strict=True)):
+        points[:, axis] = line - way * slope[good]
+    return points

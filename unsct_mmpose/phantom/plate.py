@@ -12,6 +12,7 @@ from .curves import smooth_curve
 from .shapes import FloatArray, Vector, along, frame_about
 
 _REMAP_LIMIT = 32000  # cv2.remap takes fewer than 2**15 rows
+_AT_ONCE = 32768  # pairs of a point and an edge, so that they stay in a core's own cache
 
 
 @dataclass(frozen=True)
@@ -96,17 +97,24 @@ def polygon_distance(polygon: FloatArray, points: FloatArray) -> FloatArray:
         [-1.0, 1.0]
     """
     start, end = polygon, np.roll(polygon, -1, axis=0)
-    edge = end - start
-    offset = points[:, None] - start
-    share = np.clip((offset * edge).sum(-1) / (edge * edge).sum(-1), 0.0, 1.0)
-    gap = offset - share[..., None] * edge
-    nearest = np.sqrt((gap * gap).sum(-1).min(1))
-    y = points[:, 1:2]
-    crosses = (start[:, 1] <= y) != (end[:, 1] <= y)
-    rise = np.where(edge[:, 1] == 0, 1.0, edge[:, 1])
-    x_at = start[:, 0] + (y - start[:, 1]) / rise * edge[:, 0]
-    inside = (crosses & (points[:, :1] < x_at)).sum(1) % 2 == 1
-    return np.asarray(np.where(inside, -nearest, nearest))
+    corner_x, corner_y = start.T[..., None]
+    edge_x, edge_y = (end - start).T[..., None]
+    end_y = end[:, 1:]
+    square = edge_x * edge_x + edge_y * edge_y
+    rise = np.where(edge_y == 0, 1.0, edge_y)
+    distances = []
+    few = max(_AT_ONCE // len(polygon), 1)
+    for first in range(0, len(points), few):
+        x, y = points[first : first + few].T
+        across, down = x - corner_x, y - corner_y
+        share = np.clip((across * edge_x + down * edge_y) / square, 0.0, 1.0)
+        gap_x, gap_y = across - share * edge_x, down - share * edge_y
+        nearest = np.sqrt((gap_x * gap_x + gap_y * gap_y).min(0))
+        crosses = (corner_y <= y) != (end_y <= y)
+        crosses &= x < corner_x + down / rise * edge_x
+        inside = np.count_nonzero(crosses, axis=0) % 2 == 1
+        distances.append(np.where(inside, -nearest, nearest))
+    return np.concatenate(distances) if distances else np.empty(0)
 
 
 def curved_plate(

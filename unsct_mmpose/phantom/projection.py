@@ -8,6 +8,7 @@ maps to the detector by a scaling about the foot of the central ray.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -54,8 +55,9 @@ class ConeBeam:
         offset = (points[..., :2] - np.array(self.aim_mm)) * scale
         return np.asarray(offset / np.array(self.spacing_xy_mm) + np.array(self.foot_px))
 
+    @cached_property
     def obliquity(self) -> npt.NDArray[np.float32]:
-        """Return ``(H, W)``: ray length per length along the central ray."""
+        """Ray length per length along the central ray, ``(H, W)``."""
         height, width = self.size_hw
         x = (np.arange(width) - self.foot_px[0]) * self.spacing_xy_mm[0]
         y = (np.arange(height) - self.foot_px[1]) * self.spacing_xy_mm[1]
@@ -85,13 +87,16 @@ def project(
     """
     height, width = beam.size_hw
     image = np.zeros((height, width), np.float32)
-    depth, rows, columns = volume.shape
     step = np.asarray(voxel_mm, dtype=np.float64)
     origin = np.asarray(origin_mm, dtype=np.float64)
     spacing = np.asarray(beam.spacing_xy_mm)
     foot, aim = np.asarray(beam.foot_px), np.asarray(beam.aim_mm)
-    for index in range(depth):
-        plane = volume[index]
+    columns = volume.shape[2]
+    for index, plane in enumerate(volume):
+        filled = np.flatnonzero(plane.any(axis=1))
+        if not filled.size:
+            continue
+        rows = int(filled[-1]) + 1  # what lies below adds nothing
         scale = beam.source_detector_mm / (beam.source_patient_mm + origin[2] + index * step[2])
         if scale <= 0:
             continue
@@ -110,4 +115,4 @@ def project(
             (int(high[0] - low[0]), int(high[1] - low[1])),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         )
-    return np.asarray(image * (step[2] * beam.obliquity()), np.float32)
+    return np.asarray(image * (step[2] * beam.obliquity), np.float32)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Protocol, TypeVar
 
 import numpy as np
@@ -165,9 +166,7 @@ class Limb:
 
     def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """Return signed distances, mm."""
-        axis = self.end - self.start
-        length = float(np.linalg.norm(axis))
-        first, second, direction = frame_about(axis, self.side)
+        length, (first, second, direction) = self._frame
         way = along(x, y, z, self.start, direction)
         share = np.clip(way / length, 0.0, 1.0)
         beyond = way - share * length
@@ -179,6 +178,12 @@ class Limb:
         if self.start_radii[0] == self.start_radii[1] and self.end_radii[0] == self.end_radii[1]:
             return np.asarray(np.sqrt(u * u + v * v + beyond * beyond) - radii[0], np.float32)
         return _elliptic([(u, radii[0]), (v, radii[1]), (beyond, np.minimum(*radii))])
+
+    @cached_property
+    def _frame(self) -> tuple[float, FloatArray]:
+        """Length of the axis, mm, and the directions of both radii and of the axis."""
+        axis = self.end - self.start
+        return float(np.linalg.norm(axis)), frame_about(axis, self.side)
 
     def moved(self, rotation: FloatArray, shift: FloatArray) -> Limb:
         """Return the moved limb."""

@@ -28,6 +28,12 @@ def _tile() -> npt.NDArray[np.float32]:
     return np.asarray((noise - noise.mean()) / noise.std(), np.float32)
 
 
+@lru_cache(maxsize=1)
+def _factors() -> npt.NDArray[np.float32]:
+    """Return the factor of every cell of the tile, flat."""
+    return np.clip(np.float32(1.0) + np.float32(_STRENGTH) * _tile().ravel(), 0.05, 2.5)
+
+
 def trabecular_texture(
     rng: np.random.Generator,
 ) -> Callable[[Place], npt.NDArray[np.float32]]:
@@ -37,7 +43,7 @@ def trabecular_texture(
         rng: places the bone in the texture.
     """
     offset = rng.uniform(0, TILE * STEP_MM, 3)
-    noise = _tile().ravel()
+    factors = _factors()
 
     def texture(place: Place) -> npt.NDArray[np.float32]:
         flat: npt.NDArray[np.int32] | None = None
@@ -46,6 +52,6 @@ def trabecular_texture(
             cell &= TILE - 1
             flat = cell if flat is None else flat * np.int32(TILE) + cell
         assert flat is not None
-        return np.clip(np.float32(1.0) + np.float32(_STRENGTH) * noise[flat], 0.05, 2.5)
+        return factors[flat]
 
     return texture

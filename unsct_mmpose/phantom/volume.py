@@ -15,6 +15,8 @@ from .shapes import FloatArray, Shape
 
 FAR_MM = 50.0
 TILE_MM = 14.0
+BLOCK = 32768
+"""Voxels that are worked on at a time: arrays of so many stay in a core's own cache."""
 
 Place = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
 
@@ -101,11 +103,13 @@ class Grid:
             parts.append(slice(first, last))
         return parts[0], parts[1], parts[2]
 
-    def positions(self, flat: npt.NDArray[np.intp]) -> Place:
+    def positions(self, flat: npt.NDArray[np.integer]) -> Place:
         """Return x, y and z, each ``(N,)`` float32 mm, of voxels given by flat indices."""
-        _, rows, columns = self.values.shape
-        line = (flat // columns).astype(np.int32)
-        index = ((flat - line * np.intp(columns)), line % np.int32(rows), line // np.int32(rows))
+        _, rows, columns = (np.int32(size) for size in self.values.shape)
+        flat = flat.astype(np.int32)
+        line = flat // columns
+        layer = line // rows
+        index = (flat - line * columns, line - layer * rows, layer)
         step, start = self.voxel_mm.astype(np.float32), self.origin_mm.astype(np.float32)
         x, y, z = (index[i].astype(np.float32) * step[i] + start[i] for i in range(3))
         return x, y, z
@@ -174,12 +178,15 @@ def evaluate(
 
 
 def _windows(grid: Grid, solid: Shape, margin: float) -> Iterator[tuple[slice, slice, slice]]:
-    """Yield disjoint windows that cover a solid: one, or tiles around a thin plate."""
+    """Yield disjoint windows that cover a solid: slices of a box, or tiles around a thin plate."""
     whole = grid.window(*solid.bounds(), margin=margin)
     if whole is None:
         return
     if not isinstance(solid, Plate):
-        yield whole
+        layers, *area = whole
+        thick = max(BLOCK // math.prod(part.stop - part.start for part in area), 1)
+        for layer in range(layers.start, layers.stop, thick):
+            yield slice(layer, min(layer + thick, layers.stop)), area[0], area[1]
         return
     reach = (solid.reach + margin)[:, None]
     step = np.maximum(np.ceil(max(TILE_MM, float(reach.max())) / grid.voxel_mm).astype(int), 1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib.resources import files
 from typing import Any, Protocol, runtime_checkable
@@ -26,6 +26,8 @@ from unsct_mmpose.anatomy import (
     Spacing,
     landmark_set,
 )
+from unsct_mmpose.anatomy.field_types import check_fields
+from unsct_mmpose.dicom.text import printable
 from unsct_mmpose.files import jsonable
 
 NOTICE = (
@@ -202,15 +204,15 @@ class Prediction:
         for name in _NAMES:
             content[_JSON_NAMES.get(name, name)] = getattr(self, name)
         content |= dict(
-            image=asdict(self.image),
-            scale=asdict(spacing)
+            image=self.image,
+            scale=vars(spacing)
             | dict(magnification=spacing.known_magnification, plane=spacing.plane),
-            landmarks=[_without_reason(asdict(landmark)) for landmark in self.landmarks],
+            landmarks=[_without_reason(vars(landmark)) for landmark in self.landmarks],
             measurements=[
                 {name: getattr(measurement, name) for name in MEASUREMENT_FIELDS}
                 for measurement in self.measurements
             ],
-            warnings=[asdict(warning) for warning in self.warnings],
+            warnings=self.warnings,
         )
         if self.patient is None:
             del content['patient']
@@ -241,10 +243,13 @@ class Prediction:
             values['spacing'] = _spacing(values.pop('scale'))
             values['landmarks'] = tuple(map(_landmark, values['landmarks']))
             values['measurements'] = tuple(map(_measurement, values['measurements']))
-            values['warnings'] = tuple(PredictionWarning(**one) for one in values['warnings'])
-            return cls(**values)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f'{source}: field missing or unknown ({error})') from error
+            values['warnings'] = tuple(PredictionWarning(**value) for value in values['warnings'])
+            prediction = cls(**values)
+            check_fields(prediction)
+            return prediction
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            words = printable(str(error))
+            raise ValueError(f'{source}: field missing, unknown or malformed ({words})') from error
 
 
 _NAMES = tuple(Prediction.__dataclass_fields__)
@@ -272,13 +277,17 @@ def _landmark(content: Mapping[str, Any]) -> LandmarkEstimate:
         values['region'] = Region(**_pairs(values['region'], 'semi_axes_px'))
     for name in ('covariance_px2', 'covariance_mm2'):
         if values[name] is not None:
-            values[name] = tuple(tuple(row) for row in values[name])
+            values[name] = tuple(tuple(map(_or_nan, row)) for row in values[name])
     for name in ('x', 'y'):
-        values[name] = math.nan if values[name] is None else values[name]
+        values[name] = _or_nan(values[name])
     return LandmarkEstimate(**values)
 
 
-def _without_reason(content: dict[str, Any]) -> dict[str, Any]:
+def _or_nan(value: Any) -> Any:
+    return math.nan if value is None else value
+
+
+def _without_reason(content: Mapping[str, Any]) -> dict[str, Any]:
     """Leave out what json says by ``reported``."""
     return {name: value for name, value in content.items() if name != 'reason'}
 

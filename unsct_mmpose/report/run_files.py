@@ -1,31 +1,18 @@
-"""The files of a run of predictions: their names, what is there already, tables and reports."""
+"""The files of a run of predictions: their names, what is there already, what is written."""
 
 from __future__ import annotations
 
-import csv
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
-from urllib.parse import quote
 
-import cv2
-import numpy as np
+from unsct_mmpose.files import jsonable, read_json, replace_file, replacing_text
 
-from unsct_mmpose.dicom import Radiograph
-from unsct_mmpose.files import jsonable, replace_file, replacing_text
-
-from .prediction import DECIMALS, MEASUREMENT_FIELDS, Prediction
-
-COLUMNS = (
-    'image', 'result', 'kind', 'name', 'side', 'unit', 'value', 'low', 'high', 'standard_error',
-    'x_px', 'y_px', 'reported', 'presence', 'uncertainty', 'reason', 'reference', 'plane',
-    'reference_line', 'image_state', 'calibrated', 'simulated', 'systematic_error', 'promise',
-    'path', 'sha256',
-)  # fmt: skip
-"""Of ``predictions.csv``: one row for each landmark and each measurement of each image."""
+from .prediction import DECIMALS, Prediction
+from .writers.base import Item, all_formats
 
 RESERVED = ('errors', 'predictions', 'report')
 _LONGEST_NAME = 150  # bytes; a hash, a suffix and a temporary file's affixes: below 255
@@ -67,9 +54,11 @@ class ResultNames:
         base = stem if self._stems[stem.lower()] < 2 else long
         named = (f'{base}-{sha256[:8]}', f'{base}-{sha256}')
         earlier = dict.fromkeys((base, stem, long, named[0], f'{stem}-{sha256[:8]}'))
-        name = next((one for one in earlier if self._is_free(one, sha256, earlier=True)), None)
+        name = next(
+            (taken for taken in earlier if self._is_free(taken, sha256, earlier=True)), None
+        )
         if name is None:
-            name = next(one for one in (base, *named) if self._is_free(one, sha256))
+            name = next(free for free in (base, *named) if self._is_free(free, sha256))
         self._owners[name.lower()] = self._names[sha256] = name
         return name, False
 
@@ -96,8 +85,8 @@ def _fit(name: str, end: bool = False) -> str:
 def read_result(path: Path) -> Prediction | None:
     """Return the prediction in a json file; None where there is none that can be read."""
     try:
-        return Prediction.from_dict(json.loads(path.read_text('utf-8')), str(path))
-    except (OSError, ValueError):
+        return Prediction.from_dict(read_json(path), str(path))
+    except ValueError:
         return None
 
 
@@ -112,152 +101,119 @@ def plain_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
     return result
 
 
-def table_rows(prediction: Prediction, result: str) -> Iterator[dict[str, Any]]:
-    """Return the rows of ``predictions.csv`` about one image; unknown values are empty."""
-    common = dict(
-        image=prediction.image.file_name,
-        result=result,
-        plane=prediction.spacing.plane,
-        reference_line=prediction.reference_line,
-        image_state=prediction.image_state,
-        calibrated=_word(prediction.calibrated),
-        simulated=_word(prediction.simulated),
-        path=prediction.image.path or '',
-        sha256=prediction.image.sha256,
-    )
-    for index, landmark in enumerate(prediction.landmarks):
-        yield common | dict(
-            kind='landmark',
-            name=landmark.name,
-            side=prediction.landmark_set.side_of(index),
-            unit='px',
-            x_px=jsonable(landmark.x, DECIMALS),
-            y_px=jsonable(landmark.y, DECIMALS),
-            reported=_word(landmark.reported),
-            presence=jsonable(landmark.presence, DECIMALS),
-            uncertainty=jsonable(landmark.uncertainty, DECIMALS),
-            promise=prediction.region_promise,
-        )
-    for measurement in prediction.measurements:
-        fields = {
-            name: jsonable(getattr(measurement, name), DECIMALS) for name in MEASUREMENT_FIELDS
-        }
-        yield common | dict(kind='measurement', promise=prediction.interval_promise, **fields)
+class RunOutputs:
+    """Writes what a run leaves, in every format that it has.
 
-
-class RunTables:
-    """Writes ``predictions.csv`` and ``report.html`` piece by piece; both appear at the end.
-
-    Where they cannot be written any more, as on a full disk, they are given up; the run goes on.
+    The files of the whole run appear together, at its end. Where they cannot be written any more,
+    as on a full disk, they are given up; the run goes on.
 
     Attributes:
         problem: why they were given up; empty where they were not.
 
     Args:
-        folder: where they go.
+        folder: where everything goes.
         expected: how many images there will be; decides the form of the report.
-        report: whether to write a report.
+        report: whether to write pages for people.
+        structured_report: whether to write DICOM structured reports.
     """
 
-    def __init__(self, folder: Path, expected: int, *, report: bool) -> None:
-        self.folder, self.with_report = folder, report
-        self.whole = expected <= WHOLE_REPORT
+    def __init__(
+        self, folder: Path, expected: int, *, report: bool, structured_report: bool
+    ) -> None:
+        self.folder, self.whole = folder, expected <= WHOLE_REPORT
+        self.report, self.structured_report = report, structured_report
         self.problem = ''
+        self._formats = all_formats()
+        self._writers = [kind(self) for kind in self._formats if kind.is_wanted(self)]
         self._stack = ExitStack()
-        self._csv: csv.DictWriter | None = None
-        self._html: TextIO | None = None
-        self._sections: list[str] = []
 
-    def __enter__(self) -> RunTables:
-        try:
-            self._open()
-        except OSError as error:
-            self._give_up(error)
+    def __enter__(self) -> RunOutputs:
+        with self._giving_up(), ExitStack() as opened:
+            opened.push(self._stack)
+            for writer in self._writers:
+                writer.open()
+            opened.pop_all()
         return self
 
-    def _open(self) -> None:
-        with ExitStack() as stack:
-            file = stack.enter_context(replacing_text(self.folder / 'predictions.csv'))
-            self._csv = csv.DictWriter(file, COLUMNS, lineterminator='\n')
-            self._csv.writeheader()
-            if self.with_report:
-                from .html import index_head, page_head
-
-                self._html = stack.enter_context(replacing_text(self.folder / 'report.html'))
-                self._html.write(page_head('', 'Table of a run') + index_head())
-            self._stack = stack.pop_all()
-
     def __exit__(self, *exception: Any) -> None:
-        try:
+        with self._giving_up():
             self._stack.__exit__(*exception)
+
+    @contextmanager
+    def _giving_up(self) -> Iterator[None]:
+        """Give the files of the whole run up where they cannot be written."""
+        try:
+            yield
         except OSError as error:
-            self._give_up(error)
+            self.problem = f'it cannot be written ({error.strerror or error})'
+            stack, self._stack = self._stack, ExitStack()
+            with suppress(OSError):
+                stack.__exit__(type(error), error, error.__traceback__)
 
-    def _give_up(self, error: OSError) -> None:
-        self.problem = f'it cannot be written ({error.strerror or error})'
-        self._csv = self._html = None
-        stack, self._stack = self._stack, ExitStack()
-        with suppress(OSError):
-            stack.__exit__(type(error), error, error.__traceback__)
+    def open_text(self, name: str) -> TextIO:
+        """Open a file of the whole run, which appears at its end or not at all."""
+        return self._stack.enter_context(replacing_text(self.folder / name))
 
-    def write_page(self, prediction: Prediction, name: str, radiograph: Radiograph) -> None:
-        """Write the page of one image, where a run has one for each.
+    @property
+    def reads_again(self) -> bool:
+        """Whether an image whose results are there already must be read again."""
+        return any(writer.reads_again for writer in self._writers)
+
+    @property
+    def written(self) -> int:
+        """Files that were written in formats that count them."""
+        return sum(writer.written for writer in self._writers)
+
+    @property
+    def failures(self) -> list[tuple[str, str]]:
+        """Files that a format could not be written of, with causes."""
+        return [failure for writer in self._writers for failure in writer.failures]
+
+    def are_there(self, item: Item) -> bool:
+        """Tell whether an earlier run has left all of an image that cannot be made of its json."""
+        return all(writer.from_record or writer.is_there(item) for writer in self._writers)
+
+    def complete(self, item: Item) -> None:
+        """Write what an earlier run has not, in the formats that can be made of its json."""
+        for writer in self._writers:
+            if writer.from_record and not writer.is_there(item):
+                writer.write(item)
+
+    def write(self, item: Item) -> None:
+        """Write the files of one image, its json last.
+
+        Raises:
+            OSError: one cannot be written.
+        """
+        for kind in self._formats:
+            if kind.optional:  # of another prediction
+                (self.folder / f'{item.name}{kind.suffix}').unlink(missing_ok=True)
+        for writer in self._writers:
+            writer.write(item)
+        # last: a run that is cut off before this does it again
+        self.write_json(item.prediction, item.name)
+
+    def write_json(self, prediction: Prediction, name: str) -> None:
+        """Write the json of one image.
 
         Raises:
             OSError: it cannot be written.
         """
-        if self.with_report and not self.whole:
-            from .html import render_report
+        replace_file(self.folder / f'{name}.json', prediction.to_json().encode())
 
-            title = prediction.image.path or prediction.image.file_name
-            page = render_report([(prediction, radiograph)], title)
-            replace_file(self.folder / f'{name}.html', page.encode())
-
-    def add(self, prediction: Prediction, name: str, radiograph: Radiograph | None) -> None:
-        """Add an image: its rows, its line in the report, its section.
-
-        Args:
-            prediction: of the image.
-            name: of its results.
-            radiograph: None when the results were there already and the report is a table.
-        """
-        try:
-            self._add(prediction, name, radiograph)
-        except OSError as error:
-            self._give_up(error)
-
-    def _add(self, prediction: Prediction, name: str, radiograph: Radiograph | None) -> None:
-        if self._csv is not None:
-            self._csv.writerows(table_rows(prediction, name))
-        if self._html is None:
-            return
-        from .html import index_row, render_section, thumbnail
-
-        links = [('json', f'{quote(name)}.json')]
-        if self.whole and radiograph is not None:
-            number = len(self._sections) + 1
-            self._sections.append(render_section(prediction, radiograph, number))
-            links.insert(0, ('section', f'#image-{number}'))
-        elif not self.whole:
-            links.insert(0, ('page', f'{quote(name)}.html'))
-        if radiograph is not None:
-            picture = thumbnail(prediction, radiograph)
-        else:
-            picture = _stored_thumbnail(self.folder / f'{name}.png')
-        self._html.write(index_row(prediction, picture, links))
+    def add(self, item: Item) -> None:
+        """Add an image to the files of the whole run."""
+        if not self.problem:
+            with self._giving_up():
+                for writer in self._writers:
+                    writer.add(item)
 
     def finish(self, counts: Sequence[tuple[str, str]], errors: Sequence[tuple[str, str]]) -> None:
         """Write what comes after the last image."""
-        if self._html is None:
-            return
-        from .html import index_foot, page_foot
-
-        try:
-            self._html.write(index_foot(counts, errors))
-            self._html.writelines(self._sections)
-            self._html.write(page_foot())
-        except OSError as error:
-            self._give_up(error)
+        if not self.problem:
+            with self._giving_up():
+                for writer in self._writers:
+                    writer.close(counts, errors)
 
 
 def write_errors(
@@ -287,16 +243,3 @@ def write_errors(
     }
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     replace_file(path, (text + '\n').encode('utf-8', 'backslashreplace'))
-
-
-def _stored_thumbnail(path: Path) -> np.ndarray | None:
-    try:  # not by its path, which need not be UTF-8
-        content = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError:
-        return None
-    stored = cv2.imdecode(content, cv2.IMREAD_REDUCED_COLOR_4) if content.size else None
-    return None if stored is None else np.ascontiguousarray(stored[..., ::-1])
-
-
-def _word(value: bool | None) -> str:
-    return '' if value is None else str(value).lower()

@@ -12,18 +12,24 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from mmengine.config import Config
+from mmengine.dataset import pseudo_collate
 from mmengine.optim import build_optim_wrapper
-from mmengine.registry import init_default_scope
+from mmengine.registry import FUNCTIONS, init_default_scope
 from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 from mmpose.registry import DATASETS, KEYPOINT_CODECS, MODELS
+from torch.profiler import ProfilerActivity, profile
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_LANDMARKS
 from unsct_mmpose.codecs import HeatmapPAF
 from unsct_mmpose.datasets.data_settings import inner_settings, pipeline_settings, with_data
+from unsct_mmpose.engine.cuda_graph_hook import record
 from unsct_mmpose.engine.device import AUTO, resolve_device
 from unsct_mmpose.maps.calibration import Calibration
 from unsct_mmpose.maps.deciders import DECIDERS
@@ -95,8 +101,20 @@ def plain_config(config: Config) -> Config:
         decoder=plain.codec,
     )
     model.train_cfg = dict(compute_acc=False)  # not part of the training step proper
+    model.data_preprocessor.type = 'PoseDataPreprocessor'
     _target_step(plain)['encoder'] = plain.codec
     return plain
+
+
+def with_stock_optimiser(plain: Config, device: str) -> Config:
+    """Return a plain config with the optimiser of MMPose's users: on CUDA in fp16; not fused."""
+    stock = copy.deepcopy(plain)
+    optimizer = {name: stock.optim_wrapper.optimizer[name] for name in ('type', 'lr')}
+    stock.optim_wrapper = dict(type='OptimWrapper', optimizer=optimizer)
+    if device.startswith('cuda'):
+        stock.optim_wrapper.update(type='AmpOptimWrapper', loss_scale='dynamic')
+    stock.custom_hooks = []
+    return stock
 
 
 def _target_step(config: Config) -> dict:
@@ -194,6 +212,11 @@ def make_step(config: Config, batch_size: int, device: str) -> Callable[[], None
     model = MODELS.build(config.model).to(device).train()
     wrapper = build_optim_wrapper(model, config.optim_wrapper)
     batch = training_batch(config, batch_size)
+    if device.startswith('cuda'):
+        torch.backends.cudnn.benchmark = True  # as env_cfg.cudnn_benchmark asks for
+        if any(hook['type'] == 'CUDAGraphHook' for hook in config.get('custom_hooks', [])):
+            with wrapper.optim_context(model):
+                record(model, model.data_preprocessor(copy.copy(batch), True)['inputs'])
 
     def step() -> None:
         model.train_step(copy.copy(batch), wrapper)
@@ -212,6 +235,12 @@ def training_batch(config: Config, count: int, data: Path | None = None) -> dict
         data: folder of the data set whose first training images are taken; None takes random
             landmarks on noise.
     """
+    samples = training_samples(config, count, data)
+    return {name: [sample[name] for sample in samples] for name in ('inputs', 'data_samples')}
+
+
+def training_samples(config: Config, count: int, data: Path | None = None) -> list[dict]:
+    """Return what a training pipeline packs, image by image; see :func:`training_batch`."""
     if data is None:
         rng = np.random.default_rng(0)
         samples = [_random_sample(config, rng) for _ in range(count)]
@@ -221,7 +250,7 @@ def training_batch(config: Config, count: int, data: Path | None = None) -> dict
             inner['disjoint_from'] = []
         dataset = DATASETS.build(settings)
         samples = [dataset[index] for index in range(count)]
-    return {name: [sample[name] for sample in samples] for name in ('inputs', 'data_samples')}
+    return samples
 
 
 def _random_sample(config: Config, rng: np.random.Generator) -> dict:
@@ -241,23 +270,196 @@ def _random_sample(config: Config, rng: np.random.Generator) -> dict:
     return PackPoseInputs().transform(GenerateTarget(**target).transform(results))
 
 
+class TransferCounter(TorchDispatchMode):
+    """Count what crosses between the CPU and another device while it is entered.
+
+    Attributes:
+        copies: sizes in bytes of the tensors that were copied to the device.
+        waiting: operators that make the host wait for a CUDA device: copies from memory or to it
+            that are not told ``non_blocking``, values that are read, indices that lie elsewhere.
+        operators: how many ran on the device; each is a kernel or several.
+    """
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+        self.copies: list[int] = []
+        self.waiting: list[str] = []
+        self.operators = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        name = str(func)
+        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        here = [tensor.device.type == self.device for tensor in given]
+        if any(here) and name.startswith('aten._local_scalar_dense'):
+            self.waiting.append(name)
+            return 0.0  # a device without values has none to give
+        result = func(*args, **kwargs)
+        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        arrives = any(tensor.device.type == self.device for tensor in made)
+        self.operators += any(here) or arrives
+        if name.startswith(_COPIES):
+            source = args[1] if name.startswith('aten.copy_') else args[0]
+            if source.device.type != made[0].device.type:
+                is_told = kwargs.get('non_blocking', False) or True in args[2:]
+                self.copies += [source.nbytes] if arrives else []
+                self.waiting += [] if is_told and arrives else [name]
+        elif any(here) and (name.startswith(_READING) or _has_far_index(name, args, self.device)):
+            self.waiting.append(name)
+        return result
+
+
+_COPIES = ('aten._to_copy', 'aten.copy_', 'aten._copy_from')
+_READING = ('aten.nonzero', 'aten.masked_select', 'aten.is_nonzero', 'aten.equal')
+
+
+def _has_far_index(name: str, args: Any, device: str) -> bool:
+    if not name.startswith(('aten.index.', 'aten.index_put')):
+        return False
+    indices = [index for index in args[1] if index is not None]
+    return any(index.device.type != device or index.dtype == torch.bool for index in indices)
+
+
 def step_cost(
-    config: Config, *, batch_size: int = 8, rounds: int = 10, device: str = AUTO
-) -> dict[str, float]:
+    config: Config,
+    *,
+    batch_size: int = 8,
+    rounds: int = 10,
+    device: str = AUTO,
+    as_stock: bool = False,
+) -> dict[str, Any]:
     """Time the training step of a config against its plain counterpart, in alternating runs.
 
+    Args:
+        config: of a model with an HRNet.
+        batch_size: images.
+        rounds: pairs that are timed.
+        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
+        as_stock: the counterpart has the optimiser of MMPose's users
+            (:func:`with_stock_optimiser`) instead of ours with its precision; on CUDA always.
+
     Returns:
-        ``ms_per_image`` and ``plain_ms_per_image``, medians, and ``ratio_...`` of the two.
+        ``ms_per_image`` and ``plain_ms_per_image``, medians, ``ratio_...`` of the two,
+        ``images_per_s_...``, and under ``profile`` and ``plain_profile`` what
+        :func:`profile_step` says of either.
     """
     device = resolve_device(device)
-    steps = [make_step(each, batch_size, device) for each in (config, plain_config(config))]
-    times = time_pairs(*steps, rounds)
+    plain = plain_config(config)
+    if as_stock or device.startswith('cuda'):
+        plain = with_stock_optimiser(plain, device)
+    ours, other = (make_step(each, batch_size, device) for each in (config, plain))
+    times = time_pairs(ours, other, rounds)
     ours_ms, plain_ms = times.medians_ms()
+    rates = [batch_size / seconds for seconds in times.ours]
     return dict(
-        ms_per_image=round(ours_ms / batch_size, 1),
-        plain_ms_per_image=round(plain_ms / batch_size, 1),
+        ms_per_image=round(ours_ms / batch_size, 2),
+        plain_ms_per_image=round(plain_ms / batch_size, 2),
         **times.ratios('ratio', 3),
+        images_per_s_median=round(statistics.median(rates), 2),
+        images_per_s_min=round(min(rates), 2),
+        images_per_s_max=round(max(rates), 2),
+        profile=profile_step(ours, device),
+        plain_profile=profile_step(other, device),
     )
+
+
+def profile_step(step: Callable[[], None], device: str, top: int = 12) -> dict[str, Any]:
+    """Return what a step spends its time on, by PyTorch's profiler.
+
+    Args:
+        step: makes one training step and waits for the device.
+        device: ``'cpu'`` or ``'cuda'``.
+        top: how many kernels (operators on a CPU) are listed.
+
+    Returns:
+        ``launched``: kernels, on a CPU operators, in a step; ``top``: name, calls and ms of the
+        longest; on CUDA also ``busy_share``: the time of all kernels over that of the step.
+    """
+    is_cuda = device.startswith('cuda')
+    kind = ProfilerActivity.CUDA if is_cuda else ProfilerActivity.CPU
+    step()
+    with profile(activities=[kind]) as profiler:
+        step()
+    what = 'self_device_time_total' if is_cuda else 'self_cpu_time_total'
+    rows = [row for row in profiler.key_averages() if getattr(row, what) > 0]
+    rows.sort(key=lambda row: getattr(row, what), reverse=True)
+    result: dict[str, Any] = dict(
+        launched=sum(row.count for row in rows),
+        top=[[row.key[:80], row.count, round(getattr(row, what) / 1000, 2)] for row in rows[:top]],
+    )
+    if is_cuda:
+        busy = sum(getattr(row, what) for row in rows) / 1e6
+        result['busy_share'] = round(busy / seconds_of(step), 3)  # the profiler slows the host
+    return result
+
+
+def with_stock_machinery(config: Config) -> Config:
+    """Return a config whose batches, targets and optimiser go the way of MMPose and MMEngine."""
+    stock = copy.deepcopy(config)
+    stock.model.data_preprocessor.type = 'PoseDataPreprocessor'
+    stock.train_dataloader.collate_fn = dict(type='pseudo_collate')
+    encoder = _target_step(stock)['encoder']
+    encoder['draw_late'] = False
+    stock.optim_wrapper.type = 'OptimWrapper'
+    return stock
+
+
+def step_transfers(config: Config, batch_size: int = 2) -> dict[str, Any]:
+    """Count what a training step copies to its device and where it would wait for CUDA.
+
+    The step runs on PyTorch's meta device, which has no values: it needs no GPU.
+
+    Returns:
+        ``copies`` and ``megabytes`` to the device, ``waiting``: operators that make the host wait,
+        ``operators``: those on the device.
+    """
+    init_default_scope('mmpose')
+    settings = copy.deepcopy(config.optim_wrapper)
+    settings.optimizer = dict(type='Adam', lr=1e-3, foreach=True)
+    model = MODELS.build(config.model).to('meta').train()
+    wrapper = build_optim_wrapper(model, settings)
+    collate = FUNCTIONS.get((config.train_dataloader.get('collate_fn') or {}).get('type'))
+    batch = (collate or pseudo_collate)(training_samples(config, batch_size))
+    for _ in range(2):  # the first step copies what stays there
+        with TransferCounter('meta') as counted:
+            model.train_step(copy.copy(batch), wrapper)
+    return dict(
+        copies=len(counted.copies),
+        megabytes=round(sum(counted.copies) / 2**20, 1),
+        waiting=len(counted.waiting),
+        operators=counted.operators,
+    )
+
+
+def pipeline_cost(config: Config, data: Path, rounds: int = 4) -> list[dict[str, Any]]:
+    """Return the processor time of each stage of a training pipeline, ms an image.
+
+    Args:
+        config: with a training pipeline.
+        data: folder of the data set; its images are decoded once, before.
+        rounds: passes over it that count.
+
+    Returns:
+        ``stage`` and ``ms`` of each, in their order.
+    """
+    init_default_scope('mmpose')
+    settings = with_data(config.train_dataloader.dataset, data, None)
+    for _, inner in inner_settings(settings):
+        inner['disjoint_from'] = []
+    dataset = DATASETS.build(settings)
+    spent = dict.fromkeys((type(stage).__name__ for stage in dataset.pipeline.transforms), 0.0)
+    for turn in range(rounds + 1):
+        for index in range(len(dataset)):
+            results = {**dataset.get_data_info(index), 'dataset': dataset}
+            for stage in dataset.pipeline.transforms:
+                started = time.process_time()
+                results = stage(results)
+                spent[type(stage).__name__] += (time.process_time() - started) * (turn > 0)
+    images = rounds * len(dataset)
+    return [
+        dict(stage=name, ms=round(1000 * seconds / images, 3)) for name, seconds in spent.items()
+    ]
 
 
 def peak_memory_mb(config: Config, *, batch_size: int = 8, device: str = AUTO) -> float:

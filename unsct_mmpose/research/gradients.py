@@ -68,6 +68,8 @@ def term_gradients(
     for step in range(max(at_steps) + 1):
         if step in at_steps:
             terms += _look_at_terms(model, wrapper, batch, step)
+        if step == max(at_steps):
+            break
         with wrapper.optim_context(model):
             losses = model(**batch, mode='loss')
         wrapper.update_params(model.parse_losses(losses)[0])

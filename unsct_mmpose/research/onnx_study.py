@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +17,9 @@ from unsct_mmpose.calibrate.evidence_table import build_dataset, load_model
 from unsct_mmpose.calibrate.fit import evaluate
 from unsct_mmpose.datasets import LoadRadiograph
 from unsct_mmpose.datasets.data_settings import pipeline_settings
-from unsct_mmpose.dicom import read_radiograph
-from unsct_mmpose.functional.crop import grey_levels
 from unsct_mmpose.inference.onnx_model import OnnxModel
 
-from .benchmark import PairedTimes, seconds_of, time_pairs
+from .benchmark import PairedTimes
 from .markdown import read_notes, render_page, render_records
 from .results import read_folder
 
@@ -34,76 +29,12 @@ _EXPORT_COLUMNS = (
     'model', 'megabytes', 'time_ratio', *FIGURES, 'decisions', 'decisions_changed',
     'largest_move_px', 'median_move_px',
 )  # fmt: skip
-_PREDICT_COLUMNS = (
-    'config', 'threads', 'torch_ms', 'onnx_ms', 'file_ms', 'ratio_median', 'ratio_min',
-    'ratio_max', 'images', 'growth_mb', 'machine',
-)  # fmt: skip
-
-
-def predict_cost(
-    config: str | os.PathLike[str],
-    checkpoint: str | os.PathLike[str],
-    onnx_path: str | os.PathLike[str],
-    files: Sequence[Path],
-    *,
-    rounds: int = 20,
-    images: int = 1000,
-    threads: int = 2,
-) -> dict[str, float]:
-    """Time both ways from a file to its landmarks, in alternating runs.
-
-    Args:
-        config: config of the model.
-        checkpoint: its weights.
-        onnx_path: the same, exported.
-        files: radiographs, taken in turn.
-        rounds: pairs that are timed.
-        images: reads of the exported model while the memory is watched; at least 10.
-        threads: processor cores to use.
-
-    Returns:
-        ``onnx_ms``, ``torch_ms`` and ``file_ms``, of decoding the file alone, medians;
-        ``ratio_...`` of PyTorch's time over that of the exported model; ``growth_mb`` of the
-        resident memory over ``images`` reads of the exported model, after a tenth of them.
-
-    Raises:
-        ValueError: there are no files, or fewer than 10 images to watch the memory over.
-    """
-    if not files or images < 10:
-        raise ValueError(f'{len(files)} files and {images} images: give a file and 10 images')
-    exported = OnnxModel(onnx_path, threads=threads)
-    usual, turns, same = torch_reader(config, checkpoint), cycle(files), cycle(files)
-
-    def fast(path: Path) -> None:
-        exported.infer([read_radiograph(path).pixels])
-
-    times = time_pairs(lambda: fast(next(turns)), lambda: usual(next(same)), rounds, threads)
-    onnx_ms, torch_ms = times.medians_ms()
-    alone = [
-        seconds_of(partial(read_radiograph, path)) for path in islice(cycle(files), rounds + 2)
-    ]
-    return dict(
-        onnx_ms=round(onnx_ms, 1),
-        torch_ms=round(torch_ms, 1),
-        file_ms=round(1000 * statistics.median(alone), 1),
-        **PairedTimes(times.other, times.ours).ratios('ratio', 2),
-        growth_mb=round(memory_growth_mb(fast, islice(cycle(files), images), images // 10), 1),
-        images=images,
-    )
-
-
-def torch_reader(
-    config: str | os.PathLike[str], checkpoint: str | os.PathLike[str]
-) -> Callable[[Path], Any]:
-    """Return what reads a file with PyTorch and MMPose: the test pipeline and the model's step."""
-    infer = torch_model(config, checkpoint)
-    return lambda path: infer(grey_levels(read_radiograph(path).pixels))
 
 
 def torch_model(
     config: str | os.PathLike[str], checkpoint: str | os.PathLike[str]
 ) -> Callable[[np.ndarray], Any]:
-    """Return the same for ``(H, W)`` grey levels."""
+    """Return what finds landmarks in ``(H, W)`` grey levels as MMPose does: pipeline and step."""
     model, settings = load_model(config, checkpoint, 'cpu')
     pipeline = Compose(pipeline_settings(settings.test_dataloader.dataset))
 
@@ -214,18 +145,15 @@ def render_onnx_page(folder: Path) -> str:
     """Return the page of a folder of results.
 
     Args:
-        folder: holds ``onnx/predict*.json`` of ``tools/benchmark.py predict``,
-            ``onnx/exports*.json`` of ``exports`` and perhaps ``notes/onnx.md``.
+        folder: holds ``onnx/exports*.json`` of ``tools/benchmark.py exports`` and perhaps
+            ``notes/onnx.md``.
     """
+    files = read_folder(folder / 'onnx', pattern='exports*.json').values()
+    rows = [row for content in files for row in content['models']]
     parts = [
         'Made by `python tools/benchmark.py onnx-page docs/results` from the json files in `onnx`. '
-        '**All images are simulated: no figure here says anything about clinical accuracy.**',
+        '**All images are simulated: no figure here says anything about clinical accuracy.** '
+        'How fast it is beside PyTorch and stock MMPose: `tools/benchmark.py predict`.',
+        *(['## What changes', render_records(_EXPORT_COLUMNS, rows)] if rows else []),
     ]
-    for title, pattern, columns in (
-        ('From a file to decisions', 'predict*.json', _PREDICT_COLUMNS),
-        ('What changes', 'exports*.json', _EXPORT_COLUMNS),
-    ):
-        files = read_folder(folder / 'onnx', pattern=pattern).values()
-        rows = [row for content in files for row in content.get('models', [content])]
-        parts += [f'## {title}', render_records(columns, rows)] if rows else []
     return render_page('The exported model', [*parts, *read_notes(folder, 'onnx')])

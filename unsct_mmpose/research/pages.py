@@ -12,9 +12,11 @@ from .full_size_page import render_full_size_page
 from .fusion_study import render_fusion_page
 from .markdown import markdown_table, read_notes, render_page, render_records
 from .onnx_study import render_onnx_page
+from .performance_page import FOLDER, render_performance_page, write_performance_picture
 from .promise_study import render_promise_page, write_promise_picture
 from .results import Result, format_versions, read_folder, read_result
 from .study_page import render_study_page
+from .torture.page import render_reliability_page
 
 PAGES: Mapping[str, tuple[str, Callable[[Path], str]]] = {
     'uncertainty': ('uncertainty', render_study_page),
@@ -22,6 +24,8 @@ PAGES: Mapping[str, tuple[str, Callable[[Path], str]]] = {
     'full-size': ('full_size', render_full_size_page),
     'onnx': ('onnx', render_onnx_page),
     'promise': ('promise', render_promise_page),
+    'performance': (FOLDER, render_performance_page),
+    'reliability': ('reliability', render_reliability_page),
 }
 """For each page the folder of json files that it is made of, and what makes it."""
 
@@ -54,6 +58,8 @@ def write_page(folder: Path, name: str) -> Path:
     render = render_index_page if name == 'README' else PAGES[name][1]
     if name == 'promise':
         write_promise_picture(folder)
+    if name == 'performance':
+        write_performance_picture(folder)
     replace_file(folder / f'{name}.md', render(folder).encode())
     return folder / f'{name}.md'
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,7 +13,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 import unsct_mmpose
-from unsct_mmpose.files import write_json
+from unsct_mmpose.cores import free_cores
+from unsct_mmpose.files import read_json, write_json
 
 _PACKAGES = ('mmpose', 'mmengine', 'torch', 'numpy')
 _Content = TypeVar('_Content')
@@ -98,7 +97,7 @@ def read_result(path: Path, needs: str = 'figures') -> Result:
         ValueError: the file is not such a file; the message names it and the cause.
     """
     try:
-        content = json.loads(path.read_text())
+        content = read_json(path)
         if content.get(needs) is None:
             raise ValueError(f'no {needs}')
         if metrics := content.get('metrics'):
@@ -108,18 +107,6 @@ def read_result(path: Path, needs: str = 'figures') -> Result:
         return Result(**content)
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise ValueError(f'{path}: not a result file of this project ({error})') from error
-
-
-def read_json(path: Path) -> Any:
-    """Read a json file.
-
-    Raises:
-        ValueError: it cannot be read; the message names it and the cause.
-    """
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ValueError(f'{path}: not a readable json file ({error})') from error
 
 
 def read_folder(
@@ -144,7 +131,6 @@ def describe_host() -> dict[str, Any]:
     if cpuinfo.is_file():
         names = [row for row in cpuinfo.read_text().splitlines() if row.startswith('model name')]
         processor = names[0].split(':', 1)[1].strip() if names else processor
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
     accelerator = torch.cuda.get_device_name(0) if torch.cuda.is_available() else 'no GPU'
     versions = {'unsct_mmpose': unsct_mmpose.__version__}
     for name in _PACKAGES:
@@ -152,7 +138,7 @@ def describe_host() -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = 'not installed'
-    return dict(machine=f'{processor}, {cores} cores, {accelerator}', versions=versions)
+    return dict(machine=f'{processor}, {free_cores()} cores, {accelerator}', versions=versions)
 
 
 def mean_of(values: Sequence[float]) -> float:

@@ -1,7 +1,6 @@
 # The full size: whole image at 512 x 512 and HRNet-W32, both ours, with the paper's Adam at 1e-3,
-# 300 epochs, mirrored and noisy images. On CUDA: bfloat16, a fused optimiser, and the network's
-# kernels replayed as a graph instead of launched one by one; each is one line below and can be left
-# out.
+# 300 epochs, mirrored and noisy images. What is for speed alone is one line each, marked [speed],
+# and can be left out (docs/results/performance.md).
 _base_ = './common.py'
 
 input_size = (512, 512)
@@ -69,7 +68,7 @@ csp_next = dict(deepen_factor=0.67, widen_factor=0.75, channels=768)  # RTMPose-
 
 # up to the targets, which each model draws its own way
 train_stages = [
-    # shrunk once, to about twice what the network sees
+    # [speed] large images shrink once, to about twice what the network sees
     dict(type='LoadRadiograph', cache_mb=512, shrink_to=1024),
     dict(type='GetBBoxCenterScale', padding=1.0),
     dict(type='RandomFlip', direction='horizontal'),
@@ -87,10 +86,10 @@ def _train_pipeline(encoder, **options):
     return [*train_stages, target, dict(type='PackPoseInputs')]
 
 
-# targets are drawn on the GPU, for the whole batch
+# [speed] targets are drawn on the GPU, for the whole batch, at each resolution of the head
 train_pipeline = _train_pipeline(dict(codec, draw_late=True))
+high_train_pipeline = _train_pipeline(dict(high_codec, draw_late=True))
 drawn_train_pipeline = _train_pipeline(codec)
-high_train_pipeline = _train_pipeline([codec, high_codec], multilevel=True)
 stock_train_pipeline = _train_pipeline(stock_codec)
 stock_high_train_pipeline = _train_pipeline([stock_codec, stock_high_codec], multilevel=True)
 val_pipeline = [
@@ -99,18 +98,29 @@ val_pipeline = [
     dict(type='RadiographAffine', input_size=input_size),
     dict(type='PackPoseInputs'),
 ]
-train_dataloader = dict(batch_size=16, num_workers=8, dataset=dict(pipeline=train_pipeline))
+_cuda = __import__('torch').cuda.is_available()
+# [speed] images and each kind of label go to the GPU in one copy for the batch, while it computes
+data_preprocessor = dict(type='BatchDataPreprocessor')
+train_dataloader = dict(
+    batch_size=16,
+    num_workers=8,
+    collate_fn=dict(type='default_collate'),  # [speed] workers put the images of a batch together
+    pin_memory=_cuda,  # [speed] in memory that the GPU reads by itself
+    dataset=dict(pipeline=train_pipeline),
+)
 val_dataloader = dict(batch_size=8, dataset=dict(pipeline=val_pipeline))
 test_dataloader = dict(batch_size=8, dataset=dict(pipeline=val_pipeline))
 
 train_cfg = dict(max_epochs=300, val_interval=5)
 optim_wrapper = dict(
-    type='AmpOptimWrapper' if __import__('torch').cuda.is_available() else 'OptimWrapper',
-    optimizer=dict(type='Adam', lr=1e-3, fused=__import__('torch').cuda.is_available()),
+    type='AmpOptimWrapper' if _cuda else 'OptimWrapper',  # [speed] half precision
+    optimizer=dict(type='Adam', lr=1e-3, fused=_cuda),  # [speed] all weights in one kernel
     clip_grad=dict(max_norm=10.0),
 )
-# what MMPose's own heads cannot take (their accuracy hands it to NumPy): bfloat16, channels last
+# [speed] what MMPose's own heads cannot take (their accuracy hands it to NumPy): bfloat16, channels
+# last (the layout in which batch norm has fast kernels), gradient norms read ten at once
 own_precision = dict(type='AmpOptimWrapper', constructor='Bf16OptimWrapperConstructor')
+# [speed] the network's kernels are replayed as a graph instead of launched one by one
 custom_hooks = [*_base_.custom_hooks, dict(type='CUDAGraphHook')]
 # the rate above belongs to batches of so many images; tools/train.py --auto-scale-lr follows yours
 auto_scale_lr = dict(base_batch_size=16)

@@ -18,6 +18,7 @@ from unsct_mmpose.anatomy import (
     side_index,
 )
 from unsct_mmpose.dicom.decode import DecodeError, parse_dicom
+from unsct_mmpose.dicom.header import code, quiet, values
 from unsct_mmpose.dicom.radiograph import RadiographError
 
 from . import codes as sr_codes
@@ -59,6 +60,7 @@ class StructuredReport:
     image_uid: str
 
 
+@quiet()
 def read_structured_report(path: str | os.PathLike[str]) -> StructuredReport:
     """Read landmarks and measurements from a structured report of this package.
 
@@ -78,16 +80,17 @@ def read_structured_report(path: str | os.PathLike[str]) -> StructuredReport:
     except DecodeError as error:
         raise RadiographError(path, str(error)) from None
     schemes = [
-        scheme.CodingSchemeDesignator
-        for scheme in report.get('CodingSchemeIdentificationSequence', ())
+        values(scheme, 'CodingSchemeDesignator')
+        for scheme in values(report, 'CodingSchemeIdentificationSequence')
+        if isinstance(scheme, Dataset)
     ]
-    if report.get('Modality') != 'SR' or sr_codes.SCHEME not in schemes:
+    if code(report, 'Modality') != 'SR' or [sr_codes.SCHEME] not in schemes:
         raise RadiographError(
             path, f'it is no structured report of unsct_mmpose (no scheme {sr_codes.SCHEME})'
         )
     try:
         return _read(report)
-    except (AttributeError, IndexError, KeyError, StopIteration, TypeError, ValueError) as error:
+    except Exception as error:  # pydicom converts values on access, and finds damage then
         kind = type(error).__name__
         raise RadiographError(path, f'its content is damaged ({kind})') from None
 
@@ -215,8 +218,8 @@ def _has(parent: Dataset, name: Code) -> bool:
 
 
 def _coded(parent: Dataset, name: Code) -> Dataset:
-    code: Dataset = next(_children(parent, name)).ConceptCodeSequence[0]
-    return code
+    coded: Dataset = next(_children(parent, name)).ConceptCodeSequence[0]
+    return coded
 
 
 def _text(parent: Dataset, name: Code) -> str | None:
@@ -235,5 +238,5 @@ def _number(parent: Dataset, name: Code) -> float | None:
 
 
 def _first(items: list[Dataset], name: Code) -> float | None:
-    values = (_number(item, name) for item in items)
-    return next((value for value in values if value is not None), None)
+    found = (_number(item, name) for item in items)
+    return next((value for value in found if value is not None), None)

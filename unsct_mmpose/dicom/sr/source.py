@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pydicom.uid import UID
 from pydicom.valuerep import validate_value
 
 from unsct_mmpose.dicom.decode import DecodeError, parse_dicom
-from unsct_mmpose.dicom.header import code, number
+from unsct_mmpose.dicom.header import code, codes, number, numbers, quiet, values
 from unsct_mmpose.dicom.pictures import picture_format
 from unsct_mmpose.dicom.radiograph import RadiographError
 
@@ -60,6 +61,7 @@ _PROJECTION = ('CR', 'DX', 'IO', 'MG', 'PX', 'RF', 'RG', 'XA')
 _SLICES = ('CT', 'MR', 'PT')
 
 
+@quiet()
 def read_source(path: str | os.PathLike[str], *, keep_identity: bool) -> Dataset:
     """Read from a DICOM image what its report needs, and nothing else.
 
@@ -118,10 +120,10 @@ def _parse(path: str | os.PathLike[str]) -> Dataset:
 
 def _uid(path: str | os.PathLike[str], header: Dataset, keyword: str) -> UID:
     """Return a UID of the header; what the file meta information repeats may stand in."""
-    value = header.get(keyword) or header.file_meta.get(f'MediaStorage{keyword}')
-    if not value:
+    found = values(header, keyword) or values(header.file_meta, f'MediaStorage{keyword}')
+    if not found:
         raise RadiographError(path, f'{keyword} is missing; {_CURES[keyword]}')
-    uid = UID(str(value))
+    uid = UID(str(found[0]))
     if not uid.is_valid:
         raise RadiographError(path, f'{keyword} is not a valid UID; {_CURES[keyword]}')
     return uid
@@ -130,11 +132,12 @@ def _uid(path: str | os.PathLike[str], header: Dataset, keyword: str) -> UID:
 def _add_geometry(source: Dataset, header: Dataset) -> None:
     """Add what the image library says of a projection; without it the modality counts as other."""
     modality = code(header, 'Modality') or 'OT'
-    needed = ('PatientOrientation', 'ImagerPixelSpacing')
-    complete = all(len(header.get(keyword) or ()) == 2 for keyword in needed)
+    lies = [text for text in codes(header, 'PatientOrientation') if text]
+    lengths = numbers(header, 'ImagerPixelSpacing')
+    complete = len(lies) == len(lengths) == 2 and all(map(math.isfinite, lengths))
     if modality in _PROJECTION and complete:
-        for keyword in needed:
-            setattr(source, keyword, list(header[keyword].value))
+        source.PatientOrientation = lies
+        source.ImagerPixelSpacing = values(header, 'ImagerPixelSpacing')
     elif modality in _PROJECTION + _SLICES:
         modality = 'OT'
     source.Modality = modality

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +11,7 @@ from typing import Any, Literal
 from pydicom import Dataset
 
 from unsct_mmpose.anatomy import LandmarkEstimate, Measurement
+from unsct_mmpose.dicom.header import quiet
 from unsct_mmpose.dicom.radiograph import RadiographError
 from unsct_mmpose.files import replace_file
 
@@ -72,9 +72,7 @@ def write_structured_report(
     check_measurements(measurements, landmarks)
     _check_settings(measurements, lengths_at, magnification, interval_level)
     document, content = _import_builders()
-    with warnings.catch_warnings():
-        # Messages of pydicom and highdicom quote the header, which may identify a patient.
-        warnings.simplefilter('ignore')
+    with quiet():  # so are highdicom's
         header = read_source(source, keep_identity=keep_identity)
         _check_frame(source, header, frame)
         check_landmarks(landmarks, (header.Columns, header.Rows))

@@ -36,6 +36,7 @@ SYNTAXES: dict[str, UID] = {
     'j2k': JPEG2000Lossless,
 }
 COMPRESSED = ('rle', 'jpeg', 'jpegls', 'j2k')
+_NATIVE = tuple(uid for name, uid in SYNTAXES.items() if name not in COMPRESSED)
 LOSSLESS_STREAMS = ('jpegls', 'j2k')
 
 
@@ -95,6 +96,7 @@ def make(
     bits: int | None = None,
     stream: bytes | None = None,
     pixel_data: bytes | None = None,
+    uid: UID | None = None,
     **header: Any,
 ) -> bytes:
     """Return a DICOM file.
@@ -105,6 +107,7 @@ def make(
         bits: BitsStored; by default all of their type.
         stream: of a compressed file, in the place of that of ``stored``.
         pixel_data: content of PixelData as it stands, in the place of anything else.
+        uid: a transfer syntax that is none of these; ``stream`` or ``pixel_data`` is in it.
         **header: further elements; None takes one out.
     """
     dataset = Dataset()
@@ -119,8 +122,9 @@ def make(
     dataset.BitsStored = bits or dataset.BitsAllocated
     dataset.HighBit = dataset.BitsStored - 1
     dataset.PixelRepresentation = int(stored.dtype.kind == 'i')
-    uid = SYNTAXES[syntax]
-    if pixel_data is None and syntax in COMPRESSED:
+    uid = uid or SYNTAXES[syntax]
+    compressed = uid not in _NATIVE
+    if pixel_data is None and compressed:
         pixel_data = encapsulate([encode(stored, syntax) if stream is None else stream])
     elif pixel_data is None:
         order = '>' if syntax == 'big' else '<'
@@ -132,9 +136,9 @@ def make(
         else:
             setattr(dataset, keyword, value)
     if 'PixelData' in dataset:
-        wide = stored.dtype.itemsize > 1 and syntax not in COMPRESSED
+        wide = stored.dtype.itemsize > 1 and not compressed
         dataset['PixelData'].VR = 'OW' if wide else 'OB'
-        dataset['PixelData'].is_undefined_length = syntax in COMPRESSED
+        dataset['PixelData'].is_undefined_length = compressed
     return write(dataset, uid)
 
 

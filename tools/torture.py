@@ -1,0 +1,6 @@
+"""`unsct torture` of this checkout."""
+
+from _launch import launch
+
+if __name__ == '__main__':
+    launch('torture')

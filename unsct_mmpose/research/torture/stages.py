@@ -1,0 +1,222 @@
+"""The stages of torture: each tries so many things, goes on where it stopped, and is summarised."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from unsct_mmpose.dicom import RadiographError, radiograph_from_bytes
+from unsct_mmpose.files import read_record, write_json
+from unsct_mmpose.research.results import describe_host
+
+from .arena import Bounds, Verdict, run_tries
+from .corpus import Case, corpus
+from .doors import read_file
+from .ledger import GOOD, Entry, Ledger, summarise
+from .mutants import mutant
+from .seeds import seed_files
+from .workshop import Shop
+
+MUTANTS, DOCUMENTS, KILLS = 20_000, 2_000, 20
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Request:
+    """How much is tried, and where what came of it is kept.
+
+    Attributes:
+        folder: of the ledgers; a run goes on there.
+        limits: tries of each stage; None: all of it.
+        jobs: processes.
+        seeds: folder of more files to make mutants of.
+        bounds: of each try.
+    """
+
+    folder: Path
+    limits: Mapping[str, int | None] = field(default_factory=dict)
+    jobs: int = 1
+    seeds: Path | None = None
+    bounds: Bounds = field(default_factory=Bounds)
+
+
+def run_stages(names: Sequence[str], request: Request, out: Path, root: Path) -> int:
+    """Do what stages still lack, and write the one json after each; return how many tries failed.
+
+    Args:
+        names: of :data:`STAGES`; the json keeps what it says of others.
+        request: how much of each.
+        out: the json.
+        root: the checkout, whose commit is noted.
+    """
+    summary: dict[str, Any] = read_record(out) or {}
+    stages: dict[str, Any] = summary.get('stages', {})
+    for name in names:
+        stages[name] = {**run_stage(name, request), 'code': code_in_use(root)}
+        bounds = dict(seconds=request.bounds.seconds, memory_mb=request.bounds.memory_mb)
+        ordered = {stage: stages[stage] for stage in STAGES if stage in stages}
+        write_json(out, dict(bounds=bounds, host=describe_host(), stages=ordered))
+    return sum(sum(stages[name]['faults'].values()) for name in names)
+
+
+def run_stage(name: str, request: Request) -> dict[str, Any]:
+    """Do what a stage still lacks, and return its summary."""
+    ledger = Ledger(request.folder / f'{name}.jsonl')
+    try:
+        for entry in STAGES[name](request, frozenset(ledger.entries)):
+            ledger.add(entry)
+    except SkippedError as reason:
+        return {**summarise([]), 'skipped': str(reason)}
+    finally:
+        ledger.close()
+    return summarise([ledger.entries[number] for number in sorted(ledger.entries)])
+
+
+def code_in_use(root: Path) -> str:
+    """Return the commit of a checkout, with ``+`` where it was changed since; ``unknown`` else."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(
+            ['git', '-C', str(root), *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
+
+    try:
+        changed = git('status', '--porcelain', '--untracked-files=no', 'unsct_mmpose')
+        return git('rev-parse', '--short=10', 'HEAD') + '+' * bool(changed)
+    except (OSError, subprocess.CalledProcessError):
+        return 'unknown'
+
+
+def _corpus(request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    cases = list(islice(corpus(), request.limits.get('corpus')))
+
+    def work(number: int) -> Verdict:
+        case = cases[number]
+        return case.name.split('/')[0], *judge_case(case)
+
+    yield from _progress('corpus', len(cases), done, partial(run_tries, work=work), request)
+
+
+def judge_case(case: Case) -> tuple[str, str]:
+    """Read a case of the corpus, and hold it against what it must give."""
+    try:
+        pixels = radiograph_from_bytes(case.file(), 'file', frame=case.frame).pixels
+    except RadiographError as error:
+        return ('refused', '') if case.expected is None else ('wrong', f'{case.name}: {error}')
+    if case.expected is None:
+        return 'wrong', f'{case.name}: it is shown'
+    if pixels.shape != case.expected.shape:
+        return 'wrong', f'{case.name}: shape {pixels.shape}'
+    difference = float(np.abs(pixels - case.expected).max())
+    if not difference <= case.tolerance:
+        return 'wrong', f'{case.name}: off by {difference:.3g}'
+    return 'survived', ''
+
+
+def _mutants(request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    count = request.limits.get('mutants') or MUTANTS
+    if len(done) >= count:
+        return
+    seeds = seed_files(request.seeds)
+    work = partial(_try_mutant, seeds=seeds, folder=request.folder)
+    yield from _progress('mutants', count, done, partial(run_tries, work=work), request)
+    for path in request.folder.glob('mutant-*.bin'):
+        path.unlink()
+
+
+def _try_mutant(number: int, seeds: list[bytes], folder: Path) -> Verdict:
+    kind, content = mutant(number, seeds)
+    return kind, *read_file(content, number, folder / f'mutant-{os.getpid()}.bin')
+
+
+def _progress(
+    name: str,
+    count: int,
+    done: frozenset[int],
+    run: Callable[..., Iterable[Entry]],
+    request: Request,
+) -> Iterator[Entry]:
+    """Run what is not done yet, and show how far it is."""
+    waiting = [number for number in range(count) if number not in done]
+    entries = run(waiting, jobs=request.jobs, bounds=request.bounds)
+    yield from _shown(name, count, entries, count - len(waiting))
+
+
+def _shown(name: str, count: int, entries: Iterable[Entry], done: int) -> Iterator[Entry]:
+    with tqdm(total=count, initial=done, desc=name, mininterval=5.0) as bar:
+        for entry in entries:
+            bar.update()
+            if entry.outcome not in GOOD:
+                bar.write(f'{name} {entry.number}: {entry.outcome}: {entry.words}')
+            yield entry
+
+
+def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    from .documents import BATCH, readers, try_documents
+
+    scratch = request.folder / 'json'
+    scratch.mkdir(parents=True, exist_ok=True)
+    known = readers(ROOT, scratch)
+    batches = -(-(request.limits.get('json') or DOCUMENTS) // BATCH) * len(known)
+
+    def work(number: int) -> Verdict:
+        reader = known[number % len(known)]
+        place = scratch / str(os.getpid())
+        place.mkdir(exist_ok=True)
+        return reader.name, *try_documents(reader, number, place)
+
+    yield from _progress('json', batches, done, partial(run_tries, work=work), request)
+    shutil.rmtree(scratch)
+
+
+def _kills(request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    from .kills import KILLS_A_ROUND, kill_rounds
+
+    shop = _shop(request)
+    kills = request.limits.get('kills') or KILLS
+    rounds = -(-kills // KILLS_A_ROUND) * len(shop.jobs())
+    scratch = (request.folder / 'killed').absolute()
+    yield from _shown('kills', rounds, kill_rounds(shop, kills, done, scratch), len(done))
+
+
+def _full_disks(request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    from .full_disk import SHARES, can_mount, full_disks
+
+    scratch = (request.folder / 'starved').absolute()
+    if problem := can_mount(scratch):
+        raise SkippedError(problem)
+    shop = _shop(request)
+    count = len(SHARES) * len(shop.jobs())
+    limit = request.limits.get('disk') or count
+    entries = islice(full_disks(shop, done, scratch), max(limit - len(done), 0))
+    yield from _shown('disk', min(limit, count), entries, len(done))
+
+
+def _shop(request: Request) -> Shop:
+    shop = Shop((request.folder / 'shop').absolute(), ROOT)
+    shop.build()
+    return shop
+
+
+class SkippedError(Exception):
+    """A stage cannot be done here; the message says why, in words."""
+
+
+STAGES: dict[str, Callable[[Request, frozenset[int]], Iterator[Entry]]] = {
+    'corpus': _corpus,
+    'mutants': _mutants,
+    'json': _documents,
+    'kills': _kills,
+    'disk': _full_disks,
+}
