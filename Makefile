@@ -14,6 +14,8 @@ HOSTS ?= 1.3.2
 RECORD ?=
 # Cells of the matrix, such as '3.11*numpy-2*'.
 CELLS ?= *
+# More arguments for tools/torture.py, say --seeds FOLDER or --mutants 1000.
+TORTURE_ARGS ?=
 
 PY := $(VENV)/bin/python
 STAMP := $(VENV)/.installed
@@ -21,11 +23,12 @@ REQUIREMENTS := $(wildcard requirements/*.txt)
 PIP := $(PY) -m pip install --quiet --disable-pip-version-check --prefer-binary $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup predict demo test test-browser check format benchmark performance check-host check-tools matrix audit clean
+.PHONY: help setup predict demo demo-full test test-browser check format benchmark performance check-host check-tools matrix audit torture clean
 
 help:
 	@echo 'make predict     set up, read a bundled simulated radiograph, write a report   (1 min)'
-	@echo 'make demo        set up, simulate radiographs, train, test, print a table   (10 min)'
+	@echo 'make demo        set up, simulate radiographs, train, test, print a table   (12 min)'
+	@echo 'make demo-full   the same, always from random weights                       (12 min)'
 	@echo 'make test        set up, run the tests                                       (6 min)'
 	@echo 'make test-browser  the served page in a real Chromium, where there is one  (2 min)'
 	@echo 'make setup       create $(VENV) with pinned requirements                     (2 min)'
@@ -37,6 +40,7 @@ help:
 	@echo 'make check-tools a part of that in this environment                          (2 min)'
 	@echo 'make matrix      MMPose, NumPy, PyTorch and Python in all combinations        (2 hours)'
 	@echo 'make audit       pins, hashes and licences of what is installed              (10 s)'
+	@echo 'make torture     corpus, mutants, json, kills, full disks; the page of it   (90 min)'
 	@echo 'make clean       remove $(VENV), caches and build products; work_dirs and data stay'
 	@echo
 	@echo 'Times are for 2 cores. PYTHON=python3.11 and VENV=/some/where choose the interpreter'
@@ -63,6 +67,9 @@ predict: $(STAMP)
 
 demo: $(STAMP)
 	$(PY) tools/demo.py
+
+demo-full: $(STAMP)
+	$(PY) tools/demo.py --full
 
 test: $(STAMP)
 	$(PY) -m pytest -n $(JOBS) --dist worksteal --durations=10 --ignore=tests/browser $(PYTEST_ARGS)
@@ -98,6 +105,10 @@ matrix: $(STAMP)
 
 audit: $(STAMP)
 	$(PY) .ci/audit.py
+
+torture: $(STAMP)
+	$(PY) -W ignore tools/torture.py --out docs/results/reliability/torture.json $(TORTURE_ARGS)
+	$(PY) tools/results.py page docs/results
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis

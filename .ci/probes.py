@@ -165,7 +165,8 @@ def passes(name: str) -> str:
         if not isinstance(error, Exception):
             raise
         traceback.print_exc()
-        return f'{type(error).__name__}: {error}'.splitlines()[0][:200]
+        words = f'{type(error).__name__}: {error}'.splitlines()[0]
+        return ''.join(filter(str.isprintable, words))[:150]
     return ''
 
 

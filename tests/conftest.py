@@ -22,6 +22,9 @@ pytest_plugins = ['tests.golden_hip', 'tests.dicom_files', 'tests.fake_backend']
 ROOT = Path(__file__).resolve().parents[1]
 DEMO = ROOT / 'configs/demo/unsct_hrnet_tha_cpu.py'
 
+# the limits of one file are by the clock, which runs on while a loaded machine does other things
+os.environ |= dict.fromkeys(('UNSCT_DECODE_SECONDS', 'UNSCT_FILE_SECONDS'), '3600')
+
 # A stock MMPose model, as small as it gets: nothing of ours in it but the import.
 STOCK_CONFIG = """
 custom_imports = dict(imports=['unsct_mmpose'], allow_failed_imports=False)

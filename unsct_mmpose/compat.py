@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import errno
 import functools
 import importlib
 import importlib.abc
@@ -522,6 +523,10 @@ def _repair_checkpoints() -> Repair | None:
 # Strangers' checkpoints
 
 
+class CheckpointError(pickle.UnpicklingError):
+    """A checkpoint that is not loaded; the message names it, the cause and the cure."""
+
+
 def unsafe_allowed() -> bool:
     """Tell whether the user lets checkpoints run code, by ``UNSCT_ALLOW_UNSAFE_CHECKPOINTS=1``."""
     return os.environ.get(UNSAFE_VARIABLE) == '1'
@@ -561,6 +566,12 @@ _ONLY_WEIGHTS, _NOT_ONLY_WEIGHTS = (
 )  # torch 1.13 knows the first, torch 2.6 both
 
 
+_DAMAGE = (
+    AssertionError, AttributeError, EOFError, LookupError, RuntimeError, TypeError, UnicodeError,
+)  # fmt: skip
+"""What torch raises over a file that is cut, or no checkpoint; and OSError, an invalid argument."""
+
+
 def _repair_strangers() -> Repair | None:
     import torch
     from mmengine.infer import BaseInferencer
@@ -571,7 +582,7 @@ def _repair_strangers() -> Repair | None:
 
     def refuse(filename: Any, what: str, error: BaseException | None = None) -> None:
         if not unsafe_allowed():
-            raise pickle.UnpicklingError(
+            raise CheckpointError(
                 f'{filename} holds more than weights and logs ({what}), and loading that can '
                 f'run any code its author chose. Only if you trust where the file comes from, '
                 f'set {UNSAFE_VARIABLE}=1 and try again.'
@@ -589,6 +600,11 @@ def _repair_strangers() -> Repair | None:
             refuse(filename, _what_was_refused(str(error)), error)
             with contextlib.nullcontext() if runs_code else _environment(_NOT_ONLY_WEIGHTS):
                 content = load_checkpoint(filename, *args, **kwargs)
+        except (*_DAMAGE, OSError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise
+            what = f'{type(error).__name__}: {error}'.splitlines()[0][:200]
+            raise CheckpointError(f'{filename} is no whole checkpoint: {what}') from error
         if isinstance(content, dict) and isinstance(content.get('meta'), dict):
             # MMEngine runs this text of an MMPose 0.x when a training is resumed
             content['meta'].pop('config', None)

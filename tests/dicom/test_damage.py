@@ -8,7 +8,6 @@ from pydicom import Dataset, Sequence
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
-from unsct_mmpose.research.torture import dicom_cases as cases
 from unsct_mmpose.dicom import (
     NoRadiographError,
     Radiograph,
@@ -17,6 +16,7 @@ from unsct_mmpose.dicom import (
     radiograph_from_dataset,
 )
 from unsct_mmpose.dicom.display import DisplayError
+from unsct_mmpose.research.torture import dicom_cases as cases
 
 RAMP = np.arange(64 * 64, dtype=np.uint16).reshape(64, 64)
 WINDOW = dict(WindowCenter=2048, WindowWidth=4096)

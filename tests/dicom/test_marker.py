@@ -38,6 +38,15 @@ def test_other_letters_and_none_say_nothing(letter):
     assert find_markers(film(letter)) == []
 
 
+def test_a_wide_image_shows_its_letter_and_as_many_specks_as_it_likes():
+    image = np.pad(film('R', 60), ((0, 0), (0, 2900)), constant_values=0.1)
+    assert [found.letter for found in find_markers(image)] == ['R']
+    specks = np.zeros((600, 4700), np.float32)
+    specks[::2, ::2] = 1
+    specks[:, :200] = image[:, :200]
+    assert [found.letter for found in find_markers(specks)] == ['R']
+
+
 def test_a_blank_and_a_tiny_image_say_nothing():
     for shape in ((600, 700), (3, 5), (1, 1)):
         assert find_markers(np.zeros(shape, np.float32)) == []

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from pydicom import Dataset
 
-from unsct_mmpose.research.torture import dicom_cases as cases
 from unsct_mmpose.dicom import (
     RadiographError,
     radiograph_from_array,
@@ -16,6 +15,7 @@ from unsct_mmpose.dicom import (
 )
 from unsct_mmpose.dicom.decode import DecodeError, parse_dicom
 from unsct_mmpose.dicom.placement import Placement, Turn, read_orientation
+from unsct_mmpose.research.torture import dicom_cases as cases
 
 STANDARD = np.random.default_rng(0).integers(0, 4096, (20, 30)).astype(np.uint16)
 WINDOW = dict(WindowCenter=2048, WindowWidth=4096)

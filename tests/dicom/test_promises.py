@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 from pydicom import dcmread
 
-from unsct_mmpose.research.torture import dicom_cases as cases
 from unsct_mmpose.dicom import RadiographError, isolation, radiograph_from_bytes
 from unsct_mmpose.dicom.decode import DecodeError, decode_frame, parse_dicom
-from unsct_mmpose.dicom.limits import Limits, current_limits
+from unsct_mmpose.dicom.limits import VARIABLES, Limits, current_limits
+from unsct_mmpose.research.torture import dicom_cases as cases
 
 RAMP = np.arange(96 * 32, dtype=np.uint16).reshape(32, 96)
 GREY = (RAMP // 12).astype(np.uint8)
@@ -261,13 +261,15 @@ def j2k_options(pixels=GREY):
 def test_one_worker_serves_many_files_and_another_follows_one_that_ended():
     stream, options = cases.encode(GREY, 'j2k'), j2k_options()
     for _ in range(3):
-        found = isolation.decode('stream', stream, options, Limits())
+        found = isolation.decode('stream', stream, options, current_limits())
         np.testing.assert_array_equal(found, GREY)
         first = isolation._current.process.pid
     assert isolation._current.process.pid == first
     isolation._current.process.kill()
     isolation._current.process.wait()
-    np.testing.assert_array_equal(isolation.decode('stream', stream, options, Limits()), GREY)
+    np.testing.assert_array_equal(
+        isolation.decode('stream', stream, options, current_limits()), GREY
+    )
     assert isolation._current.process.pid != first
 
 
@@ -322,8 +324,8 @@ def lives(pid):
     [
         ('time.sleep(900)', Limits(seconds=0.5), 'longer than 0.5 s .UNSCT_DECODE_SECONDS'),
         ('np.ones(2**30)', Limits(memory_mb=64), 'more than 64 MiB .UNSCT_DECODE_MEMORY_MB'),
-        ('os.abort()', Limits(), 'its decoder ended'),
-        ('os._exit(0)', Limits(), 'its decoder ended'),
+        ('os.abort()', current_limits(), 'its decoder ended'),
+        ('os._exit(0)', current_limits(), 'its decoder ended'),
     ],
 )
 def test_a_decoder_is_ended_at_its_limits(monkeypatch, tmp_path, body, limits, words):
@@ -332,7 +334,7 @@ def test_a_decoder_is_ended_at_its_limits(monkeypatch, tmp_path, body, limits, w
     with pytest.raises(isolation.DecoderError, match=words):
         isolation.decode('odd', b'', {}, limits)
     assert time.monotonic() - started < 300
-    found = isolation.decode('stream', cases.encode(GREY, 'j2k'), j2k_options(), Limits())
+    found = isolation.decode('stream', cases.encode(GREY, 'j2k'), j2k_options(), current_limits())
     np.testing.assert_array_equal(found, GREY)
     isolation.end_worker()
 
@@ -386,6 +388,8 @@ def test_a_forked_child_has_a_worker_of_its_own():
 
 
 def test_limits_come_from_the_environment(monkeypatch):
+    for name in VARIABLES.values():
+        monkeypatch.delenv(name, raising=False)
     assert current_limits() == Limits()
     monkeypatch.setenv('UNSCT_MAX_PIXELS', '1000')
     monkeypatch.setenv('UNSCT_DECODE_SECONDS', '2.5')

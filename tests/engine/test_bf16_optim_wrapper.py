@@ -65,6 +65,19 @@ def test_a_processor_without_cpuinfo_is_taken_for_one_without_bfloat16(monkeypat
     assert bf16_optim_wrapper.has_bf16('cpu') is False
 
 
+@pytest.mark.parametrize(
+    ('allowed', 'has'),
+    [(None, True), ('ALL', True), ('avx512_core_amx', True), ('AVX512_CORE_BF16', True),
+     ('AVX512_CORE', False), ('avx2', False)],
+)  # fmt: skip
+def test_bfloat16_that_the_environment_forbids_would_be_emulated(monkeypatch, allowed, has):
+    monkeypatch.setattr(bf16_optim_wrapper.Path, 'read_text', lambda path: 'flags : avx2 amx_bf16')
+    monkeypatch.delenv('ONEDNN_MAX_CPU_ISA', raising=False)
+    if allowed is not None:
+        monkeypatch.setenv('ONEDNN_MAX_CPU_ISA', allowed)
+    assert bf16_optim_wrapper.has_bf16('cpu') is has
+
+
 @pytest.fixture
 def alone():
     """A group of one process."""

@@ -1,3 +1,4 @@
+import pytest
 import torch
 from mmpose.registry import MODELS
 
@@ -7,5 +8,5 @@ def test_the_loss_is_the_mean_square_of_the_supervised_relations():
     target[:, :2] = 1.0
     target[:, 2:] = 3.0
     loss = MODELS.build(dict(type='PAFMSELoss', loss_weight=2.0))
-    assert loss(output, target).item() == 2.0 * 5.0
+    assert loss(output, target).item() == pytest.approx(2.0 * 5.0, rel=1e-6)
     assert loss(output, target, torch.tensor([[1.0, 0.0]])).item() == 2.0 * 1.0

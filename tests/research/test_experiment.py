@@ -2,7 +2,13 @@ import os
 
 import pytest
 
-from unsct_mmpose.research.experiment import Experiment, best_checkpoint, check_result, run_tool
+from unsct_mmpose.research.experiment import (
+    Experiment,
+    best_checkpoint,
+    check_result,
+    run_experiment,
+    run_tool,
+)
 from unsct_mmpose.research.results import Result, write_result
 
 
@@ -60,3 +66,52 @@ def test_a_result_is_held_against_its_config(tmp_path):
         )
         write_result(tmp_path / 'r.json', result)
         assert (check_result(tmp_path / 'r.json') == []) is agrees
+
+
+CONFIG = """
+train_dataloader = val_dataloader = test_dataloader = dict(dataset=dict())
+expected = dict(seconds=dict(train=90))
+"""
+
+
+@pytest.fixture
+def stages(tmp_path):
+    """Run an experiment whose tools only say what they were asked; return their commands."""
+    (tmp_path / 'c.py').write_text(CONFIG)
+
+    def tool(command):
+        commands.append(command)
+        (tmp_path / 'last_checkpoint').write_text(str(tmp_path / 'epoch_1.pth'))
+        (tmp_path / 'metrics.json').write_text('{"all/MRE": 2.0}')
+        return 1.0
+
+    def run(**settings):
+        commands.clear()
+        experiment = Experiment(
+            tmp_path / 'c.py', tmp_path, tmp_path, 'simulated', 'run', **settings
+        )
+        run_experiment(experiment, tmp_path, tool)
+        return {os.path.basename(command[0]): command for command in commands}
+
+    commands = []
+    return run
+
+
+def test_only_a_training_that_was_interrupted_is_resumed(stages):
+    # MMPose's script drops `load_from`, what a config starts from, when it is told to resume
+    assert '--resume' not in stages()['train.py']
+    assert '--resume' in stages()['train.py']
+
+
+def test_the_estimate_of_a_calibration_can_be_left_out(stages):
+    assert '--no-estimate' not in stages()['calibrate.py']
+    assert '--no-estimate' in stages(estimate=False)['calibrate.py']
+
+
+def test_each_stage_says_what_it_does_and_how_long_where_that_is_known(stages, capsys):
+    stages()
+    printed = capsys.readouterr().out
+    assert '[2/4] train: trains; an interruption costs one epoch at most. About 90 s' in printed
+    assert '[3/4] calibrate: ' in printed
+    assert '[4/4] test: ' in printed
+    assert printed.count('About') == 1

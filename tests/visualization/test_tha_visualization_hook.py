@@ -52,6 +52,15 @@ def test_every_tested_dicom_becomes_a_png(build, sample, tmp_path):
     np.testing.assert_array_equal(saved[..., ::-1], hook.picture_of(sample))  # OpenCV reads BGR
 
 
+def test_a_limit_ends_the_pictures_and_not_the_test(build, sample, tmp_path):
+    hook = build(enable=True, out_dir='drawn', limit=3)
+    drawn = []
+    hook.picture_of = lambda sample: drawn.append(sample) or np.zeros((4, 4, 3), np.uint8)
+    for batch in range(3):
+        hook.after_test_iter(Runner(tmp_path), batch, {}, [sample, sample])
+    assert len(drawn) == 3
+
+
 def test_an_absolute_folder_is_taken_as_it_is(build, sample, tmp_path):
     hook = build(enable=True, out_dir=str(tmp_path / 'here'))
     hook.after_test_iter(Runner(tmp_path), 0, {}, [sample])

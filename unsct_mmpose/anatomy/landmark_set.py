@@ -210,7 +210,7 @@ class LandmarkSet:
                 raise ValueError(f'{source}: unknown field {name!r}; the fields are {list(known)}')
         try:
             return cls._of_names(content)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
             text = error.args[0] if error.args else error
             raise ValueError(f'{source}: {text}') from error
 

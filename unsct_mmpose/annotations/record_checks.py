@@ -47,6 +47,8 @@ def shape_problems(document: object) -> list[str]:
     if not isinstance(document, Mapping):
         return ['the file must hold a JSON object with images, annotations and categories']
     problems = []
+    if not isinstance(document.get('info') or {}, Mapping):
+        problems.append("field 'info' must be a JSON object; correct it, or take it out")
     for field in ('images', 'annotations', 'categories'):
         records = document.get(field)
         if not isinstance(records, list):

@@ -67,6 +67,7 @@ class CalibrationRequest:
         fit: what the calibration is asked for; its entropy, aggregation and weights are the
             config's.
         cfg_options: settings of the config to replace, as MMPose's ``--cfg-options``.
+        estimate: whether to estimate how the calibration would do on new patients.
     """
 
     config: Path
@@ -77,6 +78,7 @@ class CalibrationRequest:
     device: str = AUTO
     fit: FitOptions = field(default_factory=FitOptions)
     cfg_options: Mapping[str, Any] = field(default_factory=dict)
+    estimate: bool = True
 
 
 def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float], Path]:
@@ -89,7 +91,8 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
         request: what to calibrate on what.
 
     Returns:
-        The calibration, the cross-fitted figures (empty with a single patient) and the
+        The calibration, the cross-fitted figures (empty with a single patient or without an
+        ``estimate``) and the
         checkpoint that holds it; its json lies beside it.
 
     Raises:
@@ -116,7 +119,7 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
     )
     calibration = fit_calibration(table, relations, options, provenance)
     figures = {}
-    if len(set(table.patients.tolist())) > 1:
+    if request.estimate and len(set(table.patients.tolist())) > 1:
         figures = evaluate(
             judged_samples(table, table, codec.evidence_relations, options, codec.decision),
             landmarks=table.landmarks,

@@ -32,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--alpha', type=float, default=0.05,
         help='expected share of rejected present landmarks that `conformal` allows')  # fmt: skip
     add('--level', type=float, default=0.95, help='coverage of regions, intervals')
+    add('--no-estimate', dest='estimate', action='store_false',
+        help='leave out the cross-fitted table, which takes most of the time')  # fmt: skip
     add_device(parser)
     add_cfg_options(parser)
 
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     fit = FitOptions(rule=args.rule, recall=args.recall, alpha=args.alpha, level=args.level)
     request = CalibrationRequest(
         args.config, args.checkpoint, args.out, args.data, args.ann_file, args.device, fit,
-        parse_pairs(args.cfg_options),
+        parse_pairs(args.cfg_options), args.estimate,
     )  # fmt: skip
     calibration, figures, out = calibrate(request)
     counts = calibration.provenance

@@ -15,7 +15,12 @@ STAGES = ('corpus', 'mutants', 'json', 'kills', 'disk')
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(resumable=True)
     add = parser.add_argument
-    add('--work-dir', type=Path, default=Path('work_dirs/torture'), help='of what was tried; a run goes on there')
+    add(
+        '--work-dir',
+        type=Path,
+        default=Path('work_dirs/torture'),
+        help='of what was tried; a run goes on there',
+    )
     add('--out', type=Path, help='json to write (default: torture.json in the work dir)')
     add('--stages', nargs='+', choices=STAGES, default=list(STAGES), metavar='STAGE',
         help=f'which: {", ".join(STAGES)} (default: all)')  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -22,12 +24,16 @@ _CPU_FLAGS = frozenset({'avx512_bf16', 'amx_bf16', 'bf16'})
 def has_bf16(device_type: str) -> bool:
     """Tell whether a device computes in bfloat16, and not merely emulates it.
 
+    ``ONEDNN_MAX_CPU_ISA=AVX512_CORE`` in the environment, which keeps PyTorch's convolutions from
+    such instructions, makes a CPU one without.
+
     Args:
         device_type: ``'cpu'`` or ``'cuda'``; of others nothing is known.
     """
     if device_type == 'cuda':
         return torch.cuda.is_bf16_supported()
-    if device_type != 'cpu':
+    allowed = os.environ.get('ONEDNN_MAX_CPU_ISA', 'DEFAULT').upper()
+    if device_type != 'cpu' or not re.search('BF16|FP16|AMX|AVX10|ALL|DEFAULT', allowed):
         return False
     try:
         words = Path('/proc/cpuinfo').read_text().split()

@@ -12,9 +12,9 @@ is 1 for a number and 2 for a point.
 References: R. Dunn, L. Wasserman and A. Ramdas, "Distribution-free prediction sets for two-layer
 hierarchical models", JASA 118 (2023); Y. Lee, R. F. Barber and R. Willett, "Distribution-free
 inference with hierarchical data" (2023, arXiv:2306.06342); F. E. Satterthwaite, "An approximate
-distribution of estimates of variance components", Biometrics Bulletin 2 (1946); G. K. Smyth, "Linear
-models and empirical Bayes methods for assessing differential expression", Stat. Appl. Genet. Mol.
-Biol. 3 (2004).
+distribution of estimates of variance components", Biometrics Bulletin 2 (1946); G. K. Smyth,
+"Linear models and empirical Bayes methods for assessing differential expression", Stat. Appl.
+Genet. Mol. Biol. 3 (2004).
 """
 
 from __future__ import annotations
@@ -197,9 +197,7 @@ def hierarchical_quantile(scores: ArrayLike, level: float) -> Floats:
     return np.where(enough.any(axis=-1), quantile, np.inf)
 
 
-def random_effects_radius(
-    residuals: ArrayLike, level: float, *, lending: bool = False
-) -> Floats:
+def random_effects_radius(residuals: ArrayLike, level: float, *, lending: bool = False) -> Floats:
     """Return how far a residual of a new patient goes, by a model of few patients.
 
     Residuals of one patient have a covariance in common. Their mean square over patients is a sum

@@ -89,6 +89,8 @@ class TorchBackend:
         self.landmarks = codec.landmarks
         self.pipeline = Compose(pipeline_settings(settings.test_dataloader.dataset))
         self.identity = _identity(self.model, codec, Path(config), Path(checkpoint))
+        # convolutions take 0.7 to 0.8 of the time so on a processor
+        self.model.to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def infer(self, images: Sequence[NDArray[np.float32]]) -> list[dict[str, Any]]:

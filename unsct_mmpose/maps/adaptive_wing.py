@@ -55,7 +55,9 @@ def adaptive_wing(
         [0.111, 2.935, 8.496]
     """
     _check(pred, target, alpha, omega, epsilon, theta)
-    return _Weighted.apply(widened(pred), widened(target), None, alpha, omega, epsilon, theta, False)
+    return _Weighted.apply(
+        widened(pred), widened(target), None, alpha, omega, epsilon, theta, False
+    )
 
 
 def dilated_mask(target: Tensor, threshold: float = 0.2, kernel: int = 3) -> Tensor:
@@ -135,9 +137,11 @@ def masked_adaptive_wing(
         raise ValueError(f'mask_weight must be >= 0, got {mask_weight}')
     factor = None
     if mask_weight > 0:
-        mask = dilated_mask(target, threshold, kernel)
-        factor = torch.where(mask, 1.0 + mask_weight, 1.0)
-    each = _Weighted.apply(widened(pred), widened(target), factor, alpha, omega, epsilon, theta, True)
+        factor = dilated_mask(target, threshold, kernel).to(torch.float32)
+        factor.mul_(mask_weight).add_(1)
+    each = _Weighted.apply(
+        widened(pred), widened(target), factor, alpha, omega, epsilon, theta, True
+    )
     if weights is None:
         return each.mean()
     if weights.shape != pred.shape[:2]:

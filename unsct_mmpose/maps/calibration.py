@@ -19,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
+from unsct_mmpose.anatomy.field_types import check_fields
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.hierarchical import allowed_level, by_patient, hierarchical_quantile
 
@@ -424,11 +425,14 @@ class Calibration:
                 kind: {rule: _number(value) for rule, value in rules.items()}
                 for kind, rules in values['thresholds'].items()
             }
-            return cls(**values)
-        except (KeyError, TypeError, AttributeError) as error:
+            calibration = cls(**values)
+            check_fields(calibration)
+            return calibration
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            words = ascii(str(error))[1:-1]
             raise ValueError(
-                f'{source}: field missing or unknown ({error}); make the calibration anew with '
-                'unsct calibrate'
+                f'{source}: field missing, unknown or malformed ({words}); make the calibration '
+                'anew with unsct calibrate'
             ) from error
 
 

@@ -37,11 +37,10 @@ class HeatmapPAFHead(UncertaintyMixin, HeatmapHead):
             **kwargs,
         )
 
-    def forward_levels(self, feats: Features) -> list[Tensor]:
-        """Return the maps of the only level that is trained, those of ``forward``.
+    def forward(self, feats: Features) -> Tensor:
+        """Return the maps, ``(B, K + 2 L, H, W)``, of the last feature map."""
+        return pointwise(self.final_layer, self.conv_layers(self.deconv_layers(feats[-1])))
 
-        Args:
-            feats: feature maps; the last one is read.
-        """
-        features = self.conv_layers(self.deconv_layers(feats[-1]))
-        return [pointwise(self.final_layer, features)]
+    def forward_levels(self, feats: Features) -> list[Tensor]:
+        """Return the maps of the only level that is trained, those of ``forward``."""
+        return [self.forward(feats)]

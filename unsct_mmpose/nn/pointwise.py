@@ -8,9 +8,7 @@ from torch import Tensor, nn
 
 def trains_on_cpu(features: Tensor) -> bool:
     """Tell whether features take part in a training step on a CPU, and not in an export."""
-    return (
-        features.device.type == 'cpu' and torch.is_grad_enabled() and not torch.jit.is_tracing()
-    )
+    return features.device.type == 'cpu' and torch.is_grad_enabled() and not torch.jit.is_tracing()
 
 
 def pointwise(conv: nn.Conv2d, features: Tensor) -> Tensor:

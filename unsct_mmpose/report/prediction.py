@@ -26,6 +26,8 @@ from unsct_mmpose.anatomy import (
     Spacing,
     landmark_set,
 )
+from unsct_mmpose.anatomy.field_types import check_fields
+from unsct_mmpose.dicom.text import printable
 from unsct_mmpose.files import jsonable
 
 NOTICE = (
@@ -242,9 +244,12 @@ class Prediction:
             values['landmarks'] = tuple(map(_landmark, values['landmarks']))
             values['measurements'] = tuple(map(_measurement, values['measurements']))
             values['warnings'] = tuple(PredictionWarning(**value) for value in values['warnings'])
-            return cls(**values)
-        except (KeyError, TypeError) as error:
-            raise ValueError(f'{source}: field missing or unknown ({error})') from error
+            prediction = cls(**values)
+            check_fields(prediction)
+            return prediction
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            words = printable(str(error))
+            raise ValueError(f'{source}: field missing, unknown or malformed ({words})') from error
 
 
 _NAMES = tuple(Prediction.__dataclass_fields__)
@@ -272,10 +277,14 @@ def _landmark(content: Mapping[str, Any]) -> LandmarkEstimate:
         values['region'] = Region(**_pairs(values['region'], 'semi_axes_px'))
     for name in ('covariance_px2', 'covariance_mm2'):
         if values[name] is not None:
-            values[name] = tuple(tuple(row) for row in values[name])
+            values[name] = tuple(tuple(map(_or_nan, row)) for row in values[name])
     for name in ('x', 'y'):
-        values[name] = math.nan if values[name] is None else values[name]
+        values[name] = _or_nan(values[name])
     return LandmarkEstimate(**values)
+
+
+def _or_nan(value: Any) -> Any:
+    return math.nan if value is None else value
 
 
 def _without_reason(content: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,14 @@ from .markdown import markdown_table
 from .results import Result, check_expected, describe_host, read_result, write_result
 
 CALIBRATION_FILE = 'val.json'
+
+STAGES = dict(
+    phantom='simulates radiographs; an interruption costs those under way',
+    train='trains; an interruption costs one epoch at most',
+    calibrate='fits on validation images what to reject; interrupted, it starts anew',
+    test='tests, draws overlays; interrupted, it starts anew',
+)
+"""What each stage does."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +43,7 @@ class Experiment:
         test_file: annotation file that is tested, in ``data``.
         seed: seed of the training.
         options: further ``key=value`` pairs of ``--cfg-options``.
+        estimate: calibration is followed by its cross-fitted estimate on the same images.
     """
 
     config: Path
@@ -45,6 +54,7 @@ class Experiment:
     test_file: str = 'test.json'
     seed: int = 0
     options: Sequence[str] = ()
+    estimate: bool = True
 
     def cfg_options(self) -> list[str]:
         """Return the ``key=value`` pairs that training and test both get."""
@@ -66,7 +76,9 @@ class Experiment:
         return names[0]
 
 
-def run_experiment(experiment: Experiment, tools: Path) -> Result:
+def run_experiment(
+    experiment: Experiment, tools: Path, run: Callable[[Sequence[str]], float] | None = None
+) -> Result:
     """Train, calibrate, test and record; an interrupted run goes on.
 
     Training and test are MMPose's own scripts. The best checkpoint on the validation split is
@@ -77,25 +89,33 @@ def run_experiment(experiment: Experiment, tools: Path) -> Result:
     Args:
         experiment: what to train on what.
         tools: folder with ``train.py`` and ``test.py``.
+        run: runs a Python tool and returns its wall time; None: :func:`run_tool`.
 
     Raises:
         RuntimeError: a stage failed; the message names its command.
     """
     work_dir, config = experiment.work_dir, str(experiment.config)
-    train = [str(tools / 'train.py'), config, '--work-dir', str(work_dir), '--resume',
+    run = run or run_tool
+    announce('train', config)
+    # with --resume MMPose's script would not take what the config starts from
+    resume = ['--resume'] if (work_dir / 'last_checkpoint').is_file() else []
+    train = [str(tools / 'train.py'), config, '--work-dir', str(work_dir), *resume,
              '--cfg-options', *experiment.cfg_options()]  # fmt: skip
-    seconds = {'train': run_tool(train)}
+    seconds = {'train': run(train)}
     checkpoint, metrics = best_checkpoint(work_dir), work_dir / 'metrics.json'
     commands = [train]
     if experiment.test_file != CALIBRATION_FILE:
         calibrate = [str(tools / 'calibrate.py'), config, str(checkpoint),
-                     '--data', str(experiment.data), '--ann-file', CALIBRATION_FILE]  # fmt: skip
-        seconds['calibrate'] = run_tool(calibrate)
+                     '--data', str(experiment.data), '--ann-file', CALIBRATION_FILE,
+                     *([] if experiment.estimate else ['--no-estimate'])]  # fmt: skip
+        announce('calibrate', config)
+        seconds['calibrate'] = run(calibrate)
         commands.append(calibrate)
     test = [str(tools / 'test.py'), config, str(checkpoint), '--work-dir', str(work_dir / 'test'),
             '--out', str(metrics), '--show-dir', str((work_dir / 'overlays').resolve()),
             '--cfg-options', *experiment.cfg_options()]  # fmt: skip
-    seconds['test'] = run_tool(test)
+    announce('test', config)
+    seconds['test'] = run(test)
     commands.append(test)
     result = Result(
         name=experiment.name,
@@ -109,6 +129,14 @@ def run_experiment(experiment: Experiment, tools: Path) -> Result:
     )
     write_result(work_dir / 'results.json', result)
     return result
+
+
+def announce(stage: str, config: str | Path) -> None:
+    """Print what a stage does and, where its config knows, how long that takes."""
+    seconds: Mapping[str, float] = Config.fromfile(config).get('expected', {}).get('seconds', {})
+    number = f'[{list(STAGES).index(stage) + 1}/{len(STAGES)}]'
+    time_ = f' About {seconds[stage]} s on two quiet cores.' if stage in seconds else ''
+    print(f'\n{number} {stage}: {STAGES[stage]}.{time_}', flush=True)
 
 
 def check_result(path: Path) -> list[str]:

@@ -93,7 +93,8 @@ def released_configs(configs: Path) -> list[Path]:
 def _record(root: Path, config: Path, results: Mapping[str, Results]) -> dict[str, Any]:
     path = config.relative_to(root).as_posix()
     name = f'flat-{config.stem}' if config.parent.name == 'flat' else config.stem
-    model = Config.fromfile(config).model
+    content = Config.fromfile(config)
+    model, start = content.model, content.get('load_from')
     parts = [model[part]['type'] for part in ('backbone', 'neck', 'head') if model.get(part)]
     fields = 'PAF' in parts[-1]
     measured = results.get(path, [])
@@ -106,6 +107,7 @@ def _record(root: Path, config: Path, results: Mapping[str, Results]) -> dict[st
         'Metadata': {
             'Architecture': parts,
             'Training Data': data,
+            **({'Initial Weights': Path(start).name} if start else {}),
         },
     }
     if measured:

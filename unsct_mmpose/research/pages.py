@@ -16,6 +16,7 @@ from .performance_page import FOLDER, render_performance_page, write_performance
 from .promise_study import render_promise_page, write_promise_picture
 from .results import Result, format_versions, read_folder, read_result
 from .study_page import render_study_page
+from .torture.page import render_reliability_page
 
 PAGES: Mapping[str, tuple[str, Callable[[Path], str]]] = {
     'uncertainty': ('uncertainty', render_study_page),
@@ -24,6 +25,7 @@ PAGES: Mapping[str, tuple[str, Callable[[Path], str]]] = {
     'onnx': ('onnx', render_onnx_page),
     'promise': ('promise', render_promise_page),
     'performance': (FOLDER, render_performance_page),
+    'reliability': ('reliability', render_reliability_page),
 }
 """For each page the folder of json files that it is made of, and what makes it."""
 

@@ -151,8 +151,8 @@ def _tables() -> tuple[Table, ...]:
         ),
         Table(
             'peers', 'Peers: each with its own best threshold',
-            'Set error E_20: a missed and an invented landmark cost 20 mm each. Thresholds on the '
-            "scores (`peak`) minimise it on the other patients, as UNSCT's own do.",
+            'Set error E_20: a missed landmark and a false positive cost 20 mm each. Thresholds on '
+            "the scores (`peak`) minimise it on the other patients, as UNSCT's own do.",
             ('E_20 unstructured', 'E_20 structured', 'E_20', 'MRE', 'recall', 'AUROC absent'),
             (*peer_keys, 'landmark/all/MRE', 'presence/all/recall', 'presence/all/AUROC'),
             _PEER_ROWS,
@@ -195,7 +195,7 @@ def render_paper_page(results: Path) -> str:
         'Made by `python tools/paper_tables.py collect` from the json files in `paper/`, each '
         'written by `tools/paper_tables.py run`; its training command stands in it. Cells are '
         'means over seeds, plus or minus their standard deviation; mm on the detector. Columns '
-        'named *paper* follow its protocol, absent and suppressed landmarks being (0, 0); the '
+        'named *paper* follow its protocol, absent and rejected landmarks being (0, 0); the '
         'others count what is reported and present, beside recall. p > 0.05 is no evidence of '
         'agreement. '
         'Rows marked † still come from networks before their initial weights were mended (see the '

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import json
 import re
 import statistics
 from collections.abc import Mapping, Sequence
@@ -11,7 +10,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from unsct_mmpose.files import write_json
+from unsct_mmpose.files import read_json, write_json
 
 CURVE_FIGURES = tuple(
     f'{subset}/{figure}'
@@ -150,7 +149,7 @@ def read_run(path: Path) -> TrainingRun:
         ValueError: the file is another one; the message names it and the cause.
     """
     try:
-        return TrainingRun(**json.loads(path.read_text()))
+        return TrainingRun(**read_json(path))
     except (OSError, ValueError, TypeError) as error:
         raise ValueError(f'{path}: not a training of this project ({error})') from error
 

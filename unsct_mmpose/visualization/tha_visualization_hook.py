@@ -28,11 +28,13 @@ class THAVisualizationHook(PoseVisualizationHook):
     the pictures are those of a :class:`THAVisualizer` with its defaults.
 
     Args:
+        limit: at most so many tested images get a picture, the first ones; None: all.
         **kwargs: see ``PoseVisualizationHook``.
     """
 
-    def __init__(self, **kwargs) -> None:
+    def __init__(self, limit: int | None = None, **kwargs) -> None:
         super().__init__(**kwargs)
+        self.limit = limit
         self._pictures: SamplePictures | None = None
 
     def before_val(self, runner: Runner) -> None:
@@ -62,6 +64,8 @@ class THAVisualizationHook(PoseVisualizationHook):
         if not self.enable:
             return
         for sample in outputs:
+            if self._test_index == self.limit:
+                return
             self._test_index += 1
             picture = self.picture_of(sample)
             name = self.pictures.name(sample, runner)

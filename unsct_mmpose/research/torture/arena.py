@@ -36,7 +36,7 @@ class Bounds:
     Attributes:
         seconds: of the processor, so that a busy machine makes nothing a fault. By the clock it
             may be 30 times as long: who waits for ever takes no processor time.
-        memory_mb: that its processes may have at their most, MiB, interpreters included.
+        memory_mb: that its processes may take beyond what they have at rest, MiB.
     """
 
     seconds: float = 20.0
@@ -47,7 +47,7 @@ def run_tries(
     numbers: Iterable[int],
     work: Callable[[int], Verdict],
     jobs: int = 1,
-    bounds: Bounds = Bounds(),  # noqa: B008  frozen
+    bounds: Bounds = Bounds(),
 ) -> Iterator[Entry]:
     """Try everything that is numbered; what came of it comes in any order.
 
@@ -144,9 +144,10 @@ def _fight(
         except EOFError:
             break
         _forget_peaks()
+        resting = _memory_mb('VmRSS')
         used = _used_seconds(os.getpid())
         kind, outcome, words, *more = _judged(work, number)
-        seconds, peak = _used_seconds(os.getpid()) - used, _peak_mb()
+        seconds, peak = _used_seconds(os.getpid()) - used, _memory_mb('VmHWM') - resting
         if seconds > bounds.seconds and outcome in GOOD:
             outcome, words = 'hang', f'{seconds:.0f} s of the processor; {words}'
         if peak > bounds.memory_mb and outcome in GOOD:
@@ -196,11 +197,11 @@ def _forget_peaks() -> None:
             Path(f'/proc/{process}/clear_refs').write_text('5')
 
 
-def _peak_mb() -> float:
-    """Return what this process and its decoder had at their most since the last reset, MiB."""
+def _memory_mb(kind: str) -> float:
+    """Return the memory of this process and its decoder, MiB: ``VmRSS`` now, ``VmHWM`` at most."""
     total = 0.0
     for process in _processes():
         with suppress(OSError):
             lines = Path(f'/proc/{process}/status').read_text().splitlines()
-            total += sum(int(line.split()[1]) for line in lines if line.startswith('VmHWM'))
+            total += sum(int(line.split()[1]) for line in lines if line.startswith(kind))
     return total / 1024

@@ -6,8 +6,9 @@ with the fact that it must be refused.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -58,17 +59,21 @@ class Case:
 
     Attributes:
         name: what it is, parts joined by slashes; the first is its transfer syntax.
-        content: the file.
+        content: the file, or what makes it.
         expected: ``(H, W)`` display values; None where it must be refused.
         tolerance: largest difference of a value.
         frame: which frame is read.
     """
 
     name: str
-    content: bytes
+    content: bytes | Callable[[], bytes]
     expected: NDArray[np.float64] | None = None
     tolerance: float = EXACT
     frame: int | None = None
+
+    def file(self) -> bytes:
+        """Return the file."""
+        return self.content if isinstance(self.content, bytes) else self.content()
 
 
 @dataclass(frozen=True)
@@ -295,7 +300,7 @@ def _grey_case(
         tolerance += max(float(np.abs(ends - expected).max()) for ends in around)
     header = {'PhotometricInterpretation': photometric, **depth.header, **shown.header, **more}
     known = syntax if syntax in SYNTAXES else 'explicit'
-    content = make(depth.words(values), known, **header)
+    content = partial(make, depth.words(values), known, **header)
     return Case(f'{syntax}/{depth.name}/{photometric}/{shown.name}', content, expected, tolerance)
 
 
@@ -338,9 +343,7 @@ def _compressions() -> Iterator[tuple[str, UID, Depth, Any, float]]:
     def j2k(words: NDArray[Any], depth: Depth) -> bytes:
         from openjpeg.utils import encode_array
 
-        return bytes(
-            encode_array(words, bits_stored=depth.stored, photometric_interpretation=2)
-        )
+        return bytes(encode_array(words, bits_stored=depth.stored, photometric_interpretation=2))
 
     def j2k_lossy(words: NDArray[Any], depth: Depth) -> bytes:
         from openjpeg.utils import encode_array

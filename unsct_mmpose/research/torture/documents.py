@@ -157,8 +157,12 @@ def sound_prediction() -> Prediction:
 
 def _landmarks(prediction: Prediction) -> list[dict[str, Any]]:
     places = {
-        landmark.name: dict(x=landmark.x, y=landmark.y, present=landmark.reported,
-                            covariance=[[4.0, 0.5], [0.5, 6.0]])  # fmt: skip
+        landmark.name: dict(
+            x=landmark.x,
+            y=landmark.y,
+            present=landmark.reported,
+            covariance=[[4.0, 0.5], [0.5, 6.0]],
+        )
         for landmark in prediction.landmarks
     }
     record = dict(pixel_spacing=[0.9, 0.9], magnification=1.2, simulated=False, landmarks=places)
@@ -174,8 +178,16 @@ def _coco(scratch: Path) -> Any:
         present = rng.random(len(HIP)) > 0.2
         states = LandmarkStates(points * present[:, None], present, ~present)
         cases.append(
-            AnnotatedRadiograph(number, f'{number}.dcm', (430, 400), states, 'unstructured',
-                                (0.9, 0.9), 1.2, f'p{number}')  # fmt: skip
+            AnnotatedRadiograph(
+                number,
+                f'{number}.dcm',
+                (430, 400),
+                states,
+                'unstructured',
+                (0.9, 0.9),
+                1.2,
+                f'p{number}',
+            )
         )
     write_annotations(scratch / 'sound.json', cases)
     return json.loads((scratch / 'sound.json').read_text())
@@ -232,8 +244,9 @@ _NASTY: tuple[Any, ...] = (
 
 _VALUES = st.recursive(
     st.sampled_from(_NASTY) | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text(max_size=6), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=6), inner, max_size=4)
+    ),
     max_leaves=6,
 )
 

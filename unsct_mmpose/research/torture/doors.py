@@ -44,7 +44,8 @@ def read_file(content: bytes, number: int, scratch: Path) -> tuple[str, str]:
         warnings.simplefilter('always')
         look(content, scratch)
     if caught:
-        return 'wrong', f'door {number % len(HEADERS)} lets a warning out: {caught[0].message!s:.80}'
+        said = f'{caught[0].message!s:.80}'
+        return 'wrong', f'door {number % len(HEADERS)} lets a warning out: {said}'
     return outcome, words
 
 

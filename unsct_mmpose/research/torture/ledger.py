@@ -27,7 +27,7 @@ class Entry:
         outcome: one of :data:`GOOD` or :data:`FAULTS`.
         words: of the refusal or the fault.
         seconds: of the processor, that it took.
-        peak_mb: most memory that its processes had, MiB; 0 where it was not watched.
+        peak_mb: most memory that its processes took beyond their rest, MiB; 0 where unwatched.
         more: of a try that is many: how many survived, were refused and are faults.
     """
 
@@ -53,7 +53,7 @@ class Ledger:
         self.entries = {entry.number: entry for entry in _read(path)}
         self._file = path.open('a', encoding='utf-8')
         if path.stat().st_size and not path.read_bytes().endswith(b'\n'):
-            self._file.write('\n')  # what a kill cut off stays a line of its own, and is passed over
+            self._file.write('\n')  # a line that a kill cut off is passed over
 
     def add(self, entry: Entry) -> None:
         """Append a try; it is on its way to the disk when this returns."""
@@ -95,9 +95,7 @@ def summarise(entries: list[Entry], examples: int = 3) -> dict[str, Any]:
         row['tried'] += sum(counts.values())
     faulty = [entry for entry in entries if entry.outcome not in GOOD]
     faults = {
-        kind: count
-        for kind in FAULTS
-        if (count := sum(entry.outcome == kind for entry in faulty))
+        kind: count for kind in FAULTS if (count := sum(entry.outcome == kind for entry in faulty))
     }
     return dict(
         **{name: sum(row[name] for row in kinds.values()) for name in ('tried', *GOOD)},

@@ -20,7 +20,8 @@ _NASTY_LENGTHS = (0, 1, 2, 3, 7, 8, 0xFF, 0x7FFF, 0xFFFE, 0xFFFF, 0x10000, 0x7FF
 _NASTY_TEXTS = (
     b'', b' ', b'\0\0', b'-1', b'0', b'1e305', b'-1e305', b'nan', b'inf', b'0,143\\0,143', b'1\\1',
     b'1\\2\\3\\4', b'\\\\', b'1e-320', b'99999999999999999999', b'\xff\xfe\xfd', b'MONOCHROME1',
-    b'MONOCHROME2', b'RGB', b'YBR_FULL_422', b'PALETTE COLOR', b'YBR_ICT', b'R\\F', b'L\\F', b'A\\B',
+    b'MONOCHROME2', b'RGB', b'YBR_FULL_422', b'PALETTE COLOR', b'YBR_ICT', b'R\\F', b'L\\F',
+    b'A\\B',
     b'F\\L', b'\x1b[31mred\x07', b'SIGMOID', b'LINEAR_EXACT', b'YES', b'FOR PROCESSING', b'CT',
     b'ISO_IR 192', b'\\ISO 2022 IR 87', b'GB18030', b'nonsense', b'1.2.840.10008.5.1.4.1.1.88.22',
     b'2147483648', b'-2147483649', b'1.2.840.10008.1.2.1.99', b'A' * 5000, b'20260230', b'9' * 400,
@@ -234,7 +235,7 @@ def _resize(content: bytes, rows: int, columns: int) -> bytes:
     changed = bytearray(content)
     for tag, size in ((b'\x28\x00\x10\x00', rows), (b'\x28\x00\x11\x00', columns)):
         at = content.find(tag)
-        if 0 <= at and at + 10 <= len(changed):
+        if at >= 0 and at + 10 <= len(changed):
             struct.pack_into('<H', changed, at + 8, size)
     return bytes(changed)
 

@@ -10,7 +10,7 @@ import pydicom.data
 
 from unsct_mmpose.dicom.identity import looks_like_radiograph
 
-from .corpus import corpus
+from .corpus import Case, corpus
 
 _LARGEST = 600_000
 _EXIF = bytes.fromhex('4578696600004d4d002a0000000800010112000300000001000600000000')
@@ -33,10 +33,10 @@ def seed_files(folder: Path | None = None) -> list[bytes]:
 
 def _of_corpus() -> list[bytes]:
     """Return a case of every format, and the ways to show one of each syntax in turn."""
-    by_format: dict[str, list[bytes]] = {}
+    by_format: dict[str, list[Case]] = {}
     for case in corpus():
-        by_format.setdefault(case.name.rpartition('/')[0], []).append(case.content)
-    return [cases[k % len(cases)] for k, cases in enumerate(by_format.values())]
+        by_format.setdefault(case.name.rpartition('/')[0], []).append(case)
+    return [cases[k % len(cases)].file() for k, cases in enumerate(by_format.values())]
 
 
 def pictures() -> list[bytes]:

@@ -22,9 +22,10 @@ from unsct_mmpose.research.results import describe_host
 from .arena import Bounds, Verdict, run_tries
 from .corpus import Case, corpus
 from .doors import read_file
-from .ledger import Entry, Ledger, summarise
+from .ledger import GOOD, Entry, Ledger, summarise
 from .mutants import mutant
 from .seeds import seed_files
+from .workshop import Shop
 
 MUTANTS, DOCUMENTS, KILLS = 20_000, 2_000, 20
 
@@ -47,7 +48,7 @@ class Request:
     limits: Mapping[str, int | None] = field(default_factory=dict)
     jobs: int = 1
     seeds: Path | None = None
-    bounds: Bounds = Bounds()
+    bounds: Bounds = field(default_factory=Bounds)
 
 
 def run_stages(names: Sequence[str], request: Request, out: Path, root: Path) -> int:
@@ -75,10 +76,11 @@ def run_stage(name: str, request: Request) -> dict[str, Any]:
     try:
         for entry in STAGES[name](request, frozenset(ledger.entries)):
             ledger.add(entry)
+    except SkippedError as reason:
+        return {**summarise([]), 'skipped': str(reason)}
     finally:
         ledger.close()
-    entries = [ledger.entries[number] for number in sorted(ledger.entries)]
-    return summarise(entries)
+    return summarise([ledger.entries[number] for number in sorted(ledger.entries)])
 
 
 def code_in_use(root: Path) -> str:
@@ -109,7 +111,7 @@ def _corpus(request: Request, done: frozenset[int]) -> Iterator[Entry]:
 def judge_case(case: Case) -> tuple[str, str]:
     """Read a case of the corpus, and hold it against what it must give."""
     try:
-        pixels = radiograph_from_bytes(case.content, 'file', frame=case.frame).pixels
+        pixels = radiograph_from_bytes(case.file(), 'file', frame=case.frame).pixels
     except RadiographError as error:
         return ('refused', '') if case.expected is None else ('wrong', f'{case.name}: {error}')
     if case.expected is None:
@@ -147,10 +149,15 @@ def _progress(
 ) -> Iterator[Entry]:
     """Run what is not done yet, and show how far it is."""
     waiting = [number for number in range(count) if number not in done]
-    with tqdm(total=count, initial=count - len(waiting), desc=name, mininterval=5.0) as bar:
-        for entry in run(waiting, jobs=request.jobs, bounds=request.bounds):
+    entries = run(waiting, jobs=request.jobs, bounds=request.bounds)
+    yield from _shown(name, count, entries, count - len(waiting))
+
+
+def _shown(name: str, count: int, entries: Iterable[Entry], done: int) -> Iterator[Entry]:
+    with tqdm(total=count, initial=done, desc=name, mininterval=5.0) as bar:
+        for entry in entries:
             bar.update()
-            if entry.outcome not in ('survived', 'refused'):
+            if entry.outcome not in GOOD:
                 bar.write(f'{name} {entry.number}: {entry.outcome}: {entry.words}')
             yield entry
 
@@ -173,8 +180,43 @@ def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
     shutil.rmtree(scratch)
 
 
+def _kills(request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    from .kills import KILLS_A_ROUND, kill_rounds
+
+    shop = _shop(request)
+    kills = request.limits.get('kills') or KILLS
+    rounds = -(-kills // KILLS_A_ROUND) * len(shop.jobs())
+    scratch = (request.folder / 'killed').absolute()
+    yield from _shown('kills', rounds, kill_rounds(shop, kills, done, scratch), len(done))
+
+
+def _full_disks(request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    from .full_disk import SHARES, can_mount, full_disks
+
+    scratch = (request.folder / 'starved').absolute()
+    if problem := can_mount(scratch):
+        raise SkippedError(problem)
+    shop = _shop(request)
+    count = len(SHARES) * len(shop.jobs())
+    limit = request.limits.get('disk') or count
+    entries = islice(full_disks(shop, done, scratch), max(limit - len(done), 0))
+    yield from _shown('disk', min(limit, count), entries, len(done))
+
+
+def _shop(request: Request) -> Shop:
+    shop = Shop((request.folder / 'shop').absolute(), ROOT)
+    shop.build()
+    return shop
+
+
+class SkippedError(Exception):
+    """A stage cannot be done here; the message says why, in words."""
+
+
 STAGES: dict[str, Callable[[Request, frozenset[int]], Iterator[Entry]]] = {
     'corpus': _corpus,
     'mutants': _mutants,
     'json': _documents,
+    'kills': _kills,
+    'disk': _full_disks,
 }
