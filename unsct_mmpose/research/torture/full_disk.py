@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .kills import undisturbed
 from .ledger import Entry
-from .workshop import Job, Shop, Started, half_written
+from .workshop import Job, Shop, half_written
 
 SHARES = (0.1, 0.5, 0.9)
 """Of what an undisturbed run takes: the size of the disk at first."""
@@ -37,17 +37,19 @@ def full_disks(shop: Shop, done: frozenset[int], scratch: Path) -> Iterator[Entr
         numbers = [place * 100 + k for k in range(len(SHARES))]
         if all(number in done for number in numbers):
             continue
-        wanted, _ = undisturbed(job, scratch)
+        wanted, _ = undisturbed(shop, job, scratch)
         size = sum(-(-path.stat().st_size // _BLOCK) * _BLOCK
                    for path in (scratch / 'out').rglob('*') if path.is_file())  # fmt: skip
         for number, share in zip(numbers, SHARES, strict=True):
             if number not in done:
-                faults = _starve(job, wanted, round(share * size), size, scratch)
+                faults = _starve(shop, job, wanted, round(share * size), size, scratch)
                 yield Entry(number, job.name, 'lost' if faults else 'survived', '; '.join(faults))
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _starve(job: Job, wanted: dict[str, str], room: int, size: int, scratch: Path) -> list[str]:
+def _starve(
+    shop: Shop, job: Job, wanted: dict[str, str], room: int, size: int, scratch: Path
+) -> list[str]:
     disk, log = scratch / 'mounted', scratch / 'log.txt'
     disk.mkdir(parents=True, exist_ok=True)
     log.write_text('')
@@ -55,10 +57,10 @@ def _starve(job: Job, wanted: dict[str, str], room: int, size: int, scratch: Pat
     _mount(disk, max(room, 4 * _BLOCK))
     try:
         try:
-            starved = Started(job.words(disk), log)
+            starved = shop.start(job, disk, log)
         except OSError:  # not even its input has room
             _enlarge(disk, 4 * size + 2**22)
-            starved = Started(job.words(disk), log)
+            starved = shop.start(job, disk, log)
         starved.wait(3600)
         said = log.read_text(errors='replace')
         if starved.left():
@@ -68,7 +70,7 @@ def _starve(job: Job, wanted: dict[str, str], room: int, size: int, scratch: Pat
         if halves := half_written(disk):
             faults.append(f'half-written: {", ".join(halves[:3])}')
         _enlarge(disk, 4 * size + 2**22)
-        again = Started(job.words(disk), log)
+        again = shop.start(job, disk, log)
         again.wait(3600)
         if again.status:
             faults.append(f'with room it ends with {again.status}')
