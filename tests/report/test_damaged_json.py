@@ -55,6 +55,8 @@ def changed(place, value):
         (('warnings',), {'a': 1}, 'malformed'),
         (('landmarks', 0, 'evidence'), [], 'evidence is no object'),
         (('landmarks', 0), {'\x1b[31m': 1}, 'malformed'),
+        (('landmarks', 3, 'name'), 'left_knee', 'not those of the model'),
+        (('measurements', 0, 'name'), 'left_width_mm', "'left_width_mm', which is none"),
     ],
 )
 def test_a_prediction_that_was_edited_is_refused_by_its_field(tmp_path, place, value, words):
