@@ -42,9 +42,11 @@ def run(args: argparse.Namespace) -> int:
     from unsct_mmpose.research.torture.arena import Bounds
     from unsct_mmpose.research.torture.stages import Request, run_stages
 
+    from .main import main
+
     request = Request(
         args.work_dir, {stage: getattr(args, stage) for stage in STAGES}, args.jobs, args.seeds,
-        Bounds(args.seconds, args.memory_mb),
+        Bounds(args.seconds, args.memory_mb), main,
     )  # fmt: skip
     out = args.out or args.work_dir / 'torture.json'
     faults = run_stages(args.stages, request, out, ROOT)

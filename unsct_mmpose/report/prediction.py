@@ -173,6 +173,13 @@ class Prediction:
     region_promise: str = ''
     interval_promise: str = ''
 
+    def _check_names(self) -> None:
+        if tuple(landmark.name for landmark in self.landmarks) != self.landmark_set.names:
+            raise ValueError('landmarks are not those of the model, in their order')
+        unknown = [one.name for one in self.measurements if one.name not in MEASUREMENT_NAMES]
+        if unknown:
+            raise ValueError(f'measurements holds {unknown[0]!r}, which is none')
+
     @cached_property
     def landmark_set(self) -> LandmarkSet:
         """The landmarks that the model knows: the hip's unless its identity says otherwise."""
@@ -246,6 +253,7 @@ class Prediction:
             values['warnings'] = tuple(PredictionWarning(**value) for value in values['warnings'])
             prediction = cls(**values)
             check_fields(prediction)
+            prediction._check_names()
             return prediction
         except (LookupError, TypeError, ValueError, AttributeError) as error:
             words = printable(str(error))

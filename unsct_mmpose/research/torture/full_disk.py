@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .kills import undisturbed
 from .ledger import Entry
-from .workshop import Job, Shop, Started, half_written
+from .workshop import Job, Prints, Shop, half_written
 
 SHARES = (0.1, 0.5, 0.9)
 """Of what an undisturbed run takes: the size of the disk at first."""
@@ -37,28 +37,35 @@ def full_disks(shop: Shop, done: frozenset[int], scratch: Path) -> Iterator[Entr
         numbers = [place * 100 + k for k in range(len(SHARES))]
         if all(number in done for number in numbers):
             continue
-        wanted, _ = undisturbed(job, scratch)
-        size = sum(-(-path.stat().st_size // _BLOCK) * _BLOCK
-                   for path in (scratch / 'out').rglob('*') if path.is_file())  # fmt: skip
+        wanted, _ = undisturbed(shop, job, scratch)
+        size = _size(scratch / 'out')
         for number, share in zip(numbers, SHARES, strict=True):
             if number not in done:
-                faults = _starve(job, wanted, round(share * size), size, scratch)
+                faults = _starve(shop, job, wanted, share, size, scratch)
                 yield Entry(number, job.name, 'lost' if faults else 'survived', '; '.join(faults))
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _starve(job: Job, wanted: dict[str, str], room: int, size: int, scratch: Path) -> list[str]:
+def _size(folder: Path) -> int:
+    files = [path for path in folder.rglob('*') if path.is_file()]
+    return sum(-(-path.stat().st_size // _BLOCK) * _BLOCK for path in files)
+
+
+def _starve(
+    shop: Shop, job: Job, wanted: Prints, share: float, size: int, scratch: Path
+) -> list[str]:
+    """Run a job on a disk with a share of the room that it takes, then with room enough."""
     disk, log = scratch / 'mounted', scratch / 'log.txt'
     disk.mkdir(parents=True, exist_ok=True)
     log.write_text('')
     faults = []
-    _mount(disk, max(room, 4 * _BLOCK))
+    plenty = 4 * size + 2**22
+    _mount(disk, plenty)
     try:
-        try:
-            starved = Started(job.words(disk), log)
-        except OSError:  # not even its input has room
-            _enlarge(disk, 4 * size + 2**22)
-            starved = Started(job.words(disk), log)
+        job.words(disk)  # lays its inputs there, if it has any
+        inputs = _size(disk)
+        _resize(disk, max(inputs + round(share * (size - inputs)), inputs + 4 * _BLOCK))
+        starved = shop.start(job, disk, log)
         starved.wait(3600)
         said = log.read_text(errors='replace')
         if starved.left():
@@ -67,8 +74,8 @@ def _starve(job: Job, wanted: dict[str, str], room: int, size: int, scratch: Pat
             faults.append(f'a traceback: {said[-300:]}')
         if halves := half_written(disk):
             faults.append(f'half-written: {", ".join(halves[:3])}')
-        _enlarge(disk, 4 * size + 2**22)
-        again = Started(job.words(disk), log)
+        _resize(disk, plenty)
+        again = shop.start(job, disk, log)
         again.wait(3600)
         if again.status:
             faults.append(f'with room it ends with {again.status}')
@@ -85,7 +92,7 @@ def _mount(place: Path, size: int) -> None:
     subprocess.run(['mount', *options], check=True, capture_output=True, text=True)
 
 
-def _enlarge(place: Path, size: int) -> None:
+def _resize(place: Path, size: int) -> None:
     options = ['-o', f'remount,size={size}', str(place)]
     subprocess.run(['mount', *options], check=True, capture_output=True, text=True)
 

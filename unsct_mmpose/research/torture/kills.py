@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from .ledger import Entry
-from .workshop import Job, Prints, Shop, Started, finish, half_written
+from .workshop import Job, Prints, Shop, finish, half_written
 
 KILLS_A_ROUND = 4
 """A round starts in an empty folder, is killed so often, and is then left to finish."""
@@ -28,18 +28,18 @@ def kill_rounds(shop: Shop, kills: int, done: frozenset[int], scratch: Path) -> 
         numbers = [place * 1000 + k for k in range(rounds)]
         if all(number in done for number in numbers):
             continue
-        wanted, seconds = undisturbed(job, scratch)
+        wanted, seconds = undisturbed(shop, job, scratch)
         for k, number in enumerate(numbers):
             if number not in done:
                 count = min(KILLS_A_ROUND, kills - k * KILLS_A_ROUND)
-                yield _round(job, number, count, wanted, seconds, scratch)
+                yield _round(shop, job, number, count, wanted, seconds, scratch)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def undisturbed(job: Job, scratch: Path) -> tuple[Prints, float]:
+def undisturbed(shop: Shop, job: Job, scratch: Path) -> tuple[Prints, float]:
     """Return what a run that nobody disturbs leaves, and how long it takes."""
     folder = _empty(scratch)
-    started = Started(job.words(folder), scratch / 'log.txt')
+    started = shop.start(job, folder, scratch / 'log.txt')
     finish(started)
     return job.prints(folder), started.seconds
 
@@ -52,14 +52,14 @@ def _empty(scratch: Path) -> Path:
 
 
 def _round(
-    job: Job, number: int, count: int, wanted: Prints, seconds: float, scratch: Path
+    shop: Shop, job: Job, number: int, count: int, wanted: Prints, seconds: float, scratch: Path
 ) -> Entry:
     """Kill a job ``count`` times, let it finish, and compare."""
     rng = random.Random(number)
     folder, faults, killed = _empty(scratch), [], 0
     span = seconds
     while killed < count:
-        started = Started(job.words(folder), scratch / 'log.txt')
+        started = shop.start(job, folder, scratch / 'log.txt')
         if started.wait(rng.uniform(0, span)):
             if started.status:
                 faults.append(f'after a kill it ended with {started.status}')
@@ -72,15 +72,15 @@ def _round(
             faults.append(f'{len(left)} processes lived on')
         if halves := half_written(folder):
             faults.append(f'half-written: {", ".join(halves[:3])}')
-    faults += _finished(job, folder, wanted, scratch)
+    faults += _finished(shop, job, folder, wanted, scratch)
     counts = dict(survived=killed) if not faults else dict(faults=max(killed, 1))
     return Entry(number, job.name, 'lost' if faults else 'survived', '; '.join(faults), more=counts)
 
 
-def _finished(job: Job, folder: Path, wanted: Prints, scratch: Path) -> list[str]:
+def _finished(shop: Shop, job: Job, folder: Path, wanted: Prints, scratch: Path) -> list[str]:
     """Let a job finish; return what differs from an undisturbed run."""
     try:
-        finish(Started(job.words(folder), scratch / 'log.txt'))
+        finish(shop.start(job, folder, scratch / 'log.txt'))
     except RuntimeError as error:
         return [str(error)]
     prints = job.prints(folder)

@@ -25,11 +25,15 @@ from .doors import read_file
 from .ledger import GOOD, Entry, Ledger, summarise
 from .mutants import mutant
 from .seeds import seed_files
-from .workshop import Shop
+from .workshop import Main, Shop
 
 MUTANTS, DOCUMENTS, KILLS = 20_000, 2_000, 20
 
 ROOT = Path(__file__).resolve().parents[3]
+
+
+def _no_commands(words: Sequence[str]) -> int:
+    raise NotImplementedError('this run has no commands')
 
 
 @dataclass(frozen=True)
@@ -42,6 +46,7 @@ class Request:
         jobs: processes.
         seeds: folder of more files to make mutants of.
         bounds: of each try.
+        main: runs a command line of this package, for the stages that need one.
     """
 
     folder: Path
@@ -49,6 +54,7 @@ class Request:
     jobs: int = 1
     seeds: Path | None = None
     bounds: Bounds = field(default_factory=Bounds)
+    main: Main = field(default=_no_commands)
 
 
 def run_stages(names: Sequence[str], request: Request, out: Path, root: Path) -> int:
@@ -204,7 +210,7 @@ def _full_disks(request: Request, done: frozenset[int]) -> Iterator[Entry]:
 
 
 def _shop(request: Request) -> Shop:
-    shop = Shop((request.folder / 'shop').absolute(), ROOT)
+    shop = Shop((request.folder / 'shop').absolute(), ROOT, request.main)
     shop.build()
     return shop
 

@@ -13,7 +13,7 @@ import shutil
 import signal
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,6 +50,8 @@ default_hooks = dict(checkpoint=dict(interval=1), logger=dict(interval=1))
 
 PHANTOM = ('--train', '6', '--val', '12', '--test', '2', '--size', '128', '--quiet', '--jobs', '1')
 
+Main = Callable[[Sequence[str]], int]
+
 Prints = dict[str, str]
 """For each artefact, by its path, what tells it from another one."""
 
@@ -76,10 +78,16 @@ class Shop:
     Attributes:
         folder: where they are.
         root: the checkout.
+        main: runs a command line of this package.
     """
 
     folder: Path
     root: Path
+    main: Main
+
+    def start(self, job: Job, out: Path, log: Path) -> Started:
+        """Start a job that writes to a folder."""
+        return Started(self.main, job.words(out), log)
 
     @property
     def data(self) -> Path:
@@ -150,7 +158,7 @@ class Shop:
             ['calibrate', str(self.config), str(weights), '--data', str(self.data),
              '--out', str(self.folder / 'new.pth'), '--device', 'cpu'],
         ):  # fmt: skip
-            finish(Started(words, self.folder / 'log.txt'))
+            finish(Started(self.main, words, self.folder / 'log.txt'))
         (self.folder / 'new.pth').replace(self.checkpoint)
 
 
@@ -178,19 +186,17 @@ class Started:
     """A command under way, in a fork and a session of its own.
 
     Args:
+        main: runs them.
         words: its arguments.
         log: what it prints is appended there.
-        variables: further environment.
     """
 
-    def __init__(
-        self, words: Sequence[str], log: Path, variables: Mapping[str, str] | None = None
-    ) -> None:
+    def __init__(self, main: Main, words: Sequence[str], log: Path) -> None:
         self.words, self.log = list(words), log
         self._since = time.monotonic()
         self.pid = os.fork()
         if not self.pid:
-            _run(self.words, log, dict(variables or {}))
+            _run(main, self.words, log)
         self.status: int | None = None
 
     def wait(self, seconds: float) -> bool:
@@ -228,16 +234,14 @@ class Started:
         return living
 
 
-def _run(words: list[str], log: Path, variables: dict[str, str]) -> None:
+def _run(main: Main, words: list[str], log: Path) -> None:
     status = 1
     try:
         os.setsid()
         with log.open('ab') as file:
             for stream in (1, 2):
                 os.dup2(file.fileno(), stream)
-        os.environ.update(OMP_NUM_THREADS='1', **variables)
-        from unsct_mmpose.cli.main import main
-
+        os.environ['OMP_NUM_THREADS'] = '1'
         status = main(words)
     except SystemExit as stop:
         status = stop.code if isinstance(stop.code, int) else int(stop.code is not None)
