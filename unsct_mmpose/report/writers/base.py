@@ -117,8 +117,11 @@ class Writer:
 def all_formats() -> list[type[Writer]]:
     """Return the class of each format in this folder, in their order."""
     package = import_module(__package__)
-    modules = {f'{__package__}.{module.name}' for module in iter_modules(package.__path__)}
-    for name in modules:
-        import_module(name)
-    formats = [kind for kind in Writer.__subclasses__() if kind.__module__ in modules]
-    return sorted(formats, key=lambda kind: kind.order)
+    names = [f'{__package__}.{module.name}' for module in iter_modules(package.__path__)]
+    formats = [
+        kind
+        for name in names
+        for kind in vars(import_module(name)).values()
+        if isinstance(kind, type) and issubclass(kind, Writer) and kind.__module__ == name
+    ]
+    return sorted((kind for kind in formats if kind is not Writer), key=lambda kind: kind.order)
