@@ -14,6 +14,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from unsct_mmpose.cores import idle_cores
+
 from .options import ROOT
 
 
@@ -55,9 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     # read when PyTorch's thread library is loaded: threads that spin stop each other on busy cores
     os.environ.setdefault('OMP_WAIT_POLICY', 'passive')
-    from unsct_mmpose.research.free_cores import free_cores
-
-    threads = args.threads or free_cores()
+    threads = args.threads or idle_cores()
     from unsct_mmpose.research import experiment
 
     from .results import print_differences

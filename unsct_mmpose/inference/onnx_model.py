@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import HIP, landmark_set
-from unsct_mmpose.cores import free_cores
+from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.functional.crop import Crop, crop_whole_image, cut_out, grey_levels
 from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 
@@ -77,7 +77,7 @@ class OnnxModel:
         device: str = 'cpu',
     ) -> None:
         content = Path(path).read_bytes()
-        self.path, self.threads = os.fspath(path), threads or free_cores()
+        self.path, self.threads = os.fspath(path), threads or allowed_cores()
         providers = execution_providers(device)
         self.on_cpu = providers == [CPU]
         self._session = open_session(content, self.threads, self.path, providers)

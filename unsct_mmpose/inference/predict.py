@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import numpy as np
 from tqdm import tqdm
 
-from unsct_mmpose.cores import free_cores
+from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.find_inputs import FoundInputs
 from unsct_mmpose.dicom.limits import OutOfTimeError, file_clock
@@ -43,12 +43,12 @@ Result = TypeVar('Result')
 
 def default_batch_size() -> int:
     """Return how many radiographs a model should read at a time on this machine."""
-    return min(max(2 * free_cores(), 4), 16)
+    return min(max(2 * allowed_cores(), 4), 16)
 
 
 def default_jobs() -> int:
     """Return how many processes should decode ahead on this machine."""
-    return max(free_cores() // 2, 1)
+    return max(allowed_cores() // 2, 1)
 
 
 @dataclass(frozen=True)

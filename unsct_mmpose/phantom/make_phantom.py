@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations import AnnotatedRadiograph, LandmarkStates, write_annotations
-from unsct_mmpose.cores import free_cores
+from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.dicom.read_ahead import work_ahead
 from unsct_mmpose.dicom.spacing import PLAUSIBLE_SPACING_MM
@@ -213,7 +213,7 @@ def make_phantom(
     plans = [plan for split in SPLITS for plan in plan_split(options, split)]
     todo = [plan for plan in plans if not _is_finished(folder, plan)]
     bar = tqdm(total=len(plans), initial=len(plans) - len(todo), unit='image', disable=not progress)
-    workers = min(jobs or free_cores(), len(todo))
+    workers = min(jobs or allowed_cores(), len(todo))
     make = partial(_make_case, folder=folder, options=options)
     with bar, one_thread():
         for _ in work_ahead(todo, make, _killed, workers if workers > 1 else 0):

@@ -25,7 +25,7 @@ from mmpose.structures import split_instances
 from numpy.typing import NDArray
 from pydicom.pixels import apply_voi_lut
 
-from unsct_mmpose.cores import free_cores
+from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.datasets.data_settings import pipeline_settings
 from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.files import jsonable
@@ -91,7 +91,7 @@ def predict_cost(request: PredictRequest) -> dict[str, Any]:
     """
     if not request.files:
         raise ValueError('no files: give a folder with DICOM files')
-    threads = request.threads or free_cores()
+    threads = request.threads or allowed_cores()
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
@@ -355,7 +355,7 @@ def phantom_cost(images: int = 72, rounds: int = 5, jobs: int | None = None) -> 
     value = dict(value=statistics.median(speeds), min=min(speeds), max=max(speeds))
     return dict(
         images=images,
-        jobs=jobs or free_cores(),
+        jobs=jobs or allowed_cores(),
         rows=rows,
         targets=dict(phantom_images_per_s=value),
     )

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 import unsct_mmpose
-from unsct_mmpose.cores import free_cores
+from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.files import read_json, write_json
 
 _PACKAGES = ('mmpose', 'mmengine', 'torch', 'numpy')
@@ -138,7 +138,7 @@ def describe_host() -> dict[str, Any]:
             versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             versions[name] = 'not installed'
-    return dict(machine=f'{processor}, {free_cores()} cores, {accelerator}', versions=versions)
+    return dict(machine=f'{processor}, {allowed_cores()} cores, {accelerator}', versions=versions)
 
 
 def mean_of(values: Sequence[float]) -> float:
