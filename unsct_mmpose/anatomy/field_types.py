@@ -57,7 +57,7 @@ def _problem(value: Any, hint: Any, place: str) -> str | None:
         fits = fits and not _LARGEST < abs(value) < math.inf  # whole numbers may be longer
     elif hint is int:
         fits = isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST
-    elif is_dataclass(hint):
+    elif isinstance(hint, type) and is_dataclass(hint):
         return _record_problem(value, f'{place}.') if isinstance(value, hint) else _no(place, hint)
     else:
         fits = isinstance(value, hint)
