@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import signal
 import time
@@ -118,7 +119,7 @@ class Shop:
                 'prediction',
                 lambda out: ['predict', config, checkpoint, data, '--out', str(out / 'results'),
                              '--quiet', '--jobs', '1', '--device', 'cpu'],
-                hashes,
+                results,
             ),
             Job(
                 'calibration',
@@ -291,6 +292,17 @@ def hashes(folder: Path) -> Prints:
         str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in visible(folder)
     }
+
+
+def results(folder: Path) -> Prints:
+    """Return the sha256 of every file of a run, and of its report the images that it shows.
+
+    The report counts what was predicted and what was there already, which a kill changes.
+    """
+    prints = hashes(folder)
+    report = folder / 'results' / 'report.html'
+    images = set(re.findall(r'\b[0-9a-f]{64}\b', report.read_text('utf-8')))
+    return prints | {str(report.relative_to(folder)): ' '.join(sorted(images))}
 
 
 def last_weights(folder: Path) -> Prints:
