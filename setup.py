@@ -48,7 +48,9 @@ setup(
     long_description_content_type='text/markdown',
     license='Apache-2.0',
     license_files=['LICENSE'],
-    packages=find_packages(include=['unsct_mmpose', 'unsct_mmpose.*'], exclude=['*.research']),
+    packages=find_packages(
+        include=['unsct_mmpose', 'unsct_mmpose.*'], exclude=['*.research', '*.research.*']
+    ),
     entry_points={'console_scripts': ['unsct = unsct_mmpose.cli.main:main']},
     package_data={
         'unsct_mmpose.report': ['schema/*.json', 'templates/*'],

@@ -92,7 +92,7 @@ def test_a_side_or_number_that_does_not_exist_is_refused(side, number, message):
         side_index(side, number)
 
 
-def test_the_room_imports_nothing_beyond_the_standard_library():
+def test_the_package_imports_the_standard_library_and_files_alone():
     for file in Path(anatomy.__file__).parent.glob('*.py'):
         for node in ast.walk(ast.parse(file.read_text(encoding='utf-8'))):
             if isinstance(node, ast.Import):
@@ -102,4 +102,5 @@ def test_the_room_imports_nothing_beyond_the_standard_library():
             else:
                 continue
             for name in names:
-                assert name.split('.')[0] in sys.stdlib_module_names, f'{file.name}: {name}'
+                known = name.split('.')[0] in sys.stdlib_module_names
+                assert known or name == 'unsct_mmpose.files', f'{file.name}: {name}'

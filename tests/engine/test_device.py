@@ -16,6 +16,7 @@ TABLE = (*DEMO, '--data', '.', '--ann-file', 'val.json')
 COMMANDS = {
     'benchmark step': (),
     'benchmark decode': (),
+    'benchmark predict': (*DEMO, ROOT / 'configs/demo'),
     'benchmark gradients': DEMO[:1],
     'calibrate': DEMO,
     'predict': (*DEMO, ROOT / 'configs/demo/phantom_example.dcm'),

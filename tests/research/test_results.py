@@ -119,7 +119,7 @@ PAGES = {
     'fusion/a.json': 'fusion_study.render_fusion_page',
     'full_size/a.json': 'full_size_page.render_full_size_page',
     'full_size/timings.json': 'full_size_page.render_full_size_page',
-    'onnx/predict.json': 'onnx_study.render_onnx_page',
+    'onnx/exports.json': 'onnx_study.render_onnx_page',
     'cpu/set/a.json': 'paper_page.render_paper_page',
 }
 

@@ -131,7 +131,7 @@ def misbehave(number):
 
 
 def test_the_arena_tells_faults_apart():
-    bounds = Bounds(seconds=0.3, memory_mb=100)
+    bounds = Bounds(seconds=2.0, memory_mb=100)
     entries = {entry.number: entry for entry in run_tries(range(7), misbehave, 2, bounds)}
     outcomes = {number: entry.outcome for number, entry in entries.items()}
     assert outcomes == {

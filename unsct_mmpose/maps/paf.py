@@ -217,7 +217,7 @@ def paf_mse(pred: Tensor, target: Tensor, relation_weights: Tensor | None = None
     Example:
         >>> pred, target = torch.ones(1, 4, 2, 2), torch.zeros(1, 4, 2, 2)
         >>> pred[0, 2:] = 9
-        >>> paf_mse(pred, target, torch.tensor([[1.0, 0.0]])).item()
+        >>> round(paf_mse(pred, target, torch.tensor([[1.0, 0.0]])).item(), 6)
         1.0
     """
     if pred.shape != target.shape:

@@ -30,8 +30,8 @@ from unsct_mmpose.maps.calibration import Calibration
 from unsct_mmpose.report.measure import FORMS, measure_file, render
 from unsct_mmpose.report.prediction import Prediction
 from unsct_mmpose.report.run_files import read_result as read_prediction
-from unsct_mmpose.report.run_files import table_rows
 from unsct_mmpose.report.view import view_of
+from unsct_mmpose.report.writers.table import table_rows
 from unsct_mmpose.research.results import read_result
 from unsct_mmpose.research.training_log import read_run
 
