@@ -27,7 +27,7 @@ PIP := $(PY) -m pip install --quiet --disable-pip-version-check --prefer-binary 
 
 help:
 	@echo 'make predict     set up, read a bundled simulated radiograph, write a report   (1 min)'
-	@echo 'make demo        set up, simulate radiographs, train, test, print a table   (12 min)'
+	@echo 'make demo        set up, simulate radiographs, train, test, print a table    (5 min)'
 	@echo 'make demo-full   the same, always from random weights                       (12 min)'
 	@echo 'make test        set up, run the tests                                       (6 min)'
 	@echo 'make test-browser  the served page in a real Chromium, where there is one  (2 min)'
