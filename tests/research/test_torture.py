@@ -4,9 +4,9 @@ import json
 import os
 import random
 import time
-from dataclasses import replace
+from dataclasses import astuple, replace
 from functools import cache
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 
 import numpy as np
@@ -130,9 +130,17 @@ def misbehave(number):
     return 'kind', 'survived', ''
 
 
-def test_the_arena_tells_faults_apart():
-    bounds = Bounds(seconds=2.0, memory_mb=100)
-    entries = {entry.number: entry for entry in run_tries(range(7), misbehave, 2, bounds)}
+def fight():
+    """Print what comes of each number; in a process without threads, which may fork."""
+    bounds = Bounds(seconds=1.0, memory_mb=100)
+    print(json.dumps([astuple(entry) for entry in run_tries(range(7), misbehave, 2, bounds)]))
+
+
+def test_the_arena_tells_faults_apart(run_python):
+    here = Path(__file__)
+    code = f'from {here.stem} import fight; fight()'
+    done = run_python('-c', code, path=[here.parent, ROOT])
+    entries = {entry.number: entry for entry in starmap(Entry, json.loads(done.stdout))}
     outcomes = {number: entry.outcome for number, entry in entries.items()}
     assert outcomes == {
         0: 'survived', 1: 'foreign', 2: 'ended', 3: 'hang', 4: 'memory', 5: 'memory', 6: 'survived',

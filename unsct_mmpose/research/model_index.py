@@ -107,7 +107,7 @@ def _record(root: Path, config: Path, results: Mapping[str, Results]) -> dict[st
         'Metadata': {
             'Architecture': parts,
             'Training Data': data,
-            **({'Initial Weights': Path(start).name} if start else {}),
+            **(_origin(root, Path(start)) if start else {}),
         },
     }
     if measured:
@@ -118,6 +118,13 @@ def _record(root: Path, config: Path, results: Mapping[str, Results]) -> dict[st
         record['Weights File'] = weights.relative_to(root).as_posix()
         record['SHA256'] = file_sha256(weights)
     return record
+
+
+def _origin(root: Path, start: Path) -> dict[str, str]:
+    """Return which weights a training starts from, and their hash where they lie beside it."""
+    start = root / start
+    origin = {'Initial Weights': start.name}
+    return {**origin, 'Initial SHA256': file_sha256(start)} if start.is_file() else origin
 
 
 def _results_of_configs(results: Path) -> dict[str, Results]:
