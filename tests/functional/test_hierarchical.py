@@ -197,28 +197,6 @@ def test_groups_tell_each_other_of_heavy_tails(patients):
     assert np.median(alone) > np.median(together)
 
 
-@pytest.mark.parametrize('apart, ratio', [(0.1, 0.8), (0.4, 0.9), (2.0, 1.15)])
-@pytest.mark.parametrize('correlation', [0.5, 0.9])
-def test_groups_that_lend_their_variance_are_narrower_and_hold(correlation, apart, ratio):
-    """Fifteen groups of three patients, whose sizes differ by a factor e^apart."""
-    size = np.exp(np.random.default_rng(1).normal(0, apart, (40, 15, 1, 1, 1)))
-    drawn = draw(600, 3, correlation, seed=2).reshape(40, 15, 3, IMAGES, 1)
-    alone, lent = (
-        random_effects_radius(size * drawn, 0.95, lending=lending) / size[..., 0, 0, 0]
-        for lending in (False, True)
-    )
-    assert held(lent) == pytest.approx(0.95, abs=0.025)
-    assert lent.mean() < ratio * alone.mean()
-
-
-def test_two_groups_and_perfect_ones_lend_nothing():
-    drawn = draw(2, 3, 0.5)
-    found = random_effects_radius(drawn, 0.9, lending=True)
-    np.testing.assert_array_equal(found, random_effects_radius(drawn, 0.9))
-    perfect = random_effects_radius(np.concatenate([draw(4, 3, 0.5), 0 * drawn]), 0.9, lending=True)
-    assert (perfect[:4] > 0).all() and not perfect[4:].any()
-
-
 def test_a_group_is_hardly_told_of_what_many_patients_say_themselves():
     normal = np.random.default_rng(12).standard_normal((1, 1, 300, 1, 1))
     tails = heavy(1, 11, 300, 1, seed=13)

@@ -13,7 +13,6 @@ from unsct_mmpose.anatomy import HIP, LANDMARK_CLASSES, LandmarkSet, relation_se
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
 from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.functional.presence import squared_mahalanobis
-from unsct_mmpose.maps import calibration_fit
 from unsct_mmpose.maps.assessment import NOTHING_FOUND, TYPICAL, assess, image_agreement
 from unsct_mmpose.maps.calibration import (
     RULES,
@@ -201,23 +200,6 @@ def test_of_few_patients_more_noise_than_was_seen_is_usual(table):
     found = fit_calibration(few, FULL, FitOptions())
     most = few.evidence.noise.max().item()
     assert 1.01 * most < found.typical_noise < 3 * most
-
-
-def test_of_few_patients_parameters_lend_each_other_their_variance(table, monkeypatch):
-    few = table.take(np.isin(table.patients, ['p020', 'p021', 'p022']))
-    lent, many = (
-        fit_calibration(few, FULL, FitOptions()),
-        fit_calibration(table, FULL, FitOptions()),
-    )
-    monkeypatch.setattr(calibration_fit, 'LENDING_PATIENTS', 0)
-    alone, still = (
-        fit_calibration(few, FULL, FitOptions()),
-        fit_calibration(table, FULL, FitOptions()),
-    )
-    spreads = [np.std(np.log(list(found.interval_scales.values()))) for found in (lent, alone)]
-    assert spreads[0] < 0.95 * spreads[1]
-    assert lent.region_scales == alone.region_scales
-    assert many == still
 
 
 def test_where_an_images_noise_is_unknown_none_is_unusual(table, other):

@@ -12,9 +12,7 @@ is 1 for a number and 2 for a point.
 References: R. Dunn, L. Wasserman and A. Ramdas, "Distribution-free prediction sets for two-layer
 hierarchical models", JASA 118 (2023); Y. Lee, R. F. Barber and R. Willett, "Distribution-free
 inference with hierarchical data" (2023, arXiv:2306.06342); F. E. Satterthwaite, "An approximate
-distribution of estimates of variance components", Biometrics Bulletin 2 (1946); G. K. Smyth,
-"Linear models and empirical Bayes methods for assessing differential expression", Stat. Appl.
-Genet. Mol. Biol. 3 (2004).
+distribution of estimates of variance components", Biometrics Bulletin 2 (1946).
 """
 
 from __future__ import annotations
@@ -40,7 +38,6 @@ ENOUGH_PATIENTS = 20
 _PSEUDO_SCORES = 10.0  # what the other groups' shape weighs beside a group's own, the model's too
 _CAUTION = 0.5  # standard errors that are added to the covariance of a patient's images
 _TAME = 4.0  # robust standard deviations from a patient's median at which a single score is cut
-_LENDING = 3  # groups below which none lends its variance
 _BISECTIONS = 32
 _SMALLEST = 1e-12
 
@@ -197,7 +194,7 @@ def hierarchical_quantile(scores: ArrayLike, level: float) -> Floats:
     return np.where(enough.any(axis=-1), quantile, np.inf)
 
 
-def random_effects_radius(residuals: ArrayLike, level: float, *, lending: bool = False) -> Floats:
+def random_effects_radius(residuals: ArrayLike, level: float) -> Floats:
     """Return how far a residual of a new patient goes, by a model of few patients.
 
     Residuals of one patient have a covariance in common. Their mean square over patients is a sum
@@ -205,11 +202,6 @@ def random_effects_radius(residuals: ArrayLike, level: float, *, lending: bool =
     (all images of one alike) and that of residuals (all independent), and the quantile is that of
     F, t squared for D = 1. The covariance comes from products of two residuals of one patient, and
     half a standard error is added to it: three patients say little of it, and too small is worse.
-
-    Groups may lend each other their variance: each one's is drawn towards what all have in common,
-    as if that rested on as many degrees of freedom as the groups' differences leave it (Smyth
-    2004), and no more than N groups of the same patients are worth, sqrt(N) of one. So three
-    patients need not be as wide as three say alone.
 
     The shape need not be normal: each patient's residuals, over the radius by all others, are
     pooled with ten pseudo-scores of what is expected, and their quantile is the factor by which the
@@ -223,8 +215,6 @@ def random_effects_radius(residuals: ArrayLike, level: float, *, lending: bool =
         residuals: ``(..., G, P, n, D)`` of G groups, or ``(P, n, D)``; NaN where there is none; 0
             is a perfect prediction.
         level: probability, in (0, 1).
-        lending: whether groups lend each other their variance, as numbers in units of their
-            standard errors may.
 
     Returns:
         ``(...)`` radii, in the unit of the residuals; NaN without a residual.
@@ -240,21 +230,20 @@ def random_effects_radius(residuals: ArrayLike, level: float, *, lending: bool =
     """
     _check_level(level)
     values = np.asarray(residuals, float)
-    if values.ndim == 3:
-        return random_effects_radius(values[None], level)[0]
     axes = values.shape[-1]
     each = _sums(_tame(values), axes)
-    # groups come last: of all patients, and of all but each one
-    model = _model(_Sums(*(term.sum(axis=-1) for term in each)), level, axes, lending)
-    others = (np.swapaxes(term.sum(axis=-1, keepdims=True) - term, -1, -2) for term in each)
-    left_out = np.swapaxes(_model(_Sums(*others), level, axes, lending).radius, -1, -2)
+    total = _Sums(*(term.sum(axis=-1) for term in each))
+    radius, freedom = _model(total, level, axes)
+    others = _Sums(*(term.sum(axis=-1, keepdims=True) - term for term in each))
+    left_out, _ = _model(others, level, axes)
     # a residual that is not there, or has no other patients beside it, says nothing of the shape
     with np.errstate(divide='ignore', invalid='ignore'):
         ratio = np.sqrt((values**2).sum(axis=-1)) / left_out[..., None]
-    return model.radius * _mixed_quantile(ratio, model, level, axes)
+    factor = _mixed_quantile(ratio, freedom, level, axes)
+    return radius * factor
 
 
-def new_patient_radius(residuals: ArrayLike, level: float, *, lending: bool = False) -> Radius:
+def new_patient_radius(residuals: ArrayLike, level: float) -> Radius:
     """Return how far a residual of a new patient goes.
 
     The patients alone say so, by :func:`hierarchical_quantile`, where at least
@@ -264,7 +253,6 @@ def new_patient_radius(residuals: ArrayLike, level: float, *, lending: bool = Fa
     Args:
         residuals: ``(..., G, P, n, D)`` of G groups, or ``(P, n, D)``; NaN where there is none.
         level: probability, in (0, 1).
-        lending: as for :func:`random_effects_radius`.
 
     Raises:
         ValueError: the level is out of range.
@@ -278,7 +266,7 @@ def new_patient_radius(residuals: ArrayLike, level: float, *, lending: bool = Fa
     alone = np.isfinite(plain) & ((patients >= MANY_PATIENTS) | single)
     value = np.where(patients > 0, plain, np.nan)
     if not alone.all():
-        value = np.where(alone, plain, random_effects_radius(values, level, lending=lending))
+        value = np.where(alone, plain, random_effects_radius(values, level))
     return Radius(value, ~alone, patients)
 
 
@@ -411,15 +399,7 @@ def _sums(values: Floats, axes: int) -> _Sums:
     )
 
 
-class _Model(NamedTuple):
-    """The normal model of groups ``(..., G)``: radii, degrees of freedom alone and with others'."""
-
-    radius: Floats
-    own: Floats
-    freedom: Floats
-
-
-def _model(sums: _Sums, level: float, axes: int, lending: bool) -> _Model:
+def _model(sums: _Sums, level: float, axes: int) -> tuple[Floats, Floats]:
     """Return the radius of the normal model and the degrees of freedom behind it."""
     number = np.maximum(sums.patients, 1)
     square = sums.squares / number
@@ -431,60 +411,36 @@ def _model(sums: _Sums, level: float, axes: int, lending: bool) -> _Model:
     parts = square**2 * sums.inverses + shared**2 * (sums.patients - sums.inverses)
     with np.errstate(divide='ignore', invalid='ignore'):
         freedom = np.where(square > 0, (sums.patients * square) ** 2 / parts, number)
-    whole = freedom
-    if lending:
-        square, lent = _moderated(square, freedom, sums.patients > 0)
-        whole = freedom + lent
-    radius = np.sqrt(axes * square * special.fdtri(axes, whole, level))
-    return _Model(np.where(sums.patients > 0, radius, np.nan), freedom, whole)
+    radius = np.sqrt(axes * square * special.fdtri(axes, freedom, level))
+    return np.where(sums.patients > 0, radius, np.nan), freedom
 
 
-def _moderated(square: Floats, freedom: Floats, there: Bools) -> tuple[Floats, Floats]:
-    """Draw mean squares ``(..., G)`` together; return also the degrees of freedom that it lends."""
-    known = there & (square > 0)
-    own = np.where(known, freedom, 1.0)
-    # the logarithm of a mean square has digamma in its mean, and trigamma for its variance
-    logs = np.log(np.where(known, square, 1.0)) - special.digamma(own / 2) + np.log(own / 2)
-    number = known.sum(axis=-1, keepdims=True)
-    groups = np.maximum(number, 1)
-
-    def mean(values: Floats) -> Floats:
-        return np.where(known, values, 0.0).sum(axis=-1, keepdims=True) / groups
-
-    away = mean((logs - mean(logs)) ** 2) * groups / np.maximum(groups - 1, 1)
-    apart = np.maximum(away - mean(special.polygamma(1, own / 2)), _SMALLEST)
-    # the inverse of trigamma, by its first two terms; the shared square is no better known
-    lent = np.minimum((1 + np.sqrt(1 + 2 * apart)) / apart, (np.sqrt(groups) - 1) * mean(own))
-    lent = np.where(known & (number >= _LENDING), np.maximum(lent, 0.0), 0.0)
-    half = np.maximum(lent, _SMALLEST) / 2
-    common = np.exp(mean(logs) + special.digamma(half) - np.log(half))
-    return (lent * common + freedom * square) / (lent + freedom), lent
-
-
-def _mixed_quantile(ratio: Floats, model: _Model, level: float, axes: int) -> Floats:
+def _mixed_quantile(ratio: Floats, freedom: Floats, level: float, axes: int) -> Floats:
     """Return the quantile of ratios ``(..., G, P, n)`` mixed with those that are expected.
 
     What is expected is in turn what the other groups show, mixed with the model.
     """
+    if ratio.ndim == 2:
+        return _mixed_quantile(ratio[None], freedom[None], level, axes)[0]
     defined = np.isfinite(ratio)
     count = defined.sum(axis=-1, keepdims=True)
     patients = (count > 0).sum(axis=(-2, -1))
-    weight = np.where(patients > 0, model.own, 0.0)
+    weight = np.where(patients > 0, freedom, 0.0)
     share = (weight / np.maximum(patients, 1))[..., None, None] / np.maximum(count, 1)
     share, size = np.where(defined, share, 0.0), np.where(defined, ratio, np.inf)
     others = weight.sum(axis=-1, keepdims=True) - weight
     # groups are of the same patients: N of them say as much as sqrt(N)
     heard = others / np.sqrt(np.maximum((weight > 0).sum(axis=-1, keepdims=True) - 1, 1))
-    bound = special.fdtri(axes, model.freedom, level)
+    bound = special.fdtri(axes, freedom, level)
     low, high = np.zeros(weight.shape), np.full(weight.shape, 1e3)
     for _ in range(_BISECTIONS):
         middle = (low + high) / 2
         own = np.where(size <= middle[..., None, None], share, 0.0).sum(axis=(-2, -1))
         within = size[..., None, :, :, :] <= middle[..., None, None, None]
         rest = np.where(within, share[..., None, :, :, :], 0.0).sum(axis=(-3, -2, -1)) - own
-        normal = special.fdtr(axes, model.freedom, middle**2 * bound)
+        model = special.fdtr(axes, freedom, middle**2 * bound)
         shown = heard * rest / np.maximum(others, _SMALLEST)
-        expected = (shown + _PSEUDO_SCORES * normal) / (heard + _PSEUDO_SCORES)
+        expected = (shown + _PSEUDO_SCORES * model) / (heard + _PSEUDO_SCORES)
         enough = own + _PSEUDO_SCORES * expected >= level * (weight + _PSEUDO_SCORES)
         low, high = np.where(enough, low, middle), np.where(enough, middle, high)
     return high

@@ -73,10 +73,6 @@ LEAST_CORRELATED = 6
 """Patients below which landmarks are taken to err independently: fewer promise a correlation that
 the next one does not keep."""
 
-LENDING_PATIENTS = 10
-"""Patients from which on each parameter knows its own variance; of fewer, parameters lend each
-other theirs."""
-
 FOLLOWED = ('peak', 'direction', 'correlation', 'offset')
 """What can be followed: how high a landmark's peak is, the direction of its errors, how landmarks
 err together, and what all patients have in common."""
@@ -442,8 +438,7 @@ def _add_intervals(
     centre = np.where(corrected[:, None], left_out_offsets(error), 0.0)
     with np.errstate(divide='ignore', invalid='ignore'):
         residuals = (error - centre[..., None]) / gathered[1]
-    lending = len(set(table.patients)) < LENDING_PATIENTS
-    radius = new_patient_radius(residuals[..., None], level, lending=lending)
+    radius = new_patient_radius(residuals[..., None], level)
     scales = _filled(radius.value, float(norm.ppf(0.5 + level / 2)))
     names = list(outputs)
     fitted = replace(
