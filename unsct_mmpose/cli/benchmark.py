@@ -286,11 +286,7 @@ def benchmark_phantom(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.predict_cost import phantom_cost
     from unsct_mmpose.research.results import describe_host
 
-    return dict(
-        what='data sets of simulated radiographs of 512 x 512 pixels, each from its own seed',
-        **describe_host(),
-        **phantom_cost(args.images, args.rounds, args.jobs),
-    )
+    return dict(**describe_host(), **phantom_cost(args.images, args.rounds, args.jobs))
 
 
 def benchmark_exports(args: argparse.Namespace) -> dict:

@@ -342,6 +342,7 @@ def phantom_cost(images: int = 72, rounds: int = 5, jobs: int | None = None) -> 
         ``rows`` with the seconds and ``images_per_s`` of each data set, the start of the processes
         included, and ``targets`` for the page.
     """
+    what = 'data sets of simulated radiographs of 512 x 512 pixels, each from its own seed'
     rows = []
     options = PhantomOptions(train=images, val=0, test=0)
     for seed in range(rounds):
@@ -354,6 +355,7 @@ def phantom_cost(images: int = 72, rounds: int = 5, jobs: int | None = None) -> 
     speeds = [row['images_per_s'] for row in rows]
     value = dict(value=statistics.median(speeds), min=min(speeds), max=max(speeds))
     return dict(
+        what=what,
         images=images,
         jobs=jobs or allowed_cores(),
         rows=rows,

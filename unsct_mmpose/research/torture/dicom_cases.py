@@ -167,21 +167,22 @@ def deflated_zeros(content: bytes, length: int) -> bytes:
 def patch_sof(stream: bytes, **changes: int) -> bytes:
     """Change fields of the frame header of a JPEG or JPEG-LS stream."""
     marker = next(m for m in (b'\xff\xc0', b'\xff\xc1', b'\xff\xf7') if m in stream)
-    place = stream.index(marker) + 4
-    patched = bytearray(stream)
-    for name, value in changes.items():
-        offset, form = dict(precision=(0, '>B'), rows=(1, '>H'), columns=(3, '>H'),
-                            samples=(5, '>B'))[name]  # fmt: skip
-        struct.pack_into(form, patched, place + offset, value)
-    return bytes(patched)
+    fields = dict(precision=(4, '>B'), rows=(5, '>H'), columns=(7, '>H'), samples=(9, '>B'))
+    return _patched(stream, stream.index(marker), fields, changes)
 
 
 def patch_siz(stream: bytes, **changes: int) -> bytes:
     """Change fields of the SIZ segment of a JPEG 2000 codestream."""
-    place = stream.index(b'\xff\x4f\xff\x51')
+    fields = dict(columns=(8, '>I'), rows=(12, '>I'), samples=(40, '>H'), depth=(42, '>B'))
+    return _patched(stream, stream.index(b'\xff\x4f\xff\x51'), fields, changes)
+
+
+def _patched(
+    stream: bytes, place: int, fields: dict[str, tuple[int, str]], changes: dict[str, int]
+) -> bytes:
+    """Write fields, by their offset from a place and their form."""
     patched = bytearray(stream)
     for name, value in changes.items():
-        offset, form = dict(columns=(8, '>I'), rows=(12, '>I'), samples=(40, '>H'),
-                            depth=(42, '>B'))[name]  # fmt: skip
+        offset, form = fields[name]
         struct.pack_into(form, patched, place + offset, value)
     return bytes(patched)
