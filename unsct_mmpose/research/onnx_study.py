@@ -86,9 +86,9 @@ def compare_exports(
 
     Returns:
         For PyTorch and each file on each device its figures: :data:`FIGURES`, ``megabytes``,
-        ``time_ratio`` (its time over that of the first, without decoding the image, median over images),
-        ``decisions`` and how many of them differ from PyTorch's, and how far the points that both
-        report move, image pixels.
+        ``time_ratio`` (its time over that of the first, without decoding the image, median over
+        images), ``decisions`` and how many of them differ from PyTorch's, and how far the points
+        that both report move, image pixels.
     """
     _, settings = load_model(config, checkpoint, 'cpu')
     dataset = build_dataset(settings, 'test', data, ann_file)
