@@ -4,9 +4,10 @@ matrix.py [--cells PATTERN] [--again]   run the cells that the record lacks, one
 matrix.py --page                        write the recorded table into docs/results/versions.md
 
 A cell is named such as '3.10 torch-oldest numpy-1.26 mmpose-1.1.0'. Each runs in an environment of
-its own: import, a training, a test, a prediction, the tests of compat.py, and the probes of its
-repairs (probes.py). PyPI's PyTorch for CUDA is installed without CUDA's 2 GB of libraries: empty
-ones, made by gcc, stand in for them, which nothing calls on a CPU.
+its own: import, a training, a test, a prediction, the tests of compat.py and of hostile
+checkpoints, and the probes of its repairs (probes.py). PyPI's PyTorch for CUDA is installed
+without CUDA's 2 GB of libraries: empty ones, made by gcc, stand in for them, which nothing calls
+on a CPU.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ CELL_STEPS = (
 COMPAT_TESTS = """
 import pytest, sys
 sys.path.insert(0, {root!r})
+names = 'compat', 'plain_pickles', 'hostile_checkpoints'
 sys.exit(int(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', '--rootdir', {root!r},
-                          {root!r} + '/tests/test_compat.py'])))
+                          *({root!r} + f'/tests/test_{{name}}.py' for name in names)])))
 """
 
 

@@ -478,19 +478,6 @@ def test_a_checkpoint_that_runs_code_is_refused_in_words(hostile, tmp_path, monk
     assert not Path('harmed').exists()
 
 
-def test_other_methods_than_the_logs_own_are_not_handed_out():
-    from mmengine.logging import HistoryBuffer
-
-    assert compat._history_method(HistoryBuffer, 'mean') is HistoryBuffer.mean
-    for owner, name in (
-        (HistoryBuffer, '__init__'),
-        (HistoryBuffer([1], [1]), 'mean'),
-        (os, 'min'),
-    ):
-        with pytest.raises(pickle.UnpicklingError, match='is not allowed'):
-            compat._history_method(owner, name)
-
-
 def test_a_trusted_checkpoint_loads_when_its_user_says_so(tmp_path, monkeypatch):
     from mmengine.runner import CheckpointLoader
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import tempfile
@@ -130,12 +131,15 @@ def trace(module: torch.nn.Module, example: torch.Tensor) -> bytes:
         # checks of shapes and of NaN become constants, which the tests of other sizes cover
         warnings.simplefilter('ignore')
         path = Path(folder) / 'graph.onnx'
-        # the tracing exporter: seconds, where torch.export takes minutes on an HRNet
+        # the tracing exporter: seconds, where torch.export takes minutes on an HRNet; before
+        # PyTorch 2.5 there is no other
+        known = inspect.signature(torch.onnx.export).parameters
+        dynamo: dict[str, Any] = {'dynamo': False} if 'dynamo' in known else {}
         torch.onnx.export(
             module,
             (example,),
             str(path),
-            dynamo=False,
+            **dynamo,
             input_names=[INPUT],
             output_names=list(OUTPUTS),
             dynamic_axes=axes,
