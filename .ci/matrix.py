@@ -314,6 +314,8 @@ def main() -> int:
     place = args.place or Path(tempfile.mkdtemp(prefix='matrix_'))
     place.mkdir(parents=True, exist_ok=True)
     os.environ['PIP_CONSTRAINT'] = os.devnull  # a machine's own cap on versions
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # else a cell compiles all, 15 times over
+    os.environ['PYTHONPYCACHEPREFIX'] = str(place / 'compiled')
     for cell in cells():
         name = cell['name']
         if not fnmatch.fnmatch(name, args.cells) or (name in record['cells'] and not args.again):

@@ -13,9 +13,9 @@ torchvision     absent, or built for another torch                     stand-in,
 xtcocotools     absent, or its wheel was built for numpy 1             pycocotools stands in
 mmdet           absent, or refuses the installed mmcv                  stand-in, ``mmdet.utils``
 albumentations  2.0 moved a module that mmpose asks for                the old name, for the module
-checkpoints     weights_only refuses mmengine's own log history          narrow allow-list
-strangers       torch < 2.6 runs code of a checkpoint; mmengine runs   refused, in words, unless the
-                its text as a config                                   user opts in
+checkpoints     weights_only refuses mmengine's own log history        narrow allow-list
+strangers       torch < 2.6 runs code of a checkpoint; mmengine runs   an unpickler of our own; refused,
+                its text as a config                                   in words, unless the user opts in
 drawing         numpy >= 2.4 refuses ``int(array([radius]))``          scalar radius
 processes       without CUDA every launcher's process asks for a GPU   no GPU is asked for
 model wrapper   without CUDA the wrapper is given a GPU's number       the number is left out

@@ -303,7 +303,7 @@ class TransferCounter(TorchDispatchMode):
             source = args[1] if name.startswith('aten.copy_') else args[0]
             if source.device.type != made[0].device.type:
                 is_told = kwargs.get('non_blocking', False) or True in args[2:]
-                self.copies += [source.nbytes] if arrives else []
+                self.copies += [source.numel() * source.element_size()] if arrives else []
                 self.waiting += [] if is_told and arrives else [name]
         elif any(here) and (name.startswith(_READING) or _has_far_index(name, args, self.device)):
             self.waiting.append(name)
