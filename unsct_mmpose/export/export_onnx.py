@@ -30,7 +30,9 @@ from unsct_mmpose.maps.regions import error_correlations, interval_offsets, inte
 from .onnx_graph import INPUT, OUTPUTS, LandmarkGraph
 from .quantize_onnx import quantize
 
-OPSET = 18
+OPSET, OLD_OPSET = 18, 16
+"""The second for PyTorch < 2.5: 2.0 writes a maximum of opset 18 wrongly, and of opset 17 a
+normalisation over one value, which onnxruntime refuses."""
 
 NOTICE = (
     'Research software, not a medical device. Nothing it says is a diagnosis. What it was '
@@ -131,8 +133,7 @@ def trace(module: torch.nn.Module, example: torch.Tensor) -> bytes:
         # checks of shapes and of NaN become constants, which the tests of other sizes cover
         warnings.simplefilter('ignore')
         path = Path(folder) / 'graph.onnx'
-        # the tracing exporter: seconds, where torch.export takes minutes on an HRNet; before
-        # PyTorch 2.5 there is no other
+        # the tracing exporter: seconds, where torch.export takes minutes on an HRNet
         known = inspect.signature(torch.onnx.export).parameters
         dynamo: dict[str, Any] = {'dynamo': False} if 'dynamo' in known else {}
         torch.onnx.export(
@@ -143,7 +144,7 @@ def trace(module: torch.nn.Module, example: torch.Tensor) -> bytes:
             input_names=[INPUT],
             output_names=list(OUTPUTS),
             dynamic_axes=axes,
-            opset_version=OPSET,
+            opset_version=OPSET if dynamo else OLD_OPSET,
         )
         return path.read_bytes()
 

@@ -260,7 +260,7 @@ def _top_of(surface: Tensor, cross: bool, usable: Tensor) -> Tensor:
     across = torch.stack((bend[..., 1], bend[..., 0]), dim=-1) * slope
     step = (twist[..., None] * slope.flip(-1) - across) / determinant[..., None]
     dome = (bend < -1e-6).all(-1) & (determinant > 1e-9)
-    return torch.where(dome[..., None], step, torch.nan)
+    return torch.where(dome[..., None], step, torch.full_like(step, torch.nan))
 
 
 def refuse_unreadable(scores: Tensor) -> None:
