@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 
-from unsct_mmpose import compat
+from unsct_mmpose import compat, plain_pickles
 
 COMPAT = Path(compat.__file__)
 
@@ -348,6 +348,35 @@ def test_where_processes_start_by_themselves_nothing_is_changed(on_host, host):
     )
 
 
+def test_where_python_has_no_distutils_its_errors_are_there_and_no_compiler_is_found(on_host):
+    on_host(
+        OLD_MMPOSE,
+        """
+        sys.modules['distutils'] = None  # as if Python had none
+        fault = compat._REPAIRS['distutils']().fault
+        assert 'no distutils, and there is no setuptools' in fault, fault
+        from distutils import errors
+        from distutils.ccompiler import new_compiler
+        try:
+            new_compiler()
+        except errors.DistutilsPlatformError:
+            pass
+        assert compat._REPAIRS['distutils']() is None, 'a second time changes nothing'
+        """,
+    )
+
+
+@pytest.mark.parametrize('name', ['distutils', '_distutils_hack'])
+def test_a_distutils_that_is_there_is_left_alone_and_not_loaded(on_host, name):
+    on_host(
+        {**OLD_MMPOSE, f'{name}.py': 'raise SystemExit("loaded")'},
+        """
+        assert compat._REPAIRS['distutils']() is None
+        assert 'distutils' not in sys.modules
+        """,
+    )
+
+
 # On the real host
 
 
@@ -399,8 +428,7 @@ def saved(content) -> io.BytesIO:
 
 
 needs_an_allow_list = pytest.mark.skipif(
-    not hasattr(torch.serialization, 'add_safe_globals'),
-    reason='before torch 2.4 nothing can be allowed',
+    plain_pickles.torch_runs_code(), reason='before torch 2.6 a checkpoint is read by other means'
 )
 
 

@@ -8,14 +8,15 @@ thing that :mod:`unsct_mmpose.register` does.
 Repair          Fault                                                  Remedy
 ==============  =====================================================  ==========================
 pkg_resources   setuptools is absent or >= 82; mmengine wants it       stand-in, importlib.metadata
+distutils       Python >= 3.12 has none; mmengine wants its errors     stand-in, finds no compiler
 mmcv._ext       mmcv-lite has no compiled operators                    stand-in, raises when called
 torchvision     absent, or built for another torch                     stand-in, ``ToPILImage``
 xtcocotools     absent, or its wheel was built for numpy 1             pycocotools stands in
 mmdet           absent, or refuses the installed mmcv                  stand-in, ``mmdet.utils``
 albumentations  2.0 moved a module that mmpose asks for                the old name, for the module
 checkpoints     weights_only refuses mmengine's own log history        narrow allow-list
-strangers       torch < 2.6 runs code of a checkpoint; mmengine runs   an unpickler of our own; refused,
-                its text as a config                                   in words, unless the user opts in
+strangers       torch < 2.6 runs code of a checkpoint; mmengine runs   another unpickler; a refusal
+                its text as a config                                   unless the user opts in
 drawing         numpy >= 2.4 refuses ``int(array([radius]))``          scalar radius
 processes       without CUDA every launcher's process asks for a GPU   no GPU is asked for
 model wrapper   without CUDA the wrapper is given a GPU's number       the number is left out
@@ -291,6 +292,33 @@ def _repair_pkg_resources() -> Repair | None:
     return Repair('pkg_resources', fault, 'stand-in through importlib.metadata')
 
 
+# distutils
+
+
+class DistutilsPlatformError(Exception):
+    """What ``distutils`` raises where there is no compiler."""
+
+
+def _new_compiler(**_: Any) -> None:
+    raise DistutilsPlatformError('no distutils, which looks for compilers')
+
+
+def _repair_distutils() -> Repair | None:
+    # that of setuptools comes when it is asked for: too slow to try it
+    if any(map(importlib.util.find_spec, ('_distutils_hack', 'distutils'))):
+        return None
+    errors = dict(DistutilsPlatformError=DistutilsPlatformError)
+    _stand_ins.install(
+        {
+            'distutils': _nothing,
+            'distutils.errors': lambda module: vars(module).update(errors),
+            'distutils.ccompiler': lambda module: vars(module).update(new_compiler=_new_compiler),
+        }
+    )
+    fault = f'Python {sys.version.split()[0]} has no distutils, and there is no setuptools'
+    return Repair('distutils', fault, 'stand-in that finds no compiler')
+
+
 # mmcv._ext
 
 
@@ -487,12 +515,11 @@ def _what_was_refused(message: str) -> str:
 def _repair_checkpoints() -> Repair | None:
     import torch
 
-    from .plain_pickles import log_globals
+    from .plain_pickles import log_globals, torch_runs_code
 
-    allow = getattr(torch.serialization, 'add_safe_globals', None)
-    if allow is None or not _history_is_refused():
-        return None  # before torch 2.4 nothing can be allowed: _repair_strangers reads logs itself
-    allow(log_globals())
+    if torch_runs_code() or not _history_is_refused():
+        return None  # _repair_strangers reads by other means
+    torch.serialization.add_safe_globals(log_globals())
     fault = f'torch {torch.__version__} refuses the log history that mmengine saves'
     return Repair('checkpoints', fault, 'allow-list of log history and numpy arrays')
 
@@ -743,6 +770,7 @@ def _flip_weights_too(flip: Callable[..., Any]) -> Callable[..., Any]:
 # In this order: what mmengine needs, then mmcv, then what mmdet and mmpose import.
 _REPAIRS: dict[str, Callable[[], Repair | None]] = {
     'pkg_resources': _repair_pkg_resources,
+    'distutils': _repair_distutils,
     'mmcv._ext': _repair_mmcv_ext,
     'torchvision': _repair_torchvision,
     'xtcocotools': _repair_xtcocotools,
