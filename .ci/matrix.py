@@ -269,7 +269,8 @@ def table(record: dict[str, Any]) -> str:
         found = [cell['repairs'][name] for cell in tried if name in cell['repairs']]
         made = [one for one in found if one['fault']]
         fails = [one['why_without'] for one in made if one['why_without']]
-        words = f'{len(fails)} fail: {fails[0]}' if fails else 'nothing fails'
+        why = re.sub('/[^ ]*/', '', fails[0]) if fails else ''  # without folders of that run
+        words = f'{len(fails)} fail: {why}' if fails else 'nothing fails'
         lines.append(f'| {name} | {len(made)} of {len(found)} cells | {words.replace("|", "/")} | '
                      f'{len(found) - len(made)} |')  # fmt: skip
     return '\n'.join(lines)
