@@ -15,7 +15,6 @@ from unsct_mmpose.phantom import make_phantom as module
 from unsct_mmpose.phantom.make_phantom import (
     SPLITS,
     PhantomOptions,
-    contact_sheet,
     make_phantom,
     plan_split,
 )

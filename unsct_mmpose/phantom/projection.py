@@ -16,6 +16,9 @@ import numpy.typing as npt
 
 from .shapes import FloatArray
 
+_AT_ONCE = 16
+"""Columns of a row that OpenCV interpolates in one go; it rounds those that remain otherwise."""
+
 
 @dataclass(frozen=True)
 class ConeBeam:
@@ -91,28 +94,39 @@ def project(
     origin = np.asarray(origin_mm, dtype=np.float64)
     spacing = np.asarray(beam.spacing_xy_mm)
     foot, aim = np.asarray(beam.foot_px), np.asarray(beam.aim_mm)
-    columns = volume.shape[2]
-    for index, plane in enumerate(volume):
-        filled = np.flatnonzero(plane.any(axis=1))
-        if not filled.size:
-            continue
-        rows = int(filled[-1]) + 1  # what lies below adds nothing
-        scale = beam.source_detector_mm / (beam.source_patient_mm + origin[2] + index * step[2])
-        if scale <= 0:
-            continue
-        first = (origin[:2] - step[:2] - aim) * scale / spacing + foot
-        last = (origin[:2] + step[:2] * (columns, rows) - aim) * scale / spacing + foot
-        low = np.maximum(np.floor(first).astype(int), 0)
-        high = np.minimum(np.ceil(last).astype(int) + 1, (width, height))
-        if np.any(high <= low):
-            continue
-        rate = spacing / (scale * step[:2])
-        start = ((low - foot) * spacing / scale + aim - origin[:2]) / step[:2]
-        matrix = np.array([[rate[0], 0.0, start[0]], [0.0, rate[1], start[1]]])
-        image[low[1] : high[1], low[0] : high[0]] += cv2.warpAffine(
-            plane,
-            matrix,
-            (int(high[0] - low[0]), int(high[1] - low[1])),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        )
+    ends = np.array([_filled(plane) for plane in volume]).reshape(-1, 2)
+    depth = beam.source_patient_mm + origin[2] + np.arange(len(volume)) * step[2]
+    planes = np.flatnonzero((ends[:, 1] > 0) & (depth > 0))
+    scale = (beam.source_detector_mm / depth[planes])[:, None]
+
+    def edge(count: FloatArray) -> FloatArray:
+        return (origin[:2] + step[:2] * count - aim) * scale / spacing + foot
+
+    low = np.maximum(np.floor((origin[:2] - step[:2] - aim) * scale / spacing + foot), 0)
+    whole, needed = (
+        np.minimum(np.ceil(edge(count)) + 1, (width, height)) - low
+        for count in (np.array([volume.shape[2], 0]), ends[planes])
+    )
+    sizes = needed.copy()
+    sizes[:, 0] = np.minimum(whole[:, 0], np.ceil(needed[:, 0] / _AT_ONCE) * _AT_ONCE)
+    rate = spacing / (scale * step[:2])
+    start = ((low - foot) * spacing / scale + aim - origin[:2]) / step[:2]
+    matrices = np.zeros((len(planes), 2, 3))
+    matrices[:, (0, 1), (0, 1)], matrices[:, :, 2] = rate, start
+    corners = low.astype(int).tolist()
+    buffer = np.empty(height * width, np.float32)
+    for plane, matrix, (x, y), (w, h) in zip(
+        planes, matrices, corners, sizes.astype(int).tolist(), strict=True
+    ):
+        if w > 0 and h > 0:
+            part, shadow = image[y : y + h, x : x + w], buffer[: h * w].reshape(h, w)
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            cv2.warpAffine(volume[plane], matrix, (w, h), dst=shadow, flags=flags)
+            np.add(part, shadow, out=part)
     return np.asarray(image * (step[2] * beam.obliquity), np.float32)
+
+
+def _filled(plane: npt.NDArray[np.float32]) -> tuple[int, int]:
+    """Return how many columns and rows there are up to the last with a density in it."""
+    x, y, columns, rows = cv2.boundingRect((plane != 0).view(np.uint8))
+    return x + columns, y + rows
