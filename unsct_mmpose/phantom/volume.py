@@ -19,6 +19,7 @@ BLOCK = 32768
 """Voxels that are worked on at a time: arrays of so many stay in a core's own cache."""
 
 Place = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
+Window = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,25 @@ class Grid:
     origin_mm: FloatArray
     voxel_mm: FloatArray
 
-    def coordinates(self, window: tuple[slice, slice, slice]) -> tuple[FloatArray, ...]:
+    @cached_property
+    def lines(self) -> Place:
+        """x, y and z, float32 mm, of the columns, rows and layers."""
+        x, y, z = (
+            np.arange(count, dtype=np.float32) * np.float32(step) + np.float32(start)
+            for count, step, start in zip(
+                self.values.shape[::-1], self.voxel_mm, self.origin_mm, strict=True
+            )
+        )
+        return x, y, z
+
+    def coordinates(self, window: Window) -> Place:
         """Return broadcastable x, y, z, mm, of a window given as z, y, x slices."""
-        lines = [
-            np.arange(part.start, part.stop, dtype=np.float32) * np.float32(step)
-            + np.float32(start)
-            for part, step, start in zip(window[::-1], self.voxel_mm, self.origin_mm, strict=True)
-        ]
-        return lines[0][None, None, :], lines[1][None, :, None], lines[2][:, None, None]
+        x, y, z = self.lines
+        return x[None, None, window[2]], y[None, window[1], None], z[window[0], None, None]
 
     def window(
         self, low: FloatArray, high: FloatArray, margin: float
-    ) -> tuple[slice, slice, slice] | None:
+    ) -> Window | None:
         """Return z, y, x slices that cover a box and a margin, mm, or None when outside."""
         parts = []
         for axis in (2, 1, 0):
@@ -120,26 +128,29 @@ class Grid:
         return np.flatnonzero(self.values < np.float32(0.5 * self.voxel_mm.max()))
 
 
-def smooth_minimum(a: FloatArray, b: FloatArray, blend: float) -> FloatArray:
+def smooth_minimum(
+    a: FloatArray, b: FloatArray, blend: float, out: FloatArray | None = None
+) -> FloatArray:
     """Return the minimum with a fillet: the polynomial smooth minimum of I. Quilez.
 
     Args:
         a: distances.
         b: distances.
         blend: width of the transition, mm; 0 is the plain minimum.
+        out: where to put the result; may be ``a`` or ``b``.
 
     Example:
         >>> smooth_minimum(np.ones(1), np.ones(1), 4.0).tolist()
         [0.0]
     """
     if blend <= 0:
-        return np.minimum(a, b)
+        return np.asarray(np.minimum(a, b, out=out))
     overlap = np.abs(a - b)
     np.subtract(blend, overlap, out=overlap)
     np.maximum(overlap, 0.0, out=overlap)
     overlap *= overlap
     overlap *= 0.25 / blend
-    return np.asarray(np.minimum(a, b) - overlap)
+    return np.asarray(np.subtract(np.minimum(a, b), overlap, out=out))
 
 
 def evaluate(
@@ -169,15 +180,19 @@ def evaluate(
     for solid, blend in bone.solids:
         for part in _windows(grid, solid, reach + blend):
             view = grid.values[part]
-            view[...] = smooth_minimum(view, solid.distance(*grid.coordinates(part)), blend)
+            smooth_minimum(view, solid.distance(*grid.coordinates(part)), blend, out=view)
     for cut, blend in bone.cuts:
         for part in _windows(grid, cut, reach):
             view = grid.values[part]
-            view[...] = -smooth_minimum(-view, cut.distance(*grid.coordinates(part)), blend)
+            outside = cut.distance(*grid.coordinates(part))
+            # what is left of view lies outside the cut
+            np.negative(view, out=view)
+            smooth_minimum(view, outside, blend, out=view)
+            np.negative(view, out=view)
     return grid
 
 
-def _windows(grid: Grid, solid: Shape, margin: float) -> Iterator[tuple[slice, slice, slice]]:
+def _windows(grid: Grid, solid: Shape, margin: float) -> Iterator[Window]:
     """Yield disjoint windows that cover a solid: slices of a box, or tiles around a thin plate."""
     whole = grid.window(*solid.bounds(), margin=margin)
     if whole is None:
