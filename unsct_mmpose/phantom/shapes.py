@@ -38,8 +38,7 @@ def along(
     """Return how far points lie from an origin along ``(D, 3)`` directions: ``(D, ...)`` mm."""
     offsets = np.array([origin @ direction for direction in directions])
     dx, dy, dz, offset = (
-        column.astype(np.float32).reshape(-1, *(1,) * x.ndim)
-        for column in (*directions.T, offsets)
+        column.astype(np.float32).reshape(-1, *(1,) * x.ndim) for column in (*directions.T, offsets)
     )
     return np.asarray((x * dx - offset) + y * dy + z * dz, dtype=np.float32)
 
@@ -202,14 +201,14 @@ class Limb:
         share = parts[2] / length
         np.clip(share, 0.0, 1.0, out=share)
         parts[2] -= share * length  # beyond the ends
-        start, end = np.array(self.start_radii), np.array(self.end_radii)
-        if start[0] == start[1] and end[0] == end[1]:
-            parts *= parts
-            return np.asarray(np.sqrt(_total(parts)) - (share * float(end[0] - start[0]) + start[0].astype(np.float32)))
         radii = np.empty_like(parts)
-        over = (2, *(1,) * share.ndim)
-        np.multiply(share, (end - start).astype(np.float32).reshape(over), out=radii[:2])
-        radii[:2] += start.astype(np.float32).reshape(over)
+        ends = zip(self.start_radii, self.end_radii, strict=True)
+        for radius, (start, end) in zip(radii, ends, strict=False):
+            np.multiply(share, end - start, out=radius)
+            radius += start
+        if self.start_radii[0] == self.start_radii[1] and self.end_radii[0] == self.end_radii[1]:
+            parts *= parts
+            return np.asarray(np.sqrt(_total(parts)) - radii[0])
         np.minimum(radii[0], radii[1], out=radii[2])
         return _elliptic(parts, radii)
 

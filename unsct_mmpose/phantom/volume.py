@@ -96,9 +96,7 @@ class Grid:
         x, y, z = self.lines
         return x[None, None, window[2]], y[None, window[1], None], z[window[0], None, None]
 
-    def window(
-        self, low: FloatArray, high: FloatArray, margin: float
-    ) -> Window | None:
+    def window(self, low: FloatArray, high: FloatArray, margin: float) -> Window | None:
         """Return z, y, x slices that cover a box and a margin, mm, or None when outside."""
         parts = []
         for axis in (2, 1, 0):
