@@ -48,9 +48,8 @@ class Plate:
         u, v, w = along(x, y, z, self.origin, self.axes)
         rate = np.float32(1.0 / self.step)
         looked_up = _look_up(self.maps, (u - self.corner[0]) * rate, (v - self.corner[1]) * rate)
-        rim = looked_up[..., 0]
-        face = np.abs(w - looked_up[..., 1]) * looked_up[..., 3] - looked_up[..., 2]
-        return larger_or_corner(rim, face)
+        rim, height, half, slant = np.moveaxis(looked_up, -1, 0)
+        return larger_or_corner(rim, np.abs(w - height) * slant - half)
 
     def moved(self, rotation: FloatArray, shift: FloatArray) -> Plate:
         """Return the moved plate."""
@@ -77,7 +76,8 @@ def _look_up(maps: FloatArray, columns: FloatArray, rows: FloatArray) -> FloatAr
         )
         for start in range(0, len(flat[0]), _REMAP_LIMIT)
     ]
-    return np.concatenate(parts).reshape(*shape, maps.shape[2])
+    whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return whole.reshape(*shape, maps.shape[2])
 
 
 def polygon_distance(polygon: FloatArray, points: FloatArray) -> FloatArray:

@@ -84,8 +84,8 @@ def larger_or_corner(a: FloatArray, b: FloatArray) -> FloatArray:
         [-1.0, 2.0, 5.0]
     """
     distance = np.maximum(a, b)
-    beyond = np.nonzero(np.minimum(a, b) > 0)
-    distance[beyond] = np.hypot(a[beyond], b[beyond])
+    beyond = np.flatnonzero(np.minimum(a, b) > 0)
+    distance.reshape(-1)[beyond] = np.hypot(a.reshape(-1)[beyond], b.reshape(-1)[beyond])
     return distance
 
 

@@ -180,14 +180,25 @@ def evaluate(
             view = grid.values[part]
             smooth_minimum(view, solid.distance(*grid.coordinates(part)), blend, out=view)
     for cut, blend in bone.cuts:
-        for part in _windows(grid, cut, reach):
-            view = grid.values[part]
-            outside = cut.distance(*grid.coordinates(part))
-            # what is left of view lies outside the cut
-            np.negative(view, out=view)
-            smooth_minimum(view, outside, blend, out=view)
-            np.negative(view, out=view)
+        for whole in _windows(grid, cut, reach):
+            part = _occupied(grid, whole, 4 * reach)
+            if part is not None:
+                view, outside = grid.values[part], cut.distance(*grid.coordinates(part))
+                np.negative(smooth_minimum(-view, outside, blend), out=view)
     return grid
+
+
+def _occupied(grid: Grid, window: Window, margin: float) -> Window | None:
+    """Return the part of a window with the voxels that lie in the solid or in a margin, mm."""
+    near = (grid.values[window] < margin).any(axis=0)
+    lines = [np.flatnonzero(near.any(axis=axis)) for axis in (1, 0)]
+    if not lines[0].size:
+        return None
+    area = [
+        slice(part.start + int(line[0]), part.start + int(line[-1]) + 1)
+        for part, line in zip(window[1:], lines, strict=True)
+    ]
+    return window[0], area[0], area[1]
 
 
 def _windows(grid: Grid, solid: Shape, margin: float) -> Iterator[Window]:
