@@ -12,6 +12,7 @@ from tests.phantom.digests import digests
 from unsct_mmpose.annotations import check_patient_splits, read_annotations
 from unsct_mmpose.dicom import read_radiograph
 from unsct_mmpose.phantom import make_phantom as module
+from unsct_mmpose.phantom.contact_sheet import contact_sheet
 from unsct_mmpose.phantom.make_phantom import (
     SPLITS,
     PhantomOptions,

@@ -12,7 +12,7 @@ from .curves import smooth_curve
 from .shapes import FloatArray, Vector, along, frame_about, larger_or_corner
 
 _REMAP_LIMIT = 32000  # cv2.remap takes fewer than 2**15 rows
-_AT_ONCE = 32768  # pairs of a point and an edge, so that they stay in a core's own cache
+_AT_ONCE = 16384  # pairs of a point and an edge, so that they stay in a core's own cache
 
 
 @dataclass(frozen=True)

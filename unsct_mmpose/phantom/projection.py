@@ -7,6 +7,8 @@ maps to the detector by a scaling about the foot of the central ray.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -69,7 +71,7 @@ class ConeBeam:
 
 
 def project(
-    volume: npt.NDArray[np.float32],
+    volume: Iterable[npt.NDArray[np.float32]],
     voxel_mm: tuple[float, float, float] | FloatArray,
     origin_mm: tuple[float, float, float] | FloatArray,
     beam: ConeBeam,
@@ -80,7 +82,7 @@ def project(
     distance should not exceed the thinnest structure.
 
     Args:
-        volume: ``(Z, Y, X)`` densities, any unit per mm.
+        volume: ``(Z, Y, X)`` densities, any unit per mm, or its ``(Y, X)`` layers one by one.
         voxel_mm: edge lengths along x, y, z.
         origin_mm: x, y, z of the centre of the first voxel, world frame.
         beam: geometry of the source and the detector.
@@ -88,42 +90,37 @@ def project(
     Returns:
         ``(H, W)`` line integrals: density times mm.
     """
-    height, width = beam.size_hw
-    image = np.zeros((height, width), np.float32)
-    step = np.asarray(voxel_mm, dtype=np.float64)
-    origin = np.asarray(origin_mm, dtype=np.float64)
-    spacing = np.asarray(beam.spacing_xy_mm)
-    foot, aim = np.asarray(beam.foot_px), np.asarray(beam.aim_mm)
-    ends = np.array([_filled(plane) for plane in volume]).reshape(-1, 2)
-    depth = beam.source_patient_mm + origin[2] + np.arange(len(volume)) * step[2]
-    planes = np.flatnonzero((ends[:, 1] > 0) & (depth > 0))
-    scale = (beam.source_detector_mm / depth[planes])[:, None]
-
-    def edge(count: FloatArray) -> FloatArray:
-        return (origin[:2] + step[:2] * count - aim) * scale / spacing + foot
-
-    low = np.maximum(np.floor((origin[:2] - step[:2] - aim) * scale / spacing + foot), 0)
-    whole, needed = (
-        np.minimum(np.ceil(edge(count)) + 1, (width, height)) - low
-        for count in (np.array([volume.shape[2], 0]), ends[planes])
+    size = beam.size_hw[::-1]
+    image, buffer = np.zeros(beam.size_hw, np.float32), np.empty(math.prod(size), np.float32)
+    step, origin = ([float(value) for value in values] for values in (voxel_mm, origin_mm))
+    axes = list(
+        zip(step, origin, beam.aim_mm, beam.spacing_xy_mm, beam.foot_px, size, strict=False)
     )
-    sizes = needed.copy()
-    sizes[:, 0] = np.minimum(whole[:, 0], np.ceil(needed[:, 0] / _AT_ONCE) * _AT_ONCE)
-    rate = spacing / (scale * step[:2])
-    start = ((low - foot) * spacing / scale + aim - origin[:2]) / step[:2]
-    matrices = np.zeros((len(planes), 2, 3))
-    matrices[:, (0, 1), (0, 1)], matrices[:, :, 2] = rate, start
-    corners = low.astype(int).tolist()
-    buffer = np.empty(height * width, np.float32)
-    for plane, matrix, (x, y), (w, h) in zip(
-        planes, matrices, corners, sizes.astype(int).tolist(), strict=True
-    ):
+    for index, plane in enumerate(volume):
+        filled = _filled(plane)
+        depth = beam.source_patient_mm + origin[2] + index * step[2]
+        if not filled[0] or depth <= 0:
+            continue
+        scale = beam.source_detector_mm / depth
+        lows, counts, matrix = [0, 0], [0, 0], np.zeros((2, 3))
+        for axis, (edge, corner, aim, spacing, foot, pixels) in enumerate(axes):
+            low = max(math.floor((corner - edge - aim) * scale / spacing + foot), 0)
+            whole, needed = (
+                min(math.ceil((corner + edge * cells - aim) * scale / spacing + foot) + 1, pixels)
+                - low
+                for cells in (plane.shape[1 - axis], filled[axis])
+            )
+            lows[axis] = low
+            counts[axis] = needed if axis else min(whole, -(-needed // _AT_ONCE) * _AT_ONCE)
+            matrix[axis, axis] = spacing / (scale * edge)
+            matrix[axis, 2] = ((low - foot) * spacing / scale + aim - corner) / edge
+        (x, y), (w, h) = lows, counts
         if w > 0 and h > 0:
             part, shadow = image[y : y + h, x : x + w], buffer[: h * w].reshape(h, w)
             flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-            cv2.warpAffine(volume[plane], matrix, (w, h), dst=shadow, flags=flags)
+            cv2.warpAffine(plane, matrix, (w, h), dst=shadow, flags=flags)
             np.add(part, shadow, out=part)
-    return np.asarray(image * (step[2] * beam.obliquity), np.float32)
+    return np.asarray(image * (np.float64(step[2]) * beam.obliquity), np.float32)
 
 
 def _filled(plane: npt.NDArray[np.float32]) -> tuple[int, int]:

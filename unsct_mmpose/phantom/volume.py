@@ -126,29 +126,28 @@ class Grid:
         return np.flatnonzero(self.values < np.float32(0.5 * self.voxel_mm.max()))
 
 
-def smooth_minimum(
-    a: FloatArray, b: FloatArray, blend: float, out: FloatArray | None = None
-) -> FloatArray:
+def smooth_minimum(a: FloatArray, b: FloatArray, blend: float) -> FloatArray:
     """Return the minimum with a fillet: the polynomial smooth minimum of I. Quilez.
 
     Args:
         a: distances.
         b: distances.
         blend: width of the transition, mm; 0 is the plain minimum.
-        out: where to put the result; may be ``a`` or ``b``.
 
     Example:
         >>> smooth_minimum(np.ones(1), np.ones(1), 4.0).tolist()
         [0.0]
     """
     if blend <= 0:
-        return np.asarray(np.minimum(a, b, out=out))
-    overlap = np.abs(a - b)
+        return np.minimum(a, b)
+    a = np.ascontiguousarray(a)  # a window of a grid is slow to read, and it is read twice
+    overlap = a - b
+    np.abs(overlap, out=overlap)
     np.subtract(blend, overlap, out=overlap)
-    np.maximum(overlap, 0.0, out=overlap)
+    np.clip(overlap, 0.0, blend, out=overlap)
     overlap *= overlap
     overlap *= 0.25 / blend
-    return np.asarray(np.subtract(np.minimum(a, b), overlap, out=out))
+    return np.subtract(np.minimum(a, b), overlap, out=overlap)
 
 
 def evaluate(
@@ -178,7 +177,7 @@ def evaluate(
     for solid, blend in bone.solids:
         for part in _windows(grid, solid, reach + blend):
             view = grid.values[part]
-            smooth_minimum(view, solid.distance(*grid.coordinates(part)), blend, out=view)
+            view[...] = smooth_minimum(view, solid.distance(*grid.coordinates(part)), blend)
     for cut, blend in bone.cuts:
         for whole in _windows(grid, cut, reach):
             part = _occupied(grid, whole, 4 * reach)
