@@ -24,6 +24,7 @@ from mmpose.apis import inference_topdown, init_model
 from mmpose.structures import split_instances
 from numpy.typing import NDArray
 from pydicom.pixels import apply_voi_lut
+from pydicom.uid import generate_uid
 
 from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.datasets.data_settings import pipeline_settings
@@ -31,7 +32,7 @@ from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.inference.inferencer import Inferencer
 from unsct_mmpose.inference.onnx_model import OnnxModel
-from unsct_mmpose.inference.predict import PredictOptions, predict_files
+from unsct_mmpose.inference.predict import PredictOptions, default_batch_size, predict_files
 from unsct_mmpose.inference.torch_model import TorchBackend
 from unsct_mmpose.phantom.make_phantom import PhantomOptions, make_phantom
 
@@ -39,8 +40,8 @@ from .benchmark import plain_config, seconds_of
 from .onnx_study import memory_growth_mb
 
 BATCHES = (1, 16)
-RECOMMENDED = 'onnx'
-"""The way that the targets are of: exported, no PyTorch."""
+RECOMMENDED = ('openvino', 'onnx')
+"""The way that the targets are of, the first that there is: exported, no PyTorch."""
 
 Way = Callable[[Sequence[Path]], list[str]]
 """From files to the json text of each."""
@@ -77,9 +78,12 @@ def predict_cost(request: PredictRequest) -> dict[str, Any]:
 
     ``stock`` is ``inference_topdown`` of MMPose's HRNet and HeatmapHead, the same backbone with a
     flip test, for one file after another; ``stock batch`` does what ``inference_topdown`` does for
-    many boxes, for many files. Both only find the landmarks. ``eager``, ``compiled`` and ``onnx``
-    are ours: landmarks, uncertainty, decisions, measurements with intervals. ``command`` is
-    ``unsct predict`` with the exported model: pictures and the report too.
+    many boxes, for many files. Both only find the landmarks. ``eager``, ``compiled``, ``onnx`` and
+    ``openvino`` are ours: landmarks, uncertainty, decisions, measurements with intervals.
+    ``command`` is ``unsct predict`` with the exported model, its processes started anew each time:
+    pictures and the report too.
+
+    A batch is of files whose content differs, as equal ones are predicted once by the command.
 
     Returns:
         ``rows``, one for each way and batch: ``p50_ms`` and ``p95_ms`` of a batch,
@@ -96,15 +100,19 @@ def predict_cost(request: PredictRequest) -> dict[str, Any]:
     torch.set_num_threads(threads)
     try:
         ways, missing = build_ways(request, threads)
-        rows = [row for batch in BATCHES for row in _time_ways(ways, request, batch)]
+        with tempfile.TemporaryDirectory() as folder:
+            files = distinct_files(request.files, max(BATCHES), Path(folder))
+            request = replace(request, files=files)
+            rows = [row for batch in BATCHES for row in _time_ways(ways, request, batch)]
     finally:
         torch.set_num_threads(before)
+    recommended = next((name for name in RECOMMENDED if name in ways), None)
     targets = {
         f'predict_batch_{row["batch"]}': dict(
             value=row['over_stock'], min=row['over_stock_min'], max=row['over_stock_max']
         )
         for row in rows
-        if row['way'] == RECOMMENDED and request.device == 'cpu'
+        if row['way'] == recommended and request.device == 'cpu'
     }
     return dict(threads=threads, device=request.device, rows=[*rows, *missing], targets=targets)
 
@@ -122,19 +130,37 @@ def build_ways(
         'stock batch': stock_batch_way(stock),
         'eager': our_way(eager),
         'onnx': our_way(exported),
-        'command': command_way(exported),
     }
+    missing = []
+    if request.device == 'cpu':
+        try:
+            exported = OnnxModel(request.onnx, threads=threads, device='openvino')
+            ways['openvino'] = our_way(exported)
+        except ValueError as error:
+            missing.append(dict(way='openvino', reason=str(error)))
+    ways['command'] = command_way(exported)
     reason = 'not asked for' if not request.compiled else no_compiler(request.device)
     if reason:
-        return ways, [dict(way='compiled', reason=reason)]
+        return ways, [*missing, dict(way='compiled', reason=reason)]
     compiled = compile_model(TorchBackend(request.config, request.checkpoint, request.device))
     try:
         for batch in BATCHES:
             our_way(compiled)(list(islice(cycle(request.files), batch)))
     except Exception as error:  # of any of the compiler's parts
         words = (str(error) or type(error).__name__).splitlines()[0][:200]
-        return ways, [dict(way='compiled', reason=f'torch.compile failed: {words}')]
-    return {**ways, 'compiled': our_way(compiled)}, []
+        return ways, [*missing, dict(way='compiled', reason=f'torch.compile failed: {words}')]
+    return {**ways, 'compiled': our_way(compiled)}, missing
+
+
+def distinct_files(files: Sequence[Path], count: int, folder: Path) -> list[Path]:
+    """Return at least so many DICOM files, copies under numbers of their own among them."""
+    copies = []
+    for number, path in enumerate(islice(cycle(files), max(count - len(files), 0))):
+        dataset = pydicom.dcmread(path)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        copies.append(folder / f'{number}.dcm')
+        dataset.save_as(copies[-1])
+    return [*files, *copies]
 
 
 def stock_config(config: Config) -> Config:
@@ -199,10 +225,13 @@ def _as_json(found: Any) -> str:
 
 
 def our_way(backend: Any) -> Way:
-    """Return what reads files with a backend, all in one batch."""
+    """Return what reads files with a backend, with PyTorch all in one batch."""
 
     def predict(paths: Sequence[Path]) -> list[str]:
-        inferencer = Inferencer(backend, batch_size=len(paths))
+        exported = isinstance(backend, OnnxModel)
+        inferencer = Inferencer(
+            backend, batch_size=default_batch_size() if exported else len(paths)
+        )
         return [prediction.to_json() for prediction in inferencer(list(paths))]
 
     return predict
@@ -215,7 +244,8 @@ def command_way(backend: Any) -> Way:
         with tempfile.TemporaryDirectory() as folder:
             files = find_inputs([str(path) for path in paths])
             predict_files(backend, files, Path(folder), PredictOptions(progress=False))
-            return [path.read_text() for path in sorted(Path(folder).glob('*.json'))]
+            names = (path.with_suffix('.json') for path in sorted(Path(folder).glob('*.png')))
+            return [path.read_text() for path in names]
 
     return predict
 
@@ -253,7 +283,7 @@ def _time_ways(
     for number in range(rounds + 1):
         paths = list(islice(files, batch))
         for name, way in chosen.items():
-            took = seconds_of(partial(way, paths))
+            took = seconds_of(partial(_whole, way, paths))
             if number:  # the first one warms up
                 seconds[name].append(took)
     stock = min(
@@ -274,6 +304,13 @@ def _time_ways(
             over_stock_min=round(min(ratios), 2),
             over_stock_max=round(max(ratios), 2),
         )
+
+
+def _whole(way: Way, paths: Sequence[Path]) -> list[str]:
+    texts = way(paths)
+    if len(texts) != len(paths):
+        raise RuntimeError(f'{len(texts)} of {len(paths)} files have a result')
+    return texts
 
 
 def onnx_memory_growth_mb(request: PredictRequest, images: int) -> float:
