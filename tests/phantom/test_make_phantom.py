@@ -197,6 +197,16 @@ def test_the_tool_explains_itself_and_runs_from_a_checkout(tmp_path):
     assert 'Traceback' not in again.stderr
 
 
+def test_what_a_worker_loads_is_little():
+    """Each process loads it anew, before its first image."""
+    program = (
+        'import sys, unsct_mmpose.phantom.make_phantom\n'
+        "heavy = {'matplotlib', 'mmengine', 'scipy', 'torch'} & set(sys.modules)\n"
+        'assert not heavy, heavy'
+    )
+    subprocess.run([sys.executable, '-c', program], check=True, cwd=ROOT)
+
+
 def test_the_contact_sheet_is_a_picture(tmp_path):
     contact_sheet(tmp_path / 'sheet.png', columns=1, tile=64)
     assert (tmp_path / 'sheet.png').read_bytes()[:4] == b'\x89PNG'

@@ -56,9 +56,13 @@ class ConeBeam:
             [42.5, 31.5]
         """
         points = np.asarray(points, dtype=np.float64)
-        scale = self.source_detector_mm / (self.source_patient_mm + points[..., 2:])
-        offset = (points[..., :2] - np.array(self.aim_mm)) * scale
-        return np.asarray(offset / np.array(self.spacing_xy_mm) + np.array(self.foot_px))
+        scale = self.source_detector_mm / (self.source_patient_mm + points[..., 2])
+        x, y = (
+            (points[..., axis] - self.aim_mm[axis]) * scale / self.spacing_xy_mm[axis]
+            + self.foot_px[axis]
+            for axis in range(2)
+        )
+        return np.stack([x, y], axis=-1)
 
     @cached_property
     def obliquity(self) -> npt.NDArray[np.float32]:
