@@ -6,6 +6,7 @@ transform or mirrored, so that bones are evaluated directly in the posed frame.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -36,10 +37,9 @@ def along(
     x: FloatArray, y: FloatArray, z: FloatArray, origin: FloatArray, directions: FloatArray
 ) -> FloatArray:
     """Return how far points lie from an origin along ``(D, 3)`` directions: ``(D, ...)`` mm."""
-    offsets = np.array([origin @ direction for direction in directions])
-    dx, dy, dz, offset = (
-        column.astype(np.float32).reshape(-1, *(1,) * x.ndim) for column in (*directions.T, offsets)
-    )
+    offsets = [[origin @ direction] for direction in directions]
+    factors = np.concatenate([directions, offsets], axis=1).T.astype(np.float32)
+    dx, dy, dz, offset = factors.reshape(4, -1, *(1,) * x.ndim)
     return np.asarray((x * dx - offset) + y * dy + z * dz, dtype=np.float32)
 
 
@@ -97,7 +97,7 @@ def unit(vector: Vector) -> FloatArray:
         [0.0, 0.6, 0.8]
     """
     array = np.asarray(vector, dtype=np.float64)
-    return np.asarray(array / np.linalg.norm(array))
+    return np.asarray(array / math.sqrt(array @ array))
 
 
 def frame_about(axis: Vector, side: Vector) -> FloatArray:
@@ -119,7 +119,7 @@ def frame_about(axis: Vector, side: Vector) -> FloatArray:
         last[2] * first[0] - last[0] * first[2],
         last[0] * first[1] - last[1] * first[0],
     ]
-    return np.stack([first, np.asarray(second), last])
+    return np.array([first, second, last])
 
 
 @dataclass(frozen=True)
