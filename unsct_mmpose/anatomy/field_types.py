@@ -71,18 +71,18 @@ def _tuple_problem(value: Any, parts: tuple[Any, ...], place: str) -> str | None
         parts = parts[:1] * len(value)
     if len(value) != len(parts):
         return f'{place} has {len(value)} entries, not {len(parts)}'
-    found = (
+    problems = (
         _problem(entry, part, f'{place}[{number}]')
         for number, (entry, part) in enumerate(zip(value, parts, strict=True))
     )
-    return next(filter(None, found), None)
+    return next(filter(None, problems), None)
 
 
 def _mapping_problem(value: Any, parts: tuple[Any, ...], place: str) -> str | None:
     if not isinstance(value, Mapping):
         return f'{place} is no object'
-    found = (_problem(entry, parts[1], f'{place}.{key}') for key, entry in value.items())
-    return next(filter(None, found), None)
+    problems = (_problem(entry, parts[1], f'{place}.{key}') for key, entry in value.items())
+    return next(filter(None, problems), None)
 
 
 def _no(place: str, hint: Any) -> str:

@@ -201,13 +201,13 @@ class LandmarkSet:
             ValueError: a field is missing, unknown or contradicts another; the message names
                 source, field and cure.
         """
-        known = (*_FIELDS, 'sigmas')
+        fields = (*_FIELDS, 'sigmas')
         for name in _REQUIRED:
             if name not in content:
                 raise ValueError(f'{source}: field {name!r} is missing; give {list(_REQUIRED)}')
         for name in content:
-            if name not in known:
-                raise ValueError(f'{source}: unknown field {name!r}; the fields are {list(known)}')
+            if name not in fields:
+                raise ValueError(f'{source}: unknown field {name!r}; the fields are {list(fields)}')
         try:
             return cls._of_names(content)
         except (LookupError, TypeError, ValueError, AttributeError) as error:

@@ -168,8 +168,8 @@ def _starts_without_preamble(head: bytes) -> bool:
     for order in ('little', 'big'):
         group, element = (int.from_bytes(head[at : at + 2], order) for at in (0, 2))
         length = int.from_bytes(head[4:8], order)
-        known = (group == 2 and element <= 0x0102) or (group == 8 and element <= 0x0070)
-        if len(head) >= 8 and known and (head[4:6] in _FIRST_VRS or length <= _LONGEST_FIRST):
+        kept = (group == 2 and element <= 0x0102) or (group == 8 and element <= 0x0070)
+        if len(head) >= 8 and kept and (head[4:6] in _FIRST_VRS or length <= _LONGEST_FIRST):
             return True
     return False
 

@@ -147,8 +147,8 @@ def _shown_coverage(summary: Mapping[str, Any], column: int, level: float) -> fl
     if column == 0:
         return float(summary['regions']['coverage'])
     values = [value['coverage'] for value in summary['parameters'].values()]
-    known = [float(value) for value in values if value is not None and not np.isnan(value)]
-    return min(known) if column == 2 else float(np.mean(known))
+    numbers = [float(value) for value in values if value is not None and not np.isnan(value)]
+    return min(numbers) if column == 2 else float(np.mean(numbers))
 
 
 def figure_growth(

@@ -168,8 +168,8 @@ def bland_altman(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) 
         ValueError: shapes disagree, or a value is not finite.
 
     Example:
-        >>> found = bland_altman([2.0, 4.0, 6.0], [1.0, 4.0, 7.0])
-        >>> found.bias.value, found.lower.value, found.upper.value
+        >>> agreement = bland_altman([2.0, 4.0, 6.0], [1.0, 4.0, 7.0])
+        >>> agreement.bias.value, agreement.lower.value, agreement.upper.value
         (0.0, -1.96, 1.96)
     """
     first, second = _pairs(first, second)

@@ -44,8 +44,8 @@ def bootstrap_interval(
 
     Example:
         >>> table = {'error': np.array([1.0, 1.0, 3.0, 3.0])}
-        >>> found = bootstrap_interval(table, lambda t: t['error'].mean(), ['a', 'a', 'b', 'b'])
-        >>> found
+        >>> interval = bootstrap_interval(table, lambda t: t['error'].mean(), ['a', 'a', 'b', 'b'])
+        >>> interval
         Estimate(value=2.0, low=1.0, high=3.0)
     """
     intervals = bootstrap_intervals(

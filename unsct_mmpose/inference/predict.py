@@ -249,9 +249,9 @@ class _Run:
             write_errors(
                 path,
                 self.errors,
-                [printable(str(one)) for one in self.inputs.passed_over],
+                [printable(str(file)) for file in self.inputs.passed_over],
                 self.no_images,
-                [(printable(str(one)), result) for one, result in self.duplicates],
+                [(printable(str(file)), result) for file, result in self.duplicates],
                 self.outputs.failures,
             )
         except OSError as error:

@@ -103,7 +103,7 @@ def find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     Example:
         >>> maps = torch.zeros(1, 1, 4, 6)
         >>> maps[0, 0, 3, 5] = 0.5
-        >>> [one.tolist() for one in find_peaks(maps)]
+        >>> [array.tolist() for array in find_peaks(maps)]
         [[[[5.0, 3.0]]], [[0.5]]]
     """
     maps = widened(heatmaps)

@@ -189,9 +189,9 @@ def split_srf_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dic
         >>> split_srf_settings(dict(attention='parallel', depth=3))
         ({'attention': 'parallel'}, {'depth': 3})
     """
-    known = inspect.getfullargspec(SRFBlock.__init__).kwonlyargs
-    own = {name: value for name, value in settings.items() if name in known}
-    return own, {name: value for name, value in settings.items() if name not in known}
+    names = inspect.getfullargspec(SRFBlock.__init__).kwonlyargs
+    own = {name: value for name, value in settings.items() if name in names}
+    return own, {name: value for name, value in settings.items() if name not in names}
 
 
 def _project(weight: Tensor, cells: Tensor, offset: Tensor) -> Tensor:

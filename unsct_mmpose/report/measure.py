@@ -159,8 +159,8 @@ def form_of(path: str | os.PathLike[str]) -> str:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _SUFFIXES:
-        known = ', '.join(_SUFFIXES)
-        raise ValueError(f'{path}: the suffix {suffix!r} is none of {known}; name the format')
+        choices = ', '.join(_SUFFIXES)
+        raise ValueError(f'{path}: the suffix {suffix!r} is none of {choices}; name the format')
     return _SUFFIXES[suffix]
 
 
@@ -318,8 +318,8 @@ def _image_lines(image: MeasuredImage) -> list[str]:
 def _plane_text(image: MeasuredImage) -> str:
     if image.plane == 'bone':
         return f'lengths at the bone (magnification {image.magnification:g})'
-    known = 'unknown' if image.magnification is None else f'{image.magnification:g}, not used'
-    return f'lengths at the detector (magnification {known})'
+    words = 'unknown' if image.magnification is None else f'{image.magnification:g}, not used'
+    return f'lengths at the detector (magnification {words})'
 
 
 def _value_text(measurement: Measurement) -> str:

@@ -176,7 +176,7 @@ class Prediction:
     def _check_names(self) -> None:
         if tuple(landmark.name for landmark in self.landmarks) != self.landmark_set.names:
             raise ValueError('landmarks are not those of the model, in their order')
-        unknown = [one.name for one in self.measurements if one.name not in MEASUREMENT_NAMES]
+        unknown = [m.name for m in self.measurements if m.name not in MEASUREMENT_NAMES]
         if unknown:
             raise ValueError(f'measurements holds {unknown[0]!r}, which is none')
 

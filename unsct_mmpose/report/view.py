@@ -51,7 +51,7 @@ def view_of(prediction: Prediction) -> View:
     """Return everything that the template shows but the pixels."""
     levels = {certainty_of(landmark) for landmark in prediction.landmarks}
     pelvis = prediction.image_state != NOTHING_FOUND
-    known = prediction.landmark_set
+    anatomy = prediction.landmark_set
     return dict(
         name=prediction.image.path or prediction.image.file_name,
         sha256=prediction.image.sha256,
@@ -62,7 +62,7 @@ def view_of(prediction: Prediction) -> View:
         image_words=prediction.image_words,
         reported=sum(landmark.reported for landmark in prediction.landmarks),
         total=len(prediction.landmarks),
-        sided=any(map(known.side_of, range(len(known)))),
+        sided=any(map(anatomy.side_of, range(len(anatomy)))),
         warnings=[vars(warning) for warning in prediction.warnings],
         facts=_facts(prediction),
         groups=_groups(prediction),
@@ -73,7 +73,7 @@ def view_of(prediction: Prediction) -> View:
         landmarks=[_landmark(prediction, k) for k in range(len(prediction.landmarks))],
         marks=[_mark(prediction, k) for k in range(len(prediction.landmarks))] if pelvis else [],
         lines=_lines(prediction) if pelvis else [],
-        drawings=DRAWINGS if known.clinical else (),
+        drawings=DRAWINGS if anatomy.clinical else (),
         levels=[level for level in LEVELS if level in levels] if pelvis else [],
         calibrated=prediction.calibrated,
     )  # fmt: skip
@@ -119,7 +119,7 @@ def _nothing(prediction: Prediction) -> str | None:
 
 
 def _cell(measurement: Measurement) -> View:
-    known = measurement.low is not None and measurement.high is not None
+    has_ends = measurement.low is not None and measurement.high is not None
     symbol = _SYMBOLS[measurement.unit]
     ends = (
         number_text(end, measurement.unit).removesuffix(symbol)
@@ -128,8 +128,8 @@ def _cell(measurement: Measurement) -> View:
     direction, place = _place(measurement)
     return dict(
         value=number_text(measurement.value, measurement.unit),
-        interval=' to '.join(ends) if known else None,
-        shift=_shift(measurement) if known else None,
+        interval=' to '.join(ends) if has_ends else None,
+        shift=_shift(measurement) if has_ends else None,
         reason=None if measurement.reason is None else plain_name(measurement.reason),
         mark=_UNUSUAL.get(direction),
         place=place,
@@ -164,11 +164,11 @@ def _place(measurement: Measurement) -> tuple[str, str | None]:
 
 
 def _landmark(prediction: Prediction, index: int) -> View:
-    landmark, known = prediction.landmarks[index], prediction.landmark_set
-    side = known.side_of(index)
+    landmark, anatomy = prediction.landmarks[index], prediction.landmark_set
+    side = anatomy.side_of(index)
     return dict(
-        label=known.labels[index],
-        words=known.descriptions[index] + (f', {side}' if side else ''),
+        label=anatomy.labels[index],
+        words=anatomy.descriptions[index] + (f', {side}' if side else ''),
         x=f'{landmark.x:.1f}',
         y=f'{landmark.y:.1f}',
         presence='–' if landmark.presence is None else _percent(landmark.presence),

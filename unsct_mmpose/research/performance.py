@@ -190,9 +190,9 @@ def time_command(target: str, command: Sequence[str], out: Path) -> int:
     started = time.perf_counter()
     status = subprocess.run(command, check=False).returncode
     if status == 0:
-        known = read_json(out).get('targets', {}) if out.is_file() else {}
+        targets = read_json(out).get('targets', {}) if out.is_file() else {}
         value = round((time.perf_counter() - started) / 60, 2)
-        targets = {**known, target: dict(value=value, command=' '.join(command))}
+        targets[target] = dict(value=value, command=' '.join(command))
         write_json(_made(out.parent) / out.name, dict(**describe_host(), targets=targets))
     return status
 

@@ -181,21 +181,21 @@ def stock_batch_way(model: Any) -> Way:
     def item(path: Path) -> Any:
         image = read_as_usual(path)
         bbox = np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
-        known = dict(img=image, bbox=bbox, bbox_score=np.ones(1, np.float32))
-        return pipeline({**known, **model.dataset_meta})
+        item = dict(img=image, bbox=bbox, bbox_score=np.ones(1, np.float32))
+        return pipeline({**item, **model.dataset_meta})
 
     def predict(paths: Sequence[Path]) -> list[str]:
         with torch.no_grad():
             return [
-                _as_json(found)
-                for found in model.test_step(pseudo_collate([item(path) for path in paths]))
+                _as_json(sample)
+                for sample in model.test_step(pseudo_collate([item(path) for path in paths]))
             ]
 
     return predict
 
 
-def _as_json(found: Any) -> str:
-    return json.dumps(jsonable(split_instances(found.pred_instances)))
+def _as_json(sample: Any) -> str:
+    return json.dumps(jsonable(split_instances(sample.pred_instances)))
 
 
 def our_way(backend: Any) -> Way:

@@ -71,10 +71,10 @@ class THAVisualizer(PoseLocalVisualizer):
         **kwargs,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        known = [panel for row in PANELS for panel in row]
-        wrong = [panel for panel in panels if panel not in known]
+        names = [panel for row in PANELS for panel in row]
+        wrong = [panel for panel in panels if panel not in names]
         if wrong or not panels:
-            raise ValueError(f'unknown panels {wrong}; choose some of {known}')
+            raise ValueError(f'unknown panels {wrong}; choose some of {names}')
         self.panels = tuple(panels)
         self.width_px = width_px
         self.landmarks = HIP

@@ -299,8 +299,8 @@ def _grey_case(
         around = [display.show(exact + step) for step in (-slack, slack)]
         tolerance += max(float(np.abs(ends - expected).max()) for ends in around)
     header = {'PhotometricInterpretation': photometric, **depth.header, **shown.header, **more}
-    known = syntax if syntax in SYNTAXES else 'explicit'
-    content = partial(make, depth.words(values), known, **header)
+    layout = syntax if syntax in SYNTAXES else 'explicit'
+    content = partial(make, depth.words(values), layout, **header)
     return Case(f'{syntax}/{depth.name}/{photometric}/{shown.name}', content, expected, tolerance)
 
 
@@ -565,9 +565,9 @@ def refused_cases() -> Iterator[Case]:
     grey = Depth(8, 8).values(_SHAPE).astype(np.uint8)
     for uid in _UNSUPPORTED:
         # pydicom writes what it knows: another of the same length, and then its name is changed
-        known = next((other for other in _WRITABLE if len(other) == len(uid)), uid)
-        content = make(grey, pixel_data=encapsulate([bytes(64)]), uid=UID(known))
-        yield Case(f'{uid}/no decoder', content.replace(known.encode(), uid.encode()))
+        stand_in = next((other for other in _WRITABLE if len(other) == len(uid)), uid)
+        content = make(grey, pixel_data=encapsulate([bytes(64)]), uid=UID(stand_in))
+        yield Case(f'{uid}/no decoder', content.replace(stand_in.encode(), uid.encode()))
     for photometric in ('HSV', 'ARGB', 'CMYK', 'YBR_PARTIAL_422', 'YBR_PARTIAL_420', 'XYB', 'GREY'):
         yield Case(f'explicit/{photometric}', make(grey, PhotometricInterpretation=photometric))
     deep = Depth(16, 12).values(_SHAPE).astype(np.uint16)

@@ -173,11 +173,11 @@ def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
 
     scratch = request.folder / 'json'
     scratch.mkdir(parents=True, exist_ok=True)
-    known = readers(ROOT, scratch)
-    batches = -(-(request.limits.get('json') or DOCUMENTS) // BATCH) * len(known)
+    all_readers = readers(ROOT, scratch)
+    batches = -(-(request.limits.get('json') or DOCUMENTS) // BATCH) * len(all_readers)
 
     def work(number: int) -> Verdict:
-        reader = known[number % len(known)]
+        reader = all_readers[number % len(all_readers)]
         place = scratch / str(os.getpid())
         place.mkdir(exist_ok=True)
         return reader.name, *try_documents(reader, number, place)
