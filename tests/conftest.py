@@ -15,7 +15,7 @@ import pytest
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations.coco import AnnotatedRadiograph, LandmarkStates, write_annotations
-from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
 
 pytest_plugins = ['tests.golden_hip', 'tests.dicom_files', 'tests.fake_backend']
 

@@ -8,7 +8,7 @@ import pytest
 from tests.golden_hip import GOLDEN_MM
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations.check import check_data
-from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
 
 SPACING, SIZE = (2.0, 2.0), (215, 190)
 POINTS = GOLDEN_MM / SPACING

@@ -32,8 +32,9 @@ from unsct_mmpose.annotations import convert_one as one_module
 from unsct_mmpose.annotations.convert import ConvertOptions, RunOptions, convert, find_sources
 from unsct_mmpose.annotations.convert_check import check_conversion
 from unsct_mmpose.datasets import LoadRadiograph
-from unsct_mmpose.dicom import read_radiograph, write_radiograph
+from unsct_mmpose.dicom import read_radiograph
 from unsct_mmpose.dicom.pseudonyms import read_key
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.engine import find_model
 from unsct_mmpose.functional.crop import grey_levels
 

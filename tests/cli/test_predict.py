@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
 
 STUB = """
 import sys, types

@@ -10,7 +10,7 @@ from pydicom import Dataset
 
 from .decode import parse_dicom
 from .header import code, every_text, number, quiet, values
-from .picture_header import picture_format, read_head
+from .pictures import picture_format, read_head
 from .pixel_format import DecodeError
 from .placement import read_orientation
 from .radiograph import RadiographError

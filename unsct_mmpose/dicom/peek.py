@@ -9,7 +9,7 @@ from io import BytesIO
 from pydicom import Dataset, dcmread
 
 from .header import number, quiet
-from .picture_header import picture_format, read_head, read_pages
+from .pictures import picture_format, read_head, read_pages
 from .pixel_format import DecodeError
 from .placement import Orientation, given_orientation, read_orientation
 

@@ -1,14 +1,19 @@
-"""OpenCV strokes with fractions of a pixel, for every picture with landmarks on a radiograph."""
+"""OpenCV strokes with fractions of a pixel, and how sure a landmark is as a colour and a shape.
+
+The colours are those of Okabe and Ito (2008), which colour-blind people tell apart; every level has
+a shape of its own as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .certainty import Certainty
+from unsct_mmpose.anatomy import LandmarkEstimate
 
 Color = tuple[int, int, int]
 
@@ -21,6 +26,49 @@ _DIAMOND = np.array([(0.0, -1.4), (1.4, 0.0), (0.0, 1.4), (-1.4, 0.0)])
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _MARGIN_PX = 10
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """A level of certainty.
+
+    Attributes:
+        key: for programs and style sheets.
+        words: for people.
+        color: ``#rrggbb``, for a dark background.
+        shape: ``'circle'``, ``'square'``, ``'diamond'``, ``'ring'`` or ``'cross'``.
+    """
+
+    key: str
+    words: str
+    color: str
+    shape: str
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as three numbers, 0 to 255."""
+        red, green, blue = bytes.fromhex(self.color[1:])
+        return red, green, blue
+
+
+SURE = Certainty('sure', 'sure: P(shown) at least 99 %', '#56B4E9', 'circle')
+FAIR = Certainty('fair', 'fairly sure: 90 to 99 %', '#F0E442', 'square')
+UNSURE = Certainty('unsure', 'unsure: below 90 %', '#E69F00', 'diamond')
+UNKNOWN = Certainty('unknown', 'certainty unknown: model not calibrated', '#FFFFFF', 'ring')
+REJECTED = Certainty('rejected', 'rejected: the image does not show it', '#FF7FB0', 'cross')
+
+LEVELS = (SURE, FAIR, UNSURE, UNKNOWN, REJECTED)
+
+
+def certainty_of(landmark: LandmarkEstimate) -> Certainty:
+    """Return the level of a landmark, by P(the image shows it)."""
+    if not landmark.reported:
+        return REJECTED
+    if landmark.presence is None:
+        return UNKNOWN
+    if landmark.presence >= 0.99:
+        return SURE
+    return FAIR if landmark.presence >= 0.9 else UNSURE
 
 
 def _fixed(points: NDArray[np.floating]) -> NDArray[np.int32]:

@@ -20,15 +20,14 @@ from unsct_mmpose.anatomy import (
     landmark_set,
 )
 from unsct_mmpose.anatomy.landmarks import plain_name
+from unsct_mmpose.anatomy.records import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL, USUAL_DECIDERS
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.display import ranges_itself
 from unsct_mmpose.dicom.marker import find_markers
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.clinical import Measurements, interval, measure
-from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 from unsct_mmpose.functional.geometry import region_of
 from unsct_mmpose.functional.hierarchical import promise_words
-from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL
 from unsct_mmpose.report.prediction import ImageSource, Prediction, PredictionWarning
 
 DEFAULT_LEVEL = 0.95

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import HIP, landmark_set
+from unsct_mmpose.anatomy.records import USUAL_DECIDERS
 from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.functional.crop import Crop, crop_whole_image, cut_out, grey_levels
-from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 
 from .model_identity import calibration_identity, evidences_identity, landmarks_identity
 

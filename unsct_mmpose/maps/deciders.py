@@ -16,7 +16,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from unsct_mmpose.functional.decider_names import FUSED, PAF, PEAK
+from unsct_mmpose.anatomy.records import FUSED, PAF, PEAK
 
 from .calibration import RULES
 from .evidence import Evidence

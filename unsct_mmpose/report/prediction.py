@@ -26,8 +26,8 @@ from unsct_mmpose.anatomy import (
     Spacing,
     landmark_set,
 )
-from unsct_mmpose.anatomy.field_types import check_fields
-from unsct_mmpose.dicom.text import printable
+from unsct_mmpose.anatomy.records import check_fields
+from unsct_mmpose.dicom.header import printable
 from unsct_mmpose.files import jsonable
 
 NOTICE = (

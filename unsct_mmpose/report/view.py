@@ -17,9 +17,9 @@ from unsct_mmpose.anatomy import (
 )
 from unsct_mmpose.anatomy.landmarks import plain_name
 from unsct_mmpose.anatomy.parameters import GROUPS, REPORTED, line_landmark
-from unsct_mmpose.drawing.certainty import LEVELS, REJECTED, UNKNOWN, certainty_of
+from unsct_mmpose.anatomy.records import NOTHING_FOUND
 from unsct_mmpose.drawing.sketches import REFERENCE, REFERENCE_COLOR, sketch_measurements
-from unsct_mmpose.functional.image_states import NOTHING_FOUND
+from unsct_mmpose.drawing.strokes import LEVELS, REJECTED, UNKNOWN, certainty_of
 
 from .prediction import Prediction
 

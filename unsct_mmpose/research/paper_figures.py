@@ -15,7 +15,7 @@ from unsct_mmpose.anatomy import NUM_LANDMARKS
 from unsct_mmpose.annotations.annotated import read_display
 from unsct_mmpose.calibrate.evidence_table import build_dataset, collect_evidence, load_model
 from unsct_mmpose.calibrate.fit import predicted_samples
-from unsct_mmpose.drawing import figure_convergence, figure_training, figure_uncertainty
+from unsct_mmpose.drawing.figures import figure_convergence, figure_training, figure_uncertainty
 from unsct_mmpose.drawing.picture_files import write_picture
 from unsct_mmpose.maps.uncertainty import certainty_map
 from unsct_mmpose.visualization.drawable import maps_box
