@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import config
 from torch.distributed import TCPStore
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
@@ -25,6 +26,7 @@ def be_script(words, folder, environment, log):
     for number in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
     torch.set_num_threads(1)
+    config.FormatCode = lambda text, **_: (text, False)  # the fixture of conftest.py ends at a fork
     sys.argv = [str(word) for word in words]
     sys.path.insert(0, str(TOOLS))
     runpy.run_path(sys.argv[0], run_name='__main__')

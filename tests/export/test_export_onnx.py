@@ -31,43 +31,28 @@ from unsct_mmpose.inference.onnx_model import (
 from unsct_mmpose.maps.calibration import CALIBRATION_KEY, pack_calibration
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.research.benchmark import any_calibration
+from unsct_mmpose.research.tiny import tiny_config
 
 onnx = pytest.importorskip('onnx')
 pytest.importorskip('onnxruntime')
 
-CONFIG = """
-_base_ = '{base}'
-codec = dict(input_size=(64, 64), heatmap_size=(16, 16))
-model = dict(
-    backbone=dict(extra=dict(
-        stage1=dict(num_blocks=(1,), num_channels=(8,)),
-        stage2=dict(num_blocks=(1, 1), num_channels=(4, 8)),
-        stage3=dict(num_modules=1, num_blocks=(1, 1, 1), num_channels=(4, 8, 16)),
-        stage4=dict(num_modules=1, num_blocks=(1, 1, 1, 1), num_channels=(4, 8, 16, 32)))),
-    neck=dict(in_channels=(4, 8, 16, 32), out_channels=8),
-    head=dict(in_channels=8, decoder=dict(input_size=(64, 64), heatmap_size=(16, 16), {options})),
-    test_cfg=dict(flip_test={flip}))
-val_pipeline = [
-    dict(type='LoadRadiograph'),
-    dict(type='GetBBoxCenterScale', padding={padding}),
-    dict(type='RadiographAffine', input_size=(64, 64)),
-    dict(type='PackPoseInputs'),
-]
-test_dataloader = dict(dataset=dict(
-    data_root=r'{root}', ann_file='val.json', data_prefix=dict(img=''), pipeline=val_pipeline))
+MORE = """
+model['head']['decoder'] = dict(codec, {options})
+model['test_cfg'] = dict(flip_test={flip})
+val_pipeline[1]['padding'] = {padding}
+test_dataloader['dataset'].update(ann_file='val.json', data_prefix=dict(img=''))
 """
 
 
 @pytest.fixture(scope='module')
 def make(tmp_path_factory, request):
     """Write a config and random weights; return the paths of both and of the exported model."""
-    base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
 
     def build(root='', flip=True, padding=1.0, calibrated=True, options=''):
         folder = tmp_path_factory.mktemp('model')
         config, checkpoint = folder / 'config.py', folder / 'model.pth'
-        text = dict(base=base.as_posix(), root=root, flip=flip, padding=padding, options=options)
-        config.write_text(CONFIG.format(**text))
+        more = MORE.format(flip=flip, padding=padding, options=options)
+        config.write_text(tiny_config(request.config.rootpath, root, more))
         init_default_scope('mmpose')
         torch.manual_seed(0)
         model = MODELS.build(Config.fromfile(config).model)

@@ -19,8 +19,8 @@ from .performance_page import FOLDER, TARGETS
 from .predict_cost import PredictRequest, phantom_cost, predict_cost
 from .results import describe_host, read_json
 from .scale import scale_cost, simulated_data
+from .tiny import DEMO, tiny_config
 
-DEMO = 'configs/demo/unsct_hrnet_tha_cpu.py'
 ENTRY = 'configs/unsct_hrnet_tha.py'
 
 
@@ -31,20 +31,13 @@ _STEPS = (
 )
 
 
-def _shrunk(root: Path) -> Config:
-    """Return the demo's config with an input of 64 x 64."""
-    config = Config.fromfile(root / DEMO)
-    size = dict(input_size=(64, 64), heatmap_size=(16, 16))
-    pipeline = config.train_dataloader.dataset.pipeline
-    encoders = [stage.encoder for stage in pipeline if stage.type == 'GenerateTarget']
-    for codec in (config.codec, config.model.head.decoder, *encoders):
-        codec.update(size)
-    return config
+def _config(root: Path, short: bool, name: str = DEMO) -> Config:
+    return Config.fromstring(tiny_config(root), '.py') if short else Config.fromfile(root / name)
 
 
 def measure_transfers(root: Path, short: bool) -> dict[str, Any]:
     """Count what a step of the entry config copies and waits for, beside MMPose's machinery."""
-    config = _shrunk(root) if short else Config.fromfile(root / ENTRY)
+    config = _config(root, short, ENTRY)
     batch = 2 if short else config.train_dataloader.batch_size
     ours = step_transfers(config, batch)
     stock = step_transfers(with_stock_machinery(config), batch)
@@ -61,7 +54,7 @@ def measure_steps(root: Path, short: bool) -> dict[str, Any]:
     rounds, batch = (1, 1) if short else (7, 8)
     rows, targets = [], {}
     for name, precision, as_stock in _STEPS[:1] if short else _STEPS:
-        config = _shrunk(root) if short else Config.fromfile(root / DEMO)
+        config = _config(root, short)
         if precision != 'config':
             wrapper = 'OptimWrapper' if precision == 'float32' else 'AmpOptimWrapper'
             config.optim_wrapper.type = wrapper
@@ -122,7 +115,7 @@ def measure_predict(root: Path, short: bool) -> dict[str, Any]:
 
 def measure_decode(root: Path, short: bool) -> dict[str, Any]:
     """Time decoding and uncertainty beside the forward pass that makes the maps."""
-    config = _shrunk(root) if short else Config.fromfile(root / DEMO)
+    config = _config(root, short)
     rows = []
     for side in (16,) if short else (64, 128):
         cost = decode_cost(config, map_size=side, batch_size=2 if short else 8, rounds=5)

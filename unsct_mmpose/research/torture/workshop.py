@@ -20,35 +20,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CONFIG = """
-_base_ = {base!r}
-codec = dict(input_size=(64, 64), heatmap_size=(16, 16))
-model = dict(
-    backbone=dict(extra=dict(
-        stage1=dict(num_blocks=(1,), num_channels=(8,)),
-        stage2=dict(num_blocks=(1, 1), num_channels=(4, 8)),
-        stage3=dict(num_modules=1, num_blocks=(1, 1, 1), num_channels=(4, 8, 16)),
-        stage4=dict(num_modules=1, num_blocks=(1, 1, 1, 1), num_channels=(4, 8, 16, 32)))),
-    neck=dict(in_channels=(4, 8, 16, 32), out_channels=8),
-    head=dict(in_channels=8, decoder=codec),
-    test_cfg=dict(flip_test=False))
-load = [dict(type='LoadRadiograph'), dict(type='GetBBoxCenterScale', padding=1.0),
-        dict(type='RadiographAffine', input_size=(64, 64))]
-encoder = dict(type='HeatmapPAF', sigma=1.5, relations='full', paf_width=1.0, **codec)
-train_pipeline = [*load[:2], dict(type='RandomFlip', direction='horizontal'), load[2],
-                  dict(type='GenerateTarget', encoder=encoder), dict(type='PackPoseInputs')]
-val_pipeline = [*load, dict(type='PackPoseInputs')]
-train_dataloader = dict(batch_size=2, num_workers=1,
-                        dataset=dict(data_root={data!r}, pipeline=train_pipeline))
-val_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False,
-                      dataset=dict(data_root={data!r}, pipeline=val_pipeline))
-test_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False,
-                       dataset=dict(data_root={data!r}, pipeline=val_pipeline))
+from unsct_mmpose.research.tiny import tiny_config
+
+_RUN = """
+model['test_cfg'] = dict(flip_test=False)
+train_dataloader.update(num_workers=1, persistent_workers=True)
 train_cfg = dict(max_epochs=4, val_interval=2)
 default_hooks = dict(checkpoint=dict(interval=1), logger=dict(interval=1))
 """
-"""The demo's config, as narrow as it gets."""
-
 PHANTOM = ('--train', '6', '--val', '12', '--test', '2', '--size', '128', '--quiet', '--jobs', '1')
 
 Main = Callable[[Sequence[str]], int]
@@ -147,8 +126,7 @@ class Shop:
         """Make what is not there yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
         warm_up()
-        base = self.root / 'configs' / 'demo' / 'unsct_hrnet_tha_cpu.py'
-        self.config.write_text(CONFIG.format(base=base.as_posix(), data=self.data.as_posix()))
+        self.config.write_text(tiny_config(self.root, self.data, _RUN))
         if self.checkpoint.is_file():
             return
         run = self.folder / 'trained'
