@@ -115,6 +115,23 @@ def run_python():
 
 
 @pytest.fixture
+def unsct(monkeypatch, capsys):
+    """Run a command line in this process, where all is imported; return how it went."""
+    from unsct_mmpose.cli.main import main
+
+    def run(*words, cwd=None) -> subprocess.CompletedProcess:
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd or ROOT)
+            try:
+                status = main([str(word) for word in words])
+            except SystemExit as left:
+                status = left.code
+        return subprocess.CompletedProcess(words, status, *capsys.readouterr())
+
+    return run
+
+
+@pytest.fixture
 def stock_run(tmp_path) -> Path:
     """A folder with ``stock.py``, a stock MMPose config, and the four images that it trains on."""
     import cv2

@@ -1,11 +1,8 @@
 """DICOM files become a data set that stock MMPose reads, and that names no patient."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -548,17 +545,9 @@ def test_a_frame_is_chosen_and_remembered(tmp_path):
     assert 'frame' not in ConvertOptions().to_dict()
 
 
-def test_the_command_converts_checks_and_hides_names_unless_asked(files, tmp_path):
+def test_the_command_converts_checks_and_hides_names_unless_asked(files, tmp_path, unsct):
     def tool(*arguments):
-        command = [
-            sys.executable,
-            ROOT / 'tools' / 'convert_dicom.py',
-            files,
-            '--quiet',
-            *arguments,
-        ]
-        where = {**os.environ, 'PYTHONPATH': str(ROOT)}
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=where)
+        return unsct('convert', files, '--quiet', *arguments, cwd=tmp_path)
 
     done = tool('--out', 'hips')
     assert done.returncode == 1
