@@ -42,5 +42,5 @@ def tiny_config(root: Path, data: Path | str = '', more: str = '') -> str:
         data: folder of the data set.
         more: lines behind it, which may change the dicts before them.
     """
-    base, folder = (root / DEMO).as_posix(), Path(data).as_posix()
+    base, folder = (root / DEMO).resolve().as_posix(), Path(data).as_posix()
     return _CONFIG.format(base=base, extra=NARROW_HRNET, data=folder) + more
