@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 
 from .options import ROOT, add_device
@@ -247,10 +246,10 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
     import logging
 
     from unsct_mmpose.engine.device import resolve_device
-    from unsct_mmpose.export import export_onnx
     from unsct_mmpose.research.predict_cost import (
         PredictRequest,
         device_throughput,
+        exported,
         onnx_memory_growth_mb,
         predict_cost,
     )
@@ -259,15 +258,11 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
     logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
     files = sorted(path for path in args.folder.iterdir() if path.is_file())
     device = resolve_device(args.device)
-    with tempfile.TemporaryDirectory() as folder:
-        path = args.onnx or Path(folder) / 'model.onnx'
-        if not args.onnx:
-            request = export_onnx.ExportRequest(args.config, args.checkpoint, path)
-            export_onnx.export_onnx(request)
-        request = PredictRequest(
-            args.config, args.checkpoint, path, files, rounds=args.rounds, threads=args.threads,
-            device=device, compiled=not args.no_compile,
-        )  # fmt: skip
+    wanted = PredictRequest(
+        args.config, args.checkpoint, files, args.onnx, rounds=args.rounds, threads=args.threads,
+        device=device, compiled=not args.no_compile,
+    )  # fmt: skip
+    with exported(wanted) as request:
         cost = predict_cost(request)
         growth = onnx_memory_growth_mb(request, args.images)
         if device != 'cpu':

@@ -11,12 +11,11 @@ from typing import Any
 
 from mmengine.config import Config
 
-from unsct_mmpose.export import export_onnx
 from unsct_mmpose.files import write_json
 
 from .benchmark import decode_cost, pipeline_cost, step_cost, step_transfers, with_stock_machinery
 from .performance_page import FOLDER, TARGETS
-from .predict_cost import PredictRequest, phantom_cost, predict_cost
+from .predict_cost import PredictRequest, exported, phantom_cost, predict_cost
 from .results import describe_host, read_json
 from .scale import scale_cost, simulated_data
 from .tiny import DEMO, tiny_config
@@ -102,14 +101,12 @@ def measure_scale(root: Path, short: bool) -> dict[str, Any]:
 def measure_predict(root: Path, short: bool) -> dict[str, Any]:
     """Time the ways from DICOM to json with the ready model, on the bundled radiograph."""
     demo = root / DEMO
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'model.onnx'
-        checkpoint = demo.with_suffix('.pth')
-        export_onnx.export_onnx(export_onnx.ExportRequest(demo, checkpoint, path))
-        files = [demo.parent / 'phantom_example.dcm']
-        rounds = 1 if short else 15
-        request = PredictRequest(demo, checkpoint, path, files, rounds=rounds, compiled=not short)
-        cost = predict_cost(request)
+    files = [demo.parent / 'phantom_example.dcm']
+    request = PredictRequest(
+        demo, demo.with_suffix('.pth'), files, rounds=1 if short else 15, compiled=not short
+    )
+    with exported(request) as ready:
+        cost = predict_cost(ready)
     return dict(what=f'{DEMO}: from DICOM to json, the bundled radiograph again and again', **cost)
 
 

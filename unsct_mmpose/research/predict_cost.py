@@ -8,6 +8,7 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle, islice
@@ -28,6 +29,7 @@ from pydicom.pixels import apply_voi_lut
 from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.datasets.data_settings import pipeline_settings
 from unsct_mmpose.dicom.find_inputs import find_inputs
+from unsct_mmpose.export import export_onnx
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.inference.inferencer import Inferencer
 from unsct_mmpose.inference.onnx_model import OnnxModel
@@ -53,8 +55,8 @@ class PredictRequest:
     Attributes:
         config: config of the model.
         checkpoint: its weights.
-        onnx: the same, exported.
         files: DICOM files, taken in turn.
+        onnx: the same model, exported; None until :func:`exported` has done it.
         rounds: how often each way is timed for single images; a third of it, at least 5 unless
             fewer are asked for, for batches.
         threads: processor cores to use; None takes all that are free.
@@ -64,12 +66,24 @@ class PredictRequest:
 
     config: Path
     checkpoint: Path
-    onnx: Path
     files: Sequence[Path]
+    onnx: Path | None = None
     rounds: int = 15
     threads: int | None = None
     device: str = 'cpu'
     compiled: bool = True
+
+
+@contextmanager
+def exported(request: PredictRequest) -> Iterator[PredictRequest]:
+    """Yield a request with an exported model: its own, or one in a folder that goes again."""
+    with tempfile.TemporaryDirectory() as folder:
+        if request.onnx is None:
+            request = replace(request, onnx=Path(folder) / 'model.onnx')
+            export_onnx.export_onnx(
+                export_onnx.ExportRequest(request.config, request.checkpoint, request.onnx)
+            )
+        yield request
 
 
 def predict_cost(request: PredictRequest) -> dict[str, Any]:
