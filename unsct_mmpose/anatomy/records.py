@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 from .landmarks import LANDMARK_NAMES, SIDES, side_index
 from .parameters import parameter, reference_label, split_side
 
-Matrix = tuple[tuple[float, float], tuple[float, float]]
+_Matrix = tuple[tuple[float, float], tuple[float, float]]
 
 
 class Estimate(NamedTuple):
@@ -105,8 +105,8 @@ class LandmarkEstimate:
     score: float | None = None
     support: float | None = None
     evidence: Mapping[str, float | None] = field(default_factory=dict)
-    covariance_px2: Matrix | None = None
-    covariance_mm2: Matrix | None = None
+    covariance_px2: _Matrix | None = None
+    covariance_mm2: _Matrix | None = None
     region: Region | None = None
     reason: str = ''
 

@@ -36,13 +36,13 @@ def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         document = read_json(path)
     except JsonError as error:
         raise AnnotationError(path, [error.cause]) from None
-    problems = shape_problems(document)
+    problems = _shape_problems(document)
     if problems:
         raise AnnotationError(path, problems)
     return dict(document)
 
 
-def shape_problems(document: object) -> list[str]:
+def _shape_problems(document: object) -> list[str]:
     """Say what is wrong with the outer shape of a COCO document."""
     if not isinstance(document, Mapping):
         return ['the file must hold a JSON object with images, annotations and categories']

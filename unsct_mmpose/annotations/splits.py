@@ -15,7 +15,7 @@ from .record_checks import Record, describe, load_document
 
 Image = TypeVar('Image')
 
-Share = float | Mapping[str, float]
+_Share = float | Mapping[str, float]
 """Share of all images, or of the images of each subset, by its name."""
 
 PAPER_IMAGES = {
@@ -93,7 +93,7 @@ def check_patient_splits(
 
 
 def split_by_patient(
-    images: Sequence[Image], fractions: Mapping[str, Share], seed: int
+    images: Sequence[Image], fractions: Mapping[str, _Share], seed: int
 ) -> dict[str, list[Image]]:
     """Share images out so that all of a patient's images are in one split.
 
@@ -157,7 +157,7 @@ def split_by_patient(
     return parts
 
 
-def _shares(share: Share, subsets: Sequence[str]) -> list[float]:
+def _shares(share: _Share, subsets: Sequence[str]) -> list[float]:
     return [share[name] if isinstance(share, Mapping) else share for name in subsets]
 
 

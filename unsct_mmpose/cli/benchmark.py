@@ -12,7 +12,7 @@ DEMO = 'configs/demo/unsct_hrnet_tha_cpu.py'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest='action', required=True)
     step = actions.add_parser('step', help='time and memory of a training step')
-    step.set_defaults(measure=benchmark_step)
+    step.set_defaults(measure=_benchmark_step)
     add = step.add_argument
     add('config', nargs='?', default=DEMO, help='config with an HRNet')
     add('--batch-size', type=int, help="images in a batch (default: the config's)")
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     everything = actions.add_parser(
         'all', help='all that the performance page needs on this machine, and the page (12 min)'
     )
-    everything.set_defaults(measure=benchmark_all, out=None)
+    everything.set_defaults(measure=_benchmark_all, out=None)
     add = everything.add_argument
     add('folder', type=Path, nargs='?', default=ROOT / 'docs/results', help='folder of results')
     add(
@@ -38,18 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add('--short', action='store_true', help='in seconds; its figures mean nothing')
     scale = actions.add_parser('scale', help='cost as images, pixels and landmarks grow')
-    scale.set_defaults(measure=benchmark_scale)
+    scale.set_defaults(measure=_benchmark_scale)
     scale.add_argument('config', nargs='?', default=DEMO, help='config of the network')
     scale.add_argument('--short', action='store_true', help='in seconds; says nothing')
     timed = actions.add_parser('time', help='run a command: its minutes are a figure of the page')
-    timed.set_defaults(measure=benchmark_time)
+    timed.set_defaults(measure=_benchmark_time)
     add = timed.add_argument
     add('target', help='demo_minutes, test_minutes or check_minutes')
     add('command', nargs='+', help='after --')
     decode = actions.add_parser(
         'decode', help='time of decoding and uncertainty estimation beside the forward pass'
     )
-    decode.set_defaults(measure=benchmark_decode)
+    decode.set_defaults(measure=_benchmark_decode)
     add = decode.add_argument
     add('config', nargs='?', default=DEMO, help='config of the model')
     add('--map-size', type=int, default=128, help='side of the maps, cells')
@@ -58,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gradients = actions.add_parser(
         'gradients', help='value and gradient on the backbone of each loss term, while training'
     )
-    gradients.set_defaults(measure=benchmark_gradients)
+    gradients.set_defaults(measure=_benchmark_gradients)
     add = gradients.add_argument
     add('config', help='config of the model')
     add('--steps', type=int, nargs='+', default=[0, 50], metavar='N',
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     predict = actions.add_parser(
         'predict', help='time from DICOM to json: stock MMPose, PyTorch, compiled, exported'
     )
-    predict.set_defaults(measure=benchmark_predict)
+    predict.set_defaults(measure=_benchmark_predict)
     add = predict.add_argument
     add('config', type=Path, help='config of the model')
     add('checkpoint', type=Path, help='its weights')
@@ -79,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--threads', type=int, help='processor cores to use (default: those that are free)')
     add('--no-compile', action='store_true', help='leave torch.compile out')
     phantom = actions.add_parser('phantom', help='simulated radiographs a second')
-    phantom.set_defaults(measure=benchmark_phantom)
+    phantom.set_defaults(measure=_benchmark_phantom)
     add = phantom.add_argument
     add('--images', type=int, default=72, help='in each data set')
     add('--rounds', type=int, default=5, help='data sets')
@@ -87,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     exports = actions.add_parser(
         'exports', help='what exporting and quantizing changes, on annotated images'
     )
-    exports.set_defaults(measure=benchmark_exports)
+    exports.set_defaults(measure=_benchmark_exports)
     add = exports.add_argument
     add('config', type=Path, help='config of the model')
     add('checkpoint', type=Path, help='its weights')
@@ -100,11 +100,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument('--out', type=Path, help='json file of the figures')
     page = actions.add_parser('onnx-page', help='write onnx.md from the json files of both')
     page.add_argument('folder', type=Path, help='docs/results')
-    page.set_defaults(out=None, measure=write_onnx_page)
+    page.set_defaults(out=None, measure=_write_onnx_page)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.measure in (benchmark_all, benchmark_time):
+    if args.measure in (_benchmark_all, _benchmark_time):
         return args.measure(args)
     text = json.dumps(args.measure(args), indent=1)
     print(text)
@@ -114,7 +114,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def benchmark_all(args: argparse.Namespace) -> int:
+def _benchmark_all(args: argparse.Namespace) -> int:
     from unsct_mmpose.research.pages import write_page
     from unsct_mmpose.research.performance import measure_all
 
@@ -124,7 +124,7 @@ def benchmark_all(args: argparse.Namespace) -> int:
     return 0
 
 
-def benchmark_scale(args: argparse.Namespace) -> dict:
+def _benchmark_scale(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.research.results import describe_host
@@ -133,14 +133,14 @@ def benchmark_scale(args: argparse.Namespace) -> dict:
     return {**describe_host(), **scale_cost(Config.fromfile(args.config), args.short)}
 
 
-def benchmark_time(args: argparse.Namespace) -> int:
+def _benchmark_time(args: argparse.Namespace) -> int:
     from unsct_mmpose.research.performance import time_command
 
     out = args.out or ROOT / 'docs/results/performance/commands.json'
     return time_command(args.target, args.command, out)
 
 
-def benchmark_step(args: argparse.Namespace) -> dict:
+def _benchmark_step(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.engine.device import resolve_device
@@ -178,7 +178,7 @@ def benchmark_step(args: argparse.Namespace) -> dict:
     )
 
 
-def benchmark_gradients(args: argparse.Namespace) -> dict:
+def _benchmark_gradients(args: argparse.Namespace) -> dict:
     import logging
     from dataclasses import asdict
 
@@ -216,7 +216,7 @@ def benchmark_gradients(args: argparse.Namespace) -> dict:
     )
 
 
-def benchmark_decode(args: argparse.Namespace) -> dict:
+def _benchmark_decode(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.engine.device import resolve_device
@@ -242,7 +242,7 @@ def benchmark_decode(args: argparse.Namespace) -> dict:
     )
 
 
-def benchmark_predict(args: argparse.Namespace) -> dict:
+def _benchmark_predict(args: argparse.Namespace) -> dict:
     import logging
 
     from unsct_mmpose.engine.device import resolve_device
@@ -277,14 +277,14 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
     )
 
 
-def benchmark_phantom(args: argparse.Namespace) -> dict:
+def _benchmark_phantom(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.predict_cost import phantom_cost
     from unsct_mmpose.research.results import describe_host
 
     return dict(**describe_host(), **phantom_cost(args.images, args.rounds, args.jobs))
 
 
-def benchmark_exports(args: argparse.Namespace) -> dict:
+def _benchmark_exports(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.onnx_study import compare_exports
     from unsct_mmpose.research.results import describe_host
 
@@ -294,7 +294,7 @@ def benchmark_exports(args: argparse.Namespace) -> dict:
     return dict(config=str(args.config), **describe_host(), models=models)
 
 
-def write_onnx_page(args: argparse.Namespace) -> dict:
+def _write_onnx_page(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.pages import write_page
 
     return dict(page=str(write_page(args.folder, 'onnx')))

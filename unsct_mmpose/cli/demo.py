@@ -83,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
         start = start_of(plan)
     phantom = shlex.split(kind.phantom) if args.phantom_options is None else args.phantom_options
     origin = f'NOT from random weights, but from {start.name}' if start else 'from random weights'
-    use_threads(threads)
+    _use_threads(threads)
     print(f'{plan.config}, {origin}; {threads} threads, as many as cores are idle')
     experiment.announce('phantom', plan)
     run_here([str(tools / 'make_phantom.py'), '--out', str(plan.data), *phantom])
@@ -93,7 +93,7 @@ def run(args: argparse.Namespace) -> int:
     return print_differences(plan.work_dir / 'results.json')
 
 
-def use_threads(count: int) -> None:
+def _use_threads(count: int) -> None:
     """Let PyTorch use so many threads, and OpenCV none of its own beside them."""
     import cv2
     import torch

@@ -173,7 +173,7 @@ class HeatmapPAF(BaseKeypointCodec):
         settings = mode_settings(mode, asked, relations, self.landmarks)
         self.decision = decision_options(mode, settings, rule, threshold, relation_weights)
         self.evidence_relations = self.landmarks.relation_set(settings['evidence_relations'])
-        self.decision_channels = subset_channels(self.relations, self.evidence_relations)
+        self.decision_channels = _subset_channels(self.relations, self.evidence_relations)
         _refuse_other_number(relation_weights, self.evidence_relations)
         self.calibration: Calibration | None = None
         self.learning = False
@@ -400,7 +400,7 @@ class HeatmapPAF(BaseKeypointCodec):
         if self.evidence_relations.name != self.relations.name:
             self.calibration = None
         self.evidence_relations = self.relations
-        self.decision_channels = subset_channels(self.relations, self.relations)
+        self.decision_channels = _subset_channels(self.relations, self.relations)
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
         """Convert ``(..., 2)`` cells to input pixels as MMPose's pose estimators take them."""
@@ -419,7 +419,7 @@ def _refuse_other_number(weights: Sequence[float] | None, relations: RelationSet
         )
 
 
-def subset_channels(relations: RelationSet, smaller: RelationSet) -> list[int]:
+def _subset_channels(relations: RelationSet, smaller: RelationSet) -> list[int]:
     """Return the field channels of a smaller set of relations.
 
     Raises:

@@ -80,7 +80,7 @@ def read_stream_header(stream: bytes) -> StreamHeader:
     raise StreamError('it starts like no JPEG, JPEG-LS or JPEG 2000 stream')
 
 
-def rle_segments(frame: bytes) -> list[bytes]:
+def _rle_segments(frame: bytes) -> list[bytes]:
     """Return the segments of an RLE frame (PS3.5, annex G).
 
     Raises:
@@ -100,14 +100,14 @@ def rle_segments(frame: bytes) -> list[bytes]:
     return [frame[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
-def unpack_bits(segment: bytes, length: int) -> bytes:
+def _unpack_bits(segment: bytes, length: int) -> bytes:
     r"""Decode one RLE segment to exactly so many bytes; nothing grows beyond them.
 
     Raises:
         StreamError: the segment holds fewer, or more than that.
 
     Example:
-        >>> unpack_bits(bytes([2, 7, 8, 9, 254, 5]), 6)
+        >>> _unpack_bits(bytes([2, 7, 8, 9, 254, 5]), 6)
         b'\x07\x08\t\x05\x05\x05'
     """
     decoded = bytearray()
@@ -233,7 +233,9 @@ def _read_j2k(stream: bytes, start: int) -> StreamHeader:
     return StreamHeader('JPEG 2000', rows, columns, samples, (depth & 0x7F) + 1, bool(depth & 0x80))
 
 
-def decode_stream(stream: bytes, syntax: str, plugin: str, options: dict[str, Any]) -> NDArray[Any]:
+def _decode_stream(
+    stream: bytes, syntax: str, plugin: str, options: dict[str, Any]
+) -> NDArray[Any]:
     """Decode one frame of JPEG, JPEG-LS or JPEG 2000: grey as it is stored, colour as RGB.
 
     Args:
@@ -248,7 +250,7 @@ def decode_stream(stream: bytes, syntax: str, plugin: str, options: dict[str, An
     return array
 
 
-def decode_rle(frame: bytes, rows: int, columns: int, samples: int, width: int) -> NDArray[Any]:
+def _decode_rle(frame: bytes, rows: int, columns: int, samples: int, width: int) -> NDArray[Any]:
     """Decode one RLE frame (PS3.5, annex G).
 
     Args:
@@ -261,7 +263,7 @@ def decode_rle(frame: bytes, rows: int, columns: int, samples: int, width: int) 
     Returns:
         ``(H, W)`` or ``(H, W, samples)`` unsigned integers.
     """
-    segments = rle_segments(frame)
+    segments = _rle_segments(frame)
     if len(segments) != samples * width:
         raise ValueError(f'it has {len(segments)} RLE segments, the header asks for '
                          f'{samples * width}')  # fmt: skip
@@ -269,13 +271,13 @@ def decode_rle(frame: bytes, rows: int, columns: int, samples: int, width: int) 
     planes = np.empty((samples, rows * columns, width), dtype=np.uint8)
     for number, segment in enumerate(segments):
         sample, byte = divmod(number, width)
-        decoded = unpack_bits(segment, rows * columns)
+        decoded = _unpack_bits(segment, rows * columns)
         planes[sample, :, width - 1 - byte] = np.frombuffer(decoded, dtype=np.uint8)
     array = planes.view(f'<u{width}').reshape(samples, rows, columns)
     return array[0] if samples == 1 else np.ascontiguousarray(np.moveaxis(array, 0, -1))
 
 
-def decode_page(content: bytes, page: int) -> NDArray[Any]:
+def _decode_page(content: bytes, page: int) -> NDArray[Any]:
     """Decode one page of a PNG, JPEG or TIFF file as it is stored."""
     buffer = np.frombuffer(content, dtype=np.uint8)
     done, pages = cv2.imdecodemulti(buffer, cv2.IMREAD_UNCHANGED, range=(page, page + 1))
@@ -285,7 +287,7 @@ def decode_page(content: bytes, page: int) -> NDArray[Any]:
 
 
 CALLS: dict[str, Callable[..., NDArray[Any]]] = {
-    'stream': decode_stream,
-    'rle': decode_rle,
-    'page': decode_page,
+    'stream': _decode_stream,
+    'rle': _decode_rle,
+    'page': _decode_page,
 }

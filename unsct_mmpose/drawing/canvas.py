@@ -21,7 +21,7 @@ Box = tuple[float, float, float, float]
 SHEET = '#101216'
 INK = '#e8e8e8'
 FAINT = '#9aa0a8'
-DPI = 100
+_DPI = 100
 _TAIL = 0.5  # percent of the pixels
 _GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
 
@@ -84,7 +84,7 @@ def scaled_gray(
 
 def new_figure(width_px: int, height_px: int, color: str = SHEET) -> Figure:
     """Return an empty figure of a size in pixels."""
-    figure = Figure(figsize=(width_px / DPI, height_px / DPI), dpi=DPI, facecolor=color)
+    figure = Figure(figsize=(width_px / _DPI, height_px / _DPI), dpi=_DPI, facecolor=color)
     FigureCanvasAgg(figure)
     return figure
 
@@ -172,4 +172,4 @@ def show_map(axes: Axes, rgba: NDArray[np.floating], box: Box) -> None:
 
 def outlined(width_px: float = 2.5, color: str = 'black') -> list[AbstractPathEffect]:
     """Return path effects that keep text and lines legible on bone and on air."""
-    return [withStroke(linewidth=width_px * 72 / DPI, foreground=color)]
+    return [withStroke(linewidth=width_px * 72 / _DPI, foreground=color)]

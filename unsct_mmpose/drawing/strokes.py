@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import LandmarkEstimate
 
-Color = tuple[int, int, int]
+_Color = tuple[int, int, int]
 
 LINE_PX = 24
 """Height of a line of text below a picture."""
@@ -84,7 +84,7 @@ def draw_disc(
     canvas: NDArray[np.uint8],
     point: NDArray[np.floating],
     radius_px: float,
-    color: Color,
+    color: _Color,
     thickness: int = -1,
 ) -> None:
     """Draw a disc, or with a positive thickness a ring."""
@@ -96,17 +96,17 @@ def draw_line(
     canvas: NDArray[np.uint8],
     start: NDArray[np.floating],
     end: NDArray[np.floating],
-    color: Color,
+    color: _Color,
     thickness: int = 1,
 ) -> None:
     """Draw a segment."""
     cv2.line(canvas, _pair(start), _pair(end), color, thickness, cv2.LINE_AA, _SHIFT)
 
 
-def draw_cross(
+def _draw_cross(
     canvas: NDArray[np.uint8],
     point: NDArray[np.floating],
-    color: Color,
+    color: _Color,
     size_px: float = 6.0,
     thickness: int = 2,
 ) -> None:
@@ -115,18 +115,18 @@ def draw_cross(
         draw_line(canvas, point - offset, point + offset, color, thickness)
 
 
-def draw_loop(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: Color) -> None:
+def draw_loop(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: _Color) -> None:
     """Draw a closed curve through ``(N, 2)`` points."""
     cv2.polylines(canvas, [_fixed(points)], True, color, 1, cv2.LINE_AA, _SHIFT)
 
 
-def fill_shape(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: Color) -> None:
+def _fill_shape(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: _Color) -> None:
     """Fill the shape with the corners ``(N, 2)``."""
     cv2.fillPoly(canvas, [_fixed(points)], color, cv2.LINE_AA, _SHIFT)
 
 
 def draw_label(
-    canvas: NDArray[np.uint8], point: NDArray[np.floating], text: str, color: Color
+    canvas: NDArray[np.uint8], point: NDArray[np.floating], text: str, color: _Color
 ) -> None:
     """Write beside a point, above and to its right."""
     x, y = np.clip(point, -1e4, 1e4)
@@ -144,10 +144,10 @@ def draw_marker(
             thickness = -1 if certainty.shape == 'circle' else 1 + grow
             draw_disc(canvas, point, 4 + grow, color, thickness)
         elif certainty.shape == 'cross':
-            draw_cross(canvas, point, color, 5.0, 2 + grow)
+            _draw_cross(canvas, point, color, 5.0, 2 + grow)
         else:
             corners = _DIAMOND if certainty.shape == 'diamond' else _SQUARE
-            fill_shape(canvas, point + (4.0 + grow) * corners, color)
+            _fill_shape(canvas, point + (4.0 + grow) * corners, color)
 
 
 def caption_strip(width_px: int, lines: Sequence[str]) -> NDArray[np.uint8]:

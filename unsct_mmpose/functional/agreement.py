@@ -25,7 +25,7 @@ from .geometry import wrap_deg
 
 Floats = NDArray[np.float64]
 
-LIMIT = 1.96
+_LIMIT = 1.96
 """Standard deviations between the bias and a limit of agreement."""
 
 
@@ -180,8 +180,8 @@ def bland_altman(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) 
     sd = float(difference.std(ddof=1))
     t = float(special.stdtrit(n - 1, (1 + confidence) / 2))
     reach_bias = t * sd / math.sqrt(n)
-    reach_limit = t * sd * math.sqrt(1 / n + LIMIT**2 / (2 * (n - 1)))
-    lower, upper = bias - LIMIT * sd, bias + LIMIT * sd
+    reach_limit = t * sd * math.sqrt(1 / n + _LIMIT**2 / (2 * (n - 1)))
+    lower, upper = bias - _LIMIT * sd, bias + _LIMIT * sd
     return BlandAltman(
         n,
         Estimate(bias, bias - reach_bias, bias + reach_bias),

@@ -259,7 +259,7 @@ def _measure_record(
 ) -> MeasuredImage:
     chosen = plane or ('detector' if factor is None else 'bone')
     if mirrored:
-        record = exchange_sides(record)
+        record = _exchange_sides(record)
     measured = measure(
         record.points_px,
         record.present,
@@ -276,7 +276,7 @@ def _measure_record(
     return MeasuredImage(record.image, measured, chosen, factor, spacing, tuple(warnings))
 
 
-def exchange_sides(record: LandmarkRecord) -> LandmarkRecord:
+def _exchange_sides(record: LandmarkRecord) -> LandmarkRecord:
     """Return the landmarks of an image with left and right renamed into each other."""
     order = list(FLIP_INDICES)
     covariances = record.covariances_px

@@ -43,10 +43,10 @@ def draw_prediction(
     )
     if not with_text:
         return picture
-    return np.concatenate([picture, caption_strip(picture.shape[1], caption_of(prediction))])
+    return np.concatenate([picture, caption_strip(picture.shape[1], _caption_of(prediction))])
 
 
-def caption_of(prediction: Prediction) -> list[str]:
+def _caption_of(prediction: Prediction) -> list[str]:
     """Return the lines below the picture."""
     reported = sum(landmark.reported for landmark in prediction.landmarks)
     simulated = 'SIMULATED IMAGE. ' if prediction.simulated else ''

@@ -41,7 +41,7 @@ DRAWINGS: tuple[View, ...] = (
 )
 """What can be drawn, and whether it is shown at first."""
 
-NO_PARAMETERS = 'no clinical parameter is defined on these landmarks'
+_NO_PARAMETERS = 'no clinical parameter is defined on these landmarks'
 
 _SYMBOLS = {'deg': '\N{DEGREE SIGN}', 'mm': ' mm'}
 _UNUSUAL = {'below': '\N{BLACK DOWN-POINTING TRIANGLE}', 'above': '\N{BLACK UP-POINTING TRIANGLE}'}
@@ -113,7 +113,7 @@ def _groups(prediction: Prediction) -> list[View]:
 def _nothing(prediction: Prediction) -> str | None:
     """Return the one reason why nothing at all was measured; None where something was."""
     if not prediction.measurements:
-        return NO_PARAMETERS
+        return _NO_PARAMETERS
     reasons = {measurement.reason for measurement in prediction.measurements}
     return reasons.pop() if len(reasons) == 1 else None
 
@@ -265,7 +265,7 @@ def _facts(prediction: Prediction) -> list[tuple[str, str]]:
         ('Pixel', pixel),
         ('Magnification', factor),
         ('Lengths hold at', plane),
-        ('Reference line', reference_line_text(prediction.reference_line) if clinical else ''),
+        ('Reference line', _reference_line_text(prediction.reference_line) if clinical else ''),
         ('Model', f'{model.get("name", "unknown")} ({model.get("backend", "unknown")})'),
         ('Weights', str(model.get('weights_sha256') or 'unknown')),
         ('Calibration', _calibration_text(model)),
@@ -280,11 +280,11 @@ def _display_text(provenance: Mapping[str, Any]) -> str:
     return '; '.join(str(provenance[name]) for name in names if provenance.get(name))
 
 
-def reference_line_text(line: str | None) -> str:
+def _reference_line_text(line: str | None) -> str:
     """Return a reference line for people.
 
     Example:
-        >>> reference_line_text('8L-8R'), reference_line_text('image axes')
+        >>> _reference_line_text('8L-8R'), _reference_line_text('image axes')
         ('lower edge of the teardrop, left and right (8L-8R)', 'the axes of the image')
     """
     if line is None:

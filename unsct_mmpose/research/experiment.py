@@ -20,7 +20,7 @@ from unsct_mmpose.files import replace_file
 from .markdown import markdown_table
 from .results import Result, check_expected, describe_host, read_result, write_result
 
-CALIBRATION_FILE = 'val.json'
+_CALIBRATION_FILE = 'val.json'
 
 STAGES = dict(
     phantom='simulates radiographs; an interruption costs those under way',
@@ -110,9 +110,9 @@ def run_experiment(
     seconds = {'train': run(train)}
     checkpoint, metrics = best_checkpoint(work_dir), work_dir / 'metrics.json'
     commands = [train]
-    if experiment.test_file != CALIBRATION_FILE:
+    if experiment.test_file != _CALIBRATION_FILE:
         calibrate = [str(tools / 'calibrate.py'), config, str(checkpoint),
-                     '--data', str(experiment.data), '--ann-file', CALIBRATION_FILE,
+                     '--data', str(experiment.data), '--ann-file', _CALIBRATION_FILE,
                      *([] if experiment.estimate else ['--no-estimate'])]  # fmt: skip
         announce('calibrate', experiment)
         seconds['calibrate'] = run(calibrate)

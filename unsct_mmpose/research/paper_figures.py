@@ -25,7 +25,7 @@ from .paper_plan import judged_file, runs_of
 from .results import Result
 
 LOSSES = ('loss_mse', 'loss_mse_heavy', 'loss_adaptive_wing', 'unsct-hrnet')
-SNAPSHOTS = 5
+_SNAPSHOTS = 5
 
 
 def draw_convergence(results: Path, budget: str, data: str, out: Path) -> Path:
@@ -135,7 +135,7 @@ def _curves(runs: Sequence[Result]) -> tuple[list[float], list[list[float]]]:
 
 def _spread(checkpoints: Sequence[Path]) -> list[Path]:
     """Return at most five, the first and the last among them."""
-    places = np.linspace(0, len(checkpoints) - 1, min(SNAPSHOTS, len(checkpoints)))
+    places = np.linspace(0, len(checkpoints) - 1, min(_SNAPSHOTS, len(checkpoints)))
     return [checkpoints[index] for index in np.unique(places.round().astype(int))]
 
 

@@ -34,7 +34,7 @@ def _config(root: Path, short: bool, name: str = DEMO) -> Config:
     return Config.fromstring(tiny_config(root), '.py') if short else Config.fromfile(root / name)
 
 
-def measure_transfers(root: Path, short: bool) -> dict[str, Any]:
+def _measure_transfers(root: Path, short: bool) -> dict[str, Any]:
     """Count what a step of the entry config copies and waits for, beside MMPose's machinery."""
     config = _config(root, short, ENTRY)
     batch = 2 if short else config.train_dataloader.batch_size
@@ -48,7 +48,7 @@ def measure_transfers(root: Path, short: bool) -> dict[str, Any]:
     )
 
 
-def measure_steps(root: Path, short: bool) -> dict[str, Any]:
+def _measure_steps(root: Path, short: bool) -> dict[str, Any]:
     """Time training steps on this machine's processor, beside MMPose's HRNet and HeatmapHead."""
     rounds, batch = (1, 1) if short else (7, 8)
     rows, targets = [], {}
@@ -73,7 +73,7 @@ def measure_steps(root: Path, short: bool) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def measure_pipeline(root: Path, short: bool) -> dict[str, Any]:
+def _measure_pipeline(root: Path, short: bool) -> dict[str, Any]:
     """Time each stage of the entry config's augmentation, per image."""
     count = 2 if short else 40
     config = Config.fromfile(root / ENTRY)
@@ -89,7 +89,7 @@ def measure_pipeline(root: Path, short: bool) -> dict[str, Any]:
     )
 
 
-def measure_scale(root: Path, short: bool) -> dict[str, Any]:
+def _measure_scale(root: Path, short: bool) -> dict[str, Any]:
     """See :func:`.scale.scale_cost`."""
     return dict(
         what='one run of each size; memory is the most above what there was before; pixels, '
@@ -98,7 +98,7 @@ def measure_scale(root: Path, short: bool) -> dict[str, Any]:
     )
 
 
-def measure_predict(root: Path, short: bool) -> dict[str, Any]:
+def _measure_predict(root: Path, short: bool) -> dict[str, Any]:
     """Time the ways from DICOM to json with the ready model, on the bundled radiograph."""
     demo = root / DEMO
     files = [demo.parent / 'phantom_example.dcm']
@@ -110,7 +110,7 @@ def measure_predict(root: Path, short: bool) -> dict[str, Any]:
     return dict(what=f'{DEMO}: from DICOM to json, the bundled radiograph again and again', **cost)
 
 
-def measure_decode(root: Path, short: bool) -> dict[str, Any]:
+def _measure_decode(root: Path, short: bool) -> dict[str, Any]:
     """Time decoding and uncertainty beside the forward pass that makes the maps."""
     config = _config(root, short)
     rows = []
@@ -121,19 +121,19 @@ def measure_decode(root: Path, short: bool) -> dict[str, Any]:
     return dict(what=f'{DEMO}, one thread', rows=rows, targets=dict(decode_share=share))
 
 
-def measure_phantom(root: Path, short: bool) -> dict[str, Any]:
+def _measure_phantom(root: Path, short: bool) -> dict[str, Any]:
     """Time making simulated radiographs of 512 x 512 pixels."""
     return phantom_cost(1, 1) if short else phantom_cost(48)
 
 
 STAGES: Mapping[str, Callable[[Path, bool], dict[str, Any]]] = {
-    'transfers': measure_transfers,
-    'steps': measure_steps,
-    'pipeline': measure_pipeline,
-    'scale': measure_scale,
-    'predict': measure_predict,
-    'decode': measure_decode,
-    'phantom': measure_phantom,
+    'transfers': _measure_transfers,
+    'steps': _measure_steps,
+    'pipeline': _measure_pipeline,
+    'scale': _measure_scale,
+    'predict': _measure_predict,
+    'decode': _measure_decode,
+    'phantom': _measure_phantom,
 }
 """What ``benchmark all`` does: each writes ``performance/NAME.json``."""
 

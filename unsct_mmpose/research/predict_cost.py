@@ -40,11 +40,11 @@ from unsct_mmpose.phantom.make_phantom import PhantomOptions, make_phantom
 from .benchmark import plain_config, seconds_of
 from .onnx_study import memory_growth_mb
 
-BATCHES = (1, 16)
-RECOMMENDED = 'onnx'
+_BATCHES = (1, 16)
+_RECOMMENDED = 'onnx'
 """The way that the targets are of: exported, no PyTorch."""
 
-Way = Callable[[Sequence[Path]], list[str]]
+_Way = Callable[[Sequence[Path]], list[str]]
 """From files to the json text of each."""
 
 
@@ -110,7 +110,7 @@ def predict_cost(request: PredictRequest) -> dict[str, Any]:
     torch.set_num_threads(threads)
     try:
         ways, missing = build_ways(request, threads)
-        rows = [row for batch in BATCHES for row in _time_ways(ways, request, batch)]
+        rows = [row for batch in _BATCHES for row in _time_ways(ways, request, batch)]
     finally:
         torch.set_num_threads(before)
     targets = {
@@ -118,37 +118,37 @@ def predict_cost(request: PredictRequest) -> dict[str, Any]:
             value=row['over_stock'], min=row['over_stock_min'], max=row['over_stock_max']
         )
         for row in rows
-        if row['way'] == RECOMMENDED and request.device == 'cpu'
+        if row['way'] == _RECOMMENDED and request.device == 'cpu'
     }
     return dict(threads=threads, device=request.device, rows=[*rows, *missing], targets=targets)
 
 
 def build_ways(
     request: PredictRequest, threads: int
-) -> tuple[dict[str, Way], list[dict[str, Any]]]:
+) -> tuple[dict[str, _Way], list[dict[str, Any]]]:
     """Return the ways by name, and a row with the reason for each that there is none of."""
     config = Config.fromfile(request.config)
     stock = init_model(stock_config(config), None, device=request.device)
     eager = TorchBackend(request.config, request.checkpoint, request.device)
     exported = OnnxModel(request.onnx, threads=threads, device=request.device)
     ways = {
-        'stock': stock_way(stock),
-        'stock batch': stock_batch_way(stock),
-        'eager': our_way(eager),
-        'onnx': our_way(exported),
-        'command': command_way(exported),
+        'stock': _stock_way(stock),
+        'stock batch': _stock_batch_way(stock),
+        'eager': _our_way(eager),
+        'onnx': _our_way(exported),
+        'command': _command_way(exported),
     }
     reason = 'not asked for' if not request.compiled else no_compiler(request.device)
     if reason:
         return ways, [dict(way='compiled', reason=reason)]
-    compiled = compile_model(TorchBackend(request.config, request.checkpoint, request.device))
+    compiled = _compile_model(TorchBackend(request.config, request.checkpoint, request.device))
     try:
-        for batch in BATCHES:
-            our_way(compiled)(list(islice(cycle(request.files), batch)))
+        for batch in _BATCHES:
+            _our_way(compiled)(list(islice(cycle(request.files), batch)))
     except Exception as error:  # of any of the compiler's parts
         words = (str(error) or type(error).__name__).splitlines()[0][:200]
         return ways, [dict(way='compiled', reason=f'torch.compile failed: {words}')]
-    return {**ways, 'compiled': our_way(compiled)}, []
+    return {**ways, 'compiled': _our_way(compiled)}, []
 
 
 def stock_config(config: Config) -> Config:
@@ -179,7 +179,7 @@ def read_as_usual(path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
 
 
-def stock_way(model: Any) -> Way:
+def _stock_way(model: Any) -> _Way:
     """Return ``inference_topdown`` for one file after another."""
 
     def predict(paths: Sequence[Path]) -> list[str]:
@@ -188,7 +188,7 @@ def stock_way(model: Any) -> Way:
     return predict
 
 
-def stock_batch_way(model: Any) -> Way:
+def _stock_batch_way(model: Any) -> _Way:
     """Return what ``inference_topdown`` does for many boxes, for many files."""
     pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
 
@@ -212,7 +212,7 @@ def _as_json(sample: Any) -> str:
     return json.dumps(jsonable(split_instances(sample.pred_instances)))
 
 
-def our_way(backend: Any) -> Way:
+def _our_way(backend: Any) -> _Way:
     """Return what reads files with a backend, all in one batch."""
 
     def predict(paths: Sequence[Path]) -> list[str]:
@@ -222,7 +222,7 @@ def our_way(backend: Any) -> Way:
     return predict
 
 
-def command_way(backend: Any) -> Way:
+def _command_way(backend: Any) -> _Way:
     """Return what ``unsct predict`` does with a folder of files, as it is set by default."""
 
     def predict(paths: Sequence[Path]) -> list[str]:
@@ -234,7 +234,7 @@ def command_way(backend: Any) -> Way:
     return predict
 
 
-def compile_model(backend: TorchBackend) -> TorchBackend:
+def _compile_model(backend: TorchBackend) -> TorchBackend:
     """Let ``torch.compile`` have the network of a backend; decoding stays as it is."""
     model = backend.model
     for part in (model.backbone, getattr(model, 'neck', None)):
@@ -252,7 +252,7 @@ def no_compiler(device: str) -> str:
 
 
 def _time_ways(
-    ways: Mapping[str, Way], request: PredictRequest, batch: int
+    ways: Mapping[str, _Way], request: PredictRequest, batch: int
 ) -> Iterator[dict[str, Any]]:
     """Time the ways in turn on batches of one size; yield the row of each."""
     rounds = request.rounds if batch == 1 else min(max(request.rounds // 3, 5), request.rounds)
@@ -302,7 +302,7 @@ def onnx_memory_growth_mb(request: PredictRequest, images: int) -> float:
     """
     if images < 10:
         raise ValueError(f'{images} images: give at least 10 to watch the memory over')
-    predict = our_way(OnnxModel(request.onnx, threads=request.threads, device=request.device))
+    predict = _our_way(OnnxModel(request.onnx, threads=request.threads, device=request.device))
     files = islice(cycle(request.files), images)
     return round(memory_growth_mb(lambda path: predict([path]), files, images // 10), 1)
 

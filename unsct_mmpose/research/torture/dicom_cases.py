@@ -35,8 +35,8 @@ SYNTAXES: dict[str, UID] = {
     'jpegls': JPEGLSLossless,
     'j2k': JPEG2000Lossless,
 }
-COMPRESSED = ('rle', 'jpeg', 'jpegls', 'j2k')
-_NATIVE = tuple(uid for name, uid in SYNTAXES.items() if name not in COMPRESSED)
+_COMPRESSED = ('rle', 'jpeg', 'jpegls', 'j2k')
+_NATIVE = tuple(uid for name, uid in SYNTAXES.items() if name not in _COMPRESSED)
 LOSSLESS_STREAMS = ('jpegls', 'j2k')
 
 

@@ -66,7 +66,7 @@ def mutant(number: int, seeds: Sequence[bytes], seed: int = 0) -> tuple[str, byt
     return chosen[0] if len(chosen) == 1 else 'several changes', content
 
 
-def flip_bytes(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _flip_bytes(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Change some bytes, anywhere, or where headers are."""
     changed = bytearray(content or b'\0')
     end = len(changed) if rng.random() < 0.4 else min(len(changed), 2048)
@@ -75,7 +75,7 @@ def flip_bytes(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> by
     return bytes(changed)
 
 
-def flip_bits(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _flip_bits(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Turn over single bits of what follows the header: compressed data, mostly."""
     changed = bytearray(content or b'\0')
     start = min(max(content.find(_PIXEL_DATA), 0), len(changed) - 1)
@@ -99,7 +99,7 @@ def cut_out(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes
     return content[:start] + rng.choice((b'', piece * 2, filled)) + content[end:]
 
 
-def splice(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _splice(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Go on in another file at the same place, or at another one."""
     other = rng.choice(seeds)
     at = rng.randrange(len(content) + 1)
@@ -111,11 +111,11 @@ def _element(rng: random.Random, content: bytes) -> Place | None:
     return rng.choice(places) if places else None
 
 
-def edit_length(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _edit_length(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Change the length field of an element, or of whatever stands in the pixel data."""
     place = _element(rng, content)
     if place is None:
-        return flip_bytes(rng, content, seeds)
+        return _flip_bytes(rng, content, seeds)
     at, size = place.length_at, place.length_bytes
     items = [match.start() for match in re.finditer(rb'\xfe\xff[\x00\x0d\xdd]\xe0', content)]
     if items and rng.random() < 0.3:
@@ -126,11 +126,11 @@ def edit_length(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> b
     return content[:at] + field + content[at + size :]
 
 
-def edit_value(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _edit_value(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Give an element another value, of its length or another; the length says so."""
     place = _element(rng, content)
     if place is None:
-        return flip_bytes(rng, content, seeds)
+        return _flip_bytes(rng, content, seeds)
     old = content[place.value : place.end]
     value = _nasty_value(rng, len(old))
     field = (len(value) % 256**place.length_bytes).to_bytes(place.length_bytes, 'little')
@@ -150,11 +150,11 @@ def _nasty_value(rng: random.Random, length: int) -> bytes:
     return rng.randbytes(rng.choice((length, length + 1, 0, 2, 6)))
 
 
-def edit_vr(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _edit_vr(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Give an element another value representation, or another tag."""
     place = _element(rng, content)
     if place is None:
-        return flip_bytes(rng, content, seeds)
+        return _flip_bytes(rng, content, seeds)
     if place.vr_at is not None and rng.random() < 0.7:
         return content[: place.vr_at] + rng.choice(_VRS) + content[place.vr_at + 2 :]
     return content[: place.start] + _tag(rng.choice(_TAGS)) + content[place.start + 4 :]
@@ -164,7 +164,7 @@ def _tag(number: int) -> bytes:
     return struct.pack('<HH', number >> 16, number & 0xFFFF)
 
 
-def move_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _move_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Take an element out, double it, or put it elsewhere."""
     places = find_elements(content)
     if not places:
@@ -178,7 +178,7 @@ def move_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> 
     return without[:at] + element * rng.choice((1, 2)) + without[at:]
 
 
-def add_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _add_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Put in an element that means something here, with a value that means nothing."""
     places = find_elements(content)
     at = rng.choice(places).start if places else 0
@@ -192,29 +192,29 @@ def add_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> b
     return content[:at] + head + value + content[at:]
 
 
-def swap_stream(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _swap_stream(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Take the pixel data of another file, and perhaps not its transfer syntax."""
     other = rng.choice(seeds)
     here, there = content.rfind(_PIXEL_DATA), other.rfind(_PIXEL_DATA)
     if here < 0 or there < 0:
-        return splice(rng, content, seeds)
+        return _splice(rng, content, seeds)
     changed = content[:here] + other[there:]
-    return swap_syntax(rng, changed, (other,)) if rng.random() < 0.6 else changed
+    return _swap_syntax(rng, changed, (other,)) if rng.random() < 0.6 else changed
 
 
-def swap_syntax(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _swap_syntax(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Name the transfer syntax of another file."""
     mine = _TRANSFER_SYNTAX.search(content[:1000])
     theirs = _TRANSFER_SYNTAX.search(rng.choice(seeds)[:1000])
     if not mine or not theirs:
-        return flip_bytes(rng, content, seeds)
+        return _flip_bytes(rng, content, seeds)
     at = mine.start() - 2
     value = theirs[0].rstrip(b'\0')
     value += b'\0' * (len(value) % 2)
     return content[:at] + struct.pack('<H', len(value)) + value + content[mine.end() :]
 
 
-def swell_stream(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _swell_stream(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Let the header of a compressed stream promise other sizes, and perhaps the file's too."""
     changed = bytearray(content)
     rows, columns = (rng.choice((1, 64, 8000, 32768, 65535)) for _ in range(2))
@@ -285,19 +285,19 @@ def _deflated_bomb(rng: random.Random, rows: int, columns: int) -> bytes:
 
 
 CHANGES: dict[str, Change] = {
-    'bytes flipped': flip_bytes,
-    'bits flipped': flip_bits,
+    'bytes flipped': _flip_bytes,
+    'bits flipped': _flip_bits,
     'end cut off': cut,
     'piece out, twice or blank': cut_out,
-    'two files spliced': splice,
-    'length edited': edit_length,
-    'value edited': edit_value,
-    'type or tag edited': edit_vr,
-    'element moved': move_element,
-    'element added': add_element,
-    'stream of another file': swap_stream,
-    'transfer syntax of another file': swap_syntax,
-    'stream of another size': swell_stream,
+    'two files spliced': _splice,
+    'length edited': _edit_length,
+    'value edited': _edit_value,
+    'type or tag edited': _edit_vr,
+    'element moved': _move_element,
+    'element added': _add_element,
+    'stream of another file': _swap_stream,
+    'transfer syntax of another file': _swap_syntax,
+    'stream of another size': _swell_stream,
     'bomb': bomb,
 }
 """What can be done with a file."""

@@ -69,14 +69,14 @@ def run_stages(names: Sequence[str], request: Request, out: Path, root: Path) ->
     summary: dict[str, Any] = read_record(out) or {}
     stages: dict[str, Any] = summary.get('stages', {})
     for name in names:
-        stages[name] = {**run_stage(name, request), 'code': code_in_use(root)}
+        stages[name] = {**_run_stage(name, request), 'code': _code_in_use(root)}
         bounds = dict(seconds=request.bounds.seconds, memory_mb=request.bounds.memory_mb)
         ordered = {stage: stages[stage] for stage in STAGES if stage in stages}
         write_json(out, dict(bounds=bounds, host=describe_host(), stages=ordered))
     return sum(sum(stages[name]['faults'].values()) for name in names)
 
 
-def run_stage(name: str, request: Request) -> dict[str, Any]:
+def _run_stage(name: str, request: Request) -> dict[str, Any]:
     """Do what a stage still lacks, and return its summary."""
     ledger = Ledger(request.folder / f'{name}.jsonl')
     try:
@@ -89,7 +89,7 @@ def run_stage(name: str, request: Request) -> dict[str, Any]:
     return summarise([ledger.entries[number] for number in sorted(ledger.entries)])
 
 
-def code_in_use(root: Path) -> str:
+def _code_in_use(root: Path) -> str:
     """Return the commit of a checkout, with ``+`` where it was changed since; ``unknown`` else."""
 
     def git(*words: str) -> str:

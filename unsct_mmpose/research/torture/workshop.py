@@ -28,7 +28,7 @@ train_dataloader.update(num_workers=1, persistent_workers=True)
 train_cfg = dict(max_epochs=4, val_interval=2)
 default_hooks = dict(checkpoint=dict(interval=1), logger=dict(interval=1))
 """
-PHANTOM = ('--train', '6', '--val', '12', '--test', '2', '--size', '128', '--quiet', '--jobs', '1')
+_PHANTOM = ('--train', '6', '--val', '12', '--test', '2', '--size', '128', '--quiet', '--jobs', '1')
 
 Main = Callable[[Sequence[str]], int]
 
@@ -88,11 +88,11 @@ class Shop:
         """Return the commands that are killed and starved."""
         config, checkpoint, data = str(self.config), str(self.checkpoint), str(self.data)
         return [
-            Job('phantom', lambda out: ['phantom', '--out', str(out / 'set'), *PHANTOM], hashes),
+            Job('phantom', lambda out: ['phantom', '--out', str(out / 'set'), *_PHANTOM], hashes),
             Job(
                 'training',
                 lambda out: ['train', config, '--work-dir', str(out / 'run'), '--resume'],
-                last_weights,
+                _last_weights,
             ),
             Job(
                 'prediction',
@@ -132,7 +132,7 @@ class Shop:
         run = self.folder / 'trained'
         weights = run / 'epoch_4.pth'
         for words in (
-            ['phantom', '--out', str(self.data), *PHANTOM],
+            ['phantom', '--out', str(self.data), *_PHANTOM],
             ['train', str(self.config), '--work-dir', str(run), '--resume'],
             ['calibrate', str(self.config), str(weights), '--data', str(self.data),
              '--out', str(self.folder / 'new.pth'), '--device', 'cpu'],
@@ -205,7 +205,7 @@ class Started:
     def left(self, seconds: float = 120.0) -> list[int]:
         """Return the processes of its session that outlive it so long; they are ended."""
         until = time.monotonic() + seconds
-        while (living := session_members(self.pid)) and time.monotonic() < until:
+        while (living := _session_members(self.pid)) and time.monotonic() < until:
             time.sleep(0.02)
         for pid in living:
             with suppress(ProcessLookupError):
@@ -244,7 +244,7 @@ def finish(started: Started) -> None:
         raise RuntimeError(f'{" ".join(started.words)} ended with {started.status}: {said}')
 
 
-def session_members(session: int) -> list[int]:
+def _session_members(session: int) -> list[int]:
     """Return the living processes of a session."""
     living = []
     for path in Path('/proc').glob('[0-9]*/stat'):
@@ -283,7 +283,7 @@ def results(folder: Path) -> Prints:
     return prints | {str(report.relative_to(folder)): ' '.join(sorted(images))}
 
 
-def last_weights(folder: Path) -> Prints:
+def _last_weights(folder: Path) -> Prints:
     """Return what the checkpoint of a training's last epoch holds."""
     return _tensors_of(folder, [folder / 'run' / 'epoch_4.pth'])
 
