@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
@@ -35,7 +34,7 @@ from unsct_mmpose.maps.regions import (
 )
 
 from .decision_modes import bare_decision, decision_notice, decision_options, mode_settings
-from .landmark_cells import estimator_stretch, landmark_cells
+from .landmark_cells import LandmarkCells, LandmarkCodec, estimator_stretch
 
 _FRAME = ('input_center', 'input_scale')
 
@@ -57,7 +56,7 @@ class DecodedLandmarks(NamedTuple):
 
 
 @KEYPOINT_CODECS.register_module()
-class HeatmapPAF(BaseKeypointCodec):
+class HeatmapPAF(LandmarkCodec):
     """Encode landmarks as Gaussian heatmaps and relations as part affinity fields.
 
     K landmarks, L relations of them, maps of H x W cells. Encoded:
@@ -114,8 +113,6 @@ class HeatmapPAF(BaseKeypointCodec):
     in test and inference (:meth:`notice` says so), and while the head trains (``learning``) every
     landmark is reported, so that validation compares epochs by all landmarks.
     """
-
-    auxiliary_encode_keys = {'keypoints_visible_weights'}
 
     field_mapping_table = dict(heatmaps='heatmaps', pafs='pafs')
     label_mapping_table = dict(
@@ -178,30 +175,7 @@ class HeatmapPAF(BaseKeypointCodec):
         self.calibration: Calibration | None = None
         self.learning = False
 
-    def encode(
-        self,
-        keypoints: np.ndarray,
-        keypoints_visible: np.ndarray | None = None,
-        keypoints_visible_weights: np.ndarray | None = None,
-    ) -> dict[str, np.ndarray]:
-        """Draw the training targets of one image.
-
-        Args:
-            keypoints: ``(1, K, 2)`` landmarks, input pixels.
-            keypoints_visible: ``(1, K)``; above 0 where present. ``None``: all present.
-            keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
-
-        Raises:
-            ValueError: more than one instance or a number of landmarks other than K.
-        """
-        cells = landmark_cells(
-            keypoints,
-            keypoints_visible,
-            keypoints_visible_weights,
-            self.input_size,
-            self.heatmap_size,
-            len(self.landmarks),
-        )
+    def _targets(self, cells: LandmarkCells) -> dict[str, np.ndarray]:
         weights = cells.labelled.astype(np.float32)
         pairs = np.asarray(self.relations.pairs)
         labels = dict(
