@@ -78,6 +78,7 @@ setup(
         'track': ['future', 'tensorboard', 'wandb'],
         'safetensors': ['safetensors>=0.4.3'],
         'onnx': ['onnx>=1.16', 'onnxruntime>=1.18'],
+        'openvino': ['onnx>=1.16', 'onnxruntime>=1.18', 'openvino>=2024.4'],
         'tools': ['seaborn'],  # of MMPose's analyze_logs
         'dev': [
             'hypothesis',

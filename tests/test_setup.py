@@ -111,7 +111,8 @@ def test_the_wheel_asks_for_nothing_that_a_host_has_its_own_of(wheel):
     }
     extras = {line.split(': ')[1] for line in lines if line.startswith('Provides-Extra')}
     assert extras == {
-        'dicom', 'report', 'serve', 'onnx', 'safetensors', 'tools', 'augment', 'track', 'dev',
+        'dicom', 'report', 'serve', 'onnx', 'openvino', 'safetensors', 'tools', 'augment', 'track',
+        'dev',
     }  # fmt: skip
 
 

@@ -1,13 +1,14 @@
 """Checkpoints in both kinds of files: nothing is lost, and nothing in them can run."""
 
 import json
+import resource
 from collections import OrderedDict
 
 import numpy as np
 import pytest
 import torch
 from mmengine.logging import HistoryBuffer, MessageHub
-from mmengine.runner import CheckpointLoader, Runner
+from mmengine.runner import CheckpointLoader, Runner, runner
 
 from unsct_mmpose.engine.plain_checkpoints import plain, revived
 from unsct_mmpose.engine.weight_files import read_safetensors, write_checkpoint
@@ -119,3 +120,21 @@ def test_no_training_goes_on_from_weights_alone(monkeypatch):
     monkeypatch.setattr(Runner, 'train_loop', property(lambda _: object()))
     with pytest.raises(ValueError, match=r"lacks 'epoch'.*load_from=FILE"):
         runner.resume('model.safetensors', map_location='cpu')
+
+
+def test_a_disk_without_room_leaves_the_checkpoint_that_was_there(tmp_path):
+    path = tmp_path / 'run' / 'epoch_1.pth'
+    runner.save_checkpoint(dict(state_dict=dict(w=torch.zeros(5000))), str(path))
+    before = path.read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) // 2, limits[1]))
+    try:
+        for name in ('epoch_1.pth', 'epoch_2.pth'):
+            with pytest.raises(OSError):
+                runner.save_checkpoint(
+                    dict(state_dict=dict(w=torch.ones(5000))), str(path.with_name(name))
+                )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert [each.name for each in path.parent.iterdir()] == ['epoch_1.pth']
+    assert path.read_bytes() == before

@@ -1,6 +1,7 @@
 import copy
 import hashlib
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +29,7 @@ from unsct_mmpose.inference.onnx_model import (
     execution_providers,
     open_session,
 )
+from unsct_mmpose.inference.openvino_session import MAPS
 from unsct_mmpose.maps.calibration import CALIBRATION_KEY, pack_calibration
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.research.benchmark import any_calibration
@@ -111,7 +113,7 @@ class FromMaps(torch.nn.Module):
         self.graph = graph
 
     def forward(self, maps):
-        return self.graph.judge(maps)
+        return *self.graph.judge(maps), maps
 
 
 @pytest.fixture(scope='module')
@@ -371,3 +373,42 @@ def test_a_device_that_onnxruntime_lacks_is_refused_and_auto_takes_what_there_is
     for device in ('gpu', 'cuda:x', ''):
         with pytest.raises(ValueError, match='unknown'):
             execution_providers(device)
+
+
+def test_openvino_has_the_network_and_the_decisions_stay(exported):
+    pytest.importorskip('openvino')
+    _, path = exported
+    images = [image[0].numpy() / 255 for image in random_images(3, 96, 80)]
+    usual = OnnxModel(path, threads=2)
+    for device, tolerance in (('openvino:f32', 1e-3), ('openvino:bf16', 0.5)):
+        model = OnnxModel(path, threads=2, device=device)
+        assert model.identity['runtime'] == device.replace(':', ' ')
+        assert {**model.identity, 'runtime': None} == {**usual.identity, 'runtime': None}
+        for fields, expected in zip(model.infer(images), usual.infer(images), strict=True):
+            assert fields.keys() == expected.keys()
+            np.testing.assert_allclose(fields['keypoint_scores'], expected['keypoint_scores'],
+                                       rtol=0.05, atol=tolerance)  # fmt: skip
+            if tolerance < 0.1:
+                np.testing.assert_array_equal(*(each['keypoints_visible']
+                                                for each in (fields, expected)))  # fmt: skip
+                np.testing.assert_allclose(*(each['keypoints'] for each in (fields, expected)),
+                                           atol=tolerance)  # fmt: skip
+        (alone,), batched = model.infer(images[1:2]), model.infer(images)[1]
+        np.testing.assert_allclose(alone['keypoint_scores'], batched['keypoint_scores'], rtol=0.05)
+
+
+def test_what_openvino_cannot_run_is_refused_with_the_cure(exported, tmp_path, monkeypatch):
+    _, path = exported
+    with pytest.raises(ValueError, match=r"precision 'f16' .*f32.*bf16"):
+        OnnxModel(path, device='openvino:f16')
+    monkeypatch.setitem(sys.modules, 'openvino', None)
+    with pytest.raises(ValueError, match=r'needs openvino: pip install .*\[openvino\]'):
+        OnnxModel(path, device='openvino')
+    monkeypatch.setitem(sys.modules, 'openvino', object())
+    proto = onnx.load(path)
+    (maps,) = (output for output in proto.graph.output if output.name == MAPS)
+    proto.graph.output.remove(maps)
+    onnx.save(proto, tmp_path / 'old.onnx')
+    with pytest.raises(ValueError, match=r'old\.onnx: no output .maps.*unsct export'):
+        OnnxModel(tmp_path / 'old.onnx', device='openvino')
+    assert OnnxModel(tmp_path / 'old.onnx', threads=1).infer([np.zeros((64, 64), np.float32)])

@@ -77,8 +77,10 @@ def test_the_truth_goes_along_when_an_image_is_turned(tmp_path, monkeypatch):
         return dict(keypoints=places, keypoints_visible=np.ones(24), keypoint_scores=np.ones(24))
 
     class Exported:
-        def __init__(self, path, threads):
-            pass
+        identity = dict(runtime='openvino f32')
+
+        def __init__(self, path, threads, device):
+            self.path = path
 
         def infer(self, images):
             return [locate(image) for image in images]
@@ -93,5 +95,7 @@ def test_the_truth_goes_along_when_an_image_is_turned(tmp_path, monkeypatch):
     monkeypatch.setattr(onnx_study, 'torch_model', lambda *_: usual)
     monkeypatch.setattr(onnx_study, 'OnnxModel', Exported)
     (tmp_path / 'm.onnx').write_bytes(b'')
-    for row in onnx_study.compare_exports('c.py', str(path), [tmp_path / 'm.onnx']):
+    rows = onnx_study.compare_exports('c.py', str(path), [tmp_path / 'm.onnx'])
+    assert [row['model'] for row in rows] == ['PyTorch', 'm openvino f32']
+    for row in rows:
         assert row['landmark/all/MRE'] == 0 and row['decisions_changed'] == 0

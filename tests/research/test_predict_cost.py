@@ -8,9 +8,11 @@ import pytest
 from mmengine.config import Config
 
 from unsct_mmpose.dicom.writer import write_radiograph
+from unsct_mmpose.files import file_sha256
 from unsct_mmpose.research import predict_cost as module
 from unsct_mmpose.research.predict_cost import (
     PredictRequest,
+    distinct_files,
     phantom_cost,
     predict_cost,
     read_as_usual,
@@ -54,14 +56,15 @@ def test_ratios_are_over_the_faster_stock_way_round_by_round(monkeypatch):
     seen = []
 
     def timed(call):
-        name, paths = call()
-        seen.append((name, len(paths)))
-        return seconds[name] * len(paths)
+        texts = call()
+        seen.append((texts[0], len(texts)))
+        return seconds[texts[0]] * len(texts)
 
-    ways = {name: lambda paths, name=name: (name, paths) for name in seconds}
+    ways = {name: lambda paths, name=name: [name] * len(paths) for name in seconds}
     missing = [dict(way='compiled', reason='there is no C++ compiler')]
     monkeypatch.setattr(module, 'build_ways', lambda *_: (ways, missing))
     monkeypatch.setattr(module, 'seconds_of', timed)
+    monkeypatch.setattr(module, 'distinct_files', lambda files, count, folder: files)
     cost = predict_cost(request())
     rows = {(row['way'], row.get('batch')): row for row in cost['rows']}
     assert rows['onnx', 1]['over_stock'] == 4.0 and rows['onnx', 16]['over_stock'] == 3.0
@@ -72,6 +75,21 @@ def test_ratios_are_over_the_faster_stock_way_round_by_round(monkeypatch):
     assert ('command', 1) not in rows and ('stock batch', 1) not in rows
     assert seen[:4] == [('stock', 1), ('onnx', 1)] * 2  # in turn
     assert json.dumps(cost)
+
+
+def test_a_way_that_leaves_files_out_is_not_timed(monkeypatch):
+    monkeypatch.setattr(module, 'build_ways', lambda *_: ({'stock': lambda paths: ['one']}, []))
+    monkeypatch.setattr(module, 'distinct_files', lambda files, count, folder: files)
+    with pytest.raises(RuntimeError, match='1 of 16 files'):
+        predict_cost(request())
+
+
+def test_the_files_of_a_batch_are_no_duplicates_of_one_another(tmp_path):
+    given = [DEMO.parent / 'phantom_example.dcm']
+    files = distinct_files(given, 3, tmp_path)
+    assert files[:1] == given and len({file_sha256(path) for path in files}) == 3
+    assert len({read_as_usual(path).tobytes() for path in files}) == 1
+    assert distinct_files(files, 2, tmp_path) == files
 
 
 def test_without_files_there_is_nothing_to_time():

@@ -92,6 +92,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('config', type=Path, help='config of the model')
     add('checkpoint', type=Path, help='its weights')
     add('files', type=Path, nargs='+', help='the same, exported in several ways')
+    add('--devices', nargs='+', default=['cpu'],
+        help='what each is run on: cpu, openvino:f32, openvino:bf16')  # fmt: skip
     add('--data', type=Path, help="folder of images (default: the config's)")
     add('--ann-file', help='annotation file in it')
     for action in (step, decode, gradients, predict):
@@ -289,8 +291,9 @@ def _benchmark_exports(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.results import describe_host
 
     models = compare_exports(
-        args.config, args.checkpoint, args.files, data=args.data, ann_file=args.ann_file
-    )
+        args.config, args.checkpoint, args.files, devices=args.devices, data=args.data,
+        ann_file=args.ann_file,
+    )  # fmt: skip
     return dict(config=str(args.config), **describe_host(), models=models)
 
 

@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '(default: the files say)')  # fmt: skip
     add('--batch-size', type=int, metavar='N',
         help='radiographs at a time (default: two for each free core, 4 to 16)')  # fmt: skip
-    add_device(parser, '; an exported model needs onnxruntime-gpu for it, and takes tensorrt too')
+    add_device(
+        parser,
+        '; an exported model needs onnxruntime-gpu for it, and takes tensorrt and openvino too',
+    )
     add('--jobs', type=int, metavar='N', help='processes that decode ahead; 0: none '
         '(default: one for every other free core)')  # fmt: skip
     add('--overwrite', action='store_true', help='predict again what is there')

@@ -7,8 +7,10 @@ PyTorch alone refuses those, and it must: what unpickles a class can run code.
 from __future__ import annotations
 
 import functools
+import io
 from collections import OrderedDict
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,19 +18,30 @@ import torch
 from mmengine.logging import HistoryBuffer, MessageHub
 from mmengine.runner import runner
 
+from unsct_mmpose.files import replace_file, sweep_temporaries
+
 _HISTORY, _COUNTS, _LENGTH = 'log_history', 'count_history', 'max_length'
 
 
 def save_plain_checkpoints() -> None:
     """Let trainings save plain checkpoints, and go on from them with their log.
 
-    MMEngine alone goes on from them too: with a warning, and a log that begins anew.
+    MMEngine alone goes on from them too: with a warning, and a log that begins anew. On a disk a
+    checkpoint appears when it is whole; MMEngine leaves half of one where the room ends.
     """
     save, load = runner.save_checkpoint, MessageHub.load_state_dict
 
     @functools.wraps(save)
-    def save_checkpoint(checkpoint: dict, *args: Any, **kwargs: Any) -> None:
-        save(plain(checkpoint), *args, **kwargs)
+    def save_checkpoint(checkpoint: dict, filename: str, *args: Any, **kwargs: Any) -> None:
+        if any(args) or any(kwargs.values()) or '://' in filename:
+            save(plain(checkpoint), filename, *args, **kwargs)  # of a storage elsewhere
+            return
+        with io.BytesIO() as file:
+            torch.save(plain(checkpoint), file)
+            folder = Path(filename).parent
+            folder.mkdir(parents=True, exist_ok=True)
+            sweep_temporaries(folder.glob('.*.tmp'))
+            replace_file(filename, file.getvalue())
 
     @functools.wraps(load)
     def load_state_dict(self: MessageHub, state_dict: Any) -> None:

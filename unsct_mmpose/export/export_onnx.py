@@ -23,10 +23,11 @@ from unsct_mmpose.datasets.data_settings import pipeline_settings
 from unsct_mmpose.files import jsonable, replace_file
 from unsct_mmpose.functional.clinical import measurement_names
 from unsct_mmpose.inference.onnx_model import FORMAT, open_session
+from unsct_mmpose.inference.openvino_session import INPUT, MAPS
 from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.regions import error_correlations, interval_offsets, interval_scales
 
-from .onnx_graph import INPUT, OUTPUTS, LandmarkGraph
+from .onnx_graph import OUTPUTS, LandmarkGraph
 from .quantize_onnx import quantize
 
 OPSET = 18
@@ -126,6 +127,7 @@ def trace(module: torch.nn.Module, example: torch.Tensor) -> bytes:
     """
     axes = {name: {0: 'batch'} for name in (INPUT, *OUTPUTS)}
     axes[INPUT].update({2: 'height', 3: 'width'})
+    axes[MAPS].update({2: 'map_height', 3: 'map_width'})
     with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings(), torch.no_grad():
         # checks of shapes and of NaN become constants, which the tests of other sizes cover
         warnings.simplefilter('ignore')

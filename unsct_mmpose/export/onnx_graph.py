@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from unsct_mmpose.codecs import HeatmapPAF
 from unsct_mmpose.functional.error_structure import peak_variances, shaped
 from unsct_mmpose.functional.image_noise import relative_noise
+from unsct_mmpose.inference.openvino_session import MAPS
 from unsct_mmpose.maps.assessment import Assessment, assess
 from unsct_mmpose.maps.evidence import Evidence, decode_evidence
 from unsct_mmpose.maps.heatmap import flip_heatmaps
@@ -19,17 +20,17 @@ from unsct_mmpose.maps.regions import region_factors, region_shapes
 from unsct_mmpose.models import BatchDataPreprocessor
 from unsct_mmpose.report.prediction import FIELDS
 
-INPUT = 'image'
-
 CONSTANTS = ('interval_scales', 'interval_offsets', 'error_correlation', 'calibrated')
 """Fields that are the same for every image: they stand in a graph's metadata."""
 
 OUTPUTS = (
     *(name for name in FIELDS if name not in CONSTANTS),
     'finite',
+    MAPS,
 )
 """What a graph gives, named like the fields of :meth:`HeatmapPAF.decode_maps`;
-``finite`` is false where the maps hold NaN or infinity and nothing can be read."""
+``finite`` is false where the maps hold NaN or infinity and nothing can be read; the ``maps`` are
+those of :meth:`LandmarkGraph.maps`, where the network ends and decoding begins."""
 
 
 class LandmarkGraph(nn.Module):
@@ -85,7 +86,8 @@ class LandmarkGraph(nn.Module):
         Returns:
             The tensors of :data:`OUTPUTS`; keypoints in input pixels.
         """
-        return self.judge(self.maps(image), relative_noise(image[:, 0]))
+        maps = self.maps(image)
+        return *self.judge(maps, relative_noise(image[:, 0])), maps
 
     def judge(self, maps: Tensor, noise: Tensor | None = None) -> tuple[Tensor, ...]:
         """Read maps, ``(N, K + 2 L, h, w)`` as :meth:`maps` gives them; see :meth:`forward`.
@@ -147,4 +149,4 @@ class LandmarkGraph(nn.Module):
             image_state=assessment.image_state,
             finite=finite,
         )
-        return tuple(columns[name] for name in OUTPUTS)
+        return tuple(columns[name] for name in OUTPUTS if name != MAPS)

@@ -6,11 +6,13 @@ Nothing here needs torch or MMPose.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
-from typing import Any, overload
+from threading import Thread
+from typing import Any, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +28,8 @@ from unsct_mmpose.functional.crop import Squared, square_pixels
 from unsct_mmpose.report.prediction import Backend, Prediction
 
 from .interpret import interpret
+
+Result = TypeVar('Result')
 
 Source = Any
 """A path, a :class:`Radiograph`, an array ``(H, W)`` or a ``pydicom.Dataset``."""
@@ -84,28 +88,83 @@ class Inferencer:
         )
         if _is_single(inputs):
             return next(self.stream([inputs], **given))
-        predictions = self.stream(inputs, **given)
-        return list(predictions) if isinstance(inputs, (list, tuple)) else predictions
+        if isinstance(inputs, (list, tuple)):
+            return self._predict_all(inputs, given)
+        return self.stream(inputs, **given)
 
     def stream(self, inputs: Iterable[Source], **given: Any) -> Iterator[Prediction]:
         """Predict inputs as they come, in their order; see :meth:`__call__`."""
+        batches = self._read(inputs, given)
+        return chain.from_iterable(map(self.predict_radiographs, batches))
+
+    def _read(
+        self, inputs: Iterable[Source], given: Mapping[str, Any]
+    ) -> Iterator[list[tuple[Radiograph, str]]]:
         remaining = enumerate(inputs)
-        while batch := list(islice(remaining, self.batch_size)):
-            yield from self.predict_radiographs(
-                (open_source(source, **given), source_name(source, index))
-                for index, source in batch
-            )
+        while batch := [
+            (open_source(source, **given), source_name(source, index))
+            for index, source in islice(remaining, self.batch_size)
+        ]:
+            yield batch
+
+    def _predict_all(self, inputs: Iterable[Source], given: Mapping[str, Any]) -> list[Prediction]:
+        """Predict inputs that are all there: a batch is read while the model infers another."""
+        predictions: list[Prediction] = []
+        before: list[tuple[Radiograph, str]] = []
+        inferring = now(list)
+        for batch in chain(self._read(inputs, given), [[]]):
+            results = inferring.result()
+            inferring = in_background(self._infer, batch) if batch else inferring
+            predictions += self._interpret(before, results)
+            before = batch
+        return predictions
 
     def predict_radiographs(self, named: Iterable[tuple[Radiograph, str]]) -> list[Prediction]:
         """Predict one batch of radiographs, each with the name that its prediction carries."""
         batch = list(named)
+        return self._interpret(batch, self._infer(batch))
+
+    def _infer(
+        self, batch: Sequence[tuple[Radiograph, str]]
+    ) -> list[tuple[Squared, Mapping[str, Any]]]:
         squared = [square_pixels(image.pixels, image.pixel_aspect) for image, _ in batch]
         results = self.backend.infer([square.pixels for square in squared])
+        return list(zip(squared, results, strict=True))
+
+    def _interpret(
+        self,
+        batch: Sequence[tuple[Radiograph, str]],
+        results: Sequence[tuple[Squared, Mapping[str, Any]]],
+    ) -> list[Prediction]:
         identity = self.backend.identity
         return [
             interpret(_noted(radiograph, square), _in_original(fields, square), identity, name)
-            for (radiograph, name), square, fields in zip(batch, squared, results, strict=True)
+            for (radiograph, name), (square, fields) in zip(batch, results, strict=True)
         ]
+
+
+def in_background(work: Callable[..., Result], *given: Any) -> Future[Result]:
+    """Do something in a thread of its own, which an end of this process does not wait for."""
+    future: Future[Result] = Future()
+
+    def run() -> None:
+        try:
+            future.set_result(work(*given))
+        except BaseException as error:
+            future.set_exception(error)
+
+    Thread(target=run, name='model', daemon=True).start()
+    return future
+
+
+def now(work: Callable[..., Result], *given: Any) -> Future[Result]:
+    """Do something here, and keep the error that it raises until its result is asked for."""
+    future: Future[Result] = Future()
+    try:
+        future.set_result(work(*given))
+    except Exception as error:
+        future.set_exception(error)
+    return future
 
 
 def _in_original(fields: Mapping[str, Any], square: Squared) -> Mapping[str, Any]:

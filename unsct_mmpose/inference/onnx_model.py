@@ -20,9 +20,12 @@ from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.functional.crop import Crop, crop_whole_image, cut_out, grey_levels
 
 from .model_identity import calibration_identity, evidences_identity, landmarks_identity
+from .openvino_session import MAPS, OpenVinoSession
 
 CPU = 'CPUExecutionProvider'
 _PROVIDERS = dict(cuda='CUDAExecutionProvider', tensorrt='TensorrtExecutionProvider')
+
+_DECODED_TOGETHER = 4
 
 FORMAT = 1
 """Version of the metadata and of the outputs."""
@@ -51,14 +54,18 @@ class OnnxModel:
     Args:
         path: the ONNX file.
         threads: processor cores to use; None takes all that are free.
-        batch_size: images in one run of the graph; None: 1 on the processor, 16 elsewhere.
+        batch_size: images in one run of the graph; None: 1 on the processor, 16 elsewhere, and
+            with OpenVINO up to 4, which are decoded together.
         device: ``'cpu'``; ``'cuda'``, ``'cuda:1'`` or ``'tensorrt'``, where onnxruntime has them;
-            ``'auto'``, CUDA where onnxruntime has it.
+            ``'auto'``, CUDA where onnxruntime has it; ``'openvino'``, the processor with OpenVINO,
+            in bfloat16 where it has instructions for it, ``'openvino:f32'`` and
+            ``'openvino:bf16'``.
 
     Attributes:
         identity: what answered, as :class:`~unsct_mmpose.report.prediction.Backend` has it, and
             ``sha256`` of the file, ``landmark_names``, ``measurement_names``, ``quantize``,
-            ``notice`` and ``calibrated``.
+            ``notice`` and ``calibrated``; ``runtime`` where OpenVINO has the network, with its
+            precision.
         landmarks: the K landmarks; the hip's in a file that only names them.
         metadata: everything that the file says about itself.
 
@@ -77,13 +84,17 @@ class OnnxModel:
         device: str = 'cpu',
     ) -> None:
         content = Path(path).read_bytes()
-        self.path, self.threads = os.fspath(path), threads or allowed_cores()
-        providers = execution_providers(device)
+        self.path, self.threads, self.device = os.fspath(path), threads or allowed_cores(), device
+        self._openvino = device.partition(':')[0] == 'openvino'
+        providers = [CPU] if self._openvino else execution_providers(device)
         self.on_cpu = providers == [CPU]
-        self._session = open_session(content, self.threads, self.path, providers)
+        if self._openvino:
+            self._session = self._open_openvino(content)
+        else:
+            self._session = open_session(content, self.threads, self.path, providers)
         self.metadata = read_metadata(self._session, self.path)
         self.landmarks = landmark_set(self.metadata.get('landmarks') or HIP)
-        self.batch_size = batch_size or (1 if self.on_cpu else 16)
+        self.batch_size = batch_size
         calibration = self.metadata['calibration']
         self.identity: dict[str, Any] = dict(
             {name: self.metadata.get(name) for name in _IDENTITY},
@@ -96,6 +107,10 @@ class OnnxModel:
             **evidences_identity(self.metadata.get('evidences') or USUAL_DECIDERS),
             **calibration_identity(calibration),
         )
+        if self._openvino:
+            width, height = self.identity['input_size']
+            precision = self._session.precision((1, 1, height, width))
+            self.identity['runtime'] = f'openvino {precision}'
 
     def infer(self, images: Sequence[NDArray[np.floating]]) -> list[dict[str, Any]]:
         """Find the landmarks of radiographs and decide which of them each one shows.
@@ -116,27 +131,41 @@ class OnnxModel:
             ValueError: an image is no such array, or the network gives NaN for it; the message
                 says which.
         """
-        starts = range(0, len(images), self.batch_size)
-        if not self.on_cpu or self.threads == 1 or len(starts) == 1:
-            runs = [self._infer_batch(self._session, images, start) for start in starts]
-        else:
-            session = self._one_thread
-            with ThreadPoolExecutor(self.threads) as pool:
-                runs = list(
-                    pool.map(lambda start: self._infer_batch(session, images, start), starts)
-                )
-        return [fields for run in runs for fields in run]
+        size = self.batch_size or self._usual_batch_size(len(images))
+        starts = range(0, len(images), size)
+        session, threads = self._session, 1
+        if self.on_cpu and self.threads > 1 and len(starts) > 1:
+            session, threads = self._one_thread, self.threads
+        with ThreadPoolExecutor(threads) as pool:
+            runs = pool.map(
+                lambda start: self._infer_batch(session, images[start : start + size], start),
+                starts,
+            )
+            return [fields for run in runs for fields in run]
+
+    def _usual_batch_size(self, images: int) -> int:
+        if not self.on_cpu:
+            return 16
+        share = -(-images // self.threads)
+        return max(min(share, _DECODED_TOGETHER), 1) if self._openvino else 1
 
     @cached_property
     def _one_thread(self) -> Any:
         """A session whose runs take one thread each; several may run at a time."""
-        return open_session(Path(self.path).read_bytes(), 1, self.path)
+        content = Path(self.path).read_bytes()
+        if self._openvino:
+            return self._open_openvino(content, self.threads)
+        return open_session(content, 1, self.path)
+
+    def _open_openvino(self, content: bytes, streams: int = 1) -> OpenVinoSession:
+        precision = self.device.partition(':')[2]
+        return OpenVinoSession(content, self.threads, streams, precision, self.path)
 
     def _infer_batch(
         self, session: Any, images: Sequence[NDArray[np.floating]], start: int
     ) -> list[dict[str, Any]]:
-        inputs, frames = self.prepare(images[start : start + self.batch_size], start)
-        names = [output.name for output in session.get_outputs()]
+        inputs, frames = self.prepare(images, start)
+        names = [output.name for output in session.get_outputs() if output.name != MAPS]
         columns = dict(zip(names, session.run(names, {'image': inputs}), strict=True))
         _refuse_diverged(columns.pop('finite'), start)
         return [
@@ -196,14 +225,16 @@ def execution_providers(device: str) -> list[Any]:
         return [CPU]
     kind = 'cuda' if kind == 'auto' else kind
     if kind not in _PROVIDERS or not (number or '0').isdecimal():
-        raise ValueError(f'device {device!r} is unknown: choose auto, cpu, cuda, cuda:1, tensorrt')
+        raise ValueError(
+            f'device {device!r} is unknown: choose auto, cpu, cuda, cuda:1, tensorrt, openvino'
+        )
     if _PROVIDERS[kind] not in there:
         raise ValueError(
             f'device {device!r}: this onnxruntime has only {", ".join(there)}; install '
             'onnxruntime-gpu, or take --device cpu'
         )
-    kinds = ('tensorrt', 'cuda') if kind == 'tensorrt' else ('cuda',)  # CUDA where TensorRT cannot
-    chosen = [(_PROVIDERS[name], {'device_id': number or '0'}) for name in kinds]
+    names = ('tensorrt', 'cuda') if kind == 'tensorrt' else ('cuda',)  # CUDA where TensorRT cannot
+    chosen = [(_PROVIDERS[name], {'device_id': number or '0'}) for name in names]
     return [*chosen, CPU]
 
 

@@ -7,13 +7,12 @@ The backend may be PyTorch's or ONNX's; :func:`predict_one` gives everything in 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -36,9 +35,7 @@ from unsct_mmpose.report.run_files import (
 )
 from unsct_mmpose.report.writers.base import Item
 
-from .inferencer import Inferencer, Source, open_source, source_name
-
-Result = TypeVar('Result')
+from .inferencer import Inferencer, Source, in_background, now, open_source, source_name
 
 
 def default_batch_size() -> int:
@@ -322,7 +319,7 @@ class _Run:
         before, self.under_way = self.under_way, None
         results = self._await(*before) if before else []
         if batch:
-            self.under_way = batch, _in_background(self._infer, batch)
+            self.under_way = batch, in_background(self._infer, batch)
         for read, prediction in results:
             self._finish(read, prediction)
 
@@ -345,7 +342,7 @@ class _Run:
                 self._fail(batch[0].path, f'the model failed: {error or type(error).__name__}')
                 return []
         alone = ([read] for read in batch)
-        return [result for each in alone for result in self._await(each, _now(self._infer, each))]
+        return [result for each in alone for result in self._await(each, now(self._infer, each))]
 
     def _finish(self, read: ReadFile, prediction: Prediction) -> None:
         if self.options.read.keep_identity:
@@ -379,26 +376,6 @@ class _Run:
             ('Could not be predicted', str(len(self.errors))),
             ('No images', str(len(self.inputs.passed_over) + len(self.no_images))),
         ]
-
-
-def _in_background(work: Callable[..., Result], *given: Any) -> Future[Result]:
-    """Do something in a thread of its own, which an end of this process does not wait for."""
-    future: Future[Result] = Future()
-    Thread(target=lambda: _do(future, work, *given), name='model', daemon=True).start()
-    return future
-
-
-def _now(work: Callable[..., Result], *given: Any) -> Future[Result]:
-    future: Future[Result] = Future()
-    _do(future, work, *given)
-    return future
-
-
-def _do(future: Future[Result], work: Callable[..., Result], *given: Any) -> None:
-    try:
-        future.set_result(work(*given))
-    except BaseException as error:
-        future.set_exception(error)
 
 
 def _given_sides(before: Prediction) -> bool | None:

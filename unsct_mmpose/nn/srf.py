@@ -149,7 +149,7 @@ class _Fused(torch.autograd.Function):
             torch.mul(coords[:2], gate, out=stacked[:, ends + 3 :])
         ctx.deep = deep
         ctx.save_for_backward(reading, fuse, coords, stacked, heatmaps, boundary, gate)
-        return heatmaps, fuse @ stacked
+        return heatmaps, _multiply(fuse, stacked)
 
     @staticmethod
     @once_differentiable
@@ -157,7 +157,7 @@ class _Fused(torch.autograd.Function):
         reading, fuse, coords, stacked, heatmaps, boundary, gate = ctx.saved_tensors
         channels, ends = reading.shape[1], reading.shape[1] + reading.shape[0]
         cells, clamped = stacked[:, :channels], stacked[:, channels:ends]
-        of_stacked = fuse.t() @ of_fused
+        of_stacked = _multiply(fuse.t(), of_fused)
         of_cells, of_clamped = of_stacked[:, :channels], of_stacked[:, channels:ends]
         of_heatmaps = of_heatmaps.addcmul(of_clamped, _equal(heatmaps, clamped))
         if gate.numel():
@@ -166,7 +166,7 @@ class _Fused(torch.autograd.Function):
             highest = _equal(heatmaps, boundary)
             of_heatmaps.addcmul_(highest, of_gate * slope / highest.sum(dim=1, keepdim=True))
         if ctx.deep:
-            of_cells = of_cells + reading.t() @ of_heatmaps
+            of_cells = of_cells + _multiply(reading.t(), of_heatmaps)
         return (
             of_cells,
             (of_heatmaps @ cells.transpose(1, 2)).sum(dim=0),
@@ -192,6 +192,14 @@ def split_srf_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dic
     names = inspect.getfullargspec(SRFBlock.__init__).kwonlyargs
     own = {name: value for name, value in settings.items() if name in names}
     return own, {name: value for name, value in settings.items() if name not in names}
+
+
+def _multiply(weight: Tensor, cells: Tensor) -> Tensor:
+    """Return ``weight @ cells``, ``(O, I)`` by ``(B, I, N)``, without the copies that matmul makes.
+
+    It would lay the cells out as ``(B N, I)`` to multiply once.
+    """
+    return torch.bmm(weight.expand(cells.shape[0], -1, -1), cells)
 
 
 def _project(weight: Tensor, cells: Tensor, offset: Tensor) -> Tensor:

@@ -70,6 +70,7 @@ def compare_exports(
     checkpoint: str | os.PathLike[str],
     files: Sequence[Path],
     *,
+    devices: Sequence[str] = ('cpu',),
     data: Path | None = None,
     ann_file: str | None = None,
 ) -> list[dict[str, Any]]:
@@ -79,21 +80,22 @@ def compare_exports(
         config: config of the model.
         checkpoint: its weights.
         files: the exported models.
+        devices: what each of them is run on, see :class:`OnnxModel`.
         data: folder of the images; None takes that of the config's ``test_dataloader``.
         ann_file: annotation file in it; None takes the config's.
 
     Returns:
-        For PyTorch and each file its figures: :data:`FIGURES`, ``megabytes``, ``time_ratio`` (its
-        time over that of the first file, without decoding the image, median over images),
-        ``decisions`` and how many of them differ from PyTorch's, and how far the points that both
-        report move, image pixels.
+        For PyTorch and each file on each device its figures: :data:`FIGURES`, ``megabytes``,
+        ``time_ratio`` (its time over that of the first, without decoding the image, median over
+        images), ``decisions`` and how many of them differ from PyTorch's, and how far the points
+        that both report move, image pixels.
     """
     _, settings = load_model(config, checkpoint, 'cpu')
     dataset = build_dataset(settings, 'test', data, ann_file)
     usual = torch_model(config, checkpoint)
-    models = [OnnxModel(path, threads=1) for path in files]
-    predictions: list[list[dict]] = [[] for _ in range(len(files) + 1)]
-    seconds: list[list[float]] = [[] for _ in files]
+    models = [OnnxModel(path, threads=1, device=device) for device in devices for path in files]
+    predictions: list[list[dict]] = [[] for _ in range(len(models) + 1)]
+    seconds: list[list[float]] = [[] for _ in models]
     truth = []
     load = LoadRadiograph()  # as the models see an image, its truth taken along
     for row in range(len(dataset)):
@@ -109,10 +111,12 @@ def compare_exports(
         predictions[0].append({key: np.asarray(fields[key])[0] for key in predictions[1][-1]})
     rows = [_row(each, predictions[0], truth) for each in predictions]
     rows[0] |= dict(model='PyTorch', megabytes=_megabytes(checkpoint))
-    for row, path, own in zip(rows[1:], files, seconds, strict=True):
+    for row, model, own in zip(rows[1:], models, seconds, strict=True):
         times = PairedTimes(tuple(own), tuple(seconds[0])).ratios('time_ratio', 2)
         row |= dict(
-            model=path.stem, megabytes=_megabytes(path), time_ratio=times['time_ratio_median']
+            model=' '.join([Path(model.path).stem, model.identity.get('runtime', '')]).strip(),
+            megabytes=_megabytes(model.path),
+            time_ratio=times['time_ratio_median'],
         )
     return rows
 

@@ -25,6 +25,7 @@ from mmpose.apis import inference_topdown, init_model
 from mmpose.structures import split_instances
 from numpy.typing import NDArray
 from pydicom.pixels import apply_voi_lut
+from pydicom.uid import generate_uid
 
 from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.datasets.data_settings import pipeline_settings
@@ -33,18 +34,18 @@ from unsct_mmpose.export import export_onnx
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.inference.inferencer import Inferencer
 from unsct_mmpose.inference.onnx_model import OnnxModel
-from unsct_mmpose.inference.predict import PredictOptions, predict_files
+from unsct_mmpose.inference.predict import PredictOptions, default_batch_size, predict_files
 from unsct_mmpose.inference.torch_model import TorchBackend
 from unsct_mmpose.phantom.make_phantom import PhantomOptions, make_phantom
 
 from .benchmark import plain_config, seconds_of
 from .onnx_study import memory_growth_mb
 
-_BATCHES = (1, 16)
-_RECOMMENDED = 'onnx'
-"""The way that the targets are of: exported, no PyTorch."""
+BATCHES = (1, 16)
+RECOMMENDED = ('openvino', 'onnx')
+"""The way that the targets are of, the first that there is: exported, no PyTorch."""
 
-_Way = Callable[[Sequence[Path]], list[str]]
+Way = Callable[[Sequence[Path]], list[str]]
 """From files to the json text of each."""
 
 
@@ -91,9 +92,12 @@ def predict_cost(request: PredictRequest) -> dict[str, Any]:
 
     ``stock`` is ``inference_topdown`` of MMPose's HRNet and HeatmapHead, the same backbone with a
     flip test, for one file after another; ``stock batch`` does what ``inference_topdown`` does for
-    many boxes, for many files. Both only find the landmarks. ``eager``, ``compiled`` and ``onnx``
-    are ours: landmarks, uncertainty, decisions, measurements with intervals. ``command`` is
-    ``unsct predict`` with the exported model: pictures and the report too.
+    many boxes, for many files. Both only find the landmarks. ``eager``, ``compiled``, ``onnx`` and
+    ``openvino`` are ours: landmarks, uncertainty, decisions, measurements with intervals.
+    ``command`` is ``unsct predict`` with the exported model, its processes started anew each time:
+    pictures and the report too.
+
+    A batch is of files whose content differs, as equal ones are predicted once by the command.
 
     Returns:
         ``rows``, one for each way and batch: ``p50_ms`` and ``p95_ms`` of a batch,
@@ -110,45 +114,67 @@ def predict_cost(request: PredictRequest) -> dict[str, Any]:
     torch.set_num_threads(threads)
     try:
         ways, missing = build_ways(request, threads)
-        rows = [row for batch in _BATCHES for row in _time_ways(ways, request, batch)]
+        with tempfile.TemporaryDirectory() as folder:
+            files = distinct_files(request.files, max(BATCHES), Path(folder))
+            request = replace(request, files=files)
+            rows = [row for batch in BATCHES for row in _time_ways(ways, request, batch)]
     finally:
         torch.set_num_threads(before)
+    recommended = next((name for name in RECOMMENDED if name in ways), None)
     targets = {
         f'predict_batch_{row["batch"]}': dict(
             value=row['over_stock'], min=row['over_stock_min'], max=row['over_stock_max']
         )
         for row in rows
-        if row['way'] == _RECOMMENDED and request.device == 'cpu'
+        if row['way'] == recommended and request.device == 'cpu'
     }
     return dict(threads=threads, device=request.device, rows=[*rows, *missing], targets=targets)
 
 
 def build_ways(
     request: PredictRequest, threads: int
-) -> tuple[dict[str, _Way], list[dict[str, Any]]]:
+) -> tuple[dict[str, Way], list[dict[str, Any]]]:
     """Return the ways by name, and a row with the reason for each that there is none of."""
     config = Config.fromfile(request.config)
     stock = init_model(stock_config(config), None, device=request.device)
     eager = TorchBackend(request.config, request.checkpoint, request.device)
     exported = OnnxModel(request.onnx, threads=threads, device=request.device)
     ways = {
-        'stock': _stock_way(stock),
-        'stock batch': _stock_batch_way(stock),
-        'eager': _our_way(eager),
-        'onnx': _our_way(exported),
-        'command': _command_way(exported),
+        'stock': stock_way(stock),
+        'stock batch': stock_batch_way(stock),
+        'eager': our_way(eager),
+        'onnx': our_way(exported),
     }
+    missing = []
+    if request.device == 'cpu':
+        try:
+            exported = OnnxModel(request.onnx, threads=threads, device='openvino')
+            ways['openvino'] = our_way(exported)
+        except ValueError as error:
+            missing.append(dict(way='openvino', reason=str(error)))
+    ways['command'] = command_way(exported)
     reason = 'not asked for' if not request.compiled else no_compiler(request.device)
     if reason:
-        return ways, [dict(way='compiled', reason=reason)]
-    compiled = _compile_model(TorchBackend(request.config, request.checkpoint, request.device))
+        return ways, [*missing, dict(way='compiled', reason=reason)]
+    compiled = compile_model(TorchBackend(request.config, request.checkpoint, request.device))
     try:
-        for batch in _BATCHES:
-            _our_way(compiled)(list(islice(cycle(request.files), batch)))
+        for batch in BATCHES:
+            our_way(compiled)(list(islice(cycle(request.files), batch)))
     except Exception as error:  # of any of the compiler's parts
         words = (str(error) or type(error).__name__).splitlines()[0][:200]
-        return ways, [dict(way='compiled', reason=f'torch.compile failed: {words}')]
-    return {**ways, 'compiled': _our_way(compiled)}, []
+        return ways, [*missing, dict(way='compiled', reason=f'torch.compile failed: {words}')]
+    return {**ways, 'compiled': our_way(compiled)}, missing
+
+
+def distinct_files(files: Sequence[Path], count: int, folder: Path) -> list[Path]:
+    """Return at least so many DICOM files, copies under numbers of their own among them."""
+    copies = []
+    for number, path in enumerate(islice(cycle(files), max(count - len(files), 0))):
+        dataset = pydicom.dcmread(path)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
+        copies.append(folder / f'{number}.dcm')
+        dataset.save_as(copies[-1])
+    return [*files, *copies]
 
 
 def stock_config(config: Config) -> Config:
@@ -179,7 +205,7 @@ def read_as_usual(path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
 
 
-def _stock_way(model: Any) -> _Way:
+def stock_way(model: Any) -> Way:
     """Return ``inference_topdown`` for one file after another."""
 
     def predict(paths: Sequence[Path]) -> list[str]:
@@ -188,53 +214,57 @@ def _stock_way(model: Any) -> _Way:
     return predict
 
 
-def _stock_batch_way(model: Any) -> _Way:
+def stock_batch_way(model: Any) -> Way:
     """Return what ``inference_topdown`` does for many boxes, for many files."""
     pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
 
     def item(path: Path) -> Any:
         image = read_as_usual(path)
         bbox = np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
-        item = dict(img=image, bbox=bbox, bbox_score=np.ones(1, np.float32))
-        return pipeline({**item, **model.dataset_meta})
+        known = dict(img=image, bbox=bbox, bbox_score=np.ones(1, np.float32))
+        return pipeline({**known, **model.dataset_meta})
 
     def predict(paths: Sequence[Path]) -> list[str]:
         with torch.no_grad():
             return [
-                _as_json(sample)
-                for sample in model.test_step(pseudo_collate([item(path) for path in paths]))
+                _as_json(found)
+                for found in model.test_step(pseudo_collate([item(path) for path in paths]))
             ]
 
     return predict
 
 
-def _as_json(sample: Any) -> str:
-    return json.dumps(jsonable(split_instances(sample.pred_instances)))
+def _as_json(found: Any) -> str:
+    return json.dumps(jsonable(split_instances(found.pred_instances)))
 
 
-def _our_way(backend: Any) -> _Way:
-    """Return what reads files with a backend, all in one batch."""
+def our_way(backend: Any) -> Way:
+    """Return what reads files with a backend, with PyTorch all in one batch."""
 
     def predict(paths: Sequence[Path]) -> list[str]:
-        inferencer = Inferencer(backend, batch_size=len(paths))
+        exported = isinstance(backend, OnnxModel)
+        inferencer = Inferencer(
+            backend, batch_size=default_batch_size() if exported else len(paths)
+        )
         return [prediction.to_json() for prediction in inferencer(list(paths))]
 
     return predict
 
 
-def _command_way(backend: Any) -> _Way:
+def command_way(backend: Any) -> Way:
     """Return what ``unsct predict`` does with a folder of files, as it is set by default."""
 
     def predict(paths: Sequence[Path]) -> list[str]:
         with tempfile.TemporaryDirectory() as folder:
             files = find_inputs([str(path) for path in paths])
             predict_files(backend, files, Path(folder), PredictOptions(progress=False))
-            return [path.read_text() for path in sorted(Path(folder).glob('*.json'))]
+            names = (path.with_suffix('.json') for path in sorted(Path(folder).glob('*.png')))
+            return [path.read_text() for path in names]
 
     return predict
 
 
-def _compile_model(backend: TorchBackend) -> TorchBackend:
+def compile_model(backend: TorchBackend) -> TorchBackend:
     """Let ``torch.compile`` have the network of a backend; decoding stays as it is."""
     model = backend.model
     for part in (model.backbone, getattr(model, 'neck', None)):
@@ -252,7 +282,7 @@ def no_compiler(device: str) -> str:
 
 
 def _time_ways(
-    ways: Mapping[str, _Way], request: PredictRequest, batch: int
+    ways: Mapping[str, Way], request: PredictRequest, batch: int
 ) -> Iterator[dict[str, Any]]:
     """Time the ways in turn on batches of one size; yield the row of each."""
     rounds = request.rounds if batch == 1 else min(max(request.rounds // 3, 5), request.rounds)
@@ -267,7 +297,7 @@ def _time_ways(
     for number in range(rounds + 1):
         paths = list(islice(files, batch))
         for name, way in chosen.items():
-            took = seconds_of(partial(way, paths))
+            took = seconds_of(partial(_whole, way, paths))
             if number:  # the first one warms up
                 seconds[name].append(took)
     stock = min(
@@ -290,6 +320,13 @@ def _time_ways(
         )
 
 
+def _whole(way: Way, paths: Sequence[Path]) -> list[str]:
+    texts = way(paths)
+    if len(texts) != len(paths):
+        raise RuntimeError(f'{len(texts)} of {len(paths)} files have a result')
+    return texts
+
+
 def onnx_memory_growth_mb(request: PredictRequest, images: int) -> float:
     """Return by how much the resident memory grows over reads of the exported model, 2**20 bytes.
 
@@ -302,7 +339,7 @@ def onnx_memory_growth_mb(request: PredictRequest, images: int) -> float:
     """
     if images < 10:
         raise ValueError(f'{images} images: give at least 10 to watch the memory over')
-    predict = _our_way(OnnxModel(request.onnx, threads=request.threads, device=request.device))
+    predict = our_way(OnnxModel(request.onnx, threads=request.threads, device=request.device))
     files = islice(cycle(request.files), images)
     return round(memory_growth_mb(lambda path: predict([path]), files, images // 10), 1)
 

@@ -57,6 +57,7 @@ def run_tries(
         jobs: processes.
         bounds: of each try.
     """
+    cv2.setNumThreads(1)  # here: a pool of threads that a process inherits cannot be ended there
     waiting = iter(numbers)
     fighters = [_Fighter(work, bounds) for _ in range(max(jobs, 1))]
     busy = {fighter for fighter in fighters if fighter.start(next(waiting, None))}
@@ -134,7 +135,6 @@ def _fight(
     pipe: Connection, other_end: Connection, work: Callable[[int], Verdict], bounds: Bounds
 ) -> None:
     other_end.close()  # so that this process hears when the other one is gone
-    cv2.setNumThreads(1)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     in_use = int(Path('/proc/self/statm').read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + bounds.memory_mb * 2**20, hard))

@@ -77,6 +77,8 @@ def _starve(
         _resize(disk, plenty)
         again = shop.start(job, disk, log)
         again.wait(3600)
+        if again.left():  # the disk is busy as long as one of them lives
+            faults.append('processes lived on')
         if again.status:
             faults.append(f'with room it ends with {again.status}')
         prints = job.prints(disk)

@@ -97,7 +97,8 @@ class Shop:
             Job(
                 'prediction',
                 lambda out: ['predict', config, checkpoint, data, '--out', str(out / 'results'),
-                             '--quiet', '--jobs', '1', '--device', 'cpu'],
+                             '--quiet', '--jobs', '1', '--device', 'cpu',
+                             '--batch-size', '1'],  # another batch has other last digits
                 results,
             ),
             Job(
