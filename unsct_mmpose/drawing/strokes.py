@@ -53,11 +53,11 @@ class Certainty:
 
 SURE = Certainty('sure', 'sure: P(shown) at least 99 %', '#56B4E9', 'circle')
 FAIR = Certainty('fair', 'fairly sure: 90 to 99 %', '#F0E442', 'square')
-UNSURE = Certainty('unsure', 'unsure: below 90 %', '#E69F00', 'diamond')
+_UNSURE = Certainty('unsure', 'unsure: below 90 %', '#E69F00', 'diamond')
 UNKNOWN = Certainty('unknown', 'certainty unknown: model not calibrated', '#FFFFFF', 'ring')
 REJECTED = Certainty('rejected', 'rejected: the image does not show it', '#FF7FB0', 'cross')
 
-LEVELS = (SURE, FAIR, UNSURE, UNKNOWN, REJECTED)
+LEVELS = (SURE, FAIR, _UNSURE, UNKNOWN, REJECTED)
 
 
 def certainty_of(landmark: LandmarkEstimate) -> Certainty:
@@ -68,7 +68,7 @@ def certainty_of(landmark: LandmarkEstimate) -> Certainty:
         return UNKNOWN
     if landmark.presence >= 0.99:
         return SURE
-    return FAIR if landmark.presence >= 0.9 else UNSURE
+    return FAIR if landmark.presence >= 0.9 else _UNSURE
 
 
 def _fixed(points: NDArray[np.floating]) -> NDArray[np.int32]:
