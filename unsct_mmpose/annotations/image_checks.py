@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from unsct_mmpose.dicom.peek import peek_orientation, peek_size_wh
+from unsct_mmpose.dicom.identity import peek_orientation, peek_size_wh
 from unsct_mmpose.dicom.pixel_format import DecodeError
 
 from .annotated import size_problem

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
-from unsct_mmpose.dicom.peek import peek_orientation
+from unsct_mmpose.dicom.identity import peek_orientation
 from unsct_mmpose.dicom.pixel_format import DecodeError
 from unsct_mmpose.dicom.placement import Placement
 from unsct_mmpose.dicom.spacing import magnification_problem, spacing_problem, spacing_question

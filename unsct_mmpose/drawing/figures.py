@@ -22,6 +22,9 @@ from .canvas import (
     INK,
     SHEET,
     Box,
+    certainty_colors,
+    direction_colors,
+    heat_colors,
     new_figure,
     outlined,
     show_map,
@@ -30,7 +33,6 @@ from .canvas import (
     to_picture,
     whole,
 )
-from .legend import certainty_colors, direction_colors, heat_colors
 from .panels import field_vectors, strongest_vectors
 
 _TITLE_PX = 30

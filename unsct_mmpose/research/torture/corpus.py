@@ -18,7 +18,7 @@ from pydicom import Dataset
 from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.uid import UID
 
-from .dicom_cases import SYNTAXES, encode, make, rle_frame
+from .dicom_cases import HTJ2K_UIDS, SYNTAXES, encode, htj2k_streams, make, rle_frame
 from .display_oracle import (
     Display,
     Table,
@@ -28,7 +28,6 @@ from .display_oracle import (
     ybr_full_of_rgb,
 )
 from .jpeg_encoder import encode_dct, encode_lossless
-from .streams_at_hand import HTJ2K_UIDS, htj2k_streams
 
 Header = dict[str, Any]
 

@@ -15,9 +15,15 @@ from unsct_mmpose.dicom import (
     patient_identity,
     radiograph_from_bytes,
 )
-from unsct_mmpose.dicom.identity import dicom_size_wh, holds_dicom, identifying_words, patient_key
+from unsct_mmpose.dicom.identity import (
+    dicom_size_wh,
+    holds_dicom,
+    identifying_words,
+    patient_key,
+    peek_orientation,
+    peek_size_wh,
+)
 from unsct_mmpose.dicom.marker import find_markers
-from unsct_mmpose.dicom.peek import peek_orientation, peek_size_wh
 from unsct_mmpose.dicom.pictures import encode_picture
 from unsct_mmpose.dicom.pixel_format import DecodeError
 from unsct_mmpose.dicom.sr.read import read_structured_report

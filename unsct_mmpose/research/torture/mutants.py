@@ -10,8 +10,16 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from .elements import Place, find_elements
+import cv2
+import numpy as np
+import pydicom.data
+
+from unsct_mmpose.dicom.identity import looks_like_radiograph
+
+from .corpus import Case, corpus
 
 _NASTY_NUMBERS = (0, 1, 2, 7, 8, 12, 15, 16, 17, 31, 32, 33, 63, 64, 127, 255, 256, 4096, 8000,
                   32767, 32768, 65534, 65535)  # fmt: skip
@@ -304,3 +312,115 @@ CHANGES: dict[str, Change] = {
 
 _OFTEN = [*(name for name in CHANGES if name != 'bomb'), 'value edited']
 _BOMB_EVERY = 400
+
+
+_LONG = (b'OB', b'OW', b'OF', b'OD', b'OL', b'OV', b'SQ', b'UC', b'UN', b'UR', b'UT', b'SV', b'UV')
+_UNDEFINED = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an element stands.
+
+    Attributes:
+        start: its first byte, that of its tag.
+        length_at: where its length stands.
+        length_bytes: 2 or 4.
+        value: first byte of its value.
+        end: first byte after it.
+        vr_at: where its value representation stands; None where there is none.
+    """
+
+    start: int
+    length_at: int
+    length_bytes: int
+    value: int
+    end: int
+    vr_at: int | None
+
+
+def find_elements(content: bytes) -> list[Place]:
+    """Return the elements of the outermost level, those of group 2 too, as far as they can be told.
+
+    Little endian, with or without value representations; sequences of undefined length are
+    entered, since their end is not known.
+
+    Example:
+        >>> element = bytes.fromhex('28001000 5553 0200 0400')
+        >>> find_elements(bytes(128) + b'DICM' + element)
+        [Place(start=132, length_at=138, length_bytes=2, value=140, end=142, vr_at=136)]
+    """
+    places = []
+    position = 132 if content[128:132] == b'DICM' else 0
+    while position + 8 <= len(content) and len(places) < 2000:
+        place = _place(content, position)
+        if place is None:
+            break
+        places.append(place)
+        position = place.end
+    return places
+
+
+def _place(content: bytes, start: int) -> Place | None:
+    vr = content[start + 4 : start + 6]
+    tag = content[start : start + 4]
+    explicit = vr.isalpha() and vr.isupper() and tag[:2] != b'\xfe\xff'
+    if explicit and vr in _LONG:
+        at, size, vr_at = start + 8, 4, start + 4
+    elif explicit:
+        at, size, vr_at = start + 6, 2, start + 4
+    else:
+        at, size, vr_at = start + 4, 4, None
+    if at + size > len(content):
+        return None
+    (length,) = struct.unpack_from('<I' if size == 4 else '<H', content, at)
+    value = at + size
+    enters = length == _UNDEFINED or tag in (b'\xfe\xff\x00\xe0',)
+    end = value if enters else value + length
+    if end > len(content):
+        end = len(content)
+    return Place(start, at, size, value, end, vr_at)
+
+
+_LARGEST = 600_000
+_EXIF = bytes.fromhex('4578696600004d4d002a0000000800010112000300000001000600000000')
+
+
+def seed_files(folder: Path | None = None) -> list[bytes]:
+    """Return the files, in an order that is the same each time.
+
+    Args:
+        folder: more files; those that look like radiographs and are not too large.
+    """
+    beside = Path(pydicom.data.__file__).parent / 'test_files'
+    paths = sorted(path for path in beside.rglob('*') if path.is_file())
+    if folder is not None:
+        paths += sorted(path for path in folder.rglob('*') if path.is_file())
+    files = [path.read_bytes() for path in paths
+             if path.stat().st_size <= _LARGEST and looks_like_radiograph(path)]  # fmt: skip
+    return [*_of_corpus(), *pictures(), *files]
+
+
+def _of_corpus() -> list[bytes]:
+    """Return a case of every format, and the ways to show one of each syntax in turn."""
+    by_format: dict[str, list[Case]] = {}
+    for case in corpus():
+        by_format.setdefault(case.name.rpartition('/')[0], []).append(case)
+    return [cases[k % len(cases)].file() for k, cases in enumerate(by_format.values())]
+
+
+def pictures() -> list[bytes]:
+    """Return PNG, JPEG and TIFF files of each kind, one with an orientation."""
+    y, x = np.mgrid[:40, :52]
+    grey = ((3 * x + 4 * y) % 256).astype(np.uint8)
+    deep = (grey.astype(np.uint16) * 257).astype(np.uint16)
+    colour = np.dstack([grey, grey.T[:40, :40].repeat(2, axis=1)[:, :52], grey])
+    opaque = np.dstack([colour, np.where(x > 5, 255, 0).astype(np.uint8)])
+    real = (grey / 255).astype(np.float32)
+    made = [('.png', grey), ('.png', deep), ('.png', colour), ('.png', opaque), ('.jpg', grey),
+            ('.jpg', colour), ('.tif', grey), ('.tif', deep), ('.tif', real),
+            ('.tif', colour)]  # fmt: skip
+    files = [cv2.imencode(suffix, array)[1].tobytes() for suffix, array in made]
+    pages = cv2.imencodemulti('.tif', [grey, deep])[1].tobytes()
+    segment = b'\xff\xe1' + (len(_EXIF) + 2).to_bytes(2, 'big') + _EXIF
+    return [*files, pages, files[4][:2] + segment + files[4][2:]]

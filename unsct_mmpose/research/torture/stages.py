@@ -23,8 +23,7 @@ from .arena import Bounds, Verdict, run_tries
 from .corpus import Case, corpus
 from .doors import read_file
 from .ledger import GOOD, Entry, Ledger, summarise
-from .mutants import mutant
-from .seeds import seed_files
+from .mutants import mutant, seed_files
 from .workshop import Main, Shop
 
 MUTANTS, DOCUMENTS, KILLS = 20_000, 2_000, 20
@@ -197,7 +196,7 @@ def _kills(request: Request, done: frozenset[int]) -> Iterator[Entry]:
 
 
 def _full_disks(request: Request, done: frozenset[int]) -> Iterator[Entry]:
-    from .full_disk import SHARES, can_mount, full_disks
+    from .kills import SHARES, can_mount, full_disks
 
     scratch = (request.folder / 'starved').absolute()
     if problem := can_mount(scratch):
