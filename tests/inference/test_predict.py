@@ -17,10 +17,11 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydicom.data import get_testdata_file
 
-from unsct_mmpose.dicom import RadiographError, read_radiograph, write_radiograph
+from unsct_mmpose.dicom import RadiographError, read_radiograph
 from unsct_mmpose.dicom import read_ahead as decoding
 from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.read_ahead import FileOptions, read_ahead
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference import predict as predict_module
 from unsct_mmpose.inference.inferencer import Inferencer

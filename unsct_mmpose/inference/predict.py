@@ -22,9 +22,9 @@ from tqdm import tqdm
 from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.find_inputs import FoundInputs
+from unsct_mmpose.dicom.header import printable
 from unsct_mmpose.dicom.limits import OutOfTimeError, file_clock
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead, read_file
-from unsct_mmpose.dicom.text import printable
 from unsct_mmpose.files import file_sha256, sweep_temporaries
 from unsct_mmpose.report.picture import draw_prediction, encode_png
 from unsct_mmpose.report.prediction import Backend, Prediction
@@ -250,9 +250,9 @@ class _Run:
             write_errors(
                 path,
                 self.errors,
-                [printable(str(one)) for one in self.inputs.passed_over],
+                [printable(str(file)) for file in self.inputs.passed_over],
                 self.no_images,
-                [(printable(str(one)), result) for one, result in self.duplicates],
+                [(printable(str(file)), result) for file, result in self.duplicates],
                 self.outputs.failures,
             )
         except OSError as error:
