@@ -1,6 +1,8 @@
 """The data set on disk: shares, patients, same bytes, resuming."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np

@@ -225,7 +225,9 @@ def find_problems(
         return [], [AnnotationProblem('', words) for words in error.problems]
     looked = _folders(path) if folders is None else folders
     cases, problems = _parse(document, None, False, looked, landmarks)
-    sound = {(case.image_id, case.file_name): case for case in cases}
+    sound: dict[Any, AnnotatedRadiograph] = {
+        (case.image_id, case.file_name): case for case in cases
+    }
 
     def case_of(image: Record) -> AnnotatedRadiograph | None:
         named = image.get('id'), image.get('file_name')
