@@ -180,17 +180,17 @@ def evaluate(
             view[...] = smooth_minimum(view, solid.distance(*grid.coordinates(part)), blend)
     for cut, blend in bone.cuts:
         for whole in _windows(grid, cut, reach):
-            part = _occupied(grid, whole, 4 * reach)
-            if part is not None:
-                view, outside = grid.values[part], cut.distance(*grid.coordinates(part))
+            occupied = _occupied(grid, whole, 4 * reach)
+            if occupied is not None:
+                view, outside = grid.values[occupied], cut.distance(*grid.coordinates(occupied))
                 np.negative(smooth_minimum(-view, outside, blend), out=view)
     return grid
 
 
 def _occupied(grid: Grid, window: Window, margin: float) -> Window | None:
     """Return the part of a window with the voxels that lie in the solid or in a margin, mm."""
-    near = (grid.values[window] < margin).any(axis=0)
-    lines = [np.flatnonzero(near.any(axis=axis)) for axis in (1, 0)]
+    near = np.asarray((grid.values[window] < margin).any(axis=0))
+    lines = [np.flatnonzero(np.asarray(near.any(axis=axis))) for axis in (1, 0)]
     if not lines[0].size:
         return None
     area = [
