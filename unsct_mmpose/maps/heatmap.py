@@ -13,7 +13,7 @@ from torch import Tensor
 from .moments import local_moments
 from .precision import widened
 
-METHODS = ('dark', 'quadratic', 'integral', 'none')
+_METHODS = ('dark', 'quadratic', 'integral', 'none')
 _FLOOR = 1e-4
 _MAX_STEP = 1.0
 
@@ -103,7 +103,7 @@ def find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     Example:
         >>> maps = torch.zeros(1, 1, 4, 6)
         >>> maps[0, 0, 3, 5] = 0.5
-        >>> [one.tolist() for one in find_peaks(maps)]
+        >>> [array.tolist() for array in find_peaks(maps)]
         [[[[5.0, 3.0]]], [[0.5]]]
     """
     maps = widened(heatmaps)
@@ -141,8 +141,8 @@ def refine_peaks(
     Raises:
         ValueError: the method is unknown, or blur is negative.
     """
-    if method not in METHODS:
-        raise ValueError(f'unknown refinement {method!r}; choose from {METHODS}')
+    if method not in _METHODS:
+        raise ValueError(f'unknown refinement {method!r}; choose from {_METHODS}')
     if blur < 0:
         raise ValueError(f'blur is a standard deviation in cells and must be >= 0, got {blur}')
     if method == 'none':
@@ -213,7 +213,7 @@ def _log_surface(maps: Tensor, centres: Tensor, blur: float) -> Tensor:
     columns, across = _blur_line(centres[..., 0], width, blur)
     rows, down = _blur_line(centres[..., 1], maps.shape[-2], blur)
     index = rows[..., :, None] * width + columns[..., None, :]
-    patch = maps.flatten(2).gather(2, index.flatten(2)).unflatten(2, index.shape[-2:])
+    patch = maps.flatten(2).gather(2, index.flatten(2)).reshape(index.shape)
     blurred = down @ patch @ across.transpose(-1, -2)
     floor = blurred.amax((-2, -1), keepdim=True) * _FLOOR
     return torch.log(torch.maximum(blurred, floor))
@@ -260,7 +260,7 @@ def _top_of(surface: Tensor, cross: bool, usable: Tensor) -> Tensor:
     across = torch.stack((bend[..., 1], bend[..., 0]), dim=-1) * slope
     step = (twist[..., None] * slope.flip(-1) - across) / determinant[..., None]
     dome = (bend < -1e-6).all(-1) & (determinant > 1e-9)
-    return torch.where(dome[..., None], step, torch.nan)
+    return torch.where(dome[..., None], step, torch.full_like(step, torch.nan))
 
 
 def refuse_unreadable(scores: Tensor) -> None:

@@ -23,7 +23,7 @@ from .supervision import supervised_mean
 Relations = Tensor | np.ndarray | Sequence[tuple[int, int]]
 """``(L, 2)`` positions of the tail and the head of each relation among the K landmarks."""
 
-MIN_LENGTH = 1e-3
+_MIN_LENGTH = 1e-3
 """Segments shorter than this, in cells, have no direction."""
 
 _END_REACH = 1.0
@@ -196,7 +196,8 @@ def flip_paf(field: Tensor, flip_indices: Sequence[int], is_cross: Sequence[bool
             'disagree; a field has two channels for each relation'
         )
     signs = field.new_tensor([(1.0, -1.0) if cross else (-1.0, 1.0) for cross in is_cross])
-    mirrored = field.unflatten(1, (number, 2))[:, list(flip_indices)].flip(-1)
+    pairs = field.reshape(field.shape[0], number, 2, *field.shape[2:])
+    mirrored = pairs[:, list(flip_indices)].flip(-1)
     return (mirrored * signs[:, :, None, None]).flatten(1, 2)
 
 
@@ -279,7 +280,7 @@ def _directions(tail: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
     """Return unit vectors and lengths of ``(..., 2)`` segments; both 0 where ends coincide."""
     delta = head - tail
     squared = delta.square().sum(dim=-1)
-    long = squared > MIN_LENGTH**2
+    long = squared > _MIN_LENGTH**2
     length = torch.where(long, squared, torch.ones_like(squared)).sqrt()
     unit = torch.where(long[..., None], delta / length[..., None], torch.zeros_like(delta))
     return unit, torch.where(long, length, torch.zeros_like(length))

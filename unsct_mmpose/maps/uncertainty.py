@@ -138,7 +138,7 @@ def _matrix(values: Tensor, pairs: Tensor, size: int) -> Tensor:
     matrix = values.new_zeros(values.shape[0], size * size)
     matrix.index_add_(1, pairs[:, 0] * size + pairs[:, 1], values)
     matrix.index_add_(1, pairs[:, 1] * size + pairs[:, 0], values)
-    return matrix.unflatten(1, (size, size))
+    return matrix.reshape(values.shape[0], size, size)
 
 
 def _peel(total: Tensor, weight: Tensor, count: Tensor, ground: Tensor) -> LandmarkAlignment:
@@ -165,27 +165,6 @@ def _peel(total: Tensor, weight: Tensor, count: Tensor, ground: Tensor) -> Landm
         support = torch.where(chosen, numbers, support)
         left = left.masked_fill(chosen, 0.0)
     return LandmarkAlignment(result.to(dtype), support.to(dtype))
-
-
-def support_counts(reported: Tensor, relations: Relations) -> Tensor:
-    """Count for each landmark the relations whose other end is reported.
-
-    Args:
-        reported: ``(B, K)`` bool.
-        relations: ``(L, 2)`` landmarks that each one joins.
-
-    Returns:
-        ``(B, K)`` int64.
-
-    Example:
-        >>> support_counts(torch.tensor([[True, False, True]]), [(0, 1), (1, 2)]).tolist()
-        [[0, 2, 0]]
-    """
-    pairs = torch.as_tensor(relations, dtype=torch.long, device=reported.device)
-    counts = torch.zeros_like(reported, dtype=torch.long)
-    for end, other in ((0, 1), (1, 0)):
-        counts.index_add_(1, pairs[:, end], reported[:, pairs[:, other]].long())
-    return counts
 
 
 def certainty_map(
@@ -245,6 +224,6 @@ def certainty_map(
                 sums = sums + aligned.flatten(2).sum(dim=1)
         degree = int((pairs == landmark).sum())
         certain = 1 - alignment_entropy(sums / max(degree, 1), mode) / most
-        shown = heatmaps[:, landmark].clamp(0, 1) * certain.unflatten(1, (height, width))
+        shown = heatmaps[:, landmark].clamp(0, 1) * certain.reshape(-1, height, width)
         result = torch.maximum(result, shown)
     return result

@@ -17,9 +17,9 @@ from tqdm import tqdm
 
 from unsct_mmpose.annotations import AnnotatedRadiograph, LandmarkStates, write_annotations
 from unsct_mmpose.cores import allowed_cores
-from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.dicom.read_ahead import work_ahead
 from unsct_mmpose.dicom.spacing import PLAUSIBLE_SPACING_MM
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.files import (
     claim_folder,
     is_finished,

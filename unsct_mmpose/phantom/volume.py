@@ -189,8 +189,8 @@ def evaluate(
 
 def _occupied(grid: Grid, window: Window, margin: float) -> Window | None:
     """Return the part of a window with the voxels that lie in the solid or in a margin, mm."""
-    near = np.asarray((grid.values[window] < margin).any(axis=0))
-    lines = [np.flatnonzero(np.asarray(near.any(axis=axis))) for axis in (1, 0)]
+    near = np.any(grid.values[window] < margin, axis=0)
+    lines = [np.flatnonzero(near.any(axis=axis)) for axis in (1, 0)]
     if not lines[0].size:
         return None
     area = [

@@ -24,7 +24,7 @@ from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 from mmpose.registry import DATASETS, KEYPOINT_CODECS, MODELS
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_LANDMARKS
 from unsct_mmpose.codecs import HeatmapPAF
@@ -290,20 +290,20 @@ class TransferCounter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = str(func)
-        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        given = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]
         here = [tensor.device.type == self.device for tensor in given]
         if any(here) and name.startswith('aten._local_scalar_dense'):
             self.waiting.append(name)
             return 0.0  # a device without values has none to give
         result = func(*args, **kwargs)
-        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        made = [leaf for leaf in tree_flatten(result)[0] if isinstance(leaf, torch.Tensor)]
         arrives = any(tensor.device.type == self.device for tensor in made)
         self.operators += any(here) or arrives
         if name.startswith(_COPIES):
             source = args[1] if name.startswith('aten.copy_') else args[0]
             if source.device.type != made[0].device.type:
                 is_told = kwargs.get('non_blocking', False) or True in args[2:]
-                self.copies += [source.nbytes] if arrives else []
+                self.copies += [source.numel() * source.element_size()] if arrives else []
                 self.waiting += [] if is_told and arrives else [name]
         elif any(here) and (name.startswith(_READING) or _has_far_index(name, args, self.device)):
             self.waiting.append(name)
@@ -342,7 +342,7 @@ def step_cost(
     Returns:
         ``ms_per_image`` and ``plain_ms_per_image``, medians, ``ratio_...`` of the two,
         ``images_per_s_...``, and under ``profile`` and ``plain_profile`` what
-        :func:`profile_step` says of either.
+        :func:`_profile_step` says of either.
     """
     device = resolve_device(device)
     plain = plain_config(config)
@@ -359,12 +359,12 @@ def step_cost(
         images_per_s_median=round(statistics.median(rates), 2),
         images_per_s_min=round(min(rates), 2),
         images_per_s_max=round(max(rates), 2),
-        profile=profile_step(ours, device),
-        plain_profile=profile_step(other, device),
+        profile=_profile_step(ours, device),
+        plain_profile=_profile_step(other, device),
     )
 
 
-def profile_step(step: Callable[[], None], device: str, top: int = 12) -> dict[str, Any]:
+def _profile_step(step: Callable[[], None], device: str, top: int = 12) -> dict[str, Any]:
     """Return what a step spends its time on, by PyTorch's profiler.
 
     Args:
