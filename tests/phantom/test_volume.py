@@ -27,6 +27,20 @@ def test_a_cut_takes_half_of_a_ball_away():
     assert filled_mm3(evaluate(bone, VOXEL)) == pytest.approx(2 / 3 * np.pi * 15**3, rel=0.02)
 
 
+def test_a_cut_passes_over_empty_space_only(monkeypatch):
+    half = HalfSpace(np.array([0.0, 3.0, 0.0]), np.array([0.3, 1.0, 0.2]), 40.0)
+    hole = Ellipsoid.ball([6.0, 0.0, 0.0], 7.0)
+    solids = [(Ellipsoid.ball([x, 0.0, 0.5 * x], 9.0), 4.0) for x in (-24.0, 0.0, 8.0)]
+    bone = Bone('cut', solids=solids, cuts=[(half, 2.0), (hole, 1.0)])
+    quick = evaluate(bone, VOXEL)
+    monkeypatch.setattr(volume, '_occupied', lambda grid, window, margin: window)
+    whole = evaluate(bone, VOXEL)
+    near = np.minimum(quick.values, whole.values) < 4.0
+    assert 2000 < near.sum() < near.size / 2
+    assert np.array_equal(quick.values[near], whole.values[near])
+    assert not np.array_equal(quick.values, whole.values)
+
+
 def test_the_box_of_a_window_limits_the_grid():
     bone = Bone('ball', solids=[(Ellipsoid.ball(np.zeros(3), 15.0), 0.0)])
     grid = evaluate(bone, VOXEL, clip=(np.full(3, -50.0), np.array([50.0, 0.0, 50.0])))
