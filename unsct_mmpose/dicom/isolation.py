@@ -21,10 +21,10 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from .decode_worker import READY
 from .limits import VARIABLES, Limits
 from .streams import CALLS
 
+READY = b'unsct decoder ready\n'
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 2.0
 
