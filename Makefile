@@ -38,7 +38,7 @@ help:
 	@echo 'make performance  measure what docs/results/performance.md says, write it   (12 min)'
 	@echo 'make check-host  the wheel in a stock MMPose: every stock tool and option   (15 min)'
 	@echo 'make check-tools a part of that in this environment                          (2 min)'
-	@echo 'make matrix      MMPose, NumPy, PyTorch and Python in all combinations        (2 hours)'
+	@echo 'make matrix      MMPose, NumPy, PyTorch and Python in all combinations         (1 hour)'
 	@echo 'make audit       pins, hashes and licences of what is installed              (10 s)'
 	@echo 'make torture     corpus, mutants, json, kills, full disks; the page of it   (90 min)'
 	@echo 'make clean       remove $(VENV), caches and build products; work_dirs and data stay'

@@ -8,6 +8,7 @@ leave as lines, ``late`` where the time was over.
 
 import atexit
 import contextlib
+import functools
 import importlib
 import json
 import os
@@ -16,6 +17,8 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Callable
+from typing import Any
 
 LIBRARIES = (
     'numpy', 'cv2', 'torch', 'torch.distributed.fsdp', 'torch.distributed.optim',
@@ -64,11 +67,27 @@ def wait(process: int, seconds: float) -> int | str:
     return 'late'
 
 
+def remember(format_text: Callable[..., Any]) -> Callable[..., Any]:
+    """Format each text once: MMEngine formats a config seven times in a training."""
+    known: dict[tuple[str, str], Any] = {}
+
+    @functools.wraps(format_text)
+    def remembered(text: str, **how: Any) -> Any:
+        key = text, repr(how)
+        if key not in known:
+            known[key] = format_text(text, **how)
+        return known[key]
+
+    return remembered
+
+
 def main() -> None:
     """Load the libraries, then run what is asked for until the input ends."""
     for name in LIBRARIES:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
+    if yapf := sys.modules.get('yapf.yapflib.yapf_api'):
+        yapf.FormatCode = remember(yapf.FormatCode)
     for line in sys.stdin:
         job = json.loads(line)
         seconds = job.pop('seconds')

@@ -4,9 +4,10 @@ matrix.py [--cells PATTERN] [--again]   run the cells that the record lacks, one
 matrix.py --page                        write the recorded table into docs/results/versions.md
 
 A cell is named such as '3.10 torch-oldest numpy-1.26 mmpose-1.1.0'. Each runs in an environment of
-its own: import, a training, a test, a prediction, the tests of compat.py, and the probes of its
-repairs (probes.py). PyPI's PyTorch for CUDA is installed without CUDA's 2 GB of libraries: empty
-ones, made by gcc, stand in for them, which nothing calls on a CPU.
+its own: import, a training, a test, a prediction, the tests of compat.py and of hostile
+checkpoints, and the probes of its repairs (probes.py). PyPI's PyTorch for CUDA is installed
+without CUDA's 2 GB of libraries: empty ones, made by gcc, stand in for them, which nothing calls
+on a CPU.
 """
 
 from __future__ import annotations
@@ -63,8 +64,9 @@ CELL_STEPS = (
 COMPAT_TESTS = """
 import pytest, sys
 sys.path.insert(0, {root!r})
+names = 'compat', 'plain_pickles', 'hostile_checkpoints'
 sys.exit(int(pytest.main(['-q', '-x', '-p', 'no:cacheprovider', '--rootdir', {root!r},
-                          {root!r} + '/tests/test_compat.py'])))
+                          *({root!r} + f'/tests/test_{{name}}.py' for name in names)])))
 """
 
 
@@ -267,7 +269,8 @@ def table(record: dict[str, Any]) -> str:
         found = [cell['repairs'][name] for cell in tried if name in cell['repairs']]
         made = [one for one in found if one['fault']]
         fails = [one['why_without'] for one in made if one['why_without']]
-        words = f'{len(fails)} fail: {fails[0]}' if fails else 'nothing fails'
+        why = re.sub('/[^ ]*/', '', fails[0]) if fails else ''  # without folders of that run
+        words = f'{len(fails)} fail: {why}' if fails else 'nothing fails'
         lines.append(f'| {name} | {len(made)} of {len(found)} cells | {words.replace("|", "/")} | '
                      f'{len(found) - len(made)} |')  # fmt: skip
     return '\n'.join(lines)
@@ -312,6 +315,8 @@ def main() -> int:
     place = args.place or Path(tempfile.mkdtemp(prefix='matrix_'))
     place.mkdir(parents=True, exist_ok=True)
     os.environ['PIP_CONSTRAINT'] = os.devnull  # a machine's own cap on versions
+    os.environ.pop('PYTHONDONTWRITEBYTECODE', None)  # else a cell compiles all, 15 times over
+    os.environ['PYTHONPYCACHEPREFIX'] = str(place / 'compiled')
     for cell in cells():
         name = cell['name']
         if not fnmatch.fnmatch(name, args.cells) or (name in record['cells'] and not args.again):

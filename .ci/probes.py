@@ -22,6 +22,12 @@ def _pkg_resources() -> None:
     assert is_installed('mmpose')
 
 
+def _distutils() -> None:
+    from mmengine.utils.dl_utils import collect_env
+
+    assert collect_env()['GCC']
+
+
 def _mmcv_ext() -> None:
     import mmpose.models  # noqa: F401
 
@@ -142,6 +148,7 @@ def _targets() -> None:
 
 PROBES = {
     'pkg_resources': _pkg_resources,
+    'distutils': _distutils,
     'mmcv._ext': _mmcv_ext,
     'torchvision': _torchvision,
     'xtcocotools': _xtcocotools,

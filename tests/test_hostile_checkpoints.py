@@ -123,6 +123,7 @@ def test_no_kind_of_pickle_runs_under_any_name(kind, suffix, place):
     with pytest.raises((pickle.UnpicklingError, ValueError, ImportError), match=r'stranger|safe'):
         CheckpointLoader.load_checkpoint(str(path), 'cpu')
     if suffix == 'onnx':
+        pytest.importorskip('onnxruntime')
         onnx_model = pytest.importorskip('unsct_mmpose.inference.onnx_model')
         with pytest.raises((ValueError, OSError)):
             onnx_model.OnnxModel(path)

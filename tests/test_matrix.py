@@ -47,6 +47,19 @@ def test_every_repair_has_a_probe():
     assert set(load('probes').PROBES) == set(compat._REPAIRS)
 
 
+def test_a_text_is_formatted_once_for_each_way():
+    asked = []
+
+    def format_text(text, **how):
+        asked.append((text, how))
+        return text.upper(), how
+
+    remembered = load('forks').remember(format_text)
+    ways = [('a', {}), ('a', {'style': {'x': 1}}), ('b', {}), ('a', {}), ('a', {'style': {'x': 1}})]
+    found = [remembered(text, **how) for text, how in ways]
+    assert found == [(text.upper(), how) for text, how in ways] and asked == ways[:3]
+
+
 def test_the_cells_are_all_combinations_once(matrix):
     cells = matrix.cells()
     assert len({cell['name'] for cell in cells}) == len(cells) == 3 * 2 * 2 * 3 + 2 * 3
@@ -58,7 +71,7 @@ def test_the_cells_are_all_combinations_once(matrix):
 def test_a_table_tells_passed_failed_not_here_and_not_run(matrix):
     names = [cell['name'] for cell in matrix.cells()[:3]]
     repair = dict(fault='', why_with='', why_without='')
-    made = dict(fault='it is broken', why_with='', why_without='a|b')
+    made = dict(fault='it is broken', why_with='', why_without='/tmp/a/f: a|b')
     record = {'cells': {
         names[0]: dict(status='passed', repairs={'x': repair}),
         names[1]: dict(status='failed', steps={'train': dict(status='failed', why='no')},
@@ -68,7 +81,7 @@ def test_a_table_tells_passed_failed_not_here_and_not_run(matrix):
     table = matrix.table(record)
     assert '| passed | failed: train: no; x: still | n/a: no Python |' in table
     assert 'not run' in table
-    assert '| x | 1 of 2 cells | 1 fail: a/b | 1 |' in table
+    assert '| x | 1 of 2 cells | 1 fail: f: a/b | 1 |' in table
 
 
 def test_the_pages_say_what_the_records_hold(matrix, audit):

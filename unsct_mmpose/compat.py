@@ -8,14 +8,15 @@ thing that :mod:`unsct_mmpose.register` does.
 Repair          Fault                                                  Remedy
 ==============  =====================================================  ==========================
 pkg_resources   setuptools is absent or >= 82; mmengine wants it       stand-in, importlib.metadata
+distutils       Python >= 3.12 has none; mmengine wants its errors     stand-in, finds no compiler
 mmcv._ext       mmcv-lite has no compiled operators                    stand-in, raises when called
 torchvision     absent, or built for another torch                     stand-in, ``ToPILImage``
 xtcocotools     absent, or its wheel was built for numpy 1             pycocotools stands in
 mmdet           absent, or refuses the installed mmcv                  stand-in, ``mmdet.utils``
 albumentations  2.0 moved a module that mmpose asks for                the old name, for the module
-checkpoints     weights_only refuses mmengine's own log history          narrow allow-list
-strangers       torch < 2.6 runs code of a checkpoint; mmengine runs   refused, in words, unless the
-                its text as a config                                   user opts in
+checkpoints     weights_only refuses mmengine's own log history        narrow allow-list
+strangers       torch < 2.6 runs code of a checkpoint; mmengine runs   another unpickler; a refusal
+                its text as a config                                   unless the user opts in
 drawing         numpy >= 2.4 refuses ``int(array([radius]))``          scalar radius
 processes       without CUDA every launcher's process asks for a GPU   no GPU is asked for
 model wrapper   without CUDA the wrapper is given a GPU's number       the number is left out
@@ -126,9 +127,19 @@ def run_host_tool(name: str) -> None:
     try:
         if name == 'get_flops':
             _repair_flops()
-        runpy.run_path(str(tools[name]), run_name='__main__')
+        with _loads_of(tools[name]):
+            runpy.run_path(str(tools[name]), run_name='__main__')
     except ImportError as error:
         raise SystemExit(_cure(name, error)) from error
+
+
+def _loads_of(script: Path) -> contextlib.AbstractContextManager[None]:
+    """Keep a script's own ``torch.load``, such as publish_model's, from running code."""
+    if unsafe_allowed() or 'torch.load' not in script.read_text('utf-8'):
+        return contextlib.nullcontext()
+    from .plain_pickles import plain_loads, torch_runs_code
+
+    return plain_loads() if torch_runs_code() else contextlib.nullcontext()
 
 
 def _repair_flops() -> None:
@@ -279,6 +290,33 @@ def _repair_pkg_resources() -> Repair | None:
         return None
     _stand_ins.install({'pkg_resources': _fill_pkg_resources})
     return Repair('pkg_resources', fault, 'stand-in through importlib.metadata')
+
+
+# distutils
+
+
+class DistutilsPlatformError(Exception):
+    """What ``distutils`` raises where there is no compiler."""
+
+
+def _new_compiler(**_: Any) -> None:
+    raise DistutilsPlatformError('no distutils, which looks for compilers')
+
+
+def _repair_distutils() -> Repair | None:
+    # that of setuptools comes when it is asked for: too slow to try it
+    if any(map(importlib.util.find_spec, ('_distutils_hack', 'distutils'))):
+        return None
+    errors = dict(DistutilsPlatformError=DistutilsPlatformError)
+    _stand_ins.install(
+        {
+            'distutils': _nothing,
+            'distutils.errors': lambda module: vars(module).update(errors),
+            'distutils.ccompiler': lambda module: vars(module).update(new_compiler=_new_compiler),
+        }
+    )
+    fault = f'Python {sys.version.split()[0]} has no distutils, and there is no setuptools'
+    return Repair('distutils', fault, 'stand-in that finds no compiler')
 
 
 # mmcv._ext
@@ -450,41 +488,6 @@ def _repair_albumentations() -> Repair | None:
 # Checkpoints
 
 
-def _history_method(owner: Any, name: str) -> Any:
-    """Stand for ``getattr`` in a checkpoint: only the statistics of mmengine's HistoryBuffer."""
-    from mmengine.logging import HistoryBuffer
-
-    if owner is not HistoryBuffer or name not in ('min', 'max', 'mean', 'current'):
-        raise pickle.UnpicklingError(f'getattr({owner!r}, {name!r}) is not allowed')
-    return getattr(HistoryBuffer, name)
-
-
-def _safe_globals() -> list[Any]:
-    """List what mmengine writes into its own checkpoints besides tensors."""
-    import numpy as np
-    from mmengine.logging import HistoryBuffer
-
-    reduced = np.array(0.0).__reduce__()[0], np.float64(0).__reduce__()[0]
-    renamed = [
-        _under_name(function, f'numpy.{core}.multiarray', name)
-        for function, name in zip(reduced, ('_reconstruct', 'scalar'), strict=True)
-        for core in ('core', '_core')  # numpy 1 and numpy 2 write different paths
-    ]
-    dtypes = {type(np.dtype(code)) for code in '?bBhHiIlLqQefdU'}
-    getattr_ = _under_name(_history_method, 'builtins', 'getattr')
-    return [HistoryBuffer, np.ndarray, np.dtype, *dtypes, *renamed, getattr_]
-
-
-def _under_name(function: Callable[..., Any], module: str, name: str) -> Callable[..., Any]:
-    """Return a function as a checkpoint names it; torch < 2.6 takes no name beside a function."""
-
-    def renamed(*args: Any) -> Any:
-        return function(*args)
-
-    renamed.__module__, renamed.__name__, renamed.__qualname__ = module, name, name
-    return renamed
-
-
 def _history_is_refused() -> bool:
     """Save a small log history and load it as weights and logs alone."""
     import torch
@@ -512,10 +515,11 @@ def _what_was_refused(message: str) -> str:
 def _repair_checkpoints() -> Repair | None:
     import torch
 
-    allow = getattr(torch.serialization, 'add_safe_globals', None)
-    if allow is None or not _history_is_refused():
-        return None  # before torch 2.4 nothing can be allowed: _repair_strangers says so
-    allow(_safe_globals())
+    from .plain_pickles import log_globals, torch_runs_code
+
+    if torch_runs_code() or not _history_is_refused():
+        return None  # _repair_strangers reads by other means
+    torch.serialization.add_safe_globals(log_globals())
     fault = f'torch {torch.__version__} refuses the log history that mmengine saves'
     return Repair('checkpoints', fault, 'allow-list of log history and numpy arrays')
 
@@ -532,38 +536,7 @@ def unsafe_allowed() -> bool:
     return os.environ.get(UNSAFE_VARIABLE) == '1'
 
 
-def _runs_code() -> bool:
-    """Tell whether a checkpoint may call what it likes: load one that names a harmless class."""
-    import torch
-
-    file = io.BytesIO()
-    torch.save({'path': Path('somewhere')}, file)
-    file.seek(0)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter('ignore')
-            torch.load(file, map_location='cpu')
-    except pickle.UnpicklingError:
-        return False
-    return True
-
-
-@contextlib.contextmanager
-def _environment(name: str) -> Iterator[None]:
-    """Set one of torch's switches for a moment."""
-    before = os.environ.get(name)
-    os.environ[name] = '1'
-    try:
-        yield
-    finally:
-        del os.environ[name]
-        if before is not None:
-            os.environ[name] = before
-
-
-_ONLY_WEIGHTS, _NOT_ONLY_WEIGHTS = (
-    f'TORCH_FORCE_{no}WEIGHTS_ONLY_LOAD' for no in ('', 'NO_')
-)  # torch 1.13 knows the first, torch 2.6 both
+_NOT_ONLY_WEIGHTS = 'TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD'
 
 
 _DAMAGE = (
@@ -577,7 +550,9 @@ def _repair_strangers() -> Repair | None:
     from mmengine.infer import BaseInferencer
     from mmengine.runner import CheckpointLoader
 
-    runs_code = _runs_code()
+    from .plain_pickles import environment, plain_loads, torch_runs_code
+
+    runs_code = torch_runs_code()
     load_checkpoint, init_model = CheckpointLoader.load_checkpoint, BaseInferencer._init_model
 
     def refuse(filename: Any, what: str, error: BaseException | None = None) -> None:
@@ -590,7 +565,7 @@ def _repair_strangers() -> Repair | None:
         warnings.warn(f'{UNSAFE_VARIABLE}=1: {filename} may run code ({what})', stacklevel=3)
 
     def load_safely(*args: Any, **kwargs: Any) -> Any:
-        with _environment(_ONLY_WEIGHTS) if runs_code else contextlib.nullcontext():
+        with plain_loads() if runs_code else contextlib.nullcontext():
             return load_checkpoint(*args, **kwargs)
 
     def load(filename: str, *args: Any, **kwargs: Any) -> Any:
@@ -598,7 +573,7 @@ def _repair_strangers() -> Repair | None:
             content = load_safely(filename, *args, **kwargs)
         except pickle.UnpicklingError as error:
             refuse(filename, _what_was_refused(str(error)), error)
-            with contextlib.nullcontext() if runs_code else _environment(_NOT_ONLY_WEIGHTS):
+            with contextlib.nullcontext() if runs_code else environment(_NOT_ONLY_WEIGHTS):
                 content = load_checkpoint(filename, *args, **kwargs)
         except (*_DAMAGE, OSError) as error:
             if isinstance(error, OSError) and error.errno != errno.EINVAL:
@@ -795,6 +770,7 @@ def _flip_weights_too(flip: Callable[..., Any]) -> Callable[..., Any]:
 # In this order: what mmengine needs, then mmcv, then what mmdet and mmpose import.
 _REPAIRS: dict[str, Callable[[], Repair | None]] = {
     'pkg_resources': _repair_pkg_resources,
+    'distutils': _repair_distutils,
     'mmcv._ext': _repair_mmcv_ext,
     'torchvision': _repair_torchvision,
     'xtcocotools': _repair_xtcocotools,

@@ -47,7 +47,8 @@ val_dataloader = dict(batch_size=16, num_workers=1, dataset=dict(pipeline=val_pi
 test_dataloader = dict(batch_size=16, num_workers=1, dataset=dict(pipeline=val_pipeline))
 
 train_cfg = dict(max_epochs=16, val_interval=4)
-optim_wrapper = dict(optimizer=dict(lr=1e-3, fused=True))
+# [speed] all weights in one kernel, which PyTorch has for a CPU since 2.4
+optim_wrapper = dict(optimizer=dict(lr=1e-3, fused=__import__('torch').__version__ >= '2.4'))
 auto_scale_lr = dict(base_batch_size=2)
 param_scheduler = [
     dict(type='LinearLR', begin=0, end=50, start_factor=0.01, by_epoch=False),

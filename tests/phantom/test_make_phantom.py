@@ -1,6 +1,8 @@
 """The data set on disk: shares, patients, same bytes, resuming."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +12,10 @@ from tests.phantom.digests import digests
 from unsct_mmpose.annotations import check_patient_splits, read_annotations
 from unsct_mmpose.dicom import read_radiograph
 from unsct_mmpose.phantom import make_phantom as module
+from unsct_mmpose.phantom.contact_sheet import contact_sheet
 from unsct_mmpose.phantom.make_phantom import (
     SPLITS,
     PhantomOptions,
-    contact_sheet,
     make_phantom,
     plan_split,
 )
@@ -188,6 +190,16 @@ def test_the_tool_explains_itself_and_goes_on_with_its_own_options_only(tmp_path
     again = unsct('phantom', '--out', tmp_path / 'd', '--train', '2', '--size', '96')
     assert again.returncode == 1 and 'other options' in again.stderr
     assert 'Traceback' not in again.stderr
+
+
+def test_what_a_worker_loads_is_little():
+    """Each process loads it anew, before its first image."""
+    program = (
+        'import sys, unsct_mmpose.phantom.make_phantom\n'
+        "heavy = {'matplotlib', 'mmengine', 'scipy', 'torch'} & set(sys.modules)\n"
+        'assert not heavy, heavy'
+    )
+    subprocess.run([sys.executable, '-c', program], check=True, cwd=ROOT)
 
 
 def test_the_contact_sheet_is_a_picture(tmp_path):

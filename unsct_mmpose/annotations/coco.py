@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -225,11 +225,16 @@ def find_problems(
         return [], [AnnotationProblem('', words) for words in error.problems]
     looked = _folders(path) if folders is None else folders
     cases, problems = _parse(document, None, False, looked, landmarks)
-    sound = {(case.image_id, case.file_name): case for case in cases}
-    return [
-        (image, sound.get((image.get('id'), image.get('file_name'))))
-        for image in document['images']
-    ], problems
+    sound: dict[Any, AnnotatedRadiograph] = {
+        (case.image_id, case.file_name): case for case in cases
+    }
+
+    def case_of(image: Record) -> AnnotatedRadiograph | None:
+        named = image.get('id'), image.get('file_name')
+        # a list or an object in their place is among the problems
+        return sound.get(named) if all(isinstance(part, Hashable) for part in named) else None
+
+    return [(image, case_of(image)) for image in document['images']], problems
 
 
 @contextmanager

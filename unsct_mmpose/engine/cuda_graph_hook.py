@@ -11,7 +11,7 @@ from mmengine.model import is_model_wrapper
 from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch import Tensor, nn
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 Forward = Callable[[Any], Any]
 
@@ -85,14 +85,15 @@ def _by_shape(graphed: Forward, plain: Forward, recorded: Any) -> Forward:
 
 
 def _shapes(inputs: Any) -> list[tuple[int, ...]]:
-    return [tuple(leaf.shape) for leaf in tree_leaves(inputs)]
+    return [tuple(leaf.shape) for leaf in tree_flatten(inputs)[0]]
 
 
 def _uncached_autocast() -> torch.autocast:
     """Return the autocast that is on, without its cache: a graph must cast weights anew."""
+    known = hasattr(torch, 'get_autocast_dtype')  # PyTorch < 2.4 asks CUDA alone
     return torch.autocast(
         'cuda',
-        dtype=torch.get_autocast_dtype('cuda'),
-        enabled=torch.is_autocast_enabled('cuda'),
+        dtype=torch.get_autocast_dtype('cuda') if known else torch.get_autocast_gpu_dtype(),
+        enabled=torch.is_autocast_enabled(*(['cuda'] if known else [])),
         cache_enabled=False,
     )

@@ -41,6 +41,7 @@ class THASetErrorMetric(SampleMetric):
     """
 
     default_prefix = 'set_error'
+    reads = ('decisions',)
 
     def __init__(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
 import tempfile
@@ -30,7 +31,9 @@ from unsct_mmpose.maps.regions import error_correlations, interval_offsets, inte
 from .onnx_graph import OUTPUTS, LandmarkGraph
 from .quantize_onnx import quantize
 
-OPSET = 18
+OPSET, OLD_OPSET = 18, 16
+"""The second for PyTorch < 2.5: 2.0 writes a maximum of opset 18 wrongly, and of opset 17 a
+normalisation over one value, which onnxruntime refuses."""
 
 NOTICE = (
     'Research software, not a medical device. Nothing it says is a diagnosis. What it was '
@@ -133,15 +136,17 @@ def trace(module: torch.nn.Module, example: torch.Tensor) -> bytes:
         warnings.simplefilter('ignore')
         path = Path(folder) / 'graph.onnx'
         # the tracing exporter: seconds, where torch.export takes minutes on an HRNet
+        known = inspect.signature(torch.onnx.export).parameters
+        dynamo: dict[str, Any] = {'dynamo': False} if 'dynamo' in known else {}
         torch.onnx.export(
             module,
             (example,),
             str(path),
-            dynamo=False,
+            **dynamo,
             input_names=[INPUT],
             output_names=list(OUTPUTS),
             dynamic_axes=axes,
-            opset_version=OPSET,
+            opset_version=OPSET if dynamo else OLD_OPSET,
         )
         return path.read_bytes()
 

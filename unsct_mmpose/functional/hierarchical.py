@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special  # scipy.stats takes longer to load than all else together
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -294,7 +294,7 @@ def new_patient_most(values: ArrayLike, patients: ArrayLike, level: float = 0.95
     if number < 2:
         return largest
     error = most.std(ddof=1) * math.sqrt(1 + 1 / number)
-    return max(largest, float(most.mean() + stats.t.ppf(level, number - 1) * error))
+    return max(largest, float(most.mean() + special.stdtrit(number - 1, level) * error))
 
 
 def systematic_offset(errors: ArrayLike) -> Offset:
@@ -318,8 +318,8 @@ def systematic_offset(errors: ArrayLike) -> Offset:
         squares = np.where(defined, (means - value[..., None]) ** 2, 0).sum(axis=-1)
         error = np.sqrt(squares / (patients - 1) / patients)
         freedom = np.maximum(patients - 1, 1)
-        reach = stats.t.ppf(0.975, freedom) * error
-        p = 2 * stats.t.sf(np.abs(value) / error, freedom)
+        reach = special.stdtrit(freedom, 0.975) * error
+        p = 2 * special.stdtr(freedom, -np.abs(value) / error)
     lonely = patients < 2
     return Offset(
         value,

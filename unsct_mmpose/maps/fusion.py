@@ -263,7 +263,8 @@ def fusion_features(
 
 
 def _log_odds(share: Tensor) -> Tensor:
-    return torch.logit(share.clamp(_ODDS_LIMIT, 1 - _ODDS_LIMIT))
+    share = share.clamp(_ODDS_LIMIT, 1 - _ODDS_LIMIT)
+    return (share / (1 - share)).log()  # logit: PyTorch 2.0 exports none
 
 
 def upper_quartile(values: Tensor) -> Tensor:

@@ -213,7 +213,7 @@ def _log_surface(maps: Tensor, centres: Tensor, blur: float) -> Tensor:
     columns, across = _blur_line(centres[..., 0], width, blur)
     rows, down = _blur_line(centres[..., 1], maps.shape[-2], blur)
     index = rows[..., :, None] * width + columns[..., None, :]
-    patch = maps.flatten(2).gather(2, index.flatten(2)).unflatten(2, index.shape[-2:])
+    patch = maps.flatten(2).gather(2, index.flatten(2)).reshape(index.shape)
     blurred = down @ patch @ across.transpose(-1, -2)
     floor = blurred.amax((-2, -1), keepdim=True) * _FLOOR
     return torch.log(torch.maximum(blurred, floor))
@@ -260,7 +260,7 @@ def _top_of(surface: Tensor, cross: bool, usable: Tensor) -> Tensor:
     across = torch.stack((bend[..., 1], bend[..., 0]), dim=-1) * slope
     step = (twist[..., None] * slope.flip(-1) - across) / determinant[..., None]
     dome = (bend < -1e-6).all(-1) & (determinant > 1e-9)
-    return torch.where(dome[..., None], step, torch.nan)
+    return torch.where(dome[..., None], step, torch.full_like(step, torch.nan))
 
 
 def refuse_unreadable(scores: Tensor) -> None:

@@ -52,7 +52,7 @@ def local_moments(heatmaps: Tensor, cells: Tensor, sigma: float) -> LocalMoments
     x, y = column + offsets, row + offsets
     inside_x, inside_y = (x >= 0) & (x < width), (y >= 0) & (y < height)
     index = y.clamp(0, height - 1)[..., :, None] * width + x.clamp(0, width - 1)[..., None, :]
-    patch = heatmaps.flatten(2).gather(2, index.flatten(2)).unflatten(2, index.shape[-2:])
+    patch = heatmaps.flatten(2).gather(2, index.flatten(2)).reshape(index.shape)
     patch = patch * (inside_y[..., :, None] & inside_x[..., None, :])
     top = patch.amax(dim=(-2, -1), keepdim=True)
     weight = torch.where(patch >= _COUNTED * top, patch, torch.zeros_like(patch)).clamp(min=0)
@@ -67,7 +67,7 @@ def local_moments(heatmaps: Tensor, cells: Tensor, sigma: float) -> LocalMoments
     var_x = _mean(along_x, step**2) - mean_x**2 + _CELL_VARIANCE
     var_y = _mean(along_y, step**2) - mean_y**2 + _CELL_VARIANCE
     cross = ((weight @ step) * step).sum(-1) / total - mean_x * mean_y
-    covariance = torch.stack((var_x, cross, cross, var_y), dim=-1).unflatten(-1, (2, 2))
+    covariance = torch.stack((var_x, cross, cross, var_y), dim=-1).reshape(*cross.shape, 2, 2)
     return LocalMoments(cells + torch.stack(balanced, dim=-1), covariance)
 
 

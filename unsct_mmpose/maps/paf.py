@@ -196,7 +196,8 @@ def flip_paf(field: Tensor, flip_indices: Sequence[int], is_cross: Sequence[bool
             'disagree; a field has two channels for each relation'
         )
     signs = field.new_tensor([(1.0, -1.0) if cross else (-1.0, 1.0) for cross in is_cross])
-    mirrored = field.unflatten(1, (number, 2))[:, list(flip_indices)].flip(-1)
+    pairs = field.reshape(field.shape[0], number, 2, *field.shape[2:])
+    mirrored = pairs[:, list(flip_indices)].flip(-1)
     return (mirrored * signs[:, :, None, None]).flatten(1, 2)
 
 

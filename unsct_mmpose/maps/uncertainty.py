@@ -138,7 +138,7 @@ def _matrix(values: Tensor, pairs: Tensor, size: int) -> Tensor:
     matrix = values.new_zeros(values.shape[0], size * size)
     matrix.index_add_(1, pairs[:, 0] * size + pairs[:, 1], values)
     matrix.index_add_(1, pairs[:, 1] * size + pairs[:, 0], values)
-    return matrix.unflatten(1, (size, size))
+    return matrix.reshape(values.shape[0], size, size)
 
 
 def _peel(total: Tensor, weight: Tensor, count: Tensor, ground: Tensor) -> LandmarkAlignment:
@@ -224,6 +224,6 @@ def certainty_map(
                 sums = sums + aligned.flatten(2).sum(dim=1)
         degree = int((pairs == landmark).sum())
         certain = 1 - alignment_entropy(sums / max(degree, 1), mode) / most
-        shown = heatmaps[:, landmark].clamp(0, 1) * certain.unflatten(1, (height, width))
+        shown = heatmaps[:, landmark].clamp(0, 1) * certain.reshape(-1, height, width)
         result = torch.maximum(result, shown)
     return result

@@ -41,4 +41,4 @@ def pointwise(conv: nn.Conv2d, features: Tensor) -> Tensor:
             maps = weight @ cells
         else:
             maps = torch.baddbmm(conv.bias[:, None], weight, cells)
-    return maps.unflatten(2, features.shape[2:])
+    return maps.reshape(*maps.shape[:2], *features.shape[2:])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
@@ -201,10 +201,11 @@ class RunOutputs:
         """
         replace_file(self.folder / f'{name}.json', prediction.to_json().encode())
 
-    def add(self, item: Item) -> None:
-        """Add an image to the files of the whole run."""
+    def add(self, make: Callable[[], Item]) -> None:
+        """Add an image, made when it is needed, to the files of the whole run."""
         if not self.problem:
             with self._giving_up():
+                item = make()
                 for writer in self._writers:
                     writer.add(item)
 

@@ -24,7 +24,7 @@ from mmpose.datasets.transforms import GenerateTarget, PackPoseInputs
 from mmpose.registry import DATASETS, KEYPOINT_CODECS, MODELS
 from torch.profiler import ProfilerActivity, profile
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+from torch.utils._pytree import tree_flatten
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_LANDMARKS
 from unsct_mmpose.codecs import HeatmapPAF
@@ -290,20 +290,20 @@ class TransferCounter(TorchDispatchMode):
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         name = str(func)
-        given = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, torch.Tensor)]
+        given = [leaf for leaf in tree_flatten((args, kwargs))[0] if isinstance(leaf, torch.Tensor)]
         here = [tensor.device.type == self.device for tensor in given]
         if any(here) and name.startswith('aten._local_scalar_dense'):
             self.waiting.append(name)
             return 0.0  # a device without values has none to give
         result = func(*args, **kwargs)
-        made = [leaf for leaf in tree_leaves(result) if isinstance(leaf, torch.Tensor)]
+        made = [leaf for leaf in tree_flatten(result)[0] if isinstance(leaf, torch.Tensor)]
         arrives = any(tensor.device.type == self.device for tensor in made)
         self.operators += any(here) or arrives
         if name.startswith(_COPIES):
             source = args[1] if name.startswith('aten.copy_') else args[0]
             if source.device.type != made[0].device.type:
                 is_told = kwargs.get('non_blocking', False) or True in args[2:]
-                self.copies += [source.nbytes] if arrives else []
+                self.copies += [source.numel() * source.element_size()] if arrives else []
                 self.waiting += [] if is_told and arrives else [name]
         elif any(here) and (name.startswith(_READING) or _has_far_index(name, args, self.device)):
             self.waiting.append(name)
