@@ -308,7 +308,7 @@ def baseline_table(figures: Mapping[str, float], cutoff: int = 20) -> str:
         figures: from :func:`evaluate`.
         cutoff: cut-off of the set error, mm.
     """
-    names = ('keep_all', 'suppress_all', *DECIDERS, 'oracle')
+    names = ('keep_all', 'reject_all', *DECIDERS, 'oracle')
     lines = [
         f'| subset | reported | E_{cutoff} [mm] |',
         '|---|---|---|',

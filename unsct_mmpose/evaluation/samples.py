@@ -116,12 +116,12 @@ def decisions(table: Table) -> Table:
         table: columns as :func:`unpack` gives them.
 
     Returns:
-        ``keep_all``, ``suppress_all``, ``oracle`` (exactly the present ones) and, where the model
+        ``keep_all``, ``reject_all``, ``oracle`` (exactly the present ones) and, where the model
         has our own head, each evidence by itself: ``peak``, ``paf`` and ``fused``.
     """
     ways = dict(
         keep_all=table['labelled'],
-        suppress_all=np.zeros_like(table['labelled']),
+        reject_all=np.zeros_like(table['labelled']),
         oracle=table['present'],
     )
     if 'decisions' in table:

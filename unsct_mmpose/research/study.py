@@ -209,5 +209,5 @@ def _rule_figures(rule: str, table: Table) -> dict[str, float]:
     losses = (present & ~reported).sum(axis=1)[usable] / present.sum(axis=1)[usable]
     return {
         f'rule/{rule}/recall': errors.recall(present, reported),
-        f'rule/{rule}/suppressed_share': float(np.mean(losses)) if len(losses) else math.nan,
+        f'rule/{rule}/rejected_share': float(np.mean(losses)) if len(losses) else math.nan,
     }
