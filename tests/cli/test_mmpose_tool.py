@@ -55,7 +55,7 @@ def test_test_draws_every_image_and_every_bad_case(tool, twins):
     (run,) = [path.parent for path in Path('run').glob('*/drawn')]
     assert names(run / 'drawn') == ['b_hip.png', 'hip.png']
     assert names(run / 'badcase') == ['b_hip.png', 'hip.png', 'results.json']
-    worst = [one['all/E_20'] for one in json.loads((run / 'badcase/results.json').read_text())]
+    worst = [case['all/E_20'] for case in json.loads((run / 'badcase/results.json').read_text())]
     assert worst == sorted(worst, reverse=True) and len(worst) == 2
     assert json.loads(Path('metrics.json').read_text())['all/images'] == 2
 
@@ -109,7 +109,7 @@ def test_the_demos_draw_and_write_dicom(tool):
         tool('inferencer_demo', place, '--pose2d', 'config.py', '--pose2d-weights', 'model.pth',
              '--vis-out-dir', 'out', '--pred-out-dir', 'out', '--device', 'cpu')  # fmt: skip
     stems = ('train-0', 'train-1', 'train-2', 'val-0', 'val-1')
-    assert names('out') == [f'{one}.{kind}' for one in stems for kind in ('json', 'png')]
+    assert names('out') == [f'{stem}.{kind}' for stem in stems for kind in ('json', 'png')]
 
 
 def test_publish_model_and_print_config(tool):

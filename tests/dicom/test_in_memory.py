@@ -142,5 +142,5 @@ def test_radiographs_are_known_by_their_first_bytes(path, tmp_path):
     bare = tmp_path / 'IM0001'
     bare.write_bytes(path.read_bytes())
     (tmp_path / 'notes.png').write_text('no picture')
-    found = [looks_like_radiograph(one) for one in (path, bare, tmp_path / 'notes.png', tmp_path)]
+    found = [looks_like_radiograph(file) for file in (path, bare, tmp_path / 'notes.png', tmp_path)]
     assert found == [True, True, False, False]

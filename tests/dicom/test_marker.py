@@ -40,11 +40,11 @@ def test_other_letters_and_none_say_nothing(letter):
 
 def test_a_wide_image_shows_its_letter_and_as_many_specks_as_it_likes():
     image = np.pad(film('R', 60), ((0, 0), (0, 2900)), constant_values=0.1)
-    assert [found.letter for found in find_markers(image)] == ['R']
+    assert [marker.letter for marker in find_markers(image)] == ['R']
     specks = np.zeros((600, 4700), np.float32)
     specks[::2, ::2] = 1
     specks[:, :200] = image[:, :200]
-    assert [found.letter for found in find_markers(specks)] == ['R']
+    assert [marker.letter for marker in find_markers(specks)] == ['R']
 
 
 def test_a_blank_and_a_tiny_image_say_nothing():
@@ -56,4 +56,4 @@ def test_simulated_radiographs_raise_no_false_alarm(shared_data):
     paths = sorted((shared_data / 'vsd_ap' / 'images').glob('*.dcm'))[::16]
     assert len(paths) == 13
     for path in paths:
-        assert not any(one.contradicts for one in find_markers(read_radiograph(path).pixels))
+        assert not any(marker.contradicts for marker in find_markers(read_radiograph(path).pixels))

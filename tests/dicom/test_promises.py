@@ -15,7 +15,7 @@ from pydicom import dcmread
 
 from unsct_mmpose.dicom import RadiographError, isolation, radiograph_from_bytes
 from unsct_mmpose.dicom.decode import DecodeError, decode_frame, parse_dicom
-from unsct_mmpose.dicom.limits import VARIABLES, Limits, current_limits
+from unsct_mmpose.dicom.isolation import VARIABLES, Limits, current_limits
 from unsct_mmpose.research.torture import dicom_cases as cases
 
 RAMP = np.arange(96 * 32, dtype=np.uint16).reshape(32, 96)
@@ -293,7 +293,7 @@ def test_a_decoder_ends_with_a_process_that_is_killed_amid_its_work(tmp_path):
     code = (
         'import os, signal, threading, time\n'
         'from unsct_mmpose.dicom import isolation\n'
-        'from unsct_mmpose.dicom.limits import Limits\n'
+        'from unsct_mmpose.dicom.isolation import Limits\n'
         'work = lambda: isolation.decode("odd", b"", {}, Limits(seconds=900))\n'
         'threading.Thread(target=work, daemon=True).start()\n'
         'while isolation._current is None: time.sleep(0.01)\n'

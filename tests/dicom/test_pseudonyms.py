@@ -28,7 +28,7 @@ def test_a_key_is_made_once_for_its_owner_only(tmp_path):
     key = read_key(path)
     assert read_key(path) == key and len(key) == 32 != read_key(tmp_path / 'other.key')
     assert os.stat(path).st_mode & 0o777 == 0o600
-    assert [one.name for one in path.parent.iterdir()] == ['hips.key']
+    assert [file.name for file in path.parent.iterdir()] == ['hips.key']
 
 
 @pytest.mark.parametrize('content', [b'', b'hello', b'\xff\xfe', b'abcd'])

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from unsct_mmpose.drawing.canvas import radiograph_panel, show_map, to_gray, to_picture, whole
+from unsct_mmpose.drawing.canvas import radiograph_panel, show_map, to_picture, whole
+from unsct_mmpose.drawing.strokes import to_gray
 
 
 @pytest.fixture

@@ -98,5 +98,5 @@ def test_in_a_wrapper_for_several_processes_the_first_gradients_are_in_their_pla
         with wrapper.optim_context(model):
             loss = model(images).float().square().mean()
         loss.backward()
-    for one, other in zip(plain.parameters(), wrapped.parameters(), strict=True):
-        assert (one.grad - other.grad).abs().max() < 0.05 * one.grad.abs().max()
+    for parameter, other in zip(plain.parameters(), wrapped.parameters(), strict=True):
+        assert (parameter.grad - other.grad).abs().max() < 0.05 * parameter.grad.abs().max()

@@ -68,7 +68,7 @@ def test_inputs_of_the_recorded_shape_are_replayed_and_others_computed(model, re
     record(model, inputs)
     assert model.backbone.forward(inputs) == 'replayed'
     other = model.backbone.forward(inputs[:1])
-    assert all(torch.equal(one, two) for one, two in zip(other, plain, strict=True))
+    assert all(torch.equal(first, two) for first, two in zip(other, plain, strict=True))
     assert model.neck.forward((torch.rand(1, 4, 8, 8), torch.rand(1, 4, 4, 4)))[0].shape[0] == 1
 
 
@@ -77,4 +77,4 @@ def test_the_neck_is_recorded_on_leaves_that_no_graph_of_autograd_holds(model, r
     record(model, torch.rand(2, 3, 8, 8))
     ((backbone_args, neck_args),) = recorded
     assert not backbone_args[0].requires_grad
-    assert all(one.is_leaf and one.requires_grad for one in neck_args[0])
+    assert all(argument.is_leaf and argument.requires_grad for argument in neck_args[0])

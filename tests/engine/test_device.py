@@ -47,7 +47,7 @@ def test_auto_takes_cuda_where_there_is_any(monkeypatch):
 
 def test_what_is_there_is_taken_as_it_is_named(monkeypatch):
     machine(monkeypatch, devices=2)
-    assert [resolve_device(one) for one in ('cpu', 'cuda', 'cuda:1')] == ['cpu', 'cuda', 'cuda:1']
+    assert [resolve_device(name) for name in ('cpu', 'cuda', 'cuda:1')] == ['cpu', 'cuda', 'cuda:1']
 
 
 @pytest.mark.parametrize(

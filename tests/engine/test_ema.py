@@ -55,8 +55,8 @@ def test_a_checkpoint_holds_the_averaged_weights_and_a_resumed_training_goes_on(
     parts = load(tmp_path / 'parts/epoch_2.pth')
     for key in ('state_dict', 'ema_state_dict'):
         assert parts[key].keys() == whole[key].keys()
-        for one, value in whole[key].items():
-            torch.testing.assert_close(parts[key][one], value, msg=f'{key} {one}')
+        for weight, value in whole[key].items():
+            torch.testing.assert_close(parts[key][weight], value, msg=f'{key} {weight}')
 
 
 def test_averaged_weights_are_calibrated_tested_and_resumed(
@@ -74,16 +74,16 @@ def test_averaged_weights_are_calibrated_tested_and_resumed(
     calibrate(CalibrationRequest(path, checkpoint, device='cpu'))
     after = load(checkpoint)
     assert f'head.{CALIBRATION_KEY}' in after['state_dict']
-    for one, value in before['ema_state_dict'].items():
-        torch.testing.assert_close(after['ema_state_dict'][one], value)
+    for weight, value in before['ema_state_dict'].items():
+        torch.testing.assert_close(after['ema_state_dict'][weight], value)
     tested = copy.deepcopy(config)
     tested.update(load_from=str(checkpoint), experiment_name='test')
     tested.visualizer.name = 'test'
     runner = Runner.from_cfg(tested)
     assert runner.test()['all/images'] == 2
     assert runner.model.head.decoder.calibration is not None
-    for one, value in before['state_dict'].items():
-        torch.testing.assert_close(runner.model.state_dict()[one], value)
+    for weight, value in before['state_dict'].items():
+        torch.testing.assert_close(runner.model.state_dict()[weight], value)
     resumed, _ = train('run', 2, resume=True, load_from=str(checkpoint))
     assert resumed.epoch == 2
     assert f'head.{CALIBRATION_KEY}' not in load(tmp_path / 'run/epoch_2.pth')['state_dict']

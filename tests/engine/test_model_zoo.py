@@ -82,7 +82,7 @@ def test_mmpose_lists_our_names_beside_its_own():
     aliases = get_model_aliases()
     assert aliases[NAME] == 'unsct_hrnet_tha_cpu' and 'human' in aliases
     names = BaseInferencer.list_models('mmpose', patterns='unsct')
-    assert {one.name for one in list_models() if one.name.startswith('unsct')} < set(names)
+    assert {model.name for model in list_models() if model.name.startswith('unsct')} < set(names)
 
 
 def test_no_name_of_ours_is_one_of_mmposes():
@@ -146,8 +146,8 @@ def test_weights_that_were_changed_are_refused(index):
 
 def test_every_model_of_the_index_has_its_config():
     models = list_models()
-    assert len({one.name for one in models}) == len(models) > 30
-    assert all(one.config.is_file() for one in models)
+    assert len({model.name for model in models}) == len(models) > 30
+    assert all(model.config.is_file() for model in models)
 
 
 def test_an_installation_without_its_configs_says_so(tmp_path, monkeypatch):

@@ -190,11 +190,11 @@ def test_of_two_processes_both_stop_when_one_meets_such_a_loss(run, tmp_path):
     context = multiprocessing.get_context('fork')
     arguments = (run, tmp_path, port, dict(paf=math.nan))
     both = [context.Process(target=train_as, args=(rank, *arguments)) for rank in (0, 1)]
-    for one in both:
-        one.start()
-    for one in both:
-        one.join(timeout=600)
-    hung = [one.kill() for one in both if one.is_alive()]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(timeout=600)
+    hung = [process.kill() for process in both if process.is_alive()]
     assert not hung
     first, second = ((tmp_path / f'{rank}.txt').read_text() for rank in (0, 1))
     assert first == second

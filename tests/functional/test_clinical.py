@@ -17,7 +17,7 @@ from unsct_mmpose.functional.clinical import (
     slopes_many,
     split_side,
 )
-from unsct_mmpose.functional.error_structure import symmetric_root
+from unsct_mmpose.functional.geometry import symmetric_root
 
 # Right side, relative to (215, 200), 1 mm per pixel.
 GOLDEN = {

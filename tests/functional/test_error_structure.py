@@ -14,7 +14,6 @@ from unsct_mmpose.functional.error_structure import (
     peak_variances,
     shaped,
     side_shapes,
-    symmetric_root,
     whitened,
 )
 
@@ -26,14 +25,6 @@ def positive(count, seed=0):
 
 def people(patients, images):
     return np.repeat([f'p{index:03d}' for index in range(patients)], images)
-
-
-def test_roots_are_symmetric_and_square_to_the_matrix():
-    found = positive(5)
-    root = symmetric_root(found)
-    np.testing.assert_allclose(root @ root, found, atol=1e-10)
-    np.testing.assert_allclose(root, np.swapaxes(root, -1, -2), atol=1e-12)
-    np.testing.assert_allclose(symmetric_root(torch.from_numpy(found)).numpy(), root, atol=1e-12)
 
 
 def test_a_shape_turns_what_a_whitened_error_says():

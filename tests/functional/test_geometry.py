@@ -1,7 +1,10 @@
 """Vectors, never slopes: every direction is as good as any other."""
 
+import inspect
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,6 +21,7 @@ from unsct_mmpose.functional.geometry import (
     quadratic_form,
     region_of,
     signed_angle_deg,
+    symmetric_root,
     to_mm,
     unit,
     wrap_deg,
@@ -168,10 +172,21 @@ def test_the_region_holds_its_share_of_a_normal_distribution():
     assert inside.mean() == pytest.approx(0.9, abs=0.01)
 
 
+def test_roots_are_symmetric_and_square_to_the_matrix():
+    values = np.random.default_rng(0).normal(size=(5, 24, 2, 2))
+    matrices = values @ np.swapaxes(values, -1, -2) + 0.1 * np.eye(2)
+    root = symmetric_root(matrices)
+    np.testing.assert_allclose(root @ root, matrices, atol=1e-10)
+    np.testing.assert_allclose(root, np.swapaxes(root, -1, -2), atol=1e-12)
+    np.testing.assert_allclose(symmetric_root(torch.from_numpy(matrices)).numpy(), root, atol=1e-12)
+
+
 def test_every_public_function_is_tested_here():
     public = {
         name
         for name, function in vars(geometry).items()
-        if callable(function) and getattr(function, '__module__', '') == geometry.__name__
+        if inspect.isfunction(function)
+        and function.__module__ == geometry.__name__
+        and not name.startswith('_')
     }
     assert public <= set(globals())

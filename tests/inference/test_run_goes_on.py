@@ -22,7 +22,7 @@ from tests.inference.test_predict import run, write
 from unsct_mmpose import files
 from unsct_mmpose.dicom import read_ahead as reading
 from unsct_mmpose.dicom.find_inputs import find_inputs
-from unsct_mmpose.dicom.limits import OutOfTimeError, file_clock
+from unsct_mmpose.dicom.isolation import OutOfTimeError, file_clock
 from unsct_mmpose.dicom.read_ahead import FileOptions
 from unsct_mmpose.report.prediction import Prediction
 from unsct_mmpose.report.run_files import ResultNames

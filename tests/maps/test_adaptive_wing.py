@@ -120,13 +120,13 @@ def test_the_loss_grows_with_the_error_on_either_side(level, error, more):
 
 
 def test_the_gradient_is_that_of_finite_differences():
-    pred, target = (torch.from_numpy(one) for one in values(60))
+    pred, target = (torch.from_numpy(array) for array in values(60))
     pred.requires_grad_()
     assert torch.autograd.gradcheck(lambda p: adaptive_wing(p, target), (pred,))
 
 
 def test_the_gradient_keeps_its_sign_and_scale_through_the_chain():
-    pred, target = (torch.from_numpy(one) for one in values(100))
+    pred, target = (torch.from_numpy(array) for array in values(100))
     pred.requires_grad_()
     weight = torch.linspace(-2, 2, 100, dtype=torch.float64)
     (plain,) = torch.autograd.grad(adaptive_wing(pred, target).sum(), pred)

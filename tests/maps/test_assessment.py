@@ -317,7 +317,7 @@ def test_with_a_threshold_a_calibration_for_other_relations_is_left_out(name, th
     other = calibration(fusion=replace(calibration().fusion, reference=(1.0, 1.0)))
     options = DecisionOptions(evidence=name, **{threshold: 0.3})
     assert applicable(other, options, 4) is None
-    found, without = (assess(evidence(), PAIRS, options, one) for one in (other, None))
+    found, without = (assess(evidence(), PAIRS, options, given) for given in (other, None))
     for field, value in vars(found).items():
         torch.testing.assert_close(value, getattr(without, field), equal_nan=True)
 

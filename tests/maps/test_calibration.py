@@ -224,7 +224,7 @@ def test_too_few_images_promise_nothing():
 def test_images_without_a_present_landmark_promise_nothing():
     uncertainty, present, labelled = images(60, np.random.default_rng(0))
     threshold = conformal_risk_threshold(uncertainty, present, labelled, 0.1)
-    more = [np.r_[one, one] for one in (uncertainty, present, labelled)]
+    more = [np.r_[array, array] for array in (uncertainty, present, labelled)]
     more[1][60:] = False
     assert conformal_risk_threshold(*more, 0.1) == threshold
     assert conformal_risk_threshold(uncertainty, np.zeros_like(present), labelled) == math.inf
@@ -259,7 +259,7 @@ def test_what_is_not_labelled_does_not_move_a_threshold(rule):
 def test_the_order_of_images_does_not_move_a_threshold(rule):
     case = images(80, np.random.default_rng(4))
     order = np.random.default_rng(5).permutation(80)
-    assert rule(*(one[order] for one in case)) == pytest.approx(rule(*case))
+    assert rule(*(array[order] for array in case)) == pytest.approx(rule(*case))
 
 
 @pytest.mark.parametrize('rule', [recall_threshold, youden_threshold, conformal_risk_threshold])

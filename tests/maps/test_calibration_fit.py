@@ -457,7 +457,7 @@ def test_a_systematic_error_is_found_and_only_the_centre_corrected():
     assert offset.value == pytest.approx(12.0 * SPACING_MM, abs=1.5)
     assert not found.offsets['shaft_abduction_deg'].corrected
     plain = fit_calibration(table, FULL, FitOptions(follow=('direction', 'correlation')))
-    assert not any(one.corrected for one in plain.offsets.values())
+    assert not any(offset.corrected for offset in plain.offsets.values())
     scale = 'acetabular_offset_mm'
     assert found.interval_scales[scale] < 0.8 * plain.interval_scales[scale]
 

@@ -181,7 +181,7 @@ def test_constant_maps_put_all_landmarks_in_one_place_and_support_none(value):
     assert (evidence.points == evidence.points[:, :1]).all()
     assert not evidence.relation_alignment.any()
     assert not evidence.alignment.any()
-    assert all(torch.isfinite(one).all() for one in everything(evidence).values())
+    assert all(torch.isfinite(tensor).all() for tensor in everything(evidence).values())
     assert torch.linalg.eigvalsh(evidence.covariances).min() > 0
     peak = min(max(value, 0), 1)
     assert evidence.peeled.amax(dim=1).tolist() == pytest.approx([peak] * 2)
@@ -199,7 +199,7 @@ def test_noise_gives_finite_evidence():
     generator = torch.Generator().manual_seed(0)
     maps = torch.randn(2, 128, *SIZE_HW, generator=generator)
     found = everything(read(maps[:, :24], maps[:, 24:]))
-    assert all(torch.isfinite(one).all() for one in found.values())
+    assert all(torch.isfinite(tensor).all() for tensor in found.values())
     assert found['alignment'].abs().max() < 0.7
     assert found['rival'].min() >= 0 and found['rival'].max() <= 1
 

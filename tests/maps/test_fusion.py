@@ -25,7 +25,7 @@ from unsct_mmpose.maps.fusion import (
 from unsct_mmpose.maps.uncertainty import landmark_alignment
 
 COUNT = 8
-PAIRS = [(one, (one + step) % COUNT) for step in (1, 3) for one in range(COUNT)]
+PAIRS = [(start, (start + step) % COUNT) for step in (1, 3) for start in range(COUNT)]
 STRENGTHS = (0.9, 0.5, 0.8, 0.3, 0.7, 0.6, 0.9, 0.4, 0.9, 0.5, 0.8, 0.3, 0.7, 0.6, 0.9, 0.4)
 SIGNS = (1, -1, 1)
 

@@ -18,7 +18,7 @@ from unsct_mmpose.maps.fusion_choice import (
 )
 
 COUNT, IMAGES = 12, 8
-PAIRS = [(one, (one + step) % COUNT) for step in (1, 3) for one in range(COUNT)]
+PAIRS = [(start, (start + step) % COUNT) for step in (1, 3) for start in range(COUNT)]
 
 
 def draw(good, seed=0, absent=0.08):
@@ -48,7 +48,7 @@ def draw(good, seed=0, absent=0.08):
         relation_alignment=torch.from_numpy(aligned).float(),
         noise=torch.zeros(count),
     )
-    return evidence, present, np.array([f'p{one:02d}' for one in whose])
+    return evidence, present, np.array([f'p{number:02d}' for number in whose])
 
 
 def choose(case, **kwargs):
@@ -170,7 +170,7 @@ def test_a_fold_that_leaves_nothing_absent_to_fit_to_is_left_out():
 
 def test_folds_keep_patients_together_and_spread_those_who_lack_landmarks():
     _, present, patients = draw([True] * 25)
-    lacking = np.isin(patients, [f'p{one:02d}' for one in range(0, 20, 2)])
+    lacking = np.isin(patients, [f'p{number:02d}' for number in range(0, 20, 2)])
     present[~lacking] = True
     folds = list(patient_folds(present, np.ones_like(present), patients))
     assert len(folds) == 10
@@ -186,7 +186,7 @@ def test_folds_keep_patients_together_and_spread_those_who_lack_landmarks():
 def new_patients_lose(calibrating, judged, seed):
     """Return the loss on new patients: as chosen, unregularised, of the peak alone."""
     case, new = draw(calibrating, seed), draw(judged, seed + 100)
-    return [loss_of(fit(case, one), new) for one in (choose(case), 0.1, math.inf)]
+    return [loss_of(fit(case, penalty), new) for penalty in (choose(case), 0.1, math.inf)]
 
 
 def test_two_lucky_patients_do_not_ruin_the_others():

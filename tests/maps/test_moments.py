@@ -220,5 +220,5 @@ def test_a_batch_reads_like_its_images():
     whole = local_moments(maps, cells, 1.5)
     for row in range(3):
         alone = local_moments(maps[row : row + 1], cells[row : row + 1], 1.5)
-        for many, one in zip(whole, alone, strict=True):
-            torch.testing.assert_close(many[row : row + 1], one)
+        for many, single in zip(whole, alone, strict=True):
+            torch.testing.assert_close(many[row : row + 1], single)

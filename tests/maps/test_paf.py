@@ -444,7 +444,7 @@ def test_the_true_pair_of_ends_is_the_best_aligned():
 
 @pytest.mark.parametrize('dtype', [torch.float16, torch.bfloat16])
 def test_half_precision_candidates_are_read_in_single_precision(dtype):
-    field, tails, heads = (one.to(dtype) for one in candidates())
+    field, tails, heads = (tensor.to(dtype) for tensor in candidates())
     alignment = candidate_alignment(field, tails, heads)
     assert alignment.dtype == torch.float32
     torch.testing.assert_close(
@@ -511,7 +511,7 @@ def test_the_loss_is_the_mean_square_of_the_supervised_relations():
     weights = np.array([[1, 0, 1, 1], [0, 0, 1, 0], [1, 1, 0, 0]])
     chosen = np.repeat(weights, 2, axis=1).astype(bool)
     expected = ((pred - target) ** 2)[chosen].mean()
-    loss = paf_mse(*(torch.from_numpy(one) for one in (pred, target, weights)))
+    loss = paf_mse(*(torch.from_numpy(array) for array in (pred, target, weights)))
     assert loss.item() == pytest.approx(expected)
 
 

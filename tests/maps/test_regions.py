@@ -42,10 +42,12 @@ def calibration(regions, intervals):
 
 
 def test_both_sides_of_a_landmark_have_the_factor_of_its_class():
-    scales = {one.name: 1.0 + one.number for one in LANDMARK_CLASSES}
+    scales = {landmark.name: 1.0 + landmark.number for landmark in LANDMARK_CLASSES}
     found = dict(zip(LANDMARK_NAMES, region_factors(calibration(scales, {})), strict=True))
-    for one in LANDMARK_CLASSES:
-        assert found[f'left_{one.name}'] == found[f'right_{one.name}'] == 1 + one.number
+    for landmark in LANDMARK_CLASSES:
+        assert (
+            found[f'left_{landmark.name}'] == found[f'right_{landmark.name}'] == 1 + landmark.number
+        )
 
 
 def test_each_measurement_has_the_scale_of_its_output_on_either_side():
@@ -102,7 +104,7 @@ def test_one_factor_may_hold_for_all_and_twice_the_cell_is_four_times_the_area()
 def test_a_calibration_without_shapes_scales_and_turns_nothing():
     plain = np.random.default_rng(0).normal(size=(3, 24, 2, 2))
     plain = plain @ np.swapaxes(plain, -1, -2)
-    scales = {one.name: 1.0 + one.number for one in LANDMARK_CLASSES}
+    scales = {landmark.name: 1.0 + landmark.number for landmark in LANDMARK_CLASSES}
     one = calibration(scales, {})
     factors = region_factors(one)[:, None, None]
     np.testing.assert_allclose(calibrated_covariances(plain, one, HIGH), plain * factors)
@@ -110,7 +112,7 @@ def test_a_calibration_without_shapes_scales_and_turns_nothing():
 
 
 def test_a_low_peak_is_less_sure_of_its_place_alone():
-    scales = {one.name: 1.0 for one in LANDMARK_CLASSES}
+    scales = {landmark.name: 1.0 for landmark in LANDMARK_CLASSES}
     one = replace(calibration(scales, {}), peak_power=1.5)
     peaks = np.ones((3, 24))
     peaks[1, 7] = 0.5
@@ -126,7 +128,7 @@ def test_a_low_peak_is_less_sure_of_its_place_alone():
 
 
 def test_a_shape_is_mirrored_on_the_right():
-    scales = {one.name: 2.0 for one in LANDMARK_CLASSES}
+    scales = {landmark.name: 2.0 for landmark in LANDMARK_CLASSES}
     one = replace(calibration(scales, {}), region_shapes=dict(fovea=(2.0, 0.5, 1.0)))
     found = calibrated_covariances(np.tile(np.eye(2), (1, 24, 1, 1)), one, HIGH[:1])[0]
     left, right = (LANDMARK_NAMES.index(f'{side}_fovea') for side in ('left', 'right'))

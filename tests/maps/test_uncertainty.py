@@ -49,11 +49,11 @@ def left_by_peeling(alignment, pairs, weights, fallback, threshold):
     left = set(range(len(fallback)))
     while left:
         score = {}
-        for one in left:
-            edges = [i for i, pair in enumerate(pairs) if one in pair and set(pair) <= left]
-            score[one] = fallback[one]
+        for landmark in left:
+            edges = [i for i, pair in enumerate(pairs) if landmark in pair and set(pair) <= left]
+            score[landmark] = fallback[landmark]
             if edges:
-                score[one] = np.average(alignment[edges], weights=weights[edges])
+                score[landmark] = np.average(alignment[edges], weights=weights[edges])
         worst = min(left, key=lambda one: (round(score[one], 9), fallback[one]))
         if score[worst] >= threshold:
             break
@@ -293,10 +293,10 @@ def test_only_the_ratio_of_weights_matters(aggregation):
 def test_reading_leaves_its_inputs_alone():
     case = random_case(5)
     aligned, pairs, weights, fallback = case
-    copies = [one.clone() for one in (aligned, weights, fallback)]
+    copies = [tensor.clone() for tensor in (aligned, weights, fallback)]
     landmark_alignment(aligned, pairs, 7, weights=weights, fallback=fallback)
-    for one, copy in zip((aligned, weights, fallback), copies, strict=True):
-        assert torch.equal(one, copy)
+    for tensor, copy in zip((aligned, weights, fallback), copies, strict=True):
+        assert torch.equal(tensor, copy)
 
 
 @pytest.mark.parametrize(

@@ -114,8 +114,8 @@ def test_without_the_blocks_it_is_mmposes_hrnet(multiscale):
         for block in stage:
             torch.nn.init.zeros_(block.scale)
     without = model(images())[-branches:]
-    for found, other, wanted in zip(without, with_blocks, expected, strict=True):
-        torch.testing.assert_close(found, wanted)
+    for maps, other, wanted in zip(without, with_blocks, expected, strict=True):
+        torch.testing.assert_close(maps, wanted)
         assert not torch.allclose(other, wanted, atol=1e-3)
 
 

@@ -86,10 +86,10 @@ def test_prediction_gives_the_fields_of_the_codec(kind, samples, calibration):
     head = build(kind)
     head.decoder.calibration = calibration()
     expected = head.decoder.decode_maps(head(feats()))
-    for found, wanted in zip(head.predict(feats(), samples), expected, strict=True):
-        assert sorted(found.keys()) == sorted(wanted)
+    for prediction, wanted in zip(head.predict(feats(), samples), expected, strict=True):
+        assert sorted(prediction.keys()) == sorted(wanted)
         for name, value in wanted.items():
-            np.testing.assert_array_equal(found.get(name), value, err_msg=name)
+            np.testing.assert_array_equal(prediction.get(name), value, err_msg=name)
 
 
 @EACH

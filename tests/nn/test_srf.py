@@ -55,10 +55,8 @@ def test_the_parts_have_the_gradients_of_the_stacked_map(form):
         loss = (refined * weight).sum() + heatmaps.square().sum()
         return torch.autograd.grad(loss, [x, *block.parameters()])
 
-    for found, expected in zip(
-        gradients(block(x)), gradients(stacked(block, x, form)), strict=True
-    ):
-        torch.testing.assert_close(found, expected, atol=1e-8, rtol=1e-6)
+    for maps, expected in zip(gradients(block(x)), gradients(stacked(block, x, form)), strict=True):
+        torch.testing.assert_close(maps, expected, atol=1e-8, rtol=1e-6)
 
 
 @pytest.mark.parametrize('channels', [16, 64, 256])
@@ -258,5 +256,5 @@ def test_an_exported_graph_holds_for_other_sizes(form, tmp_path):
     session = runtime.InferenceSession(path)
     for batch, size in ((1, (8, 6)), (3, (5, 9)), (1, (1, 4))):
         x = features(batch, size=size)
-        for found, expected in zip(session.run(None, {'x': x.numpy()}), block(x), strict=True):
-            torch.testing.assert_close(torch.from_numpy(found), expected.detach())
+        for maps, expected in zip(session.run(None, {'x': x.numpy()}), block(x), strict=True):
+            torch.testing.assert_close(torch.from_numpy(maps), expected.detach())

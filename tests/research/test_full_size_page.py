@@ -15,11 +15,11 @@ LOGS = Path(__file__).parent / 'logs'
 @pytest.fixture
 def folder(tmp_path):
     run = read_log(LOGS / 'finished.log', name='unsct_450', config='c.py', data='simulated')
-    worse = [one | {'all/MRE': 2 * one['all/MRE']} for one in run.curve[1:]]
+    worse = [point | {'all/MRE': 2 * point['all/MRE']} for point in run.curve[1:]]
     stock = replace(run, name='stock_450', curve=worse)
     cut = read_log(LOGS / 'cut_off.log', name='unsct_long', config='c.py', data='simulated')
-    for one in (run, stock, cut):
-        write_run(tmp_path / 'full_size' / f'{one.name}.json', one)
+    for training in (run, stock, cut):
+        write_run(tmp_path / 'full_size' / f'{training.name}.json', training)
     return tmp_path
 
 

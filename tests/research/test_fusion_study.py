@@ -32,20 +32,20 @@ def test_every_remedy_is_judged_beside_the_peak_and_the_fields(figures):
     assert set(figures) == {'other', 'rest'}
     for sizes in figures.values():
         assert list(sizes) == ['1', '2'], 'with all eight nobody would be left'
-        for found in sizes.values():
-            assert set(found) == {'peak', 'paf', *REMEDIES}
-            assert found[TODAY]['minus_today'] == 0 and found['peak']['minus_peak'] == 0
-            assert math.isnan(found['peak']['log_loss']) and found[CHOSEN]['log_loss'] > 0
-            for one in found.values():
-                expected = one['E_20'] - found['peak']['E_20']
-                assert one['minus_peak'] == pytest.approx(expected)
+        for decisions in sizes.values():
+            assert set(decisions) == {'peak', 'paf', *REMEDIES}
+            assert decisions[TODAY]['minus_today'] == 0 and decisions['peak']['minus_peak'] == 0
+            assert math.isnan(decisions['peak']['log_loss']) and decisions[CHOSEN]['log_loss'] > 0
+            for decision in decisions.values():
+                expected = decision['E_20'] - decisions['peak']['E_20']
+                assert decision['minus_peak'] == pytest.approx(expected)
 
 
 def test_the_same_seed_draws_the_same_patients(figures):
     pool = drawn(8, 0.4, 1)
     again = compare(pool, dict(rest=pool), CORE, (1, 2), draws=3, seed=0)
-    for name, found in figures['rest']['2'].items():
-        assert again['rest']['2'][name] == pytest.approx(found, nan_ok=True)
+    for name, figure in figures['rest']['2'].items():
+        assert again['rest']['2'][name] == pytest.approx(figure, nan_ok=True)
 
 
 def test_one_patient_leaves_the_choice_with_silent_fields(figures):

@@ -57,7 +57,7 @@ def test_every_config_is_in_the_index_once(records):
 
 def test_mmengine_reads_the_index_as_any_other():
     found = list(BaseInferencer._get_models_from_metafile(str(ROOT)))
-    assert {'unsct-hrnet', 'unsct_hrnet_tha_cpu'} <= {one['Name'] for one in found}
+    assert {'unsct-hrnet', 'unsct_hrnet_tha_cpu'} <= {entry['Name'] for entry in found}
 
 
 def test_figures_are_the_means_of_the_result_files(records):
@@ -115,8 +115,8 @@ def test_a_run_with_another_schedule_is_of_no_config(records):
 
 def test_figures_of_images_that_are_not_simulated_are_refused(small):
     path = sorted((small / 'docs/results/paper/cpu/vsd_ap').iterdir())[0]
-    for one in path.parent.iterdir():
-        _change(one, data='a hospital')
+    for file in path.parent.iterdir():
+        _change(file, data='a hospital')
     with pytest.raises(ValueError, match=r"field 'data' does not say that the images are simul"):
         render_model_index(small)
 

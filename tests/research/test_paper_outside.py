@@ -86,7 +86,7 @@ def test_points_come_back_in_the_pixels_of_their_image(settings, tiny_set):
     samples = [dataset[row]['data_samples'] for row in (1, 0)]
     points, peaks = np.full((2, 24, 2), 96.0), np.ones((2, 24))
     points[0], peaks[0] = 0.0, 0.5
-    model = OutsideModel(points, peaks, [one.metainfo['img_id'] for one in reversed(samples)])
+    model = OutsideModel(points, peaks, [sample.metainfo['img_id'] for sample in reversed(samples)])
     predictions = model.test_step(dict(data_samples=samples))
     centre = predictions[0].metainfo['input_center']
     assert predictions[0].pred_instances.keypoints.shape == (1, 24, 2)

@@ -256,7 +256,7 @@ def test_a_stock_model_has_no_fields_to_decide_by(stock):
 @pytest.mark.parametrize('which', ['decided', 'stock'])
 def test_keeping_all_misses_nothing_and_the_oracle_is_the_best(request, which, subset):
     figures = request.getfixturevalue(which)
-    errors = {name: one[f'set_error/{subset}/E_20'] for name, one in figures.items()}
+    errors = {name: judged[f'set_error/{subset}/E_20'] for name, judged in figures.items()}
     assert errors['oracle'] == min(errors.values())
     assert figures['keep_all'][f'presence/{subset}/recall'] == 1
     assert figures['oracle'][f'presence/{subset}/recall'] == 1
@@ -276,8 +276,8 @@ def test_the_paper_s_decision_is_that_of_the_codec_in_its_mode(decided, doubtful
     """Kept are the landmarks whose -w log w of all their relations' mean is at most 0.365."""
     pairs = np.array(relation_set('full').pairs)
     aligned = doubtful.evidence.relation_alignment.numpy()
-    mine = [(pairs == one).any(axis=1) for one in range(24)]
-    w = np.clip(np.stack([aligned[:, one].mean(axis=1) for one in mine], axis=1), 0, 1)
+    mine = [(pairs == landmark).any(axis=1) for landmark in range(24)]
+    w = np.clip(np.stack([aligned[:, own].mean(axis=1) for own in mine], axis=1), 0, 1)
     reported = -w * np.log(w + 1e-6) <= 0.365
     seen = doubtful.present
     assert 0.2 < reported[~seen].mean() < 0.95
@@ -285,7 +285,7 @@ def test_the_paper_s_decision_is_that_of_the_codec_in_its_mode(decided, doubtful
     assert decided['paper']['presence/all/specificity'] == pytest.approx(1 - reported[~seen].mean())
     distance = np.hypot(*((doubtful.points_px - doubtful.true_px) * 0.7).transpose(2, 0, 1))
     cost = np.where(seen & reported, distance.clip(max=20), 20.0 * (seen | reported))
-    sets = [one[which].mean() for one, which in zip(cost, seen | reported, strict=True)]
+    sets = [costs[which].mean() for costs, which in zip(cost, seen | reported, strict=True)]
     assert decided['paper']['set_error/all/E_20'] == pytest.approx(np.mean(sets), rel=1e-6)
 
 
@@ -349,10 +349,10 @@ def make_result(stem, seed=0, error=2.0, budget='cpu', **figures):
 
 
 def write(folder, *results, data='set'):
-    for one in results:
-        path = folder / one.budget / data / f'{one.name}.json'
+    for result in results:
+        path = folder / result.budget / data / f'{result.name}.json'
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(jsonable(asdict(one)), allow_nan=False))
+        path.write_text(json.dumps(jsonable(asdict(result)), allow_nan=False))
     return folder
 
 
@@ -639,7 +639,7 @@ def test_a_run_goes_from_images_to_its_place_in_the_tables(
     assert result.data == 'noise, validation split'
     assert result.curve == {'epoch': [4], 'all/MRE': [9.0]}
     words = ['UNSCT_BUDGET=cpu', f'UNSCT_DATA={hidden_set}', 'python', 'tools/train.py']
-    assert [shlex.split(one) for one in result.commands] == [words]
+    assert [shlex.split(command) for command in result.commands] == [words]
     assert ('fused' in result.figures) == run.row.fields
     assert result.figures['keep_all']['presence/all/recall'] == 1
     assert result.figures['oracle']['set_error/all/E_20'] <= 20
@@ -685,7 +685,7 @@ def test_a_result_is_completed_by_its_own_weights_or_not_at_all(
     (tmp_path / 'set').mkdir()
     for name in ('UNSCT_BUDGET', 'UNSCT_DATA'):
         monkeypatch.setenv(name, 'gpu')
-    old = {name: one for name, one in decided.items() if 'paper' not in name}
+    old = {name: figures for name, figures in decided.items() if 'paper' not in name}
     results, root = tmp_path / 'docs/results/paper', tmp_path / 'work_dirs/paper'
     stock = {name: {} for name in ('keep_all', 'peak', 'oracle')}
     write(results, replace(make_result('unsct-hrnet'), figures=old))

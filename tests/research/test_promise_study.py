@@ -43,8 +43,8 @@ def test_a_larger_promise_is_held_more_often_and_costs_more(figures):
         assert low['regions']['radius'] < high['regions']['radius']
         assert high['regions']['low'] <= high['regions']['coverage'] <= high['regions']['high']
         assert low['mean_coverage'] < high['mean_coverage']
-        for name, one in low['parameters'].items():
-            assert one['width'] < high['parameters'][name]['width']
+        for name, parameter in low['parameters'].items():
+            assert parameter['width'] < high['parameters'][name]['width']
 
 
 def test_patients_hold_more_than_images_where_they_differ(figures):

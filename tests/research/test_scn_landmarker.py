@@ -20,7 +20,7 @@ def load(monkeypatch, landmarker_stand_in):
     monkeypatch.setattr(sys, 'path', [str(folder), str(landmarker_stand_in), *sys.path])
     yield importlib.import_module
     for name in [
-        one for one in sys.modules if one.split('.')[0].startswith(('landmarker', 'scn_'))
+        module for module in sys.modules if module.split('.')[0].startswith(('landmarker', 'scn_'))
     ]:
         del sys.modules[name]
 

@@ -31,7 +31,7 @@ def test_the_config_in_the_log_tells_batch_precision_and_what_was_planned(finish
 
 
 def test_the_curve_has_one_point_for_each_validation_and_counts_its_steps(finished):
-    assert [(one['epoch'], one['steps']) for one in finished.curve] == [
+    assert [(point['epoch'], point['steps']) for point in finished.curve] == [
         (22, 220), (44, 440), (45, 450)
     ]  # fmt: skip
     assert finished.curve[-1] == {
@@ -51,7 +51,7 @@ def test_a_training_that_was_cut_off_tells_how_far_it_got():
     run = read_log(LOGS / 'cut_off.log', **WORDS)
     assert not run.finished
     assert (run.epochs, run.planned_epochs) == (110, 120)
-    assert [one['epoch'] for one in run.curve] == [60]
+    assert [point['epoch'] for point in run.curve] == [60]
 
 
 @pytest.mark.parametrize('lost', ['the last validation', 'the last step'])

@@ -108,7 +108,7 @@ def test_the_form_needs_no_script_and_nothing_from_elsewhere(connect):
 
 def test_a_picture_is_measured_with_the_spacing_of_its_form(connect, png):
     without = post(connect(), png, 'hip.png').json()
-    assert 'no_spacing' in [one['code'] for one in without['warnings']]
+    assert 'no_spacing' in [warning['code'] for warning in without['warnings']]
     with_one = post(connect(), png, 'hip.png', spacing_x='2,5', magnification='1.1').json()
     assert with_one['scale']['spacing_xy_mm'] == [2.5, 2.5]
     assert with_one['scale']['magnification'] == 1.1
@@ -206,9 +206,9 @@ def test_the_log_holds_size_and_outcome_alone(connect, dicom, caplog):
     caplog.set_level(logging.DEBUG)
     post(connect(), dicom, 'DOE_JOHN.dcm')
     post(connect(), b'<html>', 'DOE_JOHN.dcm')
-    ours = [one.getMessage() for one in caplog.records if one.name.startswith('unsct')]
+    ours = [record.getMessage() for record in caplog.records if record.name.startswith('unsct')]
     assert len(ours) == 2
-    assert all(re.fullmatch(r'[\d.e-]+ MB: (200|415), \d+\.\d s', one) for one in ours), ours
+    assert all(re.fullmatch(r'[\d.e-]+ MB: (200|415), \d+\.\d s', line) for line in ours), ours
     assert 'SECRET' not in caplog.text and 'DOE' not in caplog.text
 
 
@@ -230,7 +230,7 @@ def test_the_policy_allows_the_scripts_of_both_pages_and_no_others(connect, dico
     client = connect()
     for page in (client.get('/'), post(client, dicom, address='/')):
         scripts = re.findall(r'<script[^>]*>(.*?)</script>', page.text, re.DOTALL)
-        hashes = {base64.b64encode(sha256(one.encode()).digest()).decode() for one in scripts}
+        hashes = {base64.b64encode(sha256(script.encode()).digest()).decode() for script in scripts}
         policy = page.headers['content-security-policy']
         assert hashes == set(re.findall(r"'sha256-([^']*)'", policy))
         assert not re.search(r'\son\w+="', page.text)
@@ -361,9 +361,9 @@ def test_one_is_predicted_at_a_time_and_the_queue_is_limited(make_backend, dicom
         return await asyncio.gather(*tasks, return_exceptions=True)
 
     found = asyncio.run(all_at_once())
-    refused = [one for one in found if isinstance(one, RefusedError)]
-    assert [one.status for one in refused] == [503] * 3
-    assert len([one for one in found if isinstance(one, str)]) == 3
+    refused = [answer for answer in found if isinstance(answer, RefusedError)]
+    assert [refusal.status for refusal in refused] == [503] * 3
+    assert len([answer for answer in found if isinstance(answer, str)]) == 3
     assert backend.most == 1 and desk.inside == 0
     desk.close()
 

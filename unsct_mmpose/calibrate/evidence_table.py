@@ -201,24 +201,12 @@ def evidence_table(evidence: Evidence, samples: Sequence[Any], codec: Any) -> Ev
 def _score_table(samples: Sequence[Any], relations: RelationSet) -> EvidenceTable:
     preds = [sample.pred_instances for sample in samples]
     scores = torch.stack([torch.as_tensor(pred.keypoint_scores[0]).float() for pred in preds])
-    nothing = torch.zeros_like(scores)
-    unit = torch.eye(2).expand(*scores.shape, 2, 2).clone()
-    evidence = Evidence(
-        points=torch.zeros(*scores.shape, 2),
-        covariances=unit,
-        peak=scores,
-        rival=nothing,
-        spread=torch.ones_like(scores),
-        alignment=nothing,
-        peeled=nothing,
-        support=nothing,
-        relation_alignment=torch.zeros(len(scores), len(relations)),
-        noise=torch.from_numpy(noted_noise(samples)),
-    )
+    none = torch.zeros(len(scores), len(relations))
+    evidence = Evidence.of_peaks(scores, none, torch.from_numpy(noted_noise(samples)))
     return EvidenceTable(
         evidence=evidence,
         points_px=np.stack([np.asarray(pred.keypoints[0], float) for pred in preds]),
-        covariances_px=unit.numpy().astype(float),
+        covariances_px=evidence.covariances.numpy().astype(float),
         **_truth([sample.metainfo['raw_ann_info'] for sample in samples]),
     )
 

@@ -108,6 +108,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     if args.measure in (_benchmark_all, _benchmark_time):
         return args.measure(args)
+    from unsct_mmpose.research.results import describe_host
+
+    if 'device' in args:
+        from unsct_mmpose.engine.device import resolve_device
+
+        args.device = resolve_device(args.device)
+    args.host = describe_host()
     text = json.dumps(args.measure(args), indent=1)
     print(text)
     if args.out:
@@ -127,12 +134,9 @@ def _benchmark_all(args: argparse.Namespace) -> int:
 
 
 def _benchmark_scale(args: argparse.Namespace) -> dict:
-    from mmengine.config import Config
-
-    from unsct_mmpose.research.results import describe_host
     from unsct_mmpose.research.scale import scale_cost
 
-    return {**describe_host(), **scale_cost(Config.fromfile(args.config), args.short)}
+    return {**args.host, **scale_cost(_settings(args), args.short)}
 
 
 def _benchmark_time(args: argparse.Namespace) -> int:
@@ -143,37 +147,26 @@ def _benchmark_time(args: argparse.Namespace) -> int:
 
 
 def _benchmark_step(args: argparse.Namespace) -> dict:
-    from mmengine.config import Config
-
-    from unsct_mmpose.engine.device import resolve_device
     from unsct_mmpose.research import benchmark
-    from unsct_mmpose.research.results import describe_host
 
-    device = resolve_device(args.device)
-    config = Config.fromfile(args.config)
+    config = _settings(args)
     if args.precision == 'float32':
         config.optim_wrapper.type = 'OptimWrapper'
     batch_size = args.batch_size or config.train_dataloader.batch_size
-    cost = benchmark.step_cost(
-        config,
-        batch_size=batch_size,
-        rounds=args.rounds,
-        device=device,
-        as_stock=args.as_stock,
-    )
+    shape = dict(batch_size=batch_size, device=args.device)
+    cost = benchmark.step_cost(config, rounds=args.rounds, as_stock=args.as_stock, **shape)
     plain = benchmark.plain_config(config)
-    if args.as_stock or device.startswith('cuda'):
-        plain = benchmark.with_stock_optimiser(plain, device)
+    if args.as_stock or args.device.startswith('cuda'):
+        plain = benchmark.with_stock_optimiser(plain, args.device)
     memory = {
-        name: benchmark.peak_memory_mb(model, batch_size=batch_size, device=device)
+        name: benchmark.peak_memory_mb(model, **shape)
         for name, model in (('ours', config), ('plain', plain))
     }
     return dict(
         config=args.config,
         precision=config.optim_wrapper.type.replace('OptimWrapper', '') or 'float32',
-        batch_size=batch_size,
-        device=device,
-        **describe_host(),
+        **shape,
+        **args.host,
         **cost,
         peak_memory_mb=round(memory['ours']),
         plain_peak_memory_mb=round(memory['plain']),
@@ -184,62 +177,32 @@ def _benchmark_gradients(args: argparse.Namespace) -> dict:
     import logging
     from dataclasses import asdict
 
-    from mmengine.config import Config
-
-    from unsct_mmpose.engine.device import resolve_device
     from unsct_mmpose.research.gradients import term_gradients
     from unsct_mmpose.research.markdown import render_table
-    from unsct_mmpose.research.results import describe_host
 
     logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
-    device = resolve_device(args.device)
-    terms = term_gradients(
-        Config.fromfile(args.config),
-        batch_size=args.batch_size,
-        at_steps=args.steps,
-        data=args.data,
-        device=device,
-    )
+    shape = dict(batch_size=args.batch_size, device=args.device)
+    terms = term_gradients(_settings(args), at_steps=args.steps, data=args.data, **shape)
     columns = ('step', 'term', 'value', 'silence', 'norm')
+    records = [asdict(term) for term in terms]
     rows = [
-        [
-            f'{value:.4g}' if isinstance(value, float) else str(value)
-            for value in asdict(term).values()
-        ]
-        for term in terms
+        [f'{v:.4g}' if isinstance(v, float) else str(v) for v in record.values()]
+        for record in records
     ]
     print(render_table(columns, rows), '\n')
-    return dict(
-        config=args.config,
-        batch_size=args.batch_size,
-        device=device,
-        **describe_host(),
-        terms=[asdict(term) for term in terms],
-    )
+    return dict(config=args.config, **shape, **args.host, terms=records)
 
 
 def _benchmark_decode(args: argparse.Namespace) -> dict:
-    from mmengine.config import Config
-
-    from unsct_mmpose.engine.device import resolve_device
     from unsct_mmpose.research import benchmark
-    from unsct_mmpose.research.results import describe_host
 
-    device, host = resolve_device(args.device), describe_host()
-    cost = benchmark.decode_cost(
-        Config.fromfile(args.config),
-        map_size=args.map_size,
-        batch_size=args.batch_size,
-        rounds=args.rounds,
-        device=device,
-    )
+    shape = dict(map_size=args.map_size, batch_size=args.batch_size, device=args.device)
+    cost = benchmark.decode_cost(_settings(args), rounds=args.rounds, **shape)
     return dict(
         config=args.config,
-        map_size=args.map_size,
-        batch_size=args.batch_size,
-        device=device,
-        machine=host['machine'] + ('; one thread' if device == 'cpu' else ''),
-        versions=host['versions'],
+        **shape,
+        machine=args.host['machine'] + ('; one thread' if args.device == 'cpu' else ''),
+        versions=args.host['versions'],
         **cost,
     )
 
@@ -247,7 +210,6 @@ def _benchmark_decode(args: argparse.Namespace) -> dict:
 def _benchmark_predict(args: argparse.Namespace) -> dict:
     import logging
 
-    from unsct_mmpose.engine.device import resolve_device
     from unsct_mmpose.research.predict_cost import (
         PredictRequest,
         device_throughput,
@@ -255,25 +217,23 @@ def _benchmark_predict(args: argparse.Namespace) -> dict:
         onnx_memory_growth_mb,
         predict_cost,
     )
-    from unsct_mmpose.research.results import describe_host
 
     logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
     files = sorted(path for path in args.folder.iterdir() if path.is_file())
-    device = resolve_device(args.device)
     wanted = PredictRequest(
         args.config, args.checkpoint, files, args.onnx, rounds=args.rounds, threads=args.threads,
-        device=device, compiled=not args.no_compile,
+        device=args.device, compiled=not args.no_compile,
     )  # fmt: skip
     with exported(wanted) as request:
         cost = predict_cost(request)
         growth = onnx_memory_growth_mb(request, args.images)
-        if device != 'cpu':
+        if args.device != 'cpu':
             row = device_throughput(request)
             cost['rows'].append(row)
             cost['targets']['predict_gpu_images_per_s'] = dict(value=row['images_per_s'])
     return dict(
         what=f'{args.config}: from DICOM to json, {len(files)} files in turn, alternating rounds',
-        **describe_host(),
+        **args.host,
         memory=dict(images=args.images, growth_mb=growth),
         **cost,
     )
@@ -281,23 +241,27 @@ def _benchmark_predict(args: argparse.Namespace) -> dict:
 
 def _benchmark_phantom(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.predict_cost import phantom_cost
-    from unsct_mmpose.research.results import describe_host
 
-    return dict(**describe_host(), **phantom_cost(args.images, args.rounds, args.jobs))
+    return dict(**args.host, **phantom_cost(args.images, args.rounds, args.jobs))
 
 
 def _benchmark_exports(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.onnx_study import compare_exports
-    from unsct_mmpose.research.results import describe_host
 
     models = compare_exports(
         args.config, args.checkpoint, args.files, devices=args.devices, data=args.data,
         ann_file=args.ann_file,
     )  # fmt: skip
-    return dict(config=str(args.config), **describe_host(), models=models)
+    return dict(config=str(args.config), **args.host, models=models)
 
 
 def _write_onnx_page(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.pages import write_page
 
     return dict(page=str(write_page(args.folder, 'onnx')))
+
+
+def _settings(args: argparse.Namespace):
+    from mmengine.config import Config
+
+    return Config.fromfile(args.config)

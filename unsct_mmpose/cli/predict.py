@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from unsct_mmpose.dicom.find_inputs import find_inputs
-    from unsct_mmpose.dicom.limits import current_limits
+    from unsct_mmpose.dicom.isolation import current_limits
     from unsct_mmpose.dicom.read_ahead import FileOptions
     from unsct_mmpose.dicom.spacing import check_magnification, check_spacing
     from unsct_mmpose.inference.predict import (

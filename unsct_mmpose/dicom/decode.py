@@ -26,8 +26,7 @@ from pydicom.uid import (
 )
 
 from .header import has, printable, uid, values
-from .isolation import DecoderError, DecoderRefusal, decode
-from .limits import Limits, current_limits
+from .isolation import DecoderError, DecoderRefusal, Limits, current_limits, decode
 from .pixel_format import (
     COLOUR,
     PALETTE,

@@ -15,9 +15,8 @@ import sys
 import threading
 from typing import Any, BinaryIO
 
+from .isolation import READY
 from .streams import CALLS
-
-READY = b'unsct decoder ready\n'
 
 
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:

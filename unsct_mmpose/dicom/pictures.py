@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from unsct_mmpose.functional.crop import fine_levels, grey_levels
 
-from .isolation import DecoderError, DecoderRefusal, decode
-from .limits import current_limits
+from .isolation import DecoderError, DecoderRefusal, current_limits, decode
 from .pixel_format import DecodeError, choose_frame, luma, too_many_pixels
 from .placement import Turn
 from .streams import StreamError, jpeg_segments, read_stream_header

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydicom import Dataset
 
 from .header import code, has, is_unreadable, named, number, number_text, uid, values
-from .limits import VARIABLES, Limits
+from .isolation import VARIABLES, Limits
 
 GREY = ('MONOCHROME1', 'MONOCHROME2')
 PALETTE = 'PALETTE COLOR'

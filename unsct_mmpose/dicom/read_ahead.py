@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 import cv2
 
 from .identity import patient_identity
-from .limits import OutOfTimeError, current_limits, file_clock
+from .isolation import OutOfTimeError, current_limits, file_clock
 from .radiograph import NoRadiographError, Radiograph, RadiographError
 from .read import read_radiograph
 

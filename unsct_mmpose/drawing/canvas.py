@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import AbstractPathEffect, withStroke
 from numpy.typing import NDArray
 
-from unsct_mmpose.functional.crop import grey_levels
+from .strokes import to_gray
 
 Box = tuple[float, float, float, float]
 """Left, top, right, bottom edge of a map in the image, pixels; the first one starts at -0.5."""
@@ -26,64 +26,6 @@ SHEET = '#101216'
 INK = '#e8e8e8'
 FAINT = '#9aa0a8'
 _DPI = 100
-_TAIL = 0.5  # percent of the pixels
-_GREY_WEIGHTS = np.array([0.299, 0.587, 0.114])
-
-
-def to_gray(image: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Return what a screen shows of an image of any depth.
-
-    Eight bits stay as they are and floats in [0, 1] fill the range; anything else is windowed by
-    its own values, without its extremes.
-
-    Args:
-        image: ``(H, W)`` or ``(H, W, C)``, integers or floats; C of 3 or 4 is RGB.
-
-    Returns:
-        ``(H, W)``.
-
-    Raises:
-        ValueError: the image has another number of dimensions or no pixels.
-    """
-    image = np.asarray(image)
-    if image.ndim not in (2, 3) or not image.size:
-        raise ValueError(f'an image is (H, W) or (H, W, C) with pixels, got {image.shape}')
-    gray = image if image.ndim == 2 else _one_channel(image)
-    if image.dtype == np.uint8:
-        return np.rint(gray).astype(np.uint8)
-    if gray.dtype.kind == 'f':
-        gray = np.nan_to_num(gray, nan=0.0, posinf=0.0, neginf=0.0)
-        if gray.min() >= 0 and gray.max() <= 1:
-            return grey_levels(gray)
-    low, high = np.percentile(gray, (_TAIL, 100 - _TAIL))
-    share = (gray.astype(np.float64) - low) / (high - low if high > low else 1.0)
-    return np.rint(np.clip(share, 0.0, 1.0) * 255.0).astype(np.uint8)
-
-
-def _one_channel(image: NDArray[np.generic]) -> NDArray[np.generic]:
-    first = image[..., 0]
-    if image.shape[2] < 3 or (image[..., :3] == first[..., None]).all():
-        return first
-    return image[..., :3] @ _GREY_WEIGHTS
-
-
-def scaled_gray(
-    image: NDArray[np.generic], long_side_px: int, *, enlarge: bool = True
-) -> NDArray[np.uint8]:
-    """Return what a screen shows of an image, ``(H', W')`` with a given longer side.
-
-    Args:
-        image: as for :func:`to_gray`.
-        long_side_px: longer side of the result.
-        enlarge: whether a smaller image is enlarged too.
-    """
-    gray = to_gray(image)
-    scale = long_side_px / max(gray.shape)
-    if scale > 1 and not enlarge:
-        return gray
-    size = [max(1, round(side * scale)) for side in gray.shape[::-1]]
-    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(cv2.resize(gray, size, interpolation=way), np.uint8)
 
 
 def new_figure(width_px: int, height_px: int, color: str = SHEET) -> Figure:

@@ -29,11 +29,11 @@ from .canvas import (
     outlined,
     show_map,
     show_radiograph,
-    to_gray,
     to_picture,
     whole,
 )
 from .panels import field_vectors, strongest_vectors
+from .strokes import to_gray
 
 _TITLE_PX = 30
 _SOURCE_PX = 30

@@ -21,11 +21,11 @@ from .canvas import (
     heat_colors,
     new_figure,
     outlined,
-    to_gray,
     to_picture,
     whole,
 )
 from .panels import field_vectors
+from .strokes import to_gray
 
 _TITLE_PX = 22
 _GAP_PX = 4

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import HIP, LandmarkEstimate
 
-from .canvas import scaled_gray
 from .strokes import (
     LEVELS,
     certainty_of,
@@ -20,6 +19,7 @@ from .strokes import (
     draw_loop,
     draw_marker,
     legend_strip,
+    scaled_gray,
 )
 
 TRUTH_RGB = (90, 230, 110)

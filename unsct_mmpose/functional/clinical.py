@@ -32,8 +32,7 @@ from .clinical_formulas import (
     measurable,
     reasons_for,
 )
-from .error_structure import symmetric_root
-from .geometry import quadratic_form, to_mm, wrap_deg
+from .geometry import quadratic_form, symmetric_root, to_mm, wrap_deg
 
 __all__ = [
     'MEASUREMENT_NAMES',

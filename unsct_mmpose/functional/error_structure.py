@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
 
+from .geometry import symmetric_root
 from .hierarchical import by_patient
 
 Floats = NDArray[np.float64]
@@ -31,23 +32,6 @@ _SMALLEST = 1e-12
 _LOWEST_PEAK = 0.1
 _UNSEEN = 0.1  # of sigma squared
 _THINNEST = 1e-3  # determinant, before it is brought to 1
-
-
-def symmetric_root(covariances: Array) -> Array:
-    """Return the symmetric square roots of ``(..., 2, 2)`` positive definite matrices.
-
-    By operations that numpy, torch and an exporter share.
-
-    Example:
-        >>> symmetric_root(np.array([[4.0, 0.0], [0.0, 9.0]])).tolist()
-        [[2.0, 0.0], [0.0, 3.0]]
-    """
-    xx, yy = covariances[..., 0, 0], covariances[..., 1, 1]
-    square = xx * yy - covariances[..., 0, 1] * covariances[..., 1, 0]
-    size = (square * (square > 0) + _SMALLEST**2) ** 0.5
-    turn = (xx + yy + 2 * size) ** 0.5
-    unit = covariances * 0 + _unit_like(covariances)
-    return (covariances + size[..., None, None] * unit) / turn[..., None, None]
 
 
 def shaped(covariances: Array, shapes: Array) -> Array:
@@ -323,9 +307,3 @@ def _mean_defined(values: Floats) -> Floats:
     total = np.where(defined, values, 0.0).sum(axis=0)
     mean: Floats = total / np.maximum(defined.sum(axis=0), 1)
     return mean
-
-
-def _unit_like(values: Any) -> Any:
-    if isinstance(values, np.ndarray):
-        return np.eye(2)
-    return values.new_tensor([[1.0, 0.0], [0.0, 1.0]])

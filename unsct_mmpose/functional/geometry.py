@@ -7,12 +7,16 @@ y runs downwards, as in an image. A direction that a vector does not have is NaN
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from unsct_mmpose.anatomy import Region
+
+Array = TypeVar('Array', bound=Any)
+
+_SMALLEST_ROOT = 1e-12
 
 Floats = NDArray[np.float64]
 
@@ -208,3 +212,26 @@ def region_of(covariance: Floats, level: float) -> Region | None:
     x, y = directions[:, 1]
     angle = math.degrees(math.atan2(y, x)) % 180.0
     return Region(level, (float(long), float(short)), angle)
+
+
+def symmetric_root(covariances: Array) -> Array:
+    """Return the symmetric square roots of ``(..., 2, 2)`` positive definite matrices.
+
+    By operations that numpy, torch and an exporter share.
+
+    Example:
+        >>> symmetric_root(np.array([[4.0, 0.0], [0.0, 9.0]])).tolist()
+        [[2.0, 0.0], [0.0, 3.0]]
+    """
+    xx, yy = covariances[..., 0, 0], covariances[..., 1, 1]
+    square = xx * yy - covariances[..., 0, 1] * covariances[..., 1, 0]
+    size = (square * (square > 0) + _SMALLEST_ROOT**2) ** 0.5
+    turn = (xx + yy + 2 * size) ** 0.5
+    unit = covariances * 0 + _unit_like(covariances)
+    return (covariances + size[..., None, None] * unit) / turn[..., None, None]
+
+
+def _unit_like(values: Any) -> Any:
+    if isinstance(values, np.ndarray):
+        return np.eye(2)
+    return values.new_tensor([[1.0, 0.0], [0.0, 1.0]])

@@ -23,7 +23,7 @@ from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.find_inputs import FoundInputs
 from unsct_mmpose.dicom.header import printable
-from unsct_mmpose.dicom.limits import OutOfTimeError, file_clock
+from unsct_mmpose.dicom.isolation import OutOfTimeError, file_clock
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead, read_file
 from unsct_mmpose.files import file_sha256, sweep_temporaries
 from unsct_mmpose.report.picture import draw_prediction, encode_png

@@ -29,9 +29,9 @@ from unsct_mmpose.functional.error_structure import (
     error_products,
     peak_power,
     peak_variances,
-    symmetric_root,
     whitened,
 )
+from unsct_mmpose.functional.geometry import symmetric_root
 from unsct_mmpose.functional.hierarchical import (
     MANY_PATIENTS,
     by_patient,

@@ -129,6 +129,23 @@ class Evidence:
         """Return the same on the CPU."""
         return Evidence(**{name: value.cpu() for name, value in vars(self).items()})
 
+    @classmethod
+    def of_peaks(cls, peak: Tensor, relation_alignment: Tensor, noise: Tensor) -> Evidence:
+        """Return what there is of a model of which peaks alone are known; see the attributes."""
+        nothing = torch.zeros_like(peak)
+        return cls(
+            points=torch.zeros(*peak.shape, 2),
+            covariances=torch.eye(2).expand(*peak.shape, 2, 2).clone(),
+            peak=peak,
+            rival=nothing,
+            spread=torch.ones_like(peak),
+            alignment=nothing,
+            peeled=nothing,
+            support=nothing,
+            relation_alignment=relation_alignment,
+            noise=noise,
+        )
+
 
 def decode_evidence(
     heatmaps: Tensor,

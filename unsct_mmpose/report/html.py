@@ -18,8 +18,8 @@ import numpy as np
 
 from unsct_mmpose.anatomy import parameter
 from unsct_mmpose.dicom import Radiograph
-from unsct_mmpose.drawing.canvas import scaled_gray
 from unsct_mmpose.drawing.picture_files import encode_picture
+from unsct_mmpose.drawing.strokes import scaled_gray
 
 from .picture import draw_prediction
 from .prediction import NOTICE, Prediction

@@ -213,19 +213,8 @@ def simulated_table(
 
 
 def _evidence(peak: torch.Tensor, aligned: torch.Tensor, relations: RelationSet) -> Evidence:
-    nothing = torch.zeros_like(peak)
-    evidence = Evidence(
-        points=torch.zeros(*peak.shape, 2),
-        covariances=torch.eye(2).expand(*peak.shape, 2, 2).clone(),
-        peak=peak,
-        rival=nothing,
-        spread=torch.ones_like(peak),
-        alignment=nothing,
-        peeled=nothing,
-        support=nothing,
-        relation_alignment=aligned,
-        noise=torch.full_like(peak[:, 0], torch.nan),
-    )
+    noise = torch.full_like(peak[:, 0], torch.nan)
+    evidence = Evidence.of_peaks(peak, aligned, noise)
     return with_alignments(evidence, aligned, relations)
 
 

@@ -19,13 +19,13 @@ from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
 from unsct_mmpose.anatomy import HIP, landmarks_of
-from unsct_mmpose.drawing.canvas import GAP_PX, arrange, to_gray, whole
+from unsct_mmpose.drawing.canvas import GAP_PX, arrange, whole
 from unsct_mmpose.drawing.grids import heatmap_grid, paf_grid
 from unsct_mmpose.drawing.measurements import measurement_panel
 from unsct_mmpose.drawing.overlay import draw_landmarks, landmark_legend
 from unsct_mmpose.drawing.panels import certainty_panel, heatmap_panel, paf_panel
 from unsct_mmpose.drawing.picture_files import picture_path, write_picture
-from unsct_mmpose.drawing.strokes import caption_strip
+from unsct_mmpose.drawing.strokes import caption_strip, to_gray
 from unsct_mmpose.maps.uncertainty import certainty_map
 
 from .drawable import Drawable, holds, unpack

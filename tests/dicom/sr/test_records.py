@@ -55,7 +55,7 @@ def test_a_measurement_that_cannot_be_true_is_refused(changes, message):
 
 def test_a_value_needs_the_ends_of_its_reference_line():
     given = replace(ANGLE, reference_line='9L-9R')
-    rest = [one for one in LANDMARKS if one.name != 'right_ischium_bottom']
+    rest = [landmark for landmark in LANDMARKS if landmark.name != 'right_ischium_bottom']
     check_measurements([ANGLE], rest)
     with pytest.raises(ValueError, match='right_ischium_bottom is not reported'):
         check_measurements([given], rest)

@@ -73,8 +73,8 @@ def landmarks():
 @pytest.fixture(scope='module')
 def measurements(landmarks):
     """What ``functional.clinical`` measures there, each with an interval."""
-    points = np.array([(one.x, one.y) for one in landmarks])
-    present = np.array([one.reported for one in landmarks])
+    points = np.array([(landmark.x, landmark.y) for landmark in landmarks])
+    present = np.array([landmark.reported for landmark in landmarks])
     covariances = np.tile(np.eye(2), (24, 1, 1))
     found = measure(points, present, (0.5, 0.75), covariances_px=covariances, magnification=1.15)
     result = []
@@ -138,10 +138,10 @@ def test_what_is_written_is_read_back(source, out, settings):
         assert back.x == pytest.approx(given.x, abs=1e-5, nan_ok=True)
         assert back.y == pytest.approx(given.y, abs=1e-5, nan_ok=True)
         same(replace(back, x=given.x, y=given.y), given)
-    by_name = {one.name: one for one in found.measurements}
+    by_name = {measurement.name: measurement for measurement in found.measurements}
     for given in settings['measurements']:
         same(by_name[given.name], given)
-    assert {one.reason for one in found.measurements} == {None, ABSENT}
+    assert {measurement.reason for measurement in found.measurements} == {None, ABSENT}
     assert found.algorithm == MODEL
     assert (found.lengths_at, found.magnification) == ('bone', 1.15)
     assert found.interval_level == pytest.approx(0.9)
@@ -154,9 +154,9 @@ def test_the_centre_of_the_first_pixel_is_half_a_pixel_from_its_corner(source, o
     corners = [('left_fovea', 0.0, 0.0), ('right_fovea', WIDTH - 0.5, HEIGHT - 0.5)]
     landmarks = [LandmarkEstimate(*corner) for corner in corners]
     write_structured_report(source, out, landmarks=landmarks, measurements=[], algorithm=MODEL)
-    regions = [one for one in items(dcmread(out)) if one.get('ValueType') == 'SCOORD']
-    assert [list(one.GraphicData) for one in regions] == [[0.5, 0.5], [WIDTH, HEIGHT]]
-    assert {one.GraphicType for one in regions} == {'POINT'}
+    regions = [node for node in items(dcmread(out)) if node.get('ValueType') == 'SCOORD']
+    assert [list(region.GraphicData) for region in regions] == [[0.5, 0.5], [WIDTH, HEIGHT]]
+    assert {region.GraphicType for region in regions} == {'POINT'}
     assert read_structured_report(out).landmarks[0].x == 0.0
 
 
@@ -164,13 +164,13 @@ def test_sides_and_places_agree_with_what_a_foreign_reader_finds(source, out, se
     highdicom = pytest.importorskip('highdicom')
     write_structured_report(source, out, **settings)
     report = highdicom.sr.srread(out).content
-    meanings = {one.description: one.name for one in LANDMARK_CLASSES}
+    meanings = {landmark.description: landmark.name for landmark in LANDMARK_CLASSES}
     places = {}
     for group in report.get_planar_roi_measurement_groups():
         (site,) = group.finding_sites
         name = f'{SIDES[site.laterality.value]}_{meanings[group.finding_type.meaning]}'
         places[name] = group.roi.value[0] - 0.5
-    reported = {one.name: one for one in settings['landmarks'] if one.reported}
+    reported = {landmark.name: landmark for landmark in settings['landmarks'] if landmark.reported}
     assert places.keys() == reported.keys()
     for name, place in places.items():
         np.testing.assert_allclose(place, (reported[name].x, reported[name].y), atol=1e-5)
@@ -181,9 +181,11 @@ def test_sides_and_places_agree_with_what_a_foreign_reader_finds(source, out, se
         if group.get_measurements()
     }
     assert sides.keys() == {'left', 'right', None}
-    by_name = {one.name: one for one in settings['measurements']}
+    by_name = {measurement.name: measurement for measurement in settings['measurements']}
     for side in ('left', 'right'):
-        values = {one.name.meaning: one for one in sides[side].get_measurements()}
+        values = {
+            measurement.name.meaning: measurement for measurement in sides[side].get_measurements()
+        }
         given = by_name[f'{side}_sharp_angle_deg']
         assert values['Sharp angle'].value == given.value
         assert values['Sharp angle'].unit.value == 'deg'
@@ -201,8 +203,8 @@ def test_a_rejected_landmark_has_a_reason_and_no_place(source, out, settings):
         if item.get('ValueType') == 'SCOORD':
             distance = np.abs(np.reshape(item.GraphicData, (-1, 2)) - place).max(axis=1)
             assert (distance > 1e-3).all()
-    listed = [one for one in items(found) if one.get('ValueType') == 'CODE']
-    (only,) = [one for one in listed if one.ConceptCodeSequence[0].CodeValue == 'NOT-REPORTED']
+    listed = [node for node in items(found) if node.get('ValueType') == 'CODE']
+    (only,) = [node for node in listed if node.ConceptCodeSequence[0].CodeValue == 'NOT-REPORTED']
     assert concept(only) == 'Fovea of the ligamentum teres'
     assert only.ContentSequence[0].TextValue == rejected.reason
 
@@ -213,8 +215,8 @@ def test_the_interval_encloses_the_value_in_its_own_unit(source, out, settings):
         if item.get('ValueType') != 'NUM' or 'ContentSequence' not in item:
             continue
         unit = item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue
-        ranges = [one for one in item.ContentSequence if 'uncertainty' in concept(one)]
-        found = {concept(one)[0]: one.MeasuredValueSequence[0] for one in ranges}
+        ranges = [node for node in item.ContentSequence if 'uncertainty' in concept(node)]
+        found = {concept(node)[0]: node.MeasuredValueSequence[0] for node in ranges}
         assert found['+'].NumericValue >= 0 and found['-'].NumericValue >= 0
         for end in '+-':
             assert found[end].MeasurementUnitsCodeSequence[0].CodeValue == unit
@@ -222,7 +224,7 @@ def test_the_interval_encloses_the_value_in_its_own_unit(source, out, settings):
 
 def test_what_has_no_value_has_no_number(source, out, settings):
     write_structured_report(source, out, **settings)
-    absent = [one for one in settings['measurements'] if one.value is None]
+    absent = [measurement for measurement in settings['measurements'] if measurement.value is None]
     assert len(absent) == 2  # both Skinner values of the left side
     report = dcmread(out)
     for item in items(report):
@@ -234,9 +236,9 @@ def test_what_has_no_value_has_no_number(source, out, settings):
         for item in items(report)
         if item.get('ValueType') == 'CODE' and item.ConceptCodeSequence[0].CodeValue == '114006'
     ]
-    assert [one.ContentSequence[0].TextValue for one in failures] == [ABSENT] * 2
+    assert [failure.ContentSequence[0].TextValue for failure in failures] == [ABSENT] * 2
     numbers = sum(
-        'Skinner' in concept(one) for one in items(report) if one.get('ValueType') == 'NUM'
+        'Skinner' in concept(node) for node in items(report) if node.get('ValueType') == 'NUM'
     )
     assert numbers == 2  # of the right side
 
@@ -250,12 +252,12 @@ def test_it_is_unverified_research_in_the_study_of_its_image(source, out, settin
     assert report.StudyInstanceUID == image.StudyInstanceUID
     assert report.SeriesInstanceUID != image.SeriesInstanceUID
     assert report.ContentTemplateSequence[0].TemplateIdentifier == '1500'
-    texts = [one.TextValue for one in items(report) if one.get('ValueType') == 'TEXT']
+    texts = [node.TextValue for node in items(report) if node.get('ValueType') == 'TEXT']
     assert sum('not a diagnosis' in text for text in texts) == 1
     assert not any('imulated' in text for text in texts)
-    people = [one.PersonName for one in items(report) if one.get('ValueType') == 'PNAME']
+    people = [node.PersonName for node in items(report) if node.get('ValueType') == 'PNAME']
     assert people == ['Doe^Jane']
-    images = [one for one in items(report) if one.get('ValueType') == 'IMAGE']
+    images = [node for node in items(report) if node.get('ValueType') == 'IMAGE']
     assert {one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in images} == {
         image.SOPInstanceUID
     }
@@ -359,7 +361,7 @@ def test_no_warning_quotes_the_header(source, tmp_path, out, recwarn, caplog):
         landmarks=[LandmarkEstimate('left_fovea', 1.0, 1.0)], measurements=[], algorithm=MODEL
     )
     write_structured_report(tmp_path / 'image.dcm', out, **given, keep_identity=True)
-    assert 'SECRET' not in caplog.text + ''.join(str(one.message) for one in recwarn.list)
+    assert 'SECRET' not in caplog.text + ''.join(str(warning.message) for warning in recwarn.list)
     image.StudyDate = '2021'
     image.save_as(tmp_path / 'image.dcm')
     with pytest.raises(RadiographError, match='StudyDate is malformed') as caught:
@@ -421,18 +423,18 @@ def test_a_frame_of_several_is_named_in_every_reference(source, tmp_path, out):
     with pytest.raises(ValueError, match='between 0 and 2'):
         write_structured_report(path, out, **given, frame=3)
     write_structured_report(path, out, **given, frame=1)
-    regions = [one for one in items(dcmread(out)) if one.get('ValueType') == 'SCOORD']
-    references = [one.ContentSequence[0].ReferencedSOPSequence[0] for one in regions]
-    assert [one.ReferencedFrameNumber for one in references] == [2]
+    regions = [node for node in items(dcmread(out)) if node.get('ValueType') == 'SCOORD']
+    references = [region.ContentSequence[0].ReferencedSOPSequence[0] for region in regions]
+    assert [reference.ReferencedFrameNumber for reference in references] == [2]
 
 
 def test_a_unit_that_is_not_that_of_the_measurement_is_damage(source, out, settings):
     write_structured_report(source, out, **settings)
     report = dcmread(out)
     item = next(
-        one
-        for one in items(report)
-        if one.get('ValueType') == 'NUM' and concept(one) == 'Sharp angle'
+        node
+        for node in items(report)
+        if node.get('ValueType') == 'NUM' and concept(node) == 'Sharp angle'
     )
     item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue = 'mm'
     report.save_as(out)
