@@ -369,7 +369,11 @@ def test_where_python_has_no_distutils_its_errors_are_there_and_no_compiler_is_f
     )
 
 
-@pytest.mark.parametrize(('name', 'before'), [('distutils', ''), ('_distutils_hack', HIDDEN)])
+@pytest.mark.parametrize(
+    ('name', 'before'),
+    [('distutils', ''), ('_distutils_hack', HIDDEN)],
+    ids=['of Python', 'of setuptools'],
+)
 def test_a_distutils_that_is_there_is_left_alone_and_not_loaded(on_host, name, before):
     on_host(
         {**OLD_MMPOSE, f'{name}.py': 'raise SystemExit("loaded")'},
