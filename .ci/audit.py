@@ -42,7 +42,7 @@ JUDGED = {
 
 def pins(lines: Iterable[str]) -> tuple[dict[str, set[str]], list[str]]:
     """Return the pinned versions by name, and what is no exact pin."""
-    found: dict[str, set[str]] = {}
+    exact: dict[str, set[str]] = {}
     loose = []
     for line in lines:
         words = line.split('#')[0].split(';')[0].strip()
@@ -50,10 +50,10 @@ def pins(lines: Iterable[str]) -> tuple[dict[str, set[str]], list[str]]:
             continue
         match = re.fullmatch(r'([\w.-]+)==([\w.+!-]+)', words)
         if match:
-            found.setdefault(canonical(match[1]), set()).add(match[2])
+            exact.setdefault(canonical(match[1]), set()).add(match[2])
         else:
             loose.append(words)
-    return found, loose
+    return exact, loose
 
 
 def canonical(name: str) -> str:
@@ -63,8 +63,8 @@ def canonical(name: str) -> str:
 
 def licence(metadata: Any) -> str:
     """Return what a distribution says of its licence, in one line."""
-    words = [one.split(' :: ')[-1] for one in metadata.get_all('Classifier') or ()
-             if one.startswith('License :: ') and one != 'License :: OSI Approved']  # fmt: skip
+    words = [entry.split(' :: ')[-1] for entry in metadata.get_all('Classifier') or ()
+             if entry.startswith('License :: ') and entry != 'License :: OSI Approved']  # fmt: skip
     text = metadata.get('License-Expression') or '; '.join(words) or metadata.get('License') or ''
     return ' '.join(text.split())[:80] or 'unknown'
 

@@ -62,14 +62,14 @@ file = 'twins/images/a/hip.dcm'
 model = init_model('tiny.py', 'run/epoch_1.pth', device='cpu')
 array = mmcv.imfrombytes(open(file, 'rb').read())
 assert Image.open(file).size == array.shape[1::-1]
-points = [inference_topdown(model, one)[0].pred_instances.keypoints for one in (file, array)]
+points = [inference_topdown(model, image)[0].pred_instances.keypoints for image in (file, array)]
 inferencer = MMPoseInferencer('tiny.py', 'run/epoch_1.pth', det_model='whole_image', device='cpu')
-for one in (file, array):
-    found = next(inferencer(one))['predictions'][0]
+for image in (file, array):
+    found = next(inferencer(image))['predictions'][0]
     points.append(np.array([part['keypoints'] for part in found]))
 twins = ['twins/images/a/hip.dcm', 'twins/images/b/hip.dcm']
 assert len(list(inferencer(twins, out_dir='api'))) == 2
-assert all(np.allclose(one, points[0], atol=1e-3) for one in points), points
+assert all(np.allclose(array, points[0], atol=1e-3) for array in points), points
 """
 
 CONVERTED = """
@@ -369,9 +369,9 @@ class Host:
             lines = [line for line in done.stdout.splitlines() if line.strip()]
             why.append(lines[-1][:300] if lines else f'exit status {done.returncode}')
         for pattern, count in step.files.items():
-            found = [p for p in self.place.glob(pattern) if p.stat().st_size]
-            if len(found) < count:
-                why.append(f'{len(found)} of {count} files {pattern}')
+            files = [p for p in self.place.glob(pattern) if p.stat().st_size]
+            if len(files) < count:
+                why.append(f'{len(files)} of {count} files {pattern}')
         why += [f'{pattern} is there' for pattern in step.gone if any(self.place.glob(pattern))]
         if step.says not in done.stdout:
             why.append(f'it does not say {step.says!r}')
@@ -384,7 +384,7 @@ class Host:
 
     def why_not(self, command: list[str]) -> str | None:
         """Say what in MMPose itself keeps it from running a command; None when nothing does."""
-        script = next((Path(one) for one in command if one.startswith(str(self.stock))), None)
+        script = next((Path(word) for word in command if word.startswith(str(self.stock))), None)
         if script is None:
             return None
         if not script.is_file():
@@ -402,9 +402,9 @@ class Host:
 
     def scripts(self) -> set[str]:
         """Return the names of all scripts of this MMPose that users start."""
-        found = {p.stem for p in self.stock.glob('tools/**/*.py')}
-        found |= {p.stem for p in self.stock.glob('demo/*.py')}
-        return found | {p.name for p in self.stock.glob('tools/*.sh')}
+        tools = {p.stem for p in self.stock.glob('tools/**/*.py')}
+        tools |= {p.stem for p in self.stock.glob('demo/*.py')}
+        return tools | {p.name for p in self.stock.glob('tools/*.sh')}
 
 
 def _write_twins(place: Path) -> None:
@@ -497,9 +497,9 @@ def check(host: Host, steps: list[Step], args: argparse.Namespace) -> list[dict[
               f'{": " + result["why"] if "why" in result else ""}', flush=True)  # fmt: skip
     if args.slice or args.only:
         return rows
-    known = {step.tool for step in steps}
+    tools = {step.tool for step in steps}
     for name in sorted(host.scripts() | set(NOT_APPLICABLE)):
-        if name in known:
+        if name in tools:
             continue
         result = (
             dict(status='n/a', why=NOT_APPLICABLE[name])
@@ -516,10 +516,10 @@ def merge(hosts: dict[str, list[dict[str, Any]]]) -> list[dict[str, Any]]:
     for version, rows in hosts.items():
         for row in rows:
             key = row['tool'], row['options']
-            one = merged.setdefault(
+            step = merged.setdefault(
                 key, dict(tool=row['tool'], options=row['options'], by=row['by'], results={})
             )
-            one['results'][version] = row['result']
+            step['results'][version] = row['result']
     return list(merged.values())
 
 
@@ -528,12 +528,12 @@ def renew(record: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
     What is no longer in the list leaves it.
     """
-    listed = {(step.tool, step.options) for step in STEPS} | {(one, '') for one in NOT_APPLICABLE}
+    listed = {(step.tool, step.options) for step in STEPS} | {(tool, '') for tool in NOT_APPLICABLE}
     before = {(row['tool'], row['options']): row for row in record['rows']}
     rows = {key: row for key, row in before.items() if key in listed}
     for row in new['rows']:
-        one = rows.setdefault((row['tool'], row['options']), dict(row, results={}))
-        one['results'].update(row['results'])
+        step = rows.setdefault((row['tool'], row['options']), dict(row, results={}))
+        step['results'].update(row['results'])
     hosts = {**record['hosts'], **new['hosts']}
     return dict(record, date=new['date'], hosts=hosts, rows=list(rows.values()))
 
@@ -548,7 +548,7 @@ def table(record: dict[str, Any]) -> str:
     left_out: dict[str, list[str]] = {}
     for row in record['rows']:
         results = row['results']
-        if not row['by'] and all(one['status'] == 'n/a' for one in results.values()):
+        if not row['by'] and all(result['status'] == 'n/a' for result in results.values()):
             left_out.setdefault(next(iter(results.values()))['why'], []).append(row['tool'])
             continue
         cells = [_cell(results.get(version, dict(status='n/a'))) for version in versions]
@@ -594,7 +594,7 @@ def parse_args() -> argparse.Namespace:
     parser.add_argument(
         '--config', default='unsct_hrnet_tha.py', help='the entry config, in configs/'
     )
-    parser.add_argument('--data', type=lambda one: Path(one).resolve() if one else None,
+    parser.add_argument('--data', type=lambda path: Path(path).resolve() if path else None,
                         help='train the entry config on this folder')  # fmt: skip
     parser.add_argument('--options', default='', help='further --cfg-options of that training')
     parser.add_argument('--seconds', type=float, default=600, help='limit of each step')
@@ -655,7 +655,7 @@ def main() -> int:
         record = renew(json.loads(args.record.read_text('utf-8')), record)
     if args.record:
         args.record.write_text(json.dumps(record, indent=1) + '\n', 'utf-8')
-    judged = [one['status'] for row in record['rows'] for one in row['results'].values()]
+    judged = [result['status'] for row in record['rows'] for result in row['results'].values()]
     bad = judged.count('failed')
     say('every tool and option works here' if not bad else f'{bad} failed')
     return 1 if bad else 0

@@ -15,12 +15,12 @@ import pytest
 
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations.coco import AnnotatedRadiograph, LandmarkStates, write_annotations
-from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
+from unsct_mmpose.research.tiny import tiny_config as tiny_config_text
 
 pytest_plugins = ['tests.golden_hip', 'tests.dicom_files', 'tests.fake_backend']
 
 ROOT = Path(__file__).resolve().parents[1]
-DEMO = ROOT / 'configs/demo/unsct_hrnet_tha_cpu.py'
 
 # the limits of one file are by the clock, which runs on while a loaded machine does other things
 os.environ |= dict.fromkeys(('UNSCT_DECODE_SECONDS', 'UNSCT_FILE_SECONDS'), '3600')
@@ -62,29 +62,6 @@ visualizer = dict(type='PoseLocalVisualizer', vis_backends=[dict(type='LocalVisB
 env_cfg = dict(mp_cfg=dict(mp_start_method='fork', opencv_num_threads=1))
 """
 
-# The demo's model on images of 64 x 64.
-TINY_CONFIG = """
-_base_ = '{base}'
-codec = dict(input_size=(64, 64), heatmap_size=(16, 16))
-model = dict(head=dict(decoder=dict(input_size=(64, 64), heatmap_size=(16, 16))))
-val_pipeline = [
-    dict(type='LoadRadiograph'),
-    dict(type='GetBBoxCenterScale', padding=1.0),
-    dict(type='RadiographAffine', input_size=(64, 64)),
-    dict(type='PackPoseInputs'),
-]
-val_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
-test_dataloader = dict(dataset=dict(data_root=r'{root}', pipeline=val_pipeline))
-"""
-
-
-NARROW_HRNET = dict(
-    stage1=dict(num_blocks=(1,), num_channels=(8,)),
-    stage2=dict(num_blocks=(1, 1), num_channels=(4, 8)),
-    stage3=dict(num_modules=1, num_blocks=(1, 1, 1), num_channels=(4, 8, 16)),
-    stage4=dict(num_modules=1, num_blocks=(1, 1, 1, 1), num_channels=(4, 8, 16, 32)),
-)
-
 
 def pytest_collection_finish():
     """Let collections of garbage pass over what the imports have made: MMEngine asks for many."""
@@ -100,6 +77,14 @@ def _few_threads():
     except ImportError:
         return
     torch.set_num_threads(1)
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _configs_as_they_come():
+    """Laying out a config for the log and each checkpoint takes longer than a tiny training."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, False))
+        yield
 
 
 @pytest.fixture(scope='session')
@@ -125,6 +110,23 @@ def run_python():
         if check:
             assert done.returncode == 0, f'{done.stdout[-2000:]}\n{done.stderr[-4000:]}'
         return done
+
+    return run
+
+
+@pytest.fixture
+def unsct(monkeypatch, capsys):
+    """Run a command line in this process, where all is imported; return how it went."""
+    from unsct_mmpose.cli.main import main
+
+    def run(*words, cwd=None) -> subprocess.CompletedProcess:
+        with monkeypatch.context() as patch:
+            patch.chdir(cwd or ROOT)
+            try:
+                status = main([str(word) for word in words])
+            except SystemExit as left:
+                status = left.code
+        return subprocess.CompletedProcess(words, status, *capsys.readouterr())
 
     return run
 
@@ -191,7 +193,7 @@ def hide_landmarks():
 
 @pytest.fixture(scope='session')
 def _random_weights(tmp_path_factory) -> Path:
-    """A checkpoint of the demo's network as it is before training."""
+    """A checkpoint of the tiny network as it is before training."""
     import torch
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
@@ -199,7 +201,7 @@ def _random_weights(tmp_path_factory) -> Path:
 
     init_default_scope('mmpose')
     torch.manual_seed(0)
-    model = MODELS.build(Config.fromfile(DEMO).model)
+    model = MODELS.build(Config.fromstring(tiny_config_text(ROOT), '.py').model)
     path = tmp_path_factory.mktemp('weights') / 'model.pth'
     torch.save(dict(state_dict=model.state_dict(), meta=dict(epoch=1)), path)
     return path
@@ -212,7 +214,7 @@ def trained(tiny_set, hide_landmarks, _random_weights):
     from mmengine.registry import init_default_scope
 
     config = tiny_set / 'config.py'
-    config.write_text(TINY_CONFIG.format(base=DEMO.as_posix(), root=tiny_set.as_posix()))
+    config.write_text(tiny_config_text(ROOT, tiny_set))
     hide_landmarks(tiny_set, [3, 14, 20])
     shutil.copy(_random_weights, tiny_set / 'model.pth')
     init_default_scope('mmpose')
@@ -221,16 +223,12 @@ def trained(tiny_set, hide_landmarks, _random_weights):
 
 
 @pytest.fixture
-def tiny_config(tiny_set, tmp_path, monkeypatch):
+def tiny_config(tiny_set, tmp_path):
     """A narrow network for images of 64 x 64: one epoch on CPU, every landmark reported."""
     from mmengine.config import Config
     from mmengine.registry import init_default_scope
 
-    # formatting the config for the log takes longer than the training
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: ''))
-    (tiny_set / 'tiny.py').write_text(
-        TINY_CONFIG.format(base=DEMO.as_posix(), root=tiny_set.as_posix())
-    )
+    (tiny_set / 'tiny.py').write_text(tiny_config_text(ROOT, tiny_set))
     config = Config.fromfile(tiny_set / 'tiny.py')
     config.train_pipeline = [
         dict(type='LoadRadiograph'),
@@ -246,7 +244,7 @@ def tiny_config(tiny_set, tmp_path, monkeypatch):
     data.update(ann_file='val.json', test_mode=True, pipeline=config.val_pipeline)
     config.val_dataloader.dataset = config.test_dataloader.dataset = data
     for name in ('train', 'val', 'test'):
-        config[f'{name}_dataloader'].update(batch_size=2, num_workers=0, persistent_workers=False)
+        config[f'{name}_dataloader'].batch_size = 2
     config.merge_from_dict(
         {
             'work_dir': str(tmp_path / 'run'),
@@ -255,10 +253,6 @@ def tiny_config(tiny_set, tmp_path, monkeypatch):
             'default_hooks.checkpoint.interval': 1,
             'model.head.decoder.threshold': float('inf'),
             'model.test_cfg.flip_test': False,
-            'model.backbone.extra': NARROW_HRNET,
-            'model.neck.in_channels': (4, 8, 16, 32),
-            'model.neck.out_channels': 8,
-            'model.head.in_channels': 8,
         }
     )
     config.test_evaluator = config.val_evaluator

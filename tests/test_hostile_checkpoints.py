@@ -13,6 +13,7 @@ from mmengine.runner import CheckpointLoader
 
 from unsct_mmpose import compat
 from unsct_mmpose.cli.main import main
+from unsct_mmpose.research.tiny import tiny_config
 
 REFUSED = f'{compat.UNSAFE_VARIABLE}=1'
 
@@ -41,32 +42,23 @@ def write(kind: str, path: Path) -> Path:
 def place(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv(compat.UNSAFE_VARIABLE, raising=False)
-    monkeypatch.setattr(Config, 'pretty_text', property(lambda self: ''))
     yield tmp_path
     assert not list(tmp_path.rglob('harmed'))
 
 
-CONFIG = """
-_base_ = '{base}'
-codec = dict(input_size=(64, 64), heatmap_size=(16, 16))
-model = dict(head=dict(decoder=codec))
-_steps = [dict(type='LoadRadiograph'), dict(type='GetBBoxCenterScale', padding=1.0),
-          dict(type='RadiographAffine', input_size=(64, 64)), dict(type='PackPoseInputs')]
+MORE = """
 _data = dict(_delete_=True, type='THADataset', data_root=r'{root}', ann_file='train.json',
-             pipeline=_steps)
-_here = dict(num_workers=0, persistent_workers=False, batch_size=1)
-train_dataloader = dict(dataset=_data, **_here)
-val_dataloader = dict(dataset=dict(test_mode=True, **_data), **_here)
-test_dataloader = dict(dataset=dict(test_mode=True, **_data), **_here)
+             pipeline=val_pipeline)
+train_dataloader['dataset'] = _data
+val_dataloader['dataset'] = test_dataloader['dataset'] = dict(_data, test_mode=True)
 """
 
 
 @pytest.fixture
 def config(place, tiny_set, request):
     """A config of which a training would start, too."""
-    base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
     path = tiny_set / 'config.py'
-    path.write_text(CONFIG.format(base=base.as_posix(), root=tiny_set.as_posix()))
+    path.write_text(tiny_config(request.config.rootpath, tiny_set, MORE.format(root=tiny_set)))
     return path
 
 

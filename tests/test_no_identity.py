@@ -20,7 +20,8 @@ from pydicom.sequence import Sequence
 
 from tests.fake_backend import FakeBackend
 from unsct_mmpose.cli.main import main
-from unsct_mmpose.dicom import read_radiograph, write_radiograph
+from unsct_mmpose.dicom import read_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
 
 MARK = 'ZQX7MARK'
 LOOK_FOR = [MARK.encode(), MARK.lower().encode(), MARK.encode('utf-16-le'), b'19370401']

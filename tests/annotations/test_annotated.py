@@ -19,8 +19,8 @@ from unsct_mmpose.annotations.annotated import read_annotated
 from unsct_mmpose.annotations.check import check_data
 from unsct_mmpose.annotations.convert import RunOptions, convert, find_sources
 from unsct_mmpose.annotations.landmark_checks import sides_problem
-from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.dicom.placement import Placement, Turn
+from unsct_mmpose.dicom.writer import write_radiograph
 
 SIZE = (96, 80)
 LEFT = np.array([name.startswith('left') for name in LANDMARK_NAMES])

@@ -8,7 +8,7 @@ import pytest
 from tests.golden_hip import GOLDEN_MM
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations.check import check_data
-from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
 
 SPACING, SIZE = (2.0, 2.0), (215, 190)
 POINTS = GOLDEN_MM / SPACING
@@ -104,14 +104,11 @@ def test_an_unreadable_image_is_an_error_and_no_end(data):
     assert not any('cannot be read' in problem[2] for problem in found(folder, decode=False))
 
 
-def test_the_tool_prints_writes_and_says_how_it_went(data, run_python, tmp_path_factory):
-    from pathlib import Path
-
-    tool = Path(__file__).resolve().parents[2] / 'tools' / 'check.py'
+def test_the_tool_prints_writes_and_says_how_it_went(data, unsct, tmp_path_factory):
     folder, out = data(width=214), tmp_path_factory.mktemp('out') / 'check.json'
-    done = run_python(tool, folder, '--json', out, '--jobs', '0', check=False)
+    done = unsct('check', folder, '--json', out, '--jobs', '0')
     assert done.returncode == 1 and '1 errors, 0 doubts' in done.stdout, done.stderr
     assert json.loads(out.read_text())['errors'] == 1
-    assert run_python(tool, data(), '--jobs', '0', check=False).returncode == 0
-    nothing = run_python(tool, out.parent / 'none', check=False)
+    assert unsct('check', data(), '--jobs', '0').returncode == 0
+    nothing = unsct('check', out.parent / 'none')
     assert nothing.returncode == 2 and 'no such folder' in nothing.stderr

@@ -1,11 +1,8 @@
 """DICOM files become a data set that stock MMPose reads, and that names no patient."""
 
 import json
-import os
 import re
 import shutil
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -32,8 +29,9 @@ from unsct_mmpose.annotations import convert_one as one_module
 from unsct_mmpose.annotations.convert import ConvertOptions, RunOptions, convert, find_sources
 from unsct_mmpose.annotations.convert_check import check_conversion
 from unsct_mmpose.datasets import LoadRadiograph
-from unsct_mmpose.dicom import read_radiograph, write_radiograph
+from unsct_mmpose.dicom import read_radiograph
 from unsct_mmpose.dicom.pseudonyms import read_key
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.engine import find_model
 from unsct_mmpose.functional.crop import grey_levels
 
@@ -547,17 +545,9 @@ def test_a_frame_is_chosen_and_remembered(tmp_path):
     assert 'frame' not in ConvertOptions().to_dict()
 
 
-def test_the_command_converts_checks_and_hides_names_unless_asked(files, tmp_path):
+def test_the_command_converts_checks_and_hides_names_unless_asked(files, tmp_path, unsct):
     def tool(*arguments):
-        command = [
-            sys.executable,
-            ROOT / 'tools' / 'convert_dicom.py',
-            files,
-            '--quiet',
-            *arguments,
-        ]
-        where = {**os.environ, 'PYTHONPATH': str(ROOT)}
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=where)
+        return unsct('convert', files, '--quiet', *arguments, cwd=tmp_path)
 
     done = tool('--out', 'hips')
     assert done.returncode == 1

@@ -49,6 +49,14 @@ def test_sound_landmarks_have_neither_errors_nor_doubts(tmp_path):
     assert doubts(states(), SPACING, 1.15) == []
 
 
+@pytest.mark.parametrize('key', ['id', 'file_name'])
+@pytest.mark.parametrize('value', [{}, [1], None, 1.5])
+def test_what_cannot_name_an_image_is_a_problem_and_no_end(tmp_path, key, value):
+    path, found = problems(tmp_path, **{key: value})
+    ((record, _),) = find_problems(path)[0]
+    assert found and record[key] == value
+
+
 @pytest.mark.parametrize(
     'changes, words',
     [

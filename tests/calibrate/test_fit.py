@@ -47,7 +47,7 @@ def test_a_calibrated_checkpoint_decides_and_keeps_its_weights(trained):
     assert calibrated.head.decoder.calibration == calibration
     assert weights_hash(plain.state_dict()) == weights_hash(calibrated.state_dict())
     assert calibration.provenance['weights_sha256'] == weights_hash(plain.state_dict())
-    assert figures['set_error/all/suppress_all/E_20'] == pytest.approx(20)
+    assert figures['set_error/all/reject_all/E_20'] == pytest.approx(20)
 
 
 def test_a_failed_write_leaves_the_checkpoint_as_it_was(trained, monkeypatch):

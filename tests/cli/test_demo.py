@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import pytest
 
 from unsct_mmpose.cli import demo, main
+from unsct_mmpose.research.experiment import Experiment
 
 
 @pytest.fixture
@@ -44,7 +47,10 @@ def test_an_interrupted_tool_interrupts_the_demo(ended, status):
 
 
 def test_only_the_short_demo_starts_from_weights():
-    assert demo.start_of(demo.FULL.config) is None
-    start = demo.start_of(demo.SHORT.config)
+    short, full = (
+        Experiment(kind.config, Path(), Path(), '', '') for kind in (demo.SHORT, demo.FULL)
+    )
+    assert demo.start_of(full) is None
+    start = demo.start_of(short)
     assert start.parent.resolve() == demo.SHORT.config.parent.resolve()
     assert start.stem == 'unsct_hrnet_tha_cpu_epoch_12'

@@ -9,8 +9,6 @@ import pytest
 
 from unsct_mmpose import compat
 
-TOOL = Path(__file__).resolve().parents[2] / 'tools' / 'mmpose_tool.py'
-
 
 @pytest.fixture
 def tool(trained, monkeypatch, capsys):
@@ -137,10 +135,10 @@ def test_a_name_that_is_none_gets_the_nearest_one(tool):
         tool('brows_dataset')
 
 
-def test_the_launcher_lists_runs_and_needs_a_name(tmp_path, run_python):
-    listed = run_python(TOOL, '--list', cwd=tmp_path).stdout.split()
+def test_the_command_lists_runs_and_needs_a_name(unsct, tmp_path):
+    listed = unsct('mmpose-tool', '--list', cwd=tmp_path).stdout.split()
     assert {'train', 'browse_dataset', 'inferencer_demo', 'labelstudio2coco'} <= set(listed)
-    done = run_python(TOOL, cwd=tmp_path, check=False)
+    done = unsct('mmpose-tool', cwd=tmp_path)
     assert done.returncode == 2 and '--list' in done.stderr
-    done = run_python(TOOL, 'print_config', '--help', cwd=tmp_path)
+    done = unsct('mmpose-tool', 'print_config', '--help', cwd=tmp_path)
     assert 'Print the whole config' in done.stdout

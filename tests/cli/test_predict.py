@@ -1,11 +1,15 @@
 """The command line of unsct predict: statuses, and an ONNX model without PyTorch."""
 
+import sys
+import types
+
 import numpy as np
 import pytest
 
-from unsct_mmpose.dicom import write_radiograph
+from tests.fake_backend import FakeBackend
+from unsct_mmpose.dicom.writer import write_radiograph
 
-STUB = """
+ALONE = """
 import sys, types
 sys.path.insert(0, {root!r})
 from tests.fake_backend import FakeBackend
@@ -13,10 +17,7 @@ model = types.ModuleType('unsct_mmpose.inference.onnx_model')
 model.OnnxModel = lambda path, device: FakeBackend()
 sys.modules['unsct_mmpose.inference.onnx_model'] = model
 from unsct_mmpose.cli.main import main
-try:
-    status = main(['predict', *sys.argv[1:]])
-except SystemExit as left:
-    status = left.code
+status = main(['predict', *sys.argv[1:]])
 found = [name for name in sys.modules if name.split('.')[0] in ('torch', 'mmpose', 'mmengine')]
 print('frameworks:', found[:3])
 sys.exit(status)
@@ -24,15 +25,16 @@ sys.exit(status)
 
 
 @pytest.fixture
-def tool(tmp_path, request, run_python):
+def tool(tmp_path, unsct, monkeypatch):
     (tmp_path / 'model.onnx').write_bytes(b'')
-    code = STUB.format(root=str(request.config.rootpath))
+    model = types.ModuleType('unsct_mmpose.inference.onnx_model')
+    model.OnnxModel = lambda path, device: FakeBackend()
+    monkeypatch.setitem(sys.modules, model.__name__, model)
+    return lambda *arguments: unsct('predict', *words(*arguments), cwd=tmp_path)
 
-    def tool(*arguments):
-        words = ('model.onnx', *arguments, '--out', 'out', '--quiet', '--jobs', '0')
-        return run_python('-c', code, *words, cwd=tmp_path, check=False)
 
-    return tool
+def words(*arguments):
+    return ('model.onnx', *arguments, '--out', 'out', '--quiet', '--jobs', '0')
 
 
 @pytest.fixture
@@ -49,9 +51,11 @@ def hip(tmp_path):
     return 'hip.dcm'
 
 
-def test_an_onnx_model_predicts_without_pytorch_and_mmpose(tool, hip, tmp_path):
-    done = tool(hip)
-    assert done.returncode == 0, done.stderr
+def test_an_onnx_model_predicts_without_pytorch_and_mmpose(
+    tool, hip, tmp_path, run_python, request
+):
+    code = ALONE.format(root=str(request.config.rootpath))
+    done = run_python('-c', code, *words(hip), cwd=tmp_path)
     assert '1 predicted' in done.stdout and 'frameworks: []' in done.stdout
     names = {path.name for path in (tmp_path / 'out').iterdir()}
     assert names == {'hip.json', 'hip.png', 'predictions.csv', 'report.html', 'errors.json'}

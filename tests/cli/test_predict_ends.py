@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
 
 STUB = """
 import sys, time, types

@@ -1,5 +1,6 @@
 """Training and test in two processes on the CPU, told of each other as torchrun tells them."""
 
+import gc
 import json
 import multiprocessing
 import os
@@ -10,12 +11,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from mmengine.config import config
 from torch.distributed import TCPStore
 
 TOOLS = Path(__file__).resolve().parents[2] / 'tools'
-# forks of one interpreter that has imported everything once: each import takes 5 s
+# forks of one interpreter that has imported everything once, what DDP imports late too: 5 s each
 CONTEXT = multiprocessing.get_context('forkserver')
-CONTEXT.set_forkserver_preload(['unsct_mmpose.register', 'mmpose.apis'])
+CONTEXT.set_forkserver_preload(['unsct_mmpose.register', 'mmpose.apis', 'torch._dynamo'])
 
 
 def be_script(words, folder, environment, log):
@@ -25,6 +27,8 @@ def be_script(words, folder, environment, log):
     for number in (1, 2):
         os.dup2(os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644), number)
     torch.set_num_threads(1)
+    gc.freeze()  # as in conftest.py
+    config.FormatCode = lambda text, **_: (text, False)  # the fixture of conftest.py ends at a fork
     sys.argv = [str(word) for word in words]
     sys.path.insert(0, str(TOOLS))
     runpy.run_path(sys.argv[0], run_name='__main__')

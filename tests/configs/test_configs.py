@@ -15,19 +15,26 @@ from tests.configs.small_configs import CONFIGS, PATHS, shrink
 from unsct_mmpose.anatomy import FLIP_INDICES
 
 EACH = pytest.mark.parametrize('path', PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
-MOST_PX = 128
+MOST_PX = 64
 BUDGETED = [path for path in PATHS if 'UNSCT_BUDGET' in path.read_text()]
 
 
-@pytest.fixture(params=PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
-def config(request, monkeypatch):
+@pytest.fixture(scope='module', params=PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
+def config(request):
     """Return each config, those of two budgets with the small one, large ones shrunk."""
-    monkeypatch.setenv('UNSCT_BUDGET', 'cpu')
-    init_default_scope('mmpose')
-    config = Config.fromfile(request.param)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv('UNSCT_BUDGET', 'cpu')
+        config = Config.fromfile(request.param)
     if config.input_size[0] > MOST_PX:
         config = Config(shrink(config.to_dict(), MOST_PX), filename=request.param)
     return config
+
+
+@pytest.fixture(scope='module')
+def model(config):
+    init_default_scope('mmpose')
+    torch.manual_seed(0)
+    return MODELS.build(config.model)
 
 
 def sample():
@@ -46,9 +53,8 @@ def test_there_are_configs():
     assert CONFIGS / 'unsct_hrnet_tha.py' in PATHS
 
 
-def test_it_trains_two_iterations(config):
-    torch.manual_seed(0)
-    model = MODELS.build(config.model).train()
+def test_it_trains_two_iterations(config, model):
+    model.train()
     packed = Compose(config.train_dataloader.dataset.pipeline)(sample())
     batch = dict(inputs=[packed['inputs']] * 2, data_samples=[packed['data_samples']] * 2)
     data = model.data_preprocessor(batch, training=True)
@@ -90,9 +96,8 @@ def test_two_budgets_differ_in_size_and_schedule_only(monkeypatch):
         assert small.train_cfg.max_epochs < large.train_cfg.max_epochs
 
 
-def test_it_predicts_in_the_image_s_own_pixels(config):
-    torch.manual_seed(0)
-    model = MODELS.build(config.model).eval()
+def test_it_predicts_in_the_image_s_own_pixels(config, model):
+    model.eval()
     packed = Compose(config.val_dataloader.dataset.pipeline)(
         sample() | dict(bbox_score=np.ones(1, np.float32))
     )
@@ -122,6 +127,7 @@ def test_the_learning_rate_is_said_to_belong_to_the_batch_size_there_is(path, bu
 
 
 def test_evaluators_and_hooks_build(config):
+    init_default_scope('mmpose')
     for name in ('val_evaluator', 'test_evaluator'):
         Evaluator(config[name])
     Visualizer.get_instance('test_configs')

@@ -109,7 +109,7 @@ def sample(path, spacing=(4.0, 4.0), mirrored=None):
 def bright(path, orientation, spacing=(4.0, 4.0)):
     import pydicom
 
-    from unsct_mmpose.dicom import write_radiograph
+    from unsct_mmpose.dicom.writer import write_radiograph
 
     pixels = np.random.default_rng(0).integers(0, 2000, (80, 96), dtype=np.uint16)
     pixels[19:22, 59:62] = 4000

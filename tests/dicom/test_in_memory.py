@@ -14,9 +14,9 @@ from unsct_mmpose.dicom import (
     radiograph_from_array,
     radiograph_from_dataset,
     read_radiograph,
-    write_radiograph,
 )
 from unsct_mmpose.dicom.display import ranges_itself
+from unsct_mmpose.dicom.writer import write_radiograph
 
 
 @pytest.fixture

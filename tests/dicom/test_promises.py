@@ -276,7 +276,7 @@ def test_one_worker_serves_many_files_and_another_follows_one_that_ended():
 def slow(monkeypatch, tmp_path, body):
     """Let workers have one more call, which does what ``body`` says."""
     (tmp_path / 'sitecustomize.py').write_text(
-        'import unsct_mmpose.dicom.plugins as p\nimport numpy as np, time, os\n'
+        'import unsct_mmpose.dicom.streams as p\nimport numpy as np, time, os\n'
         f'def f(content):\n    {body}\n    return np.zeros(1)\np.CALLS["odd"] = f\n'
     )
     monkeypatch.setattr(sys, 'path', [str(tmp_path), *sys.path])
@@ -287,7 +287,7 @@ def slow(monkeypatch, tmp_path, body):
 @pytest.mark.skipif(not Path('/proc/self/stat').exists(), reason='reads /proc')
 def test_a_decoder_ends_with_a_process_that_is_killed_amid_its_work(tmp_path):
     (tmp_path / 'sitecustomize.py').write_text(
-        'import time\nimport unsct_mmpose.dicom.plugins as p\n'
+        'import time\nimport unsct_mmpose.dicom.streams as p\n'
         'p.CALLS["odd"] = lambda content: time.sleep(900)\n'
     )
     code = (

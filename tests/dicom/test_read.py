@@ -14,7 +14,8 @@ from pydicom.uid import JPEG2000Lossless, RLELossless
 
 from unsct_mmpose.anatomy import index_of
 from unsct_mmpose.annotations import read_annotations
-from unsct_mmpose.dicom import RadiographError, read_radiograph, write_radiograph
+from unsct_mmpose.dicom import RadiographError, read_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
 
 RAMP = np.arange(4096, dtype=np.uint16).reshape(64, 64)
 WINDOW = dict(WindowCenter=2048, WindowWidth=4096)

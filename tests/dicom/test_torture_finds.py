@@ -7,9 +7,14 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.dicom import RadiographError
-from unsct_mmpose.dicom.identity import identifying_words, patient_identity, patient_key
+from unsct_mmpose.dicom.identity import (
+    identifying_words,
+    patient_identity,
+    patient_key,
+    peek_orientation,
+    peek_size_wh,
+)
 from unsct_mmpose.dicom.marker import find_markers
-from unsct_mmpose.dicom.peek import peek_orientation, peek_size_wh
 from unsct_mmpose.dicom.sr.read import read_structured_report
 from unsct_mmpose.dicom.sr.source import read_source
 from unsct_mmpose.research.torture import dicom_cases as cases

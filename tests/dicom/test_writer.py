@@ -10,8 +10,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from unsct_mmpose.dicom import RadiographError, read_radiograph, write_radiograph
-from unsct_mmpose.dicom.writer import AP, PELVIS
+from unsct_mmpose.dicom import RadiographError, read_radiograph
+from unsct_mmpose.dicom.writer import AP, PELVIS, write_radiograph
 
 PIXELS = np.random.default_rng(0).integers(0, 4096, (37, 50), dtype=np.uint16)
 BASE = dict(

@@ -15,7 +15,6 @@ from mmengine.config import Config
 from mmengine.registry import init_default_scope
 from mmengine.runner import Runner
 
-from tests.conftest import NARROW_HRNET
 from unsct_mmpose.anatomy import landmark_set
 from unsct_mmpose.annotations.check import check_data
 from unsct_mmpose.annotations.coco import AnnotatedRadiograph, LandmarkStates, write_annotations
@@ -24,6 +23,7 @@ from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.inference.predict import PredictOptions, predict_files
 from unsct_mmpose.inference.torch_model import TorchBackend
 from unsct_mmpose.maps.calibration_fit import FitOptions
+from unsct_mmpose.research.tiny import NARROW_HRNET
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / 'docs/how-to/landmark-sets.md').read_text()
@@ -50,13 +50,9 @@ def trained(request, tmp_path_factory):
         draw_split(folder, split, landmarks)
     (folder / 'tiny.py').write_text(tiny(written, name, folder))
     init_default_scope('mmpose')
-    with pytest.MonkeyPatch.context() as patch:
-        # formatting the config for the log takes longer than the training
-        patch.setattr(Config, 'pretty_text', property(lambda self: ''))
-        config = Config.fromfile(folder / 'tiny.py')
-        runner = Runner.from_cfg(config)
-        runner.train()
-        figures = runner.test()
+    runner = Runner.from_cfg(Config.fromfile(folder / 'tiny.py'))
+    runner.train()
+    figures = runner.test()
     return landmarks, folder, figures
 
 

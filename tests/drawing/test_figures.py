@@ -93,7 +93,7 @@ def test_training_has_a_column_for_each_epoch_and_heatmaps_above_fields(image, l
     assert {'epoch 4', 'epoch 9'} <= set(words(last()))
 
 
-def test_suppressed_landmarks_are_in_yellow_boxes(image, points, last):
+def test_rejected_landmarks_are_in_yellow_boxes(image, points, last):
     kept = np.ones(24, bool)
     draw = lambda: figure_uncertainty(  # noqa: E731
         image, np.zeros((8, 8)), points, kept, source=SOURCE, panel_px=160
@@ -103,7 +103,7 @@ def test_suppressed_landmarks_are_in_yellow_boxes(image, points, last):
     picture = draw()
     assert has(picture[:, -160:], YELLOW)
     assert not has(picture[:, :-160], YELLOW)
-    assert {'3L', '2R', 'with UE: 2 suppressed'} <= set(words(last()))
+    assert {'3L', '2R', 'with UE: 2 rejected'} <= set(words(last()))
     assert [len(axes.lines[0].get_xdata()) for axes in last().axes[2:]] == [24, 22]
 
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from unsct_mmpose.drawing.legend import certainty_colors, heat_colors
+from unsct_mmpose.drawing.canvas import certainty_colors, heat_colors
 
 
 def test_nothing_is_transparent_and_more_is_more_opaque():

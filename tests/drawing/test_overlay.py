@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import HIP, LandmarkEstimate
-from unsct_mmpose.drawing.certainty import FAIR, LEVELS, REJECTED, SURE, UNKNOWN, certainty_of
 from unsct_mmpose.drawing.overlay import (
     TRUTH_RGB,
     draw_landmarks,
     ellipse_outline,
     landmark_legend,
 )
+from unsct_mmpose.drawing.strokes import FAIR, LEVELS, REJECTED, SURE, UNKNOWN, certainty_of
 from unsct_mmpose.functional.geometry import region_of
 
 

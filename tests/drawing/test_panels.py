@@ -3,7 +3,7 @@ import pytest
 import torch
 
 from unsct_mmpose.anatomy import relation_set
-from unsct_mmpose.drawing.legend import direction_colors
+from unsct_mmpose.drawing.canvas import direction_colors
 from unsct_mmpose.drawing.panels import (
     certainty_panel,
     field_vectors,

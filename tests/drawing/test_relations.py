@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import relation_set
-from unsct_mmpose.drawing import figure_relations
-from unsct_mmpose.drawing.relations import BOTH_SIDES, SAME_SIDE
+from unsct_mmpose.drawing.relations import BOTH_SIDES, SAME_SIDE, figure_relations
 from unsct_mmpose.research.relations_page import schematic_points
 
 FULL, CORE = relation_set('full'), relation_set('core')

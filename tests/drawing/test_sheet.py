@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from unsct_mmpose.drawing.sheet import GAP_PX, arrange
+from unsct_mmpose.drawing.canvas import GAP_PX, arrange
 
 
 def plain(height, width, value):

@@ -33,8 +33,9 @@ def train(run, interval=3, **changes):  # noqa: F811
     return run(items(count=16), epochs=1, default_hooks=hooks, **changes)
 
 
-def test_they_are_read_at_a_log_and_at_the_end_and_the_log_is_as_ever(run, far):  # noqa: F811
-    runner = train(run, hook=False)
+@pytest.mark.parametrize('judged', [False, True])
+def test_they_are_read_once_at_a_log_and_at_the_end_and_the_log_is_as_ever(run, far, judged):  # noqa: F811
+    runner = train(run, hook=judged)
     assert far == [3, 3, 2]
     history, _ = runner.message_hub.get_scalar('train/loss').data
     assert history.tolist() == [2.0] * 8

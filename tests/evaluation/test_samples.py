@@ -12,6 +12,7 @@ from mmengine.structures import InstanceData
 from mmpose.registry import METRICS
 from mmpose.structures import PoseDataSample
 
+from unsct_mmpose.datasets import THADataset
 from unsct_mmpose.evaluation.samples import SampleMetric, stack, unpack
 
 NAMES = ('THALandmarkMetric', 'THAPresenceMetric', 'THASetErrorMetric', 'THAClinicalMetric',
@@ -319,6 +320,37 @@ def test_a_column_that_some_results_lack_is_left_out(sample):
     for order in (results, results[::-1]):
         table = stack(order)
         assert 'covariance' not in table and table['pred'].shape == (2, 24, 2)
+
+
+def test_a_calibration_is_held_once_as_long_as_it_is_the_same(sample):
+    def samples():
+        made = [sample(np.full((24, 2), k), seed=k, ours=True) for k in range(4)]
+        for index, each in enumerate(made):
+            size = 0.3 if index == 2 else 0.0
+            each['pred_instances']['error_correlation'] = np.eye(48)[None] * (1 - size) + size
+        return made
+
+    metric = METRICS.build(dict(type='THAClinicalMetric'))
+    metric.process({}, samples())
+    held = [result['error_correlation'] for result in metric.results]
+    assert [each is held[0] for each in held] == [True, True, False, False]
+    assert held[2][0, 1] == 0.3 and held[3] is not held[2] and held[3][0, 1] == 0
+    alike = stack(metric.results[:2])['error_correlation']
+    assert alike.shape == (2, 48, 48) and np.array_equal(alike, np.stack(held[:2]))
+
+
+@EACH
+def test_a_metric_holds_only_what_it_reads(cohort, name):
+    metric = METRICS.build(dict(type=name))
+    metric.dataset_meta = THADataset.METAINFO
+    metric.process({}, cohort())
+    usual = {'patient', 'subset', 'pred', 'true', 'reported', 'present', 'labelled', 'scale'}
+    assert all(result.keys() <= usual | set(metric.reads) for result in metric.results)
+    figures = metric.compute_metrics(metric.results)
+    whole = [dict(unpack(each), scale=(1.0, 1.0)) for each in cohort()]
+    for row, result in zip(whole, metric.results, strict=True):
+        row['scale'] = result['scale']
+    assert metric.compute_metrics(whole) == pytest.approx(figures, nan_ok=True, rel=0, abs=0)
 
 
 def test_the_shared_class_itself_summarises_nothing():

@@ -35,7 +35,7 @@ def test_rejecting_everything_scores_the_worst_and_never_beats_a_sensible_predic
     for key, worst in zip(FIGURES, (10, 20, 50, 1), strict=True):
         assert (
             rejected[f'set_error/all/{key}']
-            == rejected[f'set_error/all/suppress_all/{key}']
+            == rejected[f'set_error/all/reject_all/{key}']
             == pytest.approx(worst)
         )
         talkative = evaluate([sample((6.0, 8.0), absent=absent)])
@@ -105,7 +105,7 @@ def test_a_structured_set_has_nothing_to_recover(sample, evaluate):
 def test_a_model_without_decisions_has_the_baselines_that_need_none(sample, evaluate):
     figures = evaluate([sample(absent=[2])])
     names = {key.split('/')[2] for key in figures if key.count('/') == 3}
-    assert names == {'keep_all', 'suppress_all', 'oracle'}
+    assert names == {'keep_all', 'reject_all', 'oracle'}
     assert figures['set_error/all/E_20'] == figures['set_error/all/keep_all/E_20']
 
 

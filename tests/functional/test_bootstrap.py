@@ -6,7 +6,6 @@ import pytest
 from unsct_mmpose.functional.bootstrap import (
     bootstrap_interval,
     bootstrap_intervals,
-    paired_difference,
     share_by_patient,
 )
 
@@ -129,39 +128,11 @@ def test_a_statistic_may_change_its_rows_but_not_the_table():
     np.testing.assert_array_equal(table['e'], before)
 
 
-# Paired
-
-
-def test_a_paired_difference_is_sharper_than_two_intervals():
-    table, patients = case()
-    better = {'e': table['e'] - 0.3 + np.random.default_rng(7).normal(0, 0.05, len(patients))}
-    difference = paired_difference(table, better, mean, patients, 300)
-    assert difference.value == pytest.approx(mean(table) - mean(better))
-    assert 0 < difference.low < difference.value < difference.high
-    alone = [bootstrap_interval(figures, mean, patients, 300) for figures in (table, better)]
-    assert alone[0].low < alone[1].high  # unpaired, the two look alike
-
-
-def test_a_method_does_not_differ_from_itself():
-    table, patients = case()
-    assert paired_difference(table, table, mean, patients, 50) == (0.0, 0.0, 0.0)
-
-
-def test_changing_places_mirrors_the_difference():
-    table, patients = case()
-    other = {'e': np.random.default_rng(7).permutation(table['e'])}
-    difference = paired_difference(table, other, mean, patients, 100)
-    mirrored = paired_difference(other, table, mean, patients, 100)
-    assert mirrored == pytest.approx((-difference.value, -difference.high, -difference.low))
-
-
 def test_rows_and_settings_must_make_sense():
     table, patients = case()
     for wrong in (patients[:-1], np.stack([patients] * 2)):
         with pytest.raises(ValueError, match='disagree'):
             bootstrap_interval(table, mean, wrong)
-        with pytest.raises(ValueError, match='disagree'):
-            paired_difference({'e': np.zeros(len(wrong))}, table, mean, wrong)
     with pytest.raises(ValueError, match='resamples must be positive'):
         bootstrap_interval(table, mean, patients, 0)
     with pytest.raises(ValueError, match='confidence must lie'):

@@ -7,11 +7,12 @@ import pydicom
 import pytest
 from jsonschema import Draft202012Validator
 
-from unsct_mmpose.dicom import radiograph_from_array, write_radiograph
+from unsct_mmpose.dicom import radiograph_from_array
 from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.placement import Placement, Turn
 from unsct_mmpose.dicom.read_ahead import FileOptions
 from unsct_mmpose.dicom.sr import read_structured_report
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.inference.inferencer import Inferencer
 from unsct_mmpose.inference.predict import PredictOptions, predict_files, predict_one
 from unsct_mmpose.report.prediction import Prediction, prediction_schema

@@ -3,6 +3,7 @@
 import csv
 import importlib
 import json
+import re
 import shutil
 import sys
 import threading
@@ -16,14 +17,16 @@ import pytest
 from jsonschema import Draft202012Validator
 from pydicom.data import get_testdata_file
 
-from unsct_mmpose.dicom import RadiographError, read_radiograph, write_radiograph
+from unsct_mmpose.dicom import RadiographError, read_radiograph
 from unsct_mmpose.dicom import read_ahead as decoding
 from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.read_ahead import FileOptions, read_ahead
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference import predict as predict_module
 from unsct_mmpose.inference.inferencer import Inferencer
 from unsct_mmpose.inference.predict import PredictOptions, predict_files, predict_one
+from unsct_mmpose.report import run_files
 from unsct_mmpose.report.prediction import prediction_schema
 from unsct_mmpose.report.writers.table import COLUMNS
 
@@ -107,6 +110,25 @@ def test_the_table_has_a_row_for_each_landmark_and_measurement(study, tmp_path, 
     assert {row['value'] for row in picture} == {''}
     measured = [row for row in rows if row['image'] == 'hip.dcm' and row['kind'] == 'measurement']
     assert all(float(row['low']) < float(row['value']) < float(row['high']) for row in measured)
+
+
+@pytest.mark.parametrize('short', [True, False])
+def test_the_order_of_the_table_is_that_of_the_files_whatever_was_there(
+    study, tmp_path, make_backend, monkeypatch, short
+):
+    if not short:
+        monkeypatch.setattr(run_files, 'WHOLE_REPORT', 0)
+    out = tmp_path / 'out'
+    run(make_backend(), study, out)
+    table = (out / 'predictions.csv').read_text()
+    links = re.findall(r'href="([^"]+json)"', (out / 'report.html').read_text())
+    assert len(links) == 3
+    first = out / links[0]
+    first.unlink()  # the others are known to be there before it is predicted again
+    result = run(make_backend(), study, out, batch_size=1)
+    assert (result.predicted, result.already_there) == (1, 2)
+    assert (out / 'predictions.csv').read_text() == table
+    assert re.findall(r'href="([^"]+json)"', (out / 'report.html').read_text()) == links
 
 
 def test_no_identity_leaves_the_file_unless_it_is_asked_for(study, tmp_path, make_backend):

@@ -21,30 +21,14 @@ from unsct_mmpose.functional.crop import crop_whole_image, cut_out, grey_levels
 from unsct_mmpose.functional.image_noise import relative_noise
 from unsct_mmpose.inference.torch_model import FIELDS, TorchBackend, UNSCTInferencer
 from unsct_mmpose.report.prediction import Backend, prediction_schema
-
-CONFIG = """
-_base_ = '{base}'
-codec = dict(input_size=(64, 64), heatmap_size=(16, 16))
-model = dict(head=dict(decoder=dict(input_size=(64, 64), heatmap_size=(16, 16))))
-test_dataloader = dict(
-    dataset=dict(
-        pipeline=[
-            dict(type='LoadRadiograph'),
-            dict(type='GetBBoxCenterScale', padding=1.0),
-            dict(type='RadiographAffine', input_size=(64, 64)),
-            dict(type='PackPoseInputs'),
-        ]
-    )
-)
-"""
+from unsct_mmpose.research.tiny import tiny_config
 
 
 @pytest.fixture
 def trained(tiny_set, request):
     """A config, a checkpoint of random weights, and images of two sizes."""
-    base = request.config.rootpath / 'configs/demo/unsct_hrnet_tha_cpu.py'
     config, checkpoint = tiny_set / 'config.py', tiny_set / 'model.pth'
-    config.write_text(CONFIG.format(base=base.as_posix()))
+    config.write_text(tiny_config(request.config.rootpath))
     init_default_scope('mmpose')
     torch.manual_seed(0)
     model = MODELS.build(Config.fromfile(config).model)

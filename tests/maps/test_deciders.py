@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
+from unsct_mmpose.anatomy.records import USUAL_DECIDERS
 from unsct_mmpose.maps.assessment import assess
 from unsct_mmpose.maps.deciders import (
     DECIDERS,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 
+from unsct_mmpose.maps.evidence import find_peaks
 from unsct_mmpose.maps.heatmap import draw_heatmaps
-from unsct_mmpose.maps.peaks import find_peaks
 
 SIZES = pytest.mark.parametrize('size_hw', [(32, 48), (32, 43), (33, 32), (7, 90)])
 

@@ -17,7 +17,6 @@ from unsct_mmpose.maps.uncertainty import (
     alignment_entropy,
     certainty_map,
     landmark_alignment,
-    support_counts,
 )
 
 MODES = pytest.mark.parametrize('mode', ENTROPY_MODES)
@@ -313,16 +312,6 @@ def test_what_does_not_fit_is_named(change, message):
     good = dict(alignment=torch.zeros(1, 2), relations=[(0, 1), (1, 2)], num_landmarks=3)
     with pytest.raises(ValueError, match=message):
         landmark_alignment(**{**good, **change})
-
-
-def test_support_counts_the_relations_to_kept_landmarks():
-    pairs = relation_set('full').pairs
-    reported = np.random.default_rng(0).random((4, 24)) < 0.6
-    found = support_counts(torch.from_numpy(reported), pairs).numpy()
-    for image in range(4):
-        for index in range(24):
-            others = [a + b - index for a, b in pairs if index in (a, b)]
-            assert found[image, index] == reported[image, others].sum()
 
 
 # The map of the paper's Figure 9

@@ -12,10 +12,10 @@ from tests.phantom.digests import digests
 from unsct_mmpose.annotations import check_patient_splits, read_annotations
 from unsct_mmpose.dicom import read_radiograph
 from unsct_mmpose.phantom import make_phantom as module
+from unsct_mmpose.phantom.contact_sheet import contact_sheet
 from unsct_mmpose.phantom.make_phantom import (
     SPLITS,
     PhantomOptions,
-    contact_sheet,
     make_phantom,
     plan_split,
 )
@@ -181,20 +181,25 @@ def test_empty_splits_make_no_files(tmp_path):
     assert json.loads((tmp_path / 'd' / 'phantom.json').read_text())['train'] == 1
 
 
-def run_tool(*args):
-    return subprocess.run([sys.executable, str(ROOT / 'tools' / 'make_phantom.py'), *args],
-                          capture_output=True, text=True, cwd=ROOT.parent, timeout=120)  # fmt: skip
-
-
-def test_the_tool_explains_itself_and_runs_from_a_checkout(tmp_path):
-    assert '--contact-sheet' in run_tool('--help').stdout
-    out = run_tool('--out', str(tmp_path / 'd'), '--train', '1', '--val', '0', '--test', '0',
-                   '--size', '96', '--jobs', '1')  # fmt: skip
+def test_the_tool_explains_itself_and_goes_on_with_its_own_options_only(tmp_path, unsct):
+    assert '--contact-sheet' in unsct('phantom', '--help').stdout
+    out = unsct('phantom', '--out', tmp_path / 'd', '--train', '1', '--val', '0', '--test', '0',
+                '--size', '96', '--jobs', '1')  # fmt: skip
     assert out.returncode == 0, out.stderr
     assert (tmp_path / 'd' / 'train.json').exists()
-    again = run_tool('--out', str(tmp_path / 'd'), '--train', '2', '--size', '96')
+    again = unsct('phantom', '--out', tmp_path / 'd', '--train', '2', '--size', '96')
     assert again.returncode == 1 and 'other options' in again.stderr
     assert 'Traceback' not in again.stderr
+
+
+def test_what_a_worker_loads_is_little():
+    """Each process loads it anew, before its first image."""
+    program = (
+        'import sys, unsct_mmpose.phantom.make_phantom\n'
+        "heavy = {'matplotlib', 'mmengine', 'scipy', 'torch'} & set(sys.modules)\n"
+        'assert not heavy, heavy'
+    )
+    subprocess.run([sys.executable, '-c', program], check=True, cwd=ROOT)
 
 
 def test_the_contact_sheet_is_a_picture(tmp_path):

@@ -1,8 +1,6 @@
 """Shifted test sets on disk: states, names, licence, same bytes, resuming."""
 
 import json
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -312,19 +310,14 @@ def test_wrong_options_are_refused_before_anything_is_written(source, tmp_path, 
     assert not (tmp_path / 'out').exists()
 
 
-def run_tool(*args):
-    return subprocess.run([sys.executable, str(ROOT / 'tools' / 'make_shifts.py'), *args],
-                          capture_output=True, text=True, cwd=ROOT.parent, timeout=120)  # fmt: skip
-
-
-def test_the_tool_explains_itself_and_runs_from_a_checkout(source, tmp_path):
-    text = run_tool('--help').stdout
+def test_the_tool_explains_itself_and_goes_on_with_its_own_options_only(source, tmp_path, unsct):
+    text = unsct('shifts', '--help').stdout
     assert all(kind in text for kind in SHIFTS) and '--structured-only' in text
-    common = (str(source), '--split', 'test.json', '--out', str(tmp_path / 'out'))
-    done = run_tool(*common, '--kinds', 'mirror', 'clean', '--limit', '1')
+    common = ('shifts', source, '--split', 'test.json', '--out', tmp_path / 'out')
+    done = unsct(*common, '--kinds', 'mirror', 'clean', '--limit', '1')
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / 'out' / 'mirror.json').read_text())['info']['seed'] == 0
     assert '2/2' in done.stderr
-    again = run_tool(*common, '--seed', '3', '--quiet')
+    again = unsct(*common, '--seed', '3', '--quiet')
     assert again.returncode == 1 and 'another source or seed' in again.stderr
     assert 'Traceback' not in again.stderr and 'image/s' not in again.stderr

@@ -14,10 +14,16 @@ def ball(**options):
     return Bone('ball', solids=[(Ellipsoid.ball(np.zeros(3), 20.0), 0.0)], **options)
 
 
+def volume(bone, grid, texture=None):
+    filled = np.stack(list(density(bone, grid, texture)))
+    assert filled.shape == grid.values.shape and filled.dtype == np.float32
+    return filled
+
+
 def test_a_shell_surrounds_the_trabecular_bone():
     bone = ball(cortex_mm=2.0, trabecular=0.3)
     grid = evaluate(bone, VOXEL)
-    filled = density(bone, grid).values
+    filled = volume(bone, grid)
     assert np.allclose(filled[grid.values < -3.0], 0.3, atol=1e-6)
     assert np.allclose(filled[(grid.values < -0.6) & (grid.values > -1.4)], 1.0, atol=1e-6)
     assert filled[grid.values > 0.6].max() == 0.0
@@ -25,7 +31,7 @@ def test_a_shell_surrounds_the_trabecular_bone():
 
 def test_the_mass_is_that_of_shell_and_core():
     bone = ball(cortex_mm=3.0, trabecular=0.25)
-    mass = density(bone, evaluate(bone, VOXEL)).values.sum()
+    mass = volume(bone, evaluate(bone, VOXEL)).sum()
     core = 4 / 3 * np.pi * 17**3
     assert mass == pytest.approx(4 / 3 * np.pi * 20**3 - 0.75 * core, rel=0.01)
 
@@ -33,9 +39,9 @@ def test_the_mass_is_that_of_shell_and_core():
 def test_a_bump_thickens_the_cortex_there_only():
     bone = ball(cortex_mm=1.0, bumps=[(np.array([0.0, -20.0, 0.0]), 8.0, 4.0)])
     grid = evaluate(bone, VOXEL)
-    filled = density(bone, grid)
+    filled = volume(bone, grid)
     middle = (np.array([0.0, 0, 0]) - grid.origin_mm).round().astype(int)
-    column = filled.values[middle[2], :, middle[0]]
+    column = filled[middle[2], :, middle[0]]
     # The wall is seen from above (thick) and from below (thin).
     top, bottom = (column[: middle[1]] > 0.9).sum(), (column[middle[1] :] > 0.9).sum()
     assert top >= bottom + 3
@@ -46,7 +52,7 @@ def test_the_diaphysis_holds_marrow_and_a_thick_wall():
     limb = Limb(np.array([0.0, -20, 0]), np.array([0.0, 100, 0]), np.eye(3)[0], (13, 13), (13, 13))
     bone = Bone('shaft', solids=[(limb, 0.0)], shaft=shaft, cortex_mm=1.0, trabecular=0.3)
     grid = evaluate(bone, VOXEL)
-    filled = density(bone, grid).values
+    filled = volume(bone, grid)
     x, y, z = ((np.array(p) - grid.origin_mm).round().astype(int) for p in
                ([0, -10, 0], [0, 80, 0], [-10, 80, 0]))  # fmt: skip
     assert filled[x[2], x[1], x[0]] == pytest.approx(0.3, abs=0.01)
@@ -57,8 +63,8 @@ def test_the_diaphysis_holds_marrow_and_a_thick_wall():
 def test_texture_changes_the_core_and_not_the_shell():
     bone = ball(cortex_mm=3.0, trabecular=0.3)
     grid = evaluate(bone, VOXEL)
-    plain = density(bone, grid).values
-    rough = density(bone, grid, lambda place: np.full(place[0].shape, 1.5, np.float32)).values
+    plain = volume(bone, grid)
+    rough = volume(bone, grid, lambda place: np.full(place[0].shape, 1.5, np.float32))
     deep = grid.values < -4
     assert np.allclose(rough[deep], 1.5 * plain[deep])
     shell = (grid.values < -0.6) & (grid.values > -2.4)

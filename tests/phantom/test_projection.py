@@ -98,3 +98,18 @@ def test_the_volume_is_not_changed():
     before = volume.copy()
     project(volume, (1, 1, 1), (0.0, 0.0, 0.0), beam())
     assert np.array_equal(volume, before)
+
+
+def test_empty_space_around_a_volume_changes_no_bit():
+    rng = np.random.default_rng(4)
+    volume = np.zeros((6, 70, 90), np.float32)
+    for layer in volume[1:-1]:
+        rows, columns = rng.integers(5, 60), rng.integers(5, 80)
+        layer[:rows, :columns] = rng.random((rows, columns))
+    step, origin = (0.7, 0.9, 1.5), (-30.0, -25.0, -4.0)
+    expected = project(volume, step, origin, beam())
+    assert (expected > 0).mean() > 0.1
+    roomy = np.zeros((9, 100, 140), np.float32)
+    roomy[:6, :70, :90] = volume
+    assert np.array_equal(project(roomy, step, origin, beam()), expected)
+    assert np.array_equal(project(iter(volume), step, origin, beam()), expected)

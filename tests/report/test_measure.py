@@ -380,15 +380,15 @@ def test_an_unknown_form_is_refused(coco, tmp_path):
 # The tool
 
 
-def test_the_tool_prints_a_table_and_writes_files(coco, tmp_path, run_python):
-    done = run_python(TOOL, coco, cwd=tmp_path)
+def test_the_tool_prints_a_table_and_writes_files(coco, tmp_path, unsct):
+    done = unsct('measure', coco, cwd=tmp_path)
     assert done.stdout == as_table(measure_file(coco)) and not done.stderr
-    done = run_python(TOOL, '--spacing', 0.5, 0.4, '--magnification', 1.2, '--plane', 'bone',
-                      coco, '--out', 'values.csv', cwd=tmp_path)  # fmt: skip
+    done = unsct('measure', '--spacing', 0.5, 0.4, '--magnification', 1.2, '--plane', 'bone', coco,
+                 '--out', 'values.csv', cwd=tmp_path)  # fmt: skip
     assert done.stdout == 'values.csv: 2 images measured\n'
     expected = measure_file(coco, spacing_xy_mm=SPACING, magnification=1.2, plane='bone')
     assert (tmp_path / 'values.csv').read_text() == as_csv(expected)
-    assert run_python(TOOL, coco, '--format', 'json').stdout == as_json(measure_file(coco))
+    assert unsct('measure', coco, '--format', 'json').stdout == as_json(measure_file(coco))
 
 
 def test_the_tool_needs_no_mmpose_and_no_torch(coco, run_python):
@@ -412,21 +412,21 @@ def test_the_tool_needs_no_mmpose_and_no_torch(coco, run_python):
         (['coco.json', '--magnification', '-1'], 'positive'),
     ],
 )
-def test_the_tool_says_what_is_wrong_in_one_line(coco, run_python, arguments, words):
+def test_the_tool_says_what_is_wrong_in_one_line(coco, unsct, arguments, words):
     before = sorted(coco.parent.iterdir()), coco.read_bytes()
-    done = run_python(TOOL, *arguments, cwd=coco.parent, check=False)
+    done = unsct('measure', *arguments, cwd=coco.parent)
     assert done.returncode == 1 and not done.stdout
     assert done.stderr.startswith('measure: ') and words in done.stderr
     assert 'Traceback' not in done.stderr
     assert (sorted(coco.parent.iterdir()), coco.read_bytes()) == before
 
 
-def test_the_page_shows_what_the_tool_prints(tmp_path, run_python):
+def test_the_page_shows_what_the_tool_prints(tmp_path, unsct):
     page = (ROOT / 'docs' / 'how-to' / 'measure.md').read_text()
     example = re.search(r'```json\n(.*?)```', page, re.DOTALL).group(1)
     (tmp_path / 'landmarks.json').write_text(example)
     shown = re.search(r'```text\n(.*?)```', page, re.DOTALL).group(1)
-    done = run_python(TOOL, 'landmarks.json', cwd=tmp_path)
+    done = unsct('measure', 'landmarks.json', cwd=tmp_path)
     pieces = [piece.strip('\n') for piece in shown.split('...\n')]
     assert all(piece in done.stdout for piece in pieces) and len(pieces) > 1
 

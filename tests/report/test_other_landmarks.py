@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from unsct_mmpose.anatomy import LandmarkSet
 from unsct_mmpose.dicom import radiograph_from_array
-from unsct_mmpose.drawing.certainty import FAIR, REJECTED, SURE
+from unsct_mmpose.drawing.strokes import FAIR, REJECTED, SURE
 from unsct_mmpose.inference.interpret import interpret
 from unsct_mmpose.report.html import render_report
 from unsct_mmpose.report.picture import draw_prediction

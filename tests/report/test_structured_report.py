@@ -6,9 +6,9 @@ import cv2
 import numpy as np
 import pytest
 
-from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.dicom.find_inputs import find_inputs
 from unsct_mmpose.dicom.sr import read_structured_report
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.inference.predict import PredictOptions, predict_files
 from unsct_mmpose.report.prediction import Prediction
 from unsct_mmpose.report.structured_report import report_prediction

@@ -5,8 +5,8 @@ import sys
 import numpy as np
 import pytest
 
-from unsct_mmpose.dicom import write_radiograph
 from unsct_mmpose.dicom.find_inputs import find_inputs
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.inference.predict import PredictOptions, predict_files
 from unsct_mmpose.report import writers
 from unsct_mmpose.report.writers.base import all_formats

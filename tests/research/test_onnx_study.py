@@ -4,7 +4,7 @@ import mmap
 import numpy as np
 from pydicom import dcmread
 
-from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.research import onnx_study
 from unsct_mmpose.research.onnx_study import (
     memory_growth_mb,

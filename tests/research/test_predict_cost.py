@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from mmengine.config import Config
 
-from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.files import file_sha256
 from unsct_mmpose.research import predict_cost as module
 from unsct_mmpose.research.predict_cost import (

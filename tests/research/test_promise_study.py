@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import relation_set
-from unsct_mmpose.drawing import figure_promise
+from unsct_mmpose.drawing.figures import figure_promise
 from unsct_mmpose.research import promise_study
 from unsct_mmpose.research.fusion_study import simulated_table
 from unsct_mmpose.research.pages import write_page

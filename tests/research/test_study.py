@@ -28,7 +28,7 @@ def test_ours_lies_between_keeping_all_and_the_oracle(figures):
     assert figures['set_error/unstructured/recovered_E_20'] == pytest.approx(
         (keep - ours) / (keep - oracle)
     )
-    assert figures['set_error/all/suppress_all/E_20'] == pytest.approx(20)
+    assert figures['set_error/all/reject_all/E_20'] == pytest.approx(20)
 
 
 def test_every_rule_and_every_image_is_counted(figures, table):

@@ -18,8 +18,8 @@ from unsct_mmpose.research.torture.arena import Bounds, run_tries
 from unsct_mmpose.research.torture.documents import BATCH, Reader, readers, try_documents
 from unsct_mmpose.research.torture.jpeg_encoder import encode_lossless
 from unsct_mmpose.research.torture.ledger import Entry, Ledger, summarise
+from unsct_mmpose.research.torture.mutants import pictures
 from unsct_mmpose.research.torture.page import render_reliability_page
-from unsct_mmpose.research.torture.seeds import pictures
 from unsct_mmpose.research.torture.stages import judge_case
 from unsct_mmpose.research.torture.workshop import half_written
 

@@ -1,8 +1,6 @@
 """Reading MMEngine's text logs: two real ones, shortened."""
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -100,13 +98,12 @@ def test_a_run_survives_its_file(tmp_path, finished):
         read_run(tmp_path / 'r.json')
 
 
-def test_the_command_writes_the_file_and_says_that_a_training_was_cut_off(tmp_path):
+def test_the_command_writes_the_file_and_says_that_a_training_was_cut_off(tmp_path, unsct):
     out = tmp_path / 'deep' / 'r.json'
-    command = [sys.executable, ROOT / 'tools/results.py', 'read-log', LOGS / 'cut_off.log',
-               '--name', 'long', '--config', 'c.py', '--data', 'simulated',
-               '--command', 'in words', '--out', out]  # fmt: skip
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path)
+    done = unsct('results', 'read-log', LOGS / 'cut_off.log', '--name', 'long', '--config', 'c.py',
+                 '--data', 'simulated', '--command', 'in words', '--out', out,
+                 cwd=tmp_path)  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert '110 of 120 epochs, cut off' in done.stdout
-    known = json.loads(out.read_text())
-    assert (known['name'], known['command'], known['finished']) == ('long', 'in words', False)
+    run = json.loads(out.read_text())
+    assert (run['name'], run['command'], run['finished']) == ('long', 'in words', False)

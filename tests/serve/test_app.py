@@ -28,7 +28,8 @@ from fastapi.testclient import TestClient
 from jsonschema import Draft202012Validator
 from pydicom.data import get_testdata_file
 
-from unsct_mmpose.dicom import RadiographError, write_radiograph
+from unsct_mmpose.dicom import RadiographError
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.report.prediction import NOTICE, Prediction, prediction_schema
 from unsct_mmpose.serve import upload as serve_upload
 from unsct_mmpose.serve.app import ServeOptions, create_app, is_loopback

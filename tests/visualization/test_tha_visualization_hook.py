@@ -6,10 +6,10 @@ from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS, VISUALIZERS
 from mmpose.structures import PoseDataSample
 
-from unsct_mmpose.dicom import write_radiograph
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.drawing import measurements
-from unsct_mmpose.drawing.certainty import UNKNOWN
 from unsct_mmpose.drawing.overlay import TRUTH_RGB
+from unsct_mmpose.drawing.strokes import UNKNOWN
 
 
 class Runner:

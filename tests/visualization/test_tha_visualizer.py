@@ -8,8 +8,8 @@ from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.anatomy import LandmarkSet
 from unsct_mmpose.datasets.tha_dataset import metainfo_of
-from unsct_mmpose.drawing.certainty import FAIR, REJECTED, SURE
 from unsct_mmpose.drawing.overlay import TRUTH_RGB
+from unsct_mmpose.drawing.strokes import FAIR, REJECTED, SURE
 from unsct_mmpose.visualization.tha_visualizer import PANELS
 
 

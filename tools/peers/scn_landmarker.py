@@ -103,9 +103,9 @@ def to_input(images: np.ndarray) -> Tensor:
     Returns:
         ``(B, 1, H, W)`` float.
     """
-    found = torch.from_numpy(images).float()[:, None]
-    low, high = (torch.amax(sign * found, (1, 2, 3), keepdim=True) * sign for sign in (-1, 1))
-    return (found - low) / (high - low).clamp(min=1.0)
+    grey = torch.from_numpy(images).float()[:, None]
+    low, high = (torch.amax(sign * grey, (1, 2, 3), keepdim=True) * sign for sign in (-1, 1))
+    return (grey - low) / (high - low).clamp(min=1.0)
 
 
 def loss_of(criterion: nn.Module, maps: Tensor, targets: nn.Module, points: Tensor,
@@ -119,8 +119,8 @@ def loss_of(criterion: nn.Module, maps: Tensor, targets: nn.Module, points: Tens
         points: ``(B, K, 2)`` (x, y), pixels; theirs are (y, x).
         weights: ``(B, K)``, 1 where a landmark is labelled and shown, else 0.
     """
-    known = weights[..., None, None]
-    return criterion(maps * known, targets.sigmas, targets(points.flip(-1)) * known)
+    shown = weights[..., None, None]
+    return criterion(maps * shown, targets.sigmas, targets(points.flip(-1)) * shown)
 
 
 def read(network: nn.Module, images: np.ndarray, batch_size: int = 8) -> dict[str, np.ndarray]:
@@ -162,9 +162,9 @@ def train_epoch(network: nn.Module, targets: nn.Module, steps: Any,
 
     criterion, losses = GaussianHeatmapL2Loss(alpha=SIGMA_WEIGHT), []
     for start in range(0, len(arrays['images']), batch_size):
-        one = {name: array[start : start + batch_size] for name, array in arrays.items()}
-        maps = network(to_input(one['images']))
-        points, weights = torch.from_numpy(one['points']), torch.from_numpy(one['weights'])
+        batch = {name: array[start : start + batch_size] for name, array in arrays.items()}
+        maps = network(to_input(batch['images']))
+        points, weights = torch.from_numpy(batch['points']), torch.from_numpy(batch['weights'])
         loss = loss_of(criterion, maps, targets, points, weights)
         loss.backward()
         steps.step()
@@ -207,7 +207,7 @@ def keep(path: Path, kept: dict[str, Any], epochs: int) -> None:
         kept: what has a ``state_dict``, by name.
         epochs: that are done.
     """
-    state = {name: one.state_dict() for name, one in kept.items()}
+    state = {name: module.state_dict() for name, module in kept.items()}
     unfinished = path.with_suffix('.tmp')
     torch.save(dict(state, epochs=epochs, rng=torch.get_rng_state()), unfinished)
     unfinished.replace(path)
@@ -218,8 +218,8 @@ def resume(path: Path, kept: dict[str, Any]) -> int:
     if not path.is_file():
         return 0
     state = torch.load(path, weights_only=True)
-    for name, one in kept.items():
-        one.load_state_dict(state[name])
+    for name, module in kept.items():
+        module.load_state_dict(state[name])
     torch.set_rng_state(state['rng'])
     return state['epochs']
 

@@ -1,6 +1,6 @@
 """What things are: landmarks, relations and clinical parameters. Standard library only."""
 
-from .landmark_set import HIP, LANDMARK_SETS, LandmarkSet, landmark_set, landmarks_of
+from .landmark_set import HIP, LandmarkSet, landmark_set, landmarks_of
 from .landmarks import (
     FLIP_INDICES,
     LANDMARK_CLASSES,
@@ -21,7 +21,6 @@ __all__ = [
     'HIP',
     'LANDMARK_CLASSES',
     'LANDMARK_NAMES',
-    'LANDMARK_SETS',
     'MEASUREMENT_NAMES',
     'NUM_CLASSES',
     'NUM_LANDMARKS',

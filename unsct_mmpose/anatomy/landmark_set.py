@@ -20,7 +20,7 @@ from .landmarks import (
 )
 from .relations import RELATION_SETS, RelationSet
 
-SIGMA = 0.025
+_SIGMA = 0.025
 """COCO's falloff constant of a landmark that has none of its own, for OKS."""
 
 _FIELDS = ('name', 'names', 'pairs', 'labels', 'descriptions', 'relations', 'normalise_by')
@@ -80,7 +80,7 @@ class LandmarkSet:
                          'pair without its sides')  # fmt: skip
         object.__setattr__(self, 'labels', self.labels or self._default_labels())
         object.__setattr__(self, 'descriptions', self.descriptions or self._default_descriptions())
-        object.__setattr__(self, 'sigmas', self.sigmas or (SIGMA,) * len(self))
+        object.__setattr__(self, 'sigmas', self.sigmas or (_SIGMA,) * len(self))
         for name in ('labels', 'descriptions', 'sigmas'):
             if len(getattr(self, name)) != len(self):
                 self._refuse(name, f'has {len(getattr(self, name))} entries', self._one_each)
@@ -201,13 +201,13 @@ class LandmarkSet:
             ValueError: a field is missing, unknown or contradicts another; the message names
                 source, field and cure.
         """
-        known = (*_FIELDS, 'sigmas')
+        fields = (*_FIELDS, 'sigmas')
         for name in _REQUIRED:
             if name not in content:
                 raise ValueError(f'{source}: field {name!r} is missing; give {list(_REQUIRED)}')
         for name in content:
-            if name not in known:
-                raise ValueError(f'{source}: unknown field {name!r}; the fields are {list(known)}')
+            if name not in fields:
+                raise ValueError(f'{source}: unknown field {name!r}; the fields are {list(fields)}')
         try:
             return cls._of_names(content)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -325,7 +325,7 @@ def _without_side(name: str) -> str:
     return rest if first in SIDES and rest else name
 
 
-TEARDROP_TO_HEAD_DISTANCE = 1.5
+_TEARDROP_TO_HEAD_DISTANCE = 1.5
 """Distance of the femoral heads over that of the teardrops, used where a head is absent."""
 
 HIP = LandmarkSet(
@@ -339,13 +339,13 @@ HIP = LandmarkSet(
         (
             index_of('left_teardrop_lower_edge'),
             index_of('right_teardrop_lower_edge'),
-            TEARDROP_TO_HEAD_DISTANCE,
+            _TEARDROP_TO_HEAD_DISTANCE,
         ),
     ),
 )
 """The paper's landmarks of AP pelvic radiographs: the default everywhere."""
 
-LANDMARK_SETS: dict[str, LandmarkSet] = {HIP.name: HIP}
+_LANDMARK_SETS: dict[str, LandmarkSet] = {HIP.name: HIP}
 """Sets that have a name."""
 
 
@@ -353,7 +353,7 @@ def landmark_set(source: str | os.PathLike[str] | Mapping[str, Any] | LandmarkSe
     """Return a set of landmarks as a config names it.
 
     Args:
-        source: name of one of :data:`LANDMARK_SETS`, json file, the content of one, or a set.
+        source: name of one of :data:`_LANDMARK_SETS`, json file, the content of one, or a set.
 
     Raises:
         ValueError: there is no such set, or the file or mapping does not hold one.
@@ -368,11 +368,11 @@ def landmark_set(source: str | os.PathLike[str] | Mapping[str, Any] | LandmarkSe
     if isinstance(source, Mapping):
         return LandmarkSet.from_dict(source, 'landmarks')
     name = os.fspath(source)
-    if name in LANDMARK_SETS:
-        return LANDMARK_SETS[name]
+    if name in _LANDMARK_SETS:
+        return _LANDMARK_SETS[name]
     if not name.endswith('.json'):
         raise ValueError(
-            f'unknown landmarks {name!r}; give one of {sorted(LANDMARK_SETS)}, a .json file or a '
+            f'unknown landmarks {name!r}; give one of {sorted(_LANDMARK_SETS)}, a .json file or a '
             'mapping with its fields'
         )
     content = read_json(name)

@@ -88,8 +88,8 @@ def index_of(name: str) -> int:
     try:
         return _INDEX_BY_NAME[name]
     except KeyError:
-        known = ', '.join(LANDMARK_NAMES)
-        raise KeyError(f'unknown landmark {name!r}; the 24 names are: {known}') from None
+        names = ', '.join(LANDMARK_NAMES)
+        raise KeyError(f'unknown landmark {name!r}; the 24 names are: {names}') from None
 
 
 def side_index(side: str, number: int) -> int:

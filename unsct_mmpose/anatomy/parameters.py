@@ -417,8 +417,8 @@ def parameter(name: str) -> ClinicalParameter:
     try:
         return PARAMETERS[split_side(name)[1]]
     except KeyError:
-        known = ', '.join(PARAMETERS)
-        raise KeyError(f'unknown measurement {name!r}; known: {known}') from None
+        names = ', '.join(PARAMETERS)
+        raise KeyError(f'unknown measurement {name!r}; known: {names}') from None
 
 
 def line_landmark(line: str | None) -> int | None:

@@ -55,7 +55,7 @@ def read_annotated(
         radiograph = read_radiograph(path, **given)
     else:
         radiograph = radiograph_from_bytes(content, path, **given)
-    check_size(path, radiograph, case.size_wh)
+    _check_size(path, radiograph, case.size_wh)
     laid = lay(case, radiograph.placement)
     if radiograph.placement is not None and sides_problem(laid.states, laid.is_mirrored):
         raise RadiographError(
@@ -106,11 +106,11 @@ def read_display(
         path, spacing_xy_mm=notes.get('file_spacing'), mirrored=notes.get('mirrored')
     )
     if notes.get('size_wh') is not None:
-        check_size(path, radiograph, notes['size_wh'])
+        _check_size(path, radiograph, notes['size_wh'])
     return radiograph, square_pixels(radiograph.pixels, radiograph.pixel_aspect)
 
 
-def check_size(
+def _check_size(
     path: str | os.PathLike[str], radiograph: Radiograph, size_wh: tuple[int, int]
 ) -> None:
     """Refuse an image whose size is not that of its annotation.

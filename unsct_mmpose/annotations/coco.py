@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import json
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -225,11 +225,16 @@ def find_problems(
         return [], [AnnotationProblem('', words) for words in error.problems]
     looked = _folders(path) if folders is None else folders
     cases, problems = _parse(document, None, False, looked, landmarks)
-    sound = {(case.image_id, case.file_name): case for case in cases}
-    return [
-        (image, sound.get((image.get('id'), image.get('file_name'))))
-        for image in document['images']
-    ], problems
+    sound: dict[Any, AnnotatedRadiograph] = {
+        (case.image_id, case.file_name): case for case in cases
+    }
+
+    def case_of(image: Record) -> AnnotatedRadiograph | None:
+        named = image.get('id'), image.get('file_name')
+        # a list or an object in their place is among the problems
+        return sound.get(named) if all(isinstance(part, Hashable) for part in named) else None
+
+    return [(image, case_of(image)) for image in document['images']], problems
 
 
 @contextmanager
@@ -315,25 +320,27 @@ def _parse(
     points, present, sound = screen(images, in_order, landmarks)
     nobody = np.zeros(len(landmarks), bool)
     cases = []
-    known = {str(category.get('id')) for category in document['categories']}
+    categories = {str(category.get('id')) for category in document['categories']}
     for index, (image, annotation) in enumerate(zip(images, in_order, strict=True)):
-        found = image_problems(image, image_root, require_spacing)
+        faults = image_problems(image, image_root, require_spacing)
         category = annotation.get('category_id')
-        if category is not None and str(category) not in known:
-            found.append(f"field 'category_id' of its annotation is {category!r}: no such category")
+        if category is not None and str(category) not in categories:
+            faults.append(
+                f"field 'category_id' of its annotation is {category!r}: no such category"
+            )
         try:
             if not sound[index]:
                 states = landmark_states(image, annotation, landmarks)
-                found += landmark_problems(image, states, folders)
+                faults += landmark_problems(image, states, folders)
             elif image.get('absent') or image.get('labelled') or annotation.get('labelled'):
                 states = name_states(points[index], present[index], image, annotation, landmarks)
-                found += subset_problems(image, states)
+                faults += subset_problems(image, states)
             else:
                 states = LandmarkStates(points[index], present[index], nobody, landmarks)
         except AnnotationError as error:
-            found += error.problems
-        problems += [AnnotationProblem(describe(image), words) for words in found]
-        if not found:
+            faults += error.problems
+        problems += [AnnotationProblem(describe(image), words) for words in faults]
+        if not faults:
             case = _case(image, states)
             cases.append(case)
             unlikely = spacing_doubts(image)

@@ -24,11 +24,11 @@ from .convert_one import IMAGES, RECORDS, Converted, ConvertOptions, Source, Tas
 from .splits import paper_shares
 
 MANIFEST = 'conversion.json'
-SPLITTINGS = ('paper', 'keep', 'none')
-SPLIT_FILES = ('train.json', 'val.json', 'test.json')
-OWN_FILES = (*SPLIT_FILES, 'all.json')
+_SPLITTINGS = ('paper', 'keep', 'none')
+_SPLIT_FILES = ('train.json', 'val.json', 'test.json')
+OWN_FILES = (*_SPLIT_FILES, 'all.json')
 _FORMAT = 1
-INFO_KEPT = ('description', 'licence', 'license', 'version', 'url', 'simulated')
+_INFO_KEPT = ('description', 'licence', 'license', 'version', 'url', 'simulated')
 """What a converted annotation file takes over of the ``info`` of its source."""
 
 
@@ -40,7 +40,7 @@ class Sources:
         files: each once.
         missing: arguments that name nothing, with the cause.
         is_split: the annotations are those of splits, such as ``train.json``.
-        info: of the annotation files, the parts of :data:`INFO_KEPT`.
+        info: of the annotation files, the parts of :data:`_INFO_KEPT`.
     """
 
     files: tuple[Source, ...]
@@ -66,7 +66,7 @@ def find_sources(
     """
     folder = Path(inputs[0])
     if not annotations and len(inputs) == 1:
-        annotations = [folder / name for name in SPLIT_FILES if (folder / name).is_file()]
+        annotations = [folder / name for name in _SPLIT_FILES if (folder / name).is_file()]
     if not annotations:
         inside = find_inputs(inputs, leave_out)
         return Sources(tuple(Source(path) for path in inside.paths), inside.missing)
@@ -76,7 +76,7 @@ def find_sources(
     info: dict[str, Any] = {}
     for path in annotations:
         content = read_annotations(path, folders=[folder / 'images', folder])
-        info = {**{k: v for k, v in content.info.items() if k in INFO_KEPT}, **info}
+        info = {**{k: v for k, v in content.info.items() if k in _INFO_KEPT}, **info}
         files += [
             Source(
                 _image(folder, case.file_name),
@@ -89,7 +89,7 @@ def find_sources(
     twice = sum(count > 1 for count in Counter(source.path for source in files).values())
     if twice:
         raise ValueError(f'the annotation files name {twice} images more than once; merge them')
-    is_split = {path.name for path in annotations} <= set(SPLIT_FILES)
+    is_split = {path.name for path in annotations} <= set(_SPLIT_FILES)
     return Sources(tuple(files), is_split=is_split, info=info)
 
 
@@ -123,8 +123,8 @@ class RunOptions:
     progress: bool = True
 
     def __post_init__(self) -> None:
-        if self.split not in SPLITTINGS:
-            raise ValueError(f'split={self.split!r} is not one of {", ".join(SPLITTINGS)}')
+        if self.split not in _SPLITTINGS:
+            raise ValueError(f'split={self.split!r} is not one of {", ".join(_SPLITTINGS)}')
         paper_shares(self.validation)
 
 

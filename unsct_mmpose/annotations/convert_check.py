@@ -71,13 +71,13 @@ class CheckResult:
     landmarks_px: float
 
 
-def jpeg_promise(quality: int) -> tuple[float, float]:
+def _jpeg_promise(quality: int) -> tuple[float, float]:
     """Return the largest and the mean difference in grey levels that JPEG is allowed.
 
     Measured on real and simulated radiographs (largest 9, mean 1.4 at quality 95) with room.
 
     Example:
-        >>> jpeg_promise(95)
+        >>> _jpeg_promise(95)
         (14, 1.75)
     """
     return 4 + 2 * (100 - quality), 0.5 + 0.25 * (100 - quality)
@@ -89,7 +89,7 @@ def check_conversion(
     """Hold a converted data set against its sources.
 
     Pictures must show the grey levels that the reader of DICOM shows: exactly, or within
-    :func:`jpeg_promise`. Landmarks mapped back must be where they were, lengths in mm must be the
+    :func:`_jpeg_promise`. Landmarks mapped back must be where they were, lengths in mm must be the
     same, no patient may be in two splits, and nothing of a header's names, numbers and dates may
     stand in a record or a picture.
 
@@ -112,7 +112,7 @@ def check_conversion(
     names: set[str] = set()
     differences, distances = [], [0.0]
     with tqdm(total=len(sources.files), unit='image', disable=not progress) as bar:
-        results = work_ahead(tasks, check_one, _killed, jobs)
+        results = work_ahead(tasks, _check_one, _killed, jobs)
         for number, (source, result) in enumerate(zip(sources.files, results, strict=True), 1):
             bar.update()
             texts, case = list(result.problems), cases.get(result.file_name)
@@ -133,7 +133,7 @@ def check_conversion(
     return CheckResult(len(differences), tuple(problems), largest, mean, max(distances))
 
 
-def check_one(task: Task) -> Checked:
+def _check_one(task: Task) -> Checked:
     """Hold a picture against its source."""
     try:
         opened = open_source(task)
@@ -176,7 +176,7 @@ def _picture_problems(
         return ['its picture is damaged, or of another size'], (np.nan, np.nan)
     away = np.abs(stock.astype(np.int16) - grey_levels(pixels)[..., None].astype(np.int16))
     largest, mean = float(away.max()), float(away.mean())
-    allowed = jpeg_promise(options.quality) if options.form == 'jpeg' else (0.0, 0.0)
+    allowed = _jpeg_promise(options.quality) if options.form == 'jpeg' else (0.0, 0.0)
     problems = []
     if largest > allowed[0] or mean > allowed[1]:
         problems.append(

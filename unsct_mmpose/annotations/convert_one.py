@@ -151,7 +151,7 @@ def convert_one(task: Task) -> Converted:
             record = _record(task, opened, radiograph, pixels)
             _write(task.out, record, picture)
         notes = (*opened.notes, *record['notes'])
-        return Converted(task.source, new_case(task.source, record), notes=notes)
+        return Converted(task.source, _new_case(task.source, record), notes=notes)
     except RadiographError as error:
         return Converted(task.source, cause=error.cause or 'it cannot be read')
     except MemoryError:
@@ -230,14 +230,14 @@ def packed_size(
     return max(1, round(size_wh[0] * factor)), max(1, round(size_wh[1] * factor))
 
 
-def new_case(source: Source, record: Mapping[str, Any]) -> AnnotatedRadiograph:
+def _new_case(source: Source, record: Mapping[str, Any]) -> AnnotatedRadiograph:
     """Return a source's record for its picture; centres of pixels are at integers."""
     size = (record['width'], record['height'])
     nothing = np.zeros(_NUM_LANDMARKS, bool)
     states = LandmarkStates(np.zeros((_NUM_LANDMARKS, 2)), nothing, nothing)
     mirrored = None
     if source.case:
-        case = lay(source.case, placement_of(record))
+        case = lay(source.case, _placement_of(record))
         states, mirrored = moved(case.states, case.size_wh, size), case.mirrored
     spacing = record['pixel_spacing']
     return AnnotatedRadiograph(
@@ -254,7 +254,7 @@ def new_case(source: Source, record: Mapping[str, Any]) -> AnnotatedRadiograph:
     )
 
 
-def placement_of(record: Mapping[str, Any]) -> Placement | None:
+def _placement_of(record: Mapping[str, Any]) -> Placement | None:
     """Return how a record's source was turned to the standard display; None when it was not."""
     turned = record['turned']
     return turned and Placement(Turn(*turned['turn']), (turned['size'][0], turned['size'][1]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from unsct_mmpose.dicom.peek import peek_orientation, peek_size_wh
+from unsct_mmpose.dicom.identity import peek_orientation, peek_size_wh
 from unsct_mmpose.dicom.pixel_format import DecodeError
 
 from .annotated import size_problem
@@ -24,12 +24,14 @@ def turned_problems(annotations: AnnotationFile, image_root: str | os.PathLike[s
     problems = []
     for case in annotations.cases:
         try:
-            found = peek_orientation(Path(image_root) / case.file_name, case.read_mirrored)
+            orientation = peek_orientation(Path(image_root) / case.file_name, case.read_mirrored)
         except DecodeError as error:
             problems.append(f'image {case.image_id} ({case.file_name}): {error}')
             continue
-        if found is not None and found.turn:
-            problems.append(f'image {case.image_id} ({case.file_name}): it is {found.words()}')
+        if orientation is not None and orientation.turn:
+            problems.append(
+                f'image {case.image_id} ({case.file_name}): it is {orientation.words()}'
+            )
     return problems
 
 

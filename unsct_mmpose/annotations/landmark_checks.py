@@ -81,17 +81,19 @@ def doubts(
         magnification: size on the detector over size at the bone.
         mirrored: whether left and right are exchanged in the file's pixels.
     """
-    found = []
+    doubts = []
     at_corner = states.present & (states.points == 0).all(axis=1)
     if at_corner.any():
         names = ', '.join(states.landmarks.names[k] for k in np.flatnonzero(at_corner)[:_SHOWN])
-        found.append(f'landmarks at (0, 0) count as placed: {names}; set v=0 if nobody placed them')
+        doubts.append(
+            f'landmarks at (0, 0) count as placed: {names}; set v=0 if nobody placed them'
+        )
     pairs, exchanged = _pairs(states, mirrored)
     if exchanged and len(exchanged) < len(pairs):
-        found.append(f'left and right may be exchanged in {_names(exchanged, states.landmarks)}')
+        doubts.append(f'left and right may be exchanged in {_names(exchanged, states.landmarks)}')
     if spacing_xy_mm is not None and states.landmarks.clinical:
-        found += _head_doubts(states, np.asarray(spacing_xy_mm, float) / magnification)
-    return found
+        doubts += _head_doubts(states, np.asarray(spacing_xy_mm, float) / magnification)
+    return doubts
 
 
 def head_diameters_mm(
@@ -119,15 +121,15 @@ def head_diameters_mm(
 
 def _head_doubts(states: LandmarkStates, mm_per_px: NDArray[np.float64]) -> list[str]:
     low, high = PLAUSIBLE_HEAD_MM
-    found = []
+    doubts = []
     for side in ('left', 'right'):
         diameter = float(head_diameters_mm(states.points * mm_per_px, states.present, side))
         if not low <= diameter <= high and not np.isnan(diameter):
-            found.append(
+            doubts.append(
                 f'the {side} femoral head would have a diameter of about {diameter:.0f} mm ('
                 f'{low:g} to {high:g} can be in adults): is the spacing right, or the landmarks?'
             )
-    return found
+    return doubts
 
 
 def _pairs(states: LandmarkStates, mirrored: bool) -> tuple[list[int], list[int]]:

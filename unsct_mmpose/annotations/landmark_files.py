@@ -137,9 +137,9 @@ def _from_records(path: Path, documents: Sequence[Mapping[str, Any]]) -> Landmar
     for number, document in enumerate(documents, 1):
         name = document.get('image')
         image = name if isinstance(name, str) and name else f'record {number}'
-        found = [] if name is None or image == name else ["field 'image' must be a name"]
-        records.append(_record(image, document, found))
-        problems += [f'image {image!r}: {text}' for text in found]
+        faults = [] if name is None or image == name else ["field 'image' must be a name"]
+        records.append(_record(image, document, faults))
+        problems += [f'image {image!r}: {text}' for text in faults]
     for image, count in Counter(record.image for record in records).items():
         if count > 1:
             problems.append(
@@ -170,10 +170,10 @@ def _record(image: str, document: Mapping[str, Any], problems: list[str]) -> Lan
         landmarks = {}
     problems += unknown_names(landmarks)
     for index, name in enumerate(LANDMARK_NAMES):
-        found, wrong = _landmark(landmarks.get(name))
+        place, wrong = _landmark(landmarks.get(name))
         problems += [f'landmark {name!r}: {text}' for text in wrong]
-        if found is not None and not wrong:
-            points[index], covariances[index] = found
+        if place is not None and not wrong:
+            points[index], covariances[index] = place
             present[index] = True
     problems += contradictions(LandmarkStates(points, present, ~present), None)
     return LandmarkRecord(
@@ -215,15 +215,15 @@ def _landmark(value: Any) -> tuple[tuple[Any, Any] | None, list[str]]:
     return (point, covariance), wrong
 
 
-def _misspelt(document: Mapping[str, Any], known: Sequence[str], what: str) -> list[str]:
+def _misspelt(document: Mapping[str, Any], fields: Sequence[str], what: str) -> list[str]:
     """Say which unknown fields look like known ones that are missing; others are ignored."""
-    missing = [field for field in known if field not in document]
-    found = []
+    missing = [field for field in fields if field not in document]
+    hints = []
     for field in document:
         close = difflib.get_close_matches(field, missing, n=1, cutoff=0.8)
-        if field not in known and close:
-            found.append(f'unknown {what} {field!r}; did you mean {close[0]!r}?')
-    return found
+        if field not in fields and close:
+            hints.append(f'unknown {what} {field!r}; did you mean {close[0]!r}?')
+    return hints
 
 
 def _is_number(value: Any) -> bool:

@@ -146,7 +146,7 @@ def infer_subset(states: LandmarkStates) -> str:
     return SUBSETS[int(states.absent.any())]
 
 
-def unknown_names(names: Iterable[object], known: Sequence[str] = LANDMARK_NAMES) -> list[str]:
+def unknown_names(names: Iterable[object], landmarks: Sequence[str] = LANDMARK_NAMES) -> list[str]:
     """Say of each unknown name that it is unknown, and which one may be meant.
 
     Example:
@@ -155,8 +155,8 @@ def unknown_names(names: Iterable[object], known: Sequence[str] = LANDMARK_NAMES
     """
     result = []
     for name in names:
-        if name not in known:
-            close = difflib.get_close_matches(str(name), known, n=1)
+        if name not in landmarks:
+            close = difflib.get_close_matches(str(name), landmarks, n=1)
             advice = f'; did you mean {close[0]!r}?' if close else ''
             result.append(f'unknown landmark {name!r}{advice}')
     return result
@@ -189,13 +189,13 @@ def _keypoint_table(
 
 
 def _name_mask(
-    names: object, where: str, known: Sequence[str], problems: list[str]
+    names: object, where: str, landmarks: Sequence[str], problems: list[str]
 ) -> NDArray[np.bool_]:
     """Return ``(K,)`` which landmarks a list names."""
     if names is None or names == []:
-        return np.zeros(len(known), dtype=bool)
+        return np.zeros(len(landmarks), dtype=bool)
     if isinstance(names, str) or not isinstance(names, Sequence):
         problems.append(f'{where} must be a list of landmark names, not {names!r}')
-        return np.zeros(len(known), dtype=bool)
-    problems.extend(f'{where}: {text}' for text in unknown_names(names, known))
-    return np.array([name in names for name in known], dtype=bool)
+        return np.zeros(len(landmarks), dtype=bool)
+    problems.extend(f'{where}: {text}' for text in unknown_names(names, landmarks))
+    return np.array([name in names for name in landmarks], dtype=bool)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
-from unsct_mmpose.dicom.peek import peek_orientation
+from unsct_mmpose.dicom.identity import peek_orientation
 from unsct_mmpose.dicom.pixel_format import DecodeError
 from unsct_mmpose.dicom.placement import Placement
 from unsct_mmpose.dicom.spacing import magnification_problem, spacing_problem, spacing_question
@@ -36,13 +36,13 @@ def load_document(path: str | os.PathLike[str]) -> dict[str, Any]:
         document = read_json(path)
     except JsonError as error:
         raise AnnotationError(path, [error.cause]) from None
-    problems = shape_problems(document)
+    problems = _shape_problems(document)
     if problems:
         raise AnnotationError(path, problems)
     return dict(document)
 
 
-def shape_problems(document: object) -> list[str]:
+def _shape_problems(document: object) -> list[str]:
     """Say what is wrong with the outer shape of a COCO document."""
     if not isinstance(document, Mapping):
         return ['the file must hold a JSON object with images, annotations and categories']
@@ -129,8 +129,8 @@ def image_problems(image: Record, image_root: Path | None, require_spacing: bool
         problems.append(f"field 'mirrored' is {mirrored!r}; give true, false or {KEPT!r}")
     subset = image.get('subset')
     if subset is not None and subset not in SUBSETS:
-        known = ' or '.join(SUBSETS)
-        problems.append(f"field 'subset' is {subset!r}; use {known}, or leave it out")
+        choices = ' or '.join(SUBSETS)
+        problems.append(f"field 'subset' is {subset!r}; use {choices}, or leave it out")
     return problems
 
 
@@ -197,9 +197,9 @@ def repeated_problems(images: list[Record], annotations: list[Record]) -> list[s
         for value, count in counts.items():
             if count > 1:
                 problems.append(f'{count} images have {field} {value}; each must be unique')
-    known = {str(image.get('id')) for image in images}
+    ids = {str(image.get('id')) for image in images}
     for image_id, count in Counter(str(record.get('image_id')) for record in annotations).items():
-        if image_id not in known:
+        if image_id not in ids:
             problems.append(f'an annotation names image_id {image_id}, which is not in images')
         elif count > 1:
             problems.append(f'image {image_id} has {count} annotations; a radiograph has one')
@@ -219,15 +219,15 @@ def scale_problems(image: Record, require_spacing: bool = False) -> list[str]:
         comma = any(isinstance(text, str) and ',' in text for text in texts)
         advice = ', as numbers with a decimal point and no comma' if comma else ''
         problems.append(f"field 'pixel_spacing' is {spacing!r}; {cure}{advice}")
-    elif found := spacing_problem(spacing):
-        problems.append(f"field 'pixel_spacing' {spacing!r} {found}; {cure}")
+    elif fault := spacing_problem(spacing):
+        problems.append(f"field 'pixel_spacing' {spacing!r} {fault}; {cure}")
     magnification = image.get('magnification')
     if magnification is not None and not _is_length(magnification):
         problems.append(
             f"field 'magnification' is {magnification!r}; give a positive number, or leave it out"
         )
-    elif magnification is not None and (found := magnification_problem(magnification)):
-        problems.append(f"field 'magnification' {magnification!r} {found}")
+    elif magnification is not None and (fault := magnification_problem(magnification)):
+        problems.append(f"field 'magnification' {magnification!r} {fault}")
     return problems
 
 

@@ -47,9 +47,9 @@ def screen(
     width, height = (
         _numbers([image.get(name) for image in images]) for name in ('width', 'height')
     )
-    points, seen = tables[..., :2], tables[..., 2]
-    present = seen > 0
-    sound &= np.isin(seen, (0, 1, 2)).all(axis=1)
+    points, states = tables[..., :2], tables[..., 2]
+    present = states > 0
+    sound &= np.isin(states, (0, 1, 2)).all(axis=1)
     with np.errstate(invalid='ignore'):
         x, y = points[..., 0], points[..., 1]
         inside = (x >= -0.5) & (y >= -0.5)

@@ -15,7 +15,7 @@ from .record_checks import Record, describe, load_document
 
 Image = TypeVar('Image')
 
-Share = float | Mapping[str, float]
+_Share = float | Mapping[str, float]
 """Share of all images, or of the images of each subset, by its name."""
 
 PAPER_IMAGES = {
@@ -71,7 +71,7 @@ def check_patient_splits(
             nobody can tell; the message names patients, splits and images.
     """
     problems: list[str] = []
-    seen: dict[str, set[str]] = defaultdict(set)
+    splits_of: dict[str, set[str]] = defaultdict(set)
     for split, source in splits.items():
         if isinstance(source, (str, os.PathLike)):
             source = load_document(source)['images']
@@ -83,17 +83,17 @@ def check_patient_splits(
                     'splits cannot be told apart; give each image the pseudonym of its patient'
                 )
             else:
-                seen[patient].add(split)
-    for patient, found in sorted(seen.items()):
-        if len(found) > 1:
-            names = ' and '.join(name for name in splits if name in found)
+                splits_of[patient].add(split)
+    for patient, members in sorted(splits_of.items()):
+        if len(members) > 1:
+            names = ' and '.join(name for name in splits if name in members)
             problems.append(f'patient {patient!r} is in {names}; keep each patient in one split')
     if problems:
         raise AnnotationError('patients of the splits', problems)
 
 
 def split_by_patient(
-    images: Sequence[Image], fractions: Mapping[str, Share], seed: int
+    images: Sequence[Image], fractions: Mapping[str, _Share], seed: int
 ) -> dict[str, list[Image]]:
     """Share images out so that all of a patient's images are in one split.
 
@@ -157,7 +157,7 @@ def split_by_patient(
     return parts
 
 
-def _shares(share: Share, subsets: Sequence[str]) -> list[float]:
+def _shares(share: _Share, subsets: Sequence[str]) -> list[float]:
     return [share[name] if isinstance(share, Mapping) else share for name in subsets]
 
 
@@ -173,10 +173,10 @@ def _misfit(
     return float(((then**2 - now**2) / goal).sum()), float(filled[split].sum() / goal.sum())
 
 
-def _subset(image: Any, known: Sequence[str]) -> str:
+def _subset(image: Any, subsets: Sequence[str]) -> str:
     name = image.get('subset') if isinstance(image, Mapping) else image.subset
-    if name not in known:
-        raise AnnotationError(f'subset {name!r} has no share; there are {", ".join(known)}')
+    if name not in subsets:
+        raise AnnotationError(f'subset {name!r} has no share; there are {", ".join(subsets)}')
     return str(name)
 
 

@@ -40,7 +40,7 @@ from .evidence_table import build_dataset, collect_evidence, load_model
 META_KEY = 'unsct_calibration'
 """Where a checkpoint's ``meta`` holds the calibration, readable without this package."""
 
-METRICS_OF = dict(
+_METRICS_OF = dict(
     set_error='THASetErrorMetric',
     presence='THAPresenceMetric',
     landmark='THALandmarkMetric',
@@ -49,7 +49,7 @@ METRICS_OF = dict(
 )
 """The metrics of an evaluation, by the first word of their keys."""
 
-RESAMPLED = ('set_error', 'presence', 'paper')
+_RESAMPLED = ('set_error', 'presence', 'paper')
 """Those whose figures get confidence intervals in a study; the others have too many figures."""
 
 
@@ -248,10 +248,10 @@ def evaluate(
         Figures with keys ``metric/subset/figure``.
     """
     figures: dict[str, float] = {}
-    for prefix, name in METRICS_OF.items():
+    for prefix, name in _METRICS_OF.items():
         if prefix == 'clinical' and not landmarks.clinical:
             continue
-        resamples = bootstrap if prefix in RESAMPLED else 0
+        resamples = bootstrap if prefix in _RESAMPLED else 0
         metric = METRICS.build(dict(type=name, bootstrap=resamples, prefix=prefix))
         metric.dataset_meta = dict(landmarks=landmarks)
         metric.process({}, samples)
@@ -308,7 +308,7 @@ def baseline_table(figures: Mapping[str, float], cutoff: int = 20) -> str:
         figures: from :func:`evaluate`.
         cutoff: cut-off of the set error, mm.
     """
-    names = ('keep_all', 'suppress_all', *DECIDERS, 'oracle')
+    names = ('keep_all', 'reject_all', *DECIDERS, 'oracle')
     lines = [
         f'| subset | reported | E_{cutoff} [mm] |',
         '|---|---|---|',

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import tempfile
 from pathlib import Path
 
 from .options import ROOT, add_device
@@ -13,7 +12,7 @@ DEMO = 'configs/demo/unsct_hrnet_tha_cpu.py'
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest='action', required=True)
     step = actions.add_parser('step', help='time and memory of a training step')
-    step.set_defaults(measure=benchmark_step)
+    step.set_defaults(measure=_benchmark_step)
     add = step.add_argument
     add('config', nargs='?', default=DEMO, help='config with an HRNet')
     add('--batch-size', type=int, help="images in a batch (default: the config's)")
@@ -28,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     everything = actions.add_parser(
         'all', help='all that the performance page needs on this machine, and the page (12 min)'
     )
-    everything.set_defaults(measure=benchmark_all, out=None)
+    everything.set_defaults(measure=_benchmark_all, out=None)
     add = everything.add_argument
     add('folder', type=Path, nargs='?', default=ROOT / 'docs/results', help='folder of results')
     add(
@@ -39,18 +38,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add('--short', action='store_true', help='in seconds; its figures mean nothing')
     scale = actions.add_parser('scale', help='cost as images, pixels and landmarks grow')
-    scale.set_defaults(measure=benchmark_scale)
+    scale.set_defaults(measure=_benchmark_scale)
     scale.add_argument('config', nargs='?', default=DEMO, help='config of the network')
     scale.add_argument('--short', action='store_true', help='in seconds; says nothing')
     timed = actions.add_parser('time', help='run a command: its minutes are a figure of the page')
-    timed.set_defaults(measure=benchmark_time)
+    timed.set_defaults(measure=_benchmark_time)
     add = timed.add_argument
     add('target', help='demo_minutes, test_minutes or check_minutes')
     add('command', nargs='+', help='after --')
     decode = actions.add_parser(
         'decode', help='time of decoding and uncertainty estimation beside the forward pass'
     )
-    decode.set_defaults(measure=benchmark_decode)
+    decode.set_defaults(measure=_benchmark_decode)
     add = decode.add_argument
     add('config', nargs='?', default=DEMO, help='config of the model')
     add('--map-size', type=int, default=128, help='side of the maps, cells')
@@ -59,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     gradients = actions.add_parser(
         'gradients', help='value and gradient on the backbone of each loss term, while training'
     )
-    gradients.set_defaults(measure=benchmark_gradients)
+    gradients.set_defaults(measure=_benchmark_gradients)
     add = gradients.add_argument
     add('config', help='config of the model')
     add('--steps', type=int, nargs='+', default=[0, 50], metavar='N',
@@ -69,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     predict = actions.add_parser(
         'predict', help='time from DICOM to json: stock MMPose, PyTorch, compiled, exported'
     )
-    predict.set_defaults(measure=benchmark_predict)
+    predict.set_defaults(measure=_benchmark_predict)
     add = predict.add_argument
     add('config', type=Path, help='config of the model')
     add('checkpoint', type=Path, help='its weights')
@@ -80,7 +79,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--threads', type=int, help='processor cores to use (default: those that are free)')
     add('--no-compile', action='store_true', help='leave torch.compile out')
     phantom = actions.add_parser('phantom', help='simulated radiographs a second')
-    phantom.set_defaults(measure=benchmark_phantom)
+    phantom.set_defaults(measure=_benchmark_phantom)
     add = phantom.add_argument
     add('--images', type=int, default=72, help='in each data set')
     add('--rounds', type=int, default=5, help='data sets')
@@ -88,7 +87,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     exports = actions.add_parser(
         'exports', help='what exporting and quantizing changes, on annotated images'
     )
-    exports.set_defaults(measure=benchmark_exports)
+    exports.set_defaults(measure=_benchmark_exports)
     add = exports.add_argument
     add('config', type=Path, help='config of the model')
     add('checkpoint', type=Path, help='its weights')
@@ -103,11 +102,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action.add_argument('--out', type=Path, help='json file of the figures')
     page = actions.add_parser('onnx-page', help='write onnx.md from the json files of both')
     page.add_argument('folder', type=Path, help='docs/results')
-    page.set_defaults(out=None, measure=write_onnx_page)
+    page.set_defaults(out=None, measure=_write_onnx_page)
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.measure in (benchmark_all, benchmark_time):
+    if args.measure in (_benchmark_all, _benchmark_time):
         return args.measure(args)
     text = json.dumps(args.measure(args), indent=1)
     print(text)
@@ -117,7 +116,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def benchmark_all(args: argparse.Namespace) -> int:
+def _benchmark_all(args: argparse.Namespace) -> int:
     from unsct_mmpose.research.pages import write_page
     from unsct_mmpose.research.performance import measure_all
 
@@ -127,7 +126,7 @@ def benchmark_all(args: argparse.Namespace) -> int:
     return 0
 
 
-def benchmark_scale(args: argparse.Namespace) -> dict:
+def _benchmark_scale(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.research.results import describe_host
@@ -136,14 +135,14 @@ def benchmark_scale(args: argparse.Namespace) -> dict:
     return {**describe_host(), **scale_cost(Config.fromfile(args.config), args.short)}
 
 
-def benchmark_time(args: argparse.Namespace) -> int:
+def _benchmark_time(args: argparse.Namespace) -> int:
     from unsct_mmpose.research.performance import time_command
 
     out = args.out or ROOT / 'docs/results/performance/commands.json'
     return time_command(args.target, args.command, out)
 
 
-def benchmark_step(args: argparse.Namespace) -> dict:
+def _benchmark_step(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.engine.device import resolve_device
@@ -181,7 +180,7 @@ def benchmark_step(args: argparse.Namespace) -> dict:
     )
 
 
-def benchmark_gradients(args: argparse.Namespace) -> dict:
+def _benchmark_gradients(args: argparse.Namespace) -> dict:
     import logging
     from dataclasses import asdict
 
@@ -219,7 +218,7 @@ def benchmark_gradients(args: argparse.Namespace) -> dict:
     )
 
 
-def benchmark_decode(args: argparse.Namespace) -> dict:
+def _benchmark_decode(args: argparse.Namespace) -> dict:
     from mmengine.config import Config
 
     from unsct_mmpose.engine.device import resolve_device
@@ -245,14 +244,14 @@ def benchmark_decode(args: argparse.Namespace) -> dict:
     )
 
 
-def benchmark_predict(args: argparse.Namespace) -> dict:
+def _benchmark_predict(args: argparse.Namespace) -> dict:
     import logging
 
     from unsct_mmpose.engine.device import resolve_device
-    from unsct_mmpose.export import export_onnx
     from unsct_mmpose.research.predict_cost import (
         PredictRequest,
         device_throughput,
+        exported,
         onnx_memory_growth_mb,
         predict_cost,
     )
@@ -261,15 +260,11 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
     logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
     files = sorted(path for path in args.folder.iterdir() if path.is_file())
     device = resolve_device(args.device)
-    with tempfile.TemporaryDirectory() as folder:
-        path = args.onnx or Path(folder) / 'model.onnx'
-        if not args.onnx:
-            request = export_onnx.ExportRequest(args.config, args.checkpoint, path)
-            export_onnx.export_onnx(request)
-        request = PredictRequest(
-            args.config, args.checkpoint, path, files, rounds=args.rounds, threads=args.threads,
-            device=device, compiled=not args.no_compile,
-        )  # fmt: skip
+    wanted = PredictRequest(
+        args.config, args.checkpoint, files, args.onnx, rounds=args.rounds, threads=args.threads,
+        device=device, compiled=not args.no_compile,
+    )  # fmt: skip
+    with exported(wanted) as request:
         cost = predict_cost(request)
         growth = onnx_memory_growth_mb(request, args.images)
         if device != 'cpu':
@@ -284,14 +279,14 @@ def benchmark_predict(args: argparse.Namespace) -> dict:
     )
 
 
-def benchmark_phantom(args: argparse.Namespace) -> dict:
+def _benchmark_phantom(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.predict_cost import phantom_cost
     from unsct_mmpose.research.results import describe_host
 
     return dict(**describe_host(), **phantom_cost(args.images, args.rounds, args.jobs))
 
 
-def benchmark_exports(args: argparse.Namespace) -> dict:
+def _benchmark_exports(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.onnx_study import compare_exports
     from unsct_mmpose.research.results import describe_host
 
@@ -302,7 +297,7 @@ def benchmark_exports(args: argparse.Namespace) -> dict:
     return dict(config=str(args.config), **describe_host(), models=models)
 
 
-def write_onnx_page(args: argparse.Namespace) -> dict:
+def _write_onnx_page(args: argparse.Namespace) -> dict:
     from unsct_mmpose.research.pages import write_page
 
     return dict(page=str(write_page(args.folder, 'onnx')))

@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_cfg_options(parser)
 
 
-def parse_pairs(pairs: list[str]) -> dict:
+def _parse_pairs(pairs: list[str]) -> dict:
     """Return ``--cfg-options`` as a dictionary, by the rules of MMPose's own tools."""
     from mmengine.config import DictAction
 
@@ -61,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     fit = FitOptions(rule=args.rule, recall=args.recall, alpha=args.alpha, level=args.level)
     request = CalibrationRequest(
         args.config, args.checkpoint, args.out, args.data, args.ann_file, args.device, fit,
-        parse_pairs(args.cfg_options), args.estimate,
+        _parse_pairs(args.cfg_options), args.estimate,
     )  # fmt: skip
     calibration, figures, out = calibrate(request)
     counts = calibration.provenance

@@ -13,6 +13,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from unsct_mmpose.cores import idle_cores
 
@@ -62,40 +63,37 @@ def run(args: argparse.Namespace) -> int:
 
     from .results import print_differences
 
-    kind, tools = FULL if args.full else SHORT, ROOT / 'tools'
-    if kind is SHORT and not args.config:
-        start = start_of(kind.config)
-        if start is not None and not start.is_file():
-            print(f'{start.name} is not beside its config: random weights instead, as with --full')
-            kind = FULL
-    config, data = args.config or kind.config, args.data or kind.data
-    work_dir = args.work_dir or kind.work_dir
-    phantom = shlex.split(kind.phantom) if args.phantom_options is None else args.phantom_options
-    start = start_of(config)
-    origin = f'NOT from random weights, but from {start.name}' if start else 'from random weights'
-    use_threads(threads)
-    print(f'{config}, {origin}; {threads} threads, as many as cores are idle')
-    experiment.announce('phantom', config)
-    run_here([str(tools / 'make_phantom.py'), '--out', str(data), *phantom])
-    result = experiment.run_experiment(
-        experiment.Experiment(
-            config=config,
-            data=data,
-            work_dir=work_dir,
+    def planned(kind: _Kind) -> experiment.Experiment:
+        return experiment.Experiment(
+            config=args.config or kind.config,
+            data=args.data or kind.data,
+            work_dir=args.work_dir or kind.work_dir,
             describe='simulated radiographs (parametric phantom), test split',
             name=kind.work_dir.name,
             seed=args.seed,
             estimate=kind is FULL,
-        ),
-        tools,
-        run_here,
-    )
-    experiment.print_summary(result, work_dir)
+        )
+
+    kind, tools = FULL if args.full else SHORT, ROOT / 'tools'
+    plan = planned(kind)
+    start = start_of(plan)
+    if kind is SHORT and not args.config and start is not None and not start.is_file():
+        print(f'{start.name} is not beside its config: random weights instead, as with --full')
+        kind, plan = FULL, planned(FULL)
+        start = start_of(plan)
+    phantom = shlex.split(kind.phantom) if args.phantom_options is None else args.phantom_options
+    origin = f'NOT from random weights, but from {start.name}' if start else 'from random weights'
+    _use_threads(threads)
+    print(f'{plan.config}, {origin}; {threads} threads, as many as cores are idle')
+    experiment.announce('phantom', plan)
+    run_here([str(tools / 'make_phantom.py'), '--out', str(plan.data), *phantom])
+    result = experiment.run_experiment(plan, tools, run_here)
+    experiment.print_summary(result, plan.work_dir)
     print(f'trained {origin}')
-    return print_differences(work_dir / 'results.json')
+    return print_differences(plan.work_dir / 'results.json')
 
 
-def use_threads(count: int) -> None:
+def _use_threads(count: int) -> None:
     """Let PyTorch use so many threads, and OpenCV none of its own beside them."""
     import cv2
     import torch
@@ -104,11 +102,9 @@ def use_threads(count: int) -> None:
     cv2.setNumThreads(0)
 
 
-def start_of(config: Path) -> Path | None:
-    """Return the weights that a training starts from; None: random ones."""
-    from mmengine.config import Config
-
-    start = Config.fromfile(config).get('load_from')
+def start_of(plan: Any) -> Path | None:
+    """Return the weights that an experiment starts from; None: random ones."""
+    start = plan.settings.get('load_from')
     return Path(start) if start else None
 
 

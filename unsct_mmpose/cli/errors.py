@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-TRACEBACK_VARIABLE = 'UNSCT_TRACEBACK'
+_TRACEBACK_VARIABLE = 'UNSCT_TRACEBACK'
 EXTRAS = {
     'albumentations': 'augment',
     'tensorboard': 'track',
@@ -75,9 +75,9 @@ def explain_errors(
         raise SystemExit(143 if ended else 130) from None
     except Exception as error:
         text = explain(error) or (str(error) if isinstance(error, mendable) else None)
-        if text is None or os.environ.get(TRACEBACK_VARIABLE) == '1':
+        if text is None or os.environ.get(_TRACEBACK_VARIABLE) == '1':
             raise
-        print(f'{command}: {text}\n({TRACEBACK_VARIABLE}=1 shows where)', file=sys.stderr)
+        print(f'{command}: {text}\n({_TRACEBACK_VARIABLE}=1 shows where)', file=sys.stderr)
         raise SystemExit(status) from None
     finally:
         if before is not None:

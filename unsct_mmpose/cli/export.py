@@ -8,7 +8,7 @@ import argparse
 import json
 from pathlib import Path
 
-NOT_CALIBRATED = 'not calibrated: a fixed limit decides what is reported (unsct calibrate)'
+_NOT_CALIBRATED = 'not calibrated: a fixed limit decides what is reported (unsct calibrate)'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
         meta = export_safetensors(args.config, args.checkpoint, args.out)
         print(json.dumps({name: meta[name] for name in ('config', 'weights_sha256')}, indent=1))
         if META_KEY not in meta:
-            print(NOT_CALIBRATED)
+            print(_NOT_CALIBRATED)
         return 0
     from unsct_mmpose.export.export_onnx import ExportRequest, export_onnx
 
@@ -45,5 +45,5 @@ def run(args: argparse.Namespace) -> int:
     )  # fmt: skip
     print(json.dumps(figures, indent=1))
     if not figures['calibrated']:
-        print(NOT_CALIBRATED)
+        print(_NOT_CALIBRATED)
     return 0

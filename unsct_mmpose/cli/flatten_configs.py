@@ -5,7 +5,7 @@ from pathlib import Path
 
 from .options import ROOT
 
-RELEASED = (
+_RELEASED = (
     'hrnet/unsct-hrnet.py',
     'u_net/unsct-u_net.py',
     'higherhrnet/unsct-higherhrnet.py',
@@ -15,7 +15,7 @@ RELEASED = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument
-    add('configs', nargs='*', default=RELEASED, metavar='CONFIG',
+    add('configs', nargs='*', default=_RELEASED, metavar='CONFIG',
         help='paths in configs/ (default: %(default)s)')  # fmt: skip
     add('--out', type=Path, help='folder (default: configs/flat)')
     add('--budget', choices=('gpu', 'cpu'), default='gpu', help='UNSCT_BUDGET')

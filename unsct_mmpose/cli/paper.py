@@ -8,17 +8,17 @@ from pathlib import Path
 
 from .options import ROOT, print_index
 
-RESULTS = Path('docs/results/paper')
+_RESULTS = Path('docs/results/paper')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(resumable=True)
     actions = parser.add_subparsers(dest='action', required=True)
     for name, work, text in (
-        ('plan', print_plan, 'print the runs in order of importance, and which of them are done'),
-        ('run', run_plan,
+        ('plan', _print_plan, 'print the runs in order of importance, and which of them are done'),
+        ('run', _run_plan,
          'do what is not done yet, an interrupted run too; every run writes its result'),
-        ('judge', judge_plan,
+        ('judge', _judge_plan,
          'add ways to decide to results that were written before them, without training'),
     ):  # fmt: skip
         action = actions.add_parser(name, help=text)
@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             help='names of configs, such as unsct-hrnet')  # fmt: skip
         add('--seeds', type=int, help='trainings of each config')
         add('--work-dirs', type=Path, default=Path('work_dirs/paper'), help='of the trainings')
-        add('--results', type=Path, default=RESULTS, help='folder of the results')
+        add('--results', type=Path, default=_RESULTS, help='folder of the results')
     add = actions.choices['run'].add_argument
     add('--describe', required=True, help='what the images are; say so when they are simulated')
     add('--lane', type=int, nargs=2, default=(0, 1), metavar=('I', 'N'),
@@ -39,12 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     collect = actions.add_parser(
         'collect', help='write the page, its CSV and the index of models from the results'
     )
-    collect.add_argument('--results', type=Path, default=RESULTS, help='folder of the results')
-    collect.set_defaults(work=collect_results)
+    collect.add_argument('--results', type=Path, default=_RESULTS, help='folder of the results')
+    collect.set_defaults(work=_collect_results)
     figures = actions.add_parser('figures', help='draw Figures 5, 8 and 9')
-    figures.set_defaults(work=draw_figures)
+    figures.set_defaults(work=_draw_figures)
     add = figures.add_argument
-    add('--results', type=Path, default=RESULTS, help='folder of the results')
+    add('--results', type=Path, default=_RESULTS, help='folder of the results')
     add('--budget', choices=('cpu', 'gpu'), default='cpu', help='networks and schedules')
     add('--convergence', metavar='NAME', help='data set whose runs Figure 5 shows')
     add('--config', type=Path, help='of the model in Figures 8 and 9')
@@ -53,14 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--data', type=Path, help='data set whose images may be shown')
     add('--row', type=int, default=0, help='number of the image in its file')
     add('--describe', help='what the image is; say so when it is simulated')
-    add('--out', type=Path, default=RESULTS, help='folder')
+    add('--out', type=Path, default=_RESULTS, help='folder')
 
 
 def run(args: argparse.Namespace) -> int:
     return 1 if args.work(args) else 0
 
 
-def print_plan(args: argparse.Namespace) -> None:
+def _print_plan(args: argparse.Namespace) -> None:
     """Print each run and whether its result is there, and what that was not judged by."""
     from unsct_mmpose.research.paper_plan import plan
     from unsct_mmpose.research.paper_run import lacking_decisions
@@ -73,7 +73,7 @@ def print_plan(args: argparse.Namespace) -> None:
         print(f'{"done" if path.is_file() else "open"}  {run.name:28s} {run.row.purpose}{missing}')
 
 
-def run_plan(args: argparse.Namespace) -> int:
+def _run_plan(args: argparse.Namespace) -> int:
     """Do the runs that have no result; return how many failed."""
     from tqdm import tqdm
 
@@ -96,7 +96,7 @@ def run_plan(args: argparse.Namespace) -> int:
     return len(failed)
 
 
-def judge_plan(args: argparse.Namespace) -> int:
+def _judge_plan(args: argparse.Namespace) -> int:
     """Complete the results that there are; return how many could not be."""
     from unsct_mmpose.research.paper_plan import plan
     from unsct_mmpose.research.paper_run import judge_again
@@ -113,7 +113,7 @@ def judge_plan(args: argparse.Namespace) -> int:
     return failed
 
 
-def draw_figures(args: argparse.Namespace) -> None:
+def _draw_figures(args: argparse.Namespace) -> None:
     """Draw the figures whose material was named."""
     import os
 
@@ -135,10 +135,10 @@ def draw_figures(args: argparse.Namespace) -> None:
         print(paper_figures.draw_uncertainty(args.config, args.checkpoint, *common, out))
 
 
-def collect_results(args: argparse.Namespace) -> None:
+def _collect_results(args: argparse.Namespace) -> None:
     """Write the page, and the index of models where it is the repository's own."""
     from unsct_mmpose.research.paper_page import write_paper_page
 
     print(write_paper_page(args.results))
-    if args.results.resolve() == ROOT / RESULTS:
+    if args.results.resolve() == ROOT / _RESULTS:
         print_index(ROOT)

@@ -24,11 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from unsct_mmpose.phantom.make_phantom import PhantomOptions, contact_sheet, make_phantom
+    from unsct_mmpose.phantom.make_phantom import PhantomOptions, make_phantom
 
     if args.out is None and args.contact_sheet is None:
         args.refuse('give --out DIR, or --contact-sheet PATH')
     if args.contact_sheet is not None:
+        from unsct_mmpose.phantom.contact_sheet import contact_sheet
+
         contact_sheet(args.contact_sheet, seed=args.seed)
     if args.out is not None:
         options = PhantomOptions(

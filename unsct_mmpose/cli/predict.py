@@ -91,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
 
 def print_summary(result, out: Path) -> None:
     """Print what became of the files."""
-    from unsct_mmpose.dicom.text import printable
+    from unsct_mmpose.dicom.header import printable
 
     shown = printable(str(out))
     print(f'{result.predicted} predicted, {result.already_there} there already: {shown}')

@@ -31,19 +31,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     if args.action == 'page':
-        print_pages(args.folder)
+        _print_pages(args.folder)
     elif args.action == 'relations':
         from unsct_mmpose.research.relations_page import write_relations_page
 
         print(*write_relations_page(args.folder), sep='\n')
     elif args.action == 'read-log':
-        read_training(args)
+        _read_training(args)
     else:
         return print_differences(args.result)
     return 0
 
 
-def print_pages(folder: Path) -> None:
+def _print_pages(folder: Path) -> None:
     from unsct_mmpose.research.pages import write_pages
 
     print(*write_pages(folder), sep='\n')
@@ -63,7 +63,7 @@ def print_differences(result: Path) -> int:
     return 1 if problems else 0
 
 
-def read_training(args: argparse.Namespace) -> None:
+def _read_training(args: argparse.Namespace) -> None:
     from unsct_mmpose.research.training_log import read_log, write_run
 
     run = read_log(

@@ -13,11 +13,11 @@ from .options import add_device
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest='action', required=True)
     collect = actions.add_parser('collect', help='run a model over images, keep its evidence')
-    add_model(collect)
+    _add_model(collect)
     add = collect.add_argument
     add('--out', type=Path, required=True, help='npz file to write')
     add('--refinement', help='sub-pixel method')
-    collect.set_defaults(study=run_collect)
+    collect.set_defaults(study=_run_collect)
     for name, kind, text in (
         ('judge', 'main', 'decisions beside their baselines, with confidence intervals by patient'),
         ('ablate', 'ablation', 'entropy modes, aggregations, relation sets and features'),
@@ -31,8 +31,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add('--relations', default='full', help="the model's relation set")
         add('--calibrated-on', required=True, help='where thresholds come from')
         add('--kind', default=kind, choices=['main', 'shift', 'ablation'], help='of the result')
-        add_result(action, 'of the training')
-        action.set_defaults(study=run_judgement)
+        _add_result(action, 'of the training')
+        action.set_defaults(study=_run_judgement)
     add = actions.choices['judge'].add_argument
     add('--bootstrap', type=int, default=1000, help='draws of the intervals')
     add('--evidence-relations', default='core', help='those that speak')
@@ -48,18 +48,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="more images to judge on, beside the pool's other patients")  # fmt: skip
     add('--part', required=True, choices=['design', 'confirmation'],
         help='whether the rule was designed on it')  # fmt: skip
-    add_draws(fusion, [1, 2, 3, 5, 10, 30], 30)
-    add_result(fusion)
-    fusion.set_defaults(study=run_fusion)
+    _add_draws(fusion, [1, 2, 3, 5, 10, 30], 30)
+    _add_result(fusion)
+    fusion.set_defaults(study=_run_fusion)
 
     grown = actions.add_parser('grown', help='regions grown from heatmaps beside ellipses')
-    add_model(grown)
+    _add_model(grown)
     add = grown.add_argument
     add('--images', type=int, help='the first ones only (default: all)')
     add('--patients', type=int, default=53, help='that calibrate')
     add('--draws', type=int, default=20, help='of the patients that calibrate')
-    add_result(grown)
-    grown.set_defaults(study=run_grown)
+    _add_result(grown)
+    grown.set_defaults(study=_run_grown)
 
     promise = actions.add_parser('promise', help='coverage of new patients, by their number')
     add = promise.add_argument
@@ -71,12 +71,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='take N images of each patient (default: all)')  # fmt: skip
     add('--judged', type=int, metavar='N',
         help='judge on N drawn patients of the pool (default: all)')  # fmt: skip
-    add_draws(promise, [3, 5, 10, 14], 20)
-    add_result(promise)
-    promise.set_defaults(study=run_promise)
+    _add_draws(promise, [3, 5, 10, 14], 20)
+    _add_result(promise)
+    promise.set_defaults(study=_run_promise)
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def _add_model(parser: argparse.ArgumentParser) -> None:
     """Add a model and the images that it reads."""
     add = parser.add_argument
     add('config', type=Path, help='config of the model')
@@ -86,7 +86,7 @@ def add_model(parser: argparse.ArgumentParser) -> None:
     add_device(parser)
 
 
-def add_draws(parser: argparse.ArgumentParser, sizes: list[int], draws: int) -> None:
+def _add_draws(parser: argparse.ArgumentParser, sizes: list[int], draws: int) -> None:
     """Add how many patients are drawn, and how often."""
     shown = ' '.join(map(str, sizes))
     parser.add_argument(
@@ -96,7 +96,7 @@ def add_draws(parser: argparse.ArgumentParser, sizes: list[int], draws: int) -> 
     parser.add_argument('--draws', type=int, default=draws, help='of each size')
 
 
-def add_result(parser: argparse.ArgumentParser, seed: str = 'of the drawing') -> None:
+def _add_result(parser: argparse.ArgumentParser, seed: str = 'of the drawing') -> None:
     """Add what a result file says of itself."""
     add = parser.add_argument
     add('--seed', type=int, default=0, help=seed)
@@ -111,7 +111,7 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def load_core(path: Path):
+def _load_core(path: Path):
     """Load the evidence of the core relations from a table of all."""
     from unsct_mmpose.anatomy import relation_set
     from unsct_mmpose.calibrate.evidence_table import load_table
@@ -120,16 +120,16 @@ def load_core(path: Path):
     return study.restrict_relations(load_table(path), relation_set('full'), 'core')[0]
 
 
-def run_promise(args: argparse.Namespace) -> None:
+def _run_promise(args: argparse.Namespace) -> None:
     from unsct_mmpose.anatomy import relation_set
     from unsct_mmpose.calibrate.evidence_table import concatenate
     from unsct_mmpose.research import promise_study
 
     core = relation_set('core')
-    pool = concatenate([load_core(path) for path in args.pool])
+    pool = concatenate([_load_core(path) for path in args.pool])
     if args.first_images:
         pool = promise_study.first_images(pool, args.first_images)
-    shifted = {path.stem: load_core(path) for path in args.shifted}
+    shifted = {path.stem: _load_core(path) for path in args.shifted}
     figures = promise_study.compare(
         pool, shifted, core, args.sizes, draws=args.draws, seed=args.seed,
         judged_patients=args.judged,
@@ -138,7 +138,7 @@ def run_promise(args: argparse.Namespace) -> None:
     record(args, 'promise', text, figures)
 
 
-def run_grown(args: argparse.Namespace) -> None:
+def _run_grown(args: argparse.Namespace) -> None:
     from unsct_mmpose.calibrate.evidence_table import build_dataset, load_model
     from unsct_mmpose.research import grown_study
 
@@ -150,7 +150,7 @@ def run_grown(args: argparse.Namespace) -> None:
     record(args, 'grown', f'{args.draws} draws of {args.patients} patients that calibrate', figures)
 
 
-def run_fusion(args: argparse.Namespace) -> None:
+def _run_fusion(args: argparse.Namespace) -> None:
     from unsct_mmpose.anatomy import relation_set
     from unsct_mmpose.calibrate.evidence_table import concatenate
     from unsct_mmpose.research import fusion_study
@@ -163,14 +163,14 @@ def run_fusion(args: argparse.Namespace) -> None:
         )
         judged = {'other drawn patients': other}
     else:
-        pool = concatenate([load_core(path) for path in args.pool])
+        pool = concatenate([_load_core(path) for path in args.pool])
         judged = {'the other patients': pool}
-    judged |= {path.stem: load_core(path) for path in args.judge}
+    judged |= {path.stem: _load_core(path) for path in args.judge}
     figures = fusion_study.compare(pool, judged, core, args.sizes, draws=args.draws, seed=args.seed)
     record(args, 'fusion', f'{args.part}: {args.draws} draws of patients', figures)
 
 
-def run_collect(args: argparse.Namespace) -> None:
+def _run_collect(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
     from unsct_mmpose.calibrate.evidence_table import (
@@ -190,7 +190,7 @@ def run_collect(args: argparse.Namespace) -> None:
     print(args.out)
 
 
-def run_judgement(args: argparse.Namespace) -> None:
+def _run_judgement(args: argparse.Namespace) -> None:
     from unsct_mmpose.anatomy import relation_set
     from unsct_mmpose.calibrate.evidence_table import load_table
     from unsct_mmpose.research import study

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
@@ -35,7 +34,7 @@ from unsct_mmpose.maps.regions import (
 )
 
 from .decision_modes import bare_decision, decision_notice, decision_options, mode_settings
-from .landmark_cells import estimator_stretch, landmark_cells
+from .landmark_cells import LandmarkCells, LandmarkCodec, estimator_stretch
 
 _FRAME = ('input_center', 'input_scale')
 
@@ -57,7 +56,7 @@ class DecodedLandmarks(NamedTuple):
 
 
 @KEYPOINT_CODECS.register_module()
-class HeatmapPAF(BaseKeypointCodec):
+class HeatmapPAF(LandmarkCodec):
     """Encode landmarks as Gaussian heatmaps and relations as part affinity fields.
 
     K landmarks, L relations of them, maps of H x W cells. Encoded:
@@ -115,8 +114,6 @@ class HeatmapPAF(BaseKeypointCodec):
     landmark is reported, so that validation compares epochs by all landmarks.
     """
 
-    auxiliary_encode_keys = {'keypoints_visible_weights'}
-
     field_mapping_table = dict(heatmaps='heatmaps', pafs='pafs')
     label_mapping_table = dict(
         keypoint_weights='keypoint_weights', relation_weights='relation_weights'
@@ -173,35 +170,12 @@ class HeatmapPAF(BaseKeypointCodec):
         settings = mode_settings(mode, asked, relations, self.landmarks)
         self.decision = decision_options(mode, settings, rule, threshold, relation_weights)
         self.evidence_relations = self.landmarks.relation_set(settings['evidence_relations'])
-        self.decision_channels = subset_channels(self.relations, self.evidence_relations)
+        self.decision_channels = _subset_channels(self.relations, self.evidence_relations)
         _refuse_other_number(relation_weights, self.evidence_relations)
         self.calibration: Calibration | None = None
         self.learning = False
 
-    def encode(
-        self,
-        keypoints: np.ndarray,
-        keypoints_visible: np.ndarray | None = None,
-        keypoints_visible_weights: np.ndarray | None = None,
-    ) -> dict[str, np.ndarray]:
-        """Draw the training targets of one image.
-
-        Args:
-            keypoints: ``(1, K, 2)`` landmarks, input pixels.
-            keypoints_visible: ``(1, K)``; above 0 where present. ``None``: all present.
-            keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
-
-        Raises:
-            ValueError: more than one instance or a number of landmarks other than K.
-        """
-        cells = landmark_cells(
-            keypoints,
-            keypoints_visible,
-            keypoints_visible_weights,
-            self.input_size,
-            self.heatmap_size,
-            len(self.landmarks),
-        )
+    def _targets(self, cells: LandmarkCells) -> dict[str, np.ndarray]:
         weights = cells.labelled.astype(np.float32)
         pairs = np.asarray(self.relations.pairs)
         labels = dict(
@@ -400,7 +374,7 @@ class HeatmapPAF(BaseKeypointCodec):
         if self.evidence_relations.name != self.relations.name:
             self.calibration = None
         self.evidence_relations = self.relations
-        self.decision_channels = subset_channels(self.relations, self.relations)
+        self.decision_channels = _subset_channels(self.relations, self.relations)
 
     def to_pixels(self, points: np.ndarray) -> np.ndarray:
         """Convert ``(..., 2)`` cells to input pixels as MMPose's pose estimators take them."""
@@ -419,7 +393,7 @@ def _refuse_other_number(weights: Sequence[float] | None, relations: RelationSet
         )
 
 
-def subset_channels(relations: RelationSet, smaller: RelationSet) -> list[int]:
+def _subset_channels(relations: RelationSet, smaller: RelationSet) -> list[int]:
     """Return the field channels of a smaller set of relations.
 
     Raises:

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from mmpose.codecs.base import BaseKeypointCodec
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
@@ -15,11 +14,11 @@ from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.maps.grid import cells_to_pixels
 from unsct_mmpose.maps.heatmap import decode_heatmaps, draw_heatmaps
 
-from .landmark_cells import estimator_stretch, landmark_cells
+from .landmark_cells import LandmarkCells, LandmarkCodec, estimator_stretch
 
 
 @KEYPOINT_CODECS.register_module()
-class LandmarkHeatmap(BaseKeypointCodec):
+class LandmarkHeatmap(LandmarkCodec):
     """Encode landmarks as Gaussian heatmaps in the cell convention of :class:`HeatmapPAF`.
 
     A mirrored image gives the mirrored map to the cell, so that a stock head's flip test is
@@ -38,8 +37,6 @@ class LandmarkHeatmap(BaseKeypointCodec):
             (:func:`~unsct_mmpose.codecs.landmark_cells.estimator_stretch`).
         landmarks: the K landmarks (:func:`unsct_mmpose.anatomy.landmark_set`).
     """
-
-    auxiliary_encode_keys = {'keypoints_visible_weights'}
 
     field_mapping_table = dict(heatmaps='heatmaps')
     label_mapping_table = dict(keypoint_weights='keypoint_weights')
@@ -61,30 +58,7 @@ class LandmarkHeatmap(BaseKeypointCodec):
         self.refinement = refinement
         self.use_udp = use_udp
 
-    def encode(
-        self,
-        keypoints: np.ndarray,
-        keypoints_visible: np.ndarray | None = None,
-        keypoints_visible_weights: np.ndarray | None = None,
-    ) -> dict[str, np.ndarray]:
-        """Draw the training targets of one image.
-
-        Args:
-            keypoints: ``(1, K, 2)`` landmarks, input pixels.
-            keypoints_visible: ``(1, K)``; above 0 where present. ``None``: all present.
-            keypoints_visible_weights: ``(1, K)``; 0 where unlabelled. ``None``: all labelled.
-
-        Raises:
-            ValueError: more than one instance or a number of landmarks other than K.
-        """
-        cells = landmark_cells(
-            keypoints,
-            keypoints_visible,
-            keypoints_visible_weights,
-            self.input_size,
-            self.heatmap_size,
-            len(self.landmarks),
-        )
+    def _targets(self, cells: LandmarkCells) -> dict[str, np.ndarray]:
         weights = cells.labelled & cells.shown.numpy()
         size_hw = self.heatmap_size[::-1]
         return dict(

@@ -38,8 +38,8 @@ def inner_settings(settings: Mapping[str, Any], name: str = '') -> Iterator[tupl
 def inner_datasets(dataset: Any) -> list[Any]:
     """Return the data sets that read files inside a built one; itself if it wraps none."""
     within = getattr(dataset, 'datasets', None) or [getattr(dataset, 'dataset', None)]
-    found = [inner for each in within if each is not None for inner in inner_datasets(each)]
-    return found or [dataset]
+    sources = [inner for each in within if each is not None for inner in inner_datasets(each)]
+    return sources or [dataset]
 
 
 def pipeline_settings(settings: Mapping[str, Any]) -> Sequence[Any]:

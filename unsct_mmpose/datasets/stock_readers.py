@@ -89,11 +89,11 @@ class DicomImage(ImageFile.ImageFile):
 def _inputs_to_list(original: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(original)
     def inputs_to_list(self: Any, inputs: Any) -> Iterable[Any]:
-        found = _radiographs(inputs) if isinstance(inputs, (str, os.PathLike)) else None
-        if found is None:
+        images = _radiographs(inputs) if isinstance(inputs, (str, os.PathLike)) else None
+        if images is None:
             return original(self, inputs)
         self._video_input = False
-        return found
+        return images
 
     return inputs_to_list
 

@@ -4,7 +4,6 @@ from .identity import looks_like_radiograph, patient_identity
 from .in_memory import radiograph_from_array
 from .radiograph import NoRadiographError, Radiograph, RadiographError
 from .read import radiograph_from_bytes, radiograph_from_dataset, read_radiograph
-from .writer import write_radiograph
 
 __all__ = [
     'NoRadiographError',
@@ -16,5 +15,4 @@ __all__ = [
     'radiograph_from_bytes',
     'radiograph_from_dataset',
     'read_radiograph',
-    'write_radiograph',
 ]

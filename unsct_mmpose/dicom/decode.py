@@ -25,7 +25,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from .header import has, uid, values
+from .header import has, printable, uid, values
 from .isolation import DecoderError, DecoderRefusal, decode
 from .limits import Limits, current_limits
 from .pixel_format import (
@@ -38,7 +38,6 @@ from .pixel_format import (
     read_pixel_format,
 )
 from .streams import StreamError, StreamHeader, read_stream_header
-from .text import printable
 
 _NATIVE = (
     ImplicitVRLittleEndian,

@@ -15,7 +15,7 @@ import sys
 import threading
 from typing import Any, BinaryIO
 
-from .plugins import CALLS
+from .streams import CALLS
 
 READY = b'unsct decoder ready\n'
 

@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from .header import printable
 from .identity import looks_like_radiograph
-from .text import printable
 
 _KINDS = (
     (stat.S_ISFIFO, 'a named pipe'),

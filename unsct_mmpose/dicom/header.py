@@ -1,4 +1,4 @@
-"""Reading header values that may be missing, empty or nonsense: the one guarded door to a header.
+"""Header values that may be missing, empty or nonsense, read and made fit for a message.
 
 pydicom converts a value when it is asked for, and then raises whatever the damage brings about.
 Nothing outside this module asks a data set itself.
@@ -179,3 +179,22 @@ def _raw(dataset: Dataset, keyword: str) -> Any:
         return None if element is None else element.value
     except Exception:  # an element that not even this can reach is not there
         return None
+
+
+_LONGEST = 2000
+
+
+def printable(text: str) -> str:
+    r"""Return a text without control characters, line breaks and lone surrogates, shortened.
+
+    A terminal obeys control characters, and a log takes a line break for a new message.
+
+    Example:
+        >>> printable('red \x1b[31m\nnew')
+        'red \\x1b[31m\\nnew'
+    """
+    shown = ''.join(
+        char if char.isprintable() else char.encode('unicode_escape').decode('ascii')
+        for char in text
+    )
+    return shown if len(shown) <= _LONGEST else f'{shown[:_LONGEST]} ...'

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from .decode_worker import READY
 from .limits import VARIABLES, Limits
-from .plugins import CALLS
+from .streams import CALLS
 
 _START_SECONDS = 120.0
 _GRACE_SECONDS = 2.0
@@ -52,7 +52,7 @@ def decode(
     limits it.
 
     Args:
-        call: a key of :data:`unsct_mmpose.dicom.plugins.CALLS`.
+        call: a key of :data:`unsct_mmpose.dicom.streams.CALLS`.
         content: its first argument.
         options: its others; plain values.
         limits: how much it may take.

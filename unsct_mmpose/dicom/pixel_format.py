@@ -16,7 +16,7 @@ from .limits import VARIABLES, Limits
 GREY = ('MONOCHROME1', 'MONOCHROME2')
 PALETTE = 'PALETTE COLOR'
 COLOUR = ('RGB', 'YBR_FULL', 'YBR_FULL_422', 'YBR_ICT', 'YBR_RCT')
-PIXEL_ELEMENTS = ('PixelData', 'FloatPixelData', 'DoubleFloatPixelData')
+_PIXEL_ELEMENTS = ('PixelData', 'FloatPixelData', 'DoubleFloatPixelData')
 
 _FLOAT_BITS = {'FloatPixelData': 32, 'DoubleFloatPixelData': 64}
 
@@ -112,7 +112,7 @@ def read_pixel_format(dataset: Dataset, limits: Limits) -> PixelFormat:
         DecodeError: an element is missing, unreadable or contradicts another one; the message
             names it.
     """
-    element = next((name for name in PIXEL_ELEMENTS if has(dataset, name)), None)
+    element = next((name for name in _PIXEL_ELEMENTS if has(dataset, name)), None)
     if element is None:
         raise _no_pixels(dataset)
     rows, columns = _whole(dataset, 'Rows', 1, 65535), _whole(dataset, 'Columns', 1, 65535)

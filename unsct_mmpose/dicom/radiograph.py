@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .display import DisplayError
+from .header import printable
 from .placement import Placement
-from .text import printable
 
 
 class RadiographError(ValueError):

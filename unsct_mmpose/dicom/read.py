@@ -19,8 +19,7 @@ from .decode import decode_frame, guess_transfer_syntax, parse_dicom, transfer_s
 from .display import DisplayError, Levels, apply_modality, apply_voi, find_levels, show_by_own_range
 from .header import code, is_unreadable, named, number, numbers, uid, values
 from .identity import simulation_mark
-from .picture_header import picture_format
-from .pictures import decode_picture
+from .pictures import decode_picture, picture_format
 from .pixel_format import DecodeError, NoImageError, sop_class_name
 from .placement import Orientation, Placement, given_orientation, read_orientation
 from .radiograph import NoRadiographError, Radiograph, RadiographError

@@ -16,8 +16,8 @@ from .pixel_format import sop_class_name
 PLAUSIBLE_SPACING_MM = (0.02, 5.0)
 """Width or height of a pixel of a radiograph, on whatever way it comes: header, json, --spacing."""
 
-PLAUSIBLE_MAGNIFICATION = (1.0, 2.0)
-ODD_ASPECT = 4.0
+_PLAUSIBLE_MAGNIFICATION = (1.0, 2.0)
+_ODD_ASPECT = 4.0
 
 _SLICES = ('CT', 'MR', 'PT', 'NM', 'US', 'OPT', 'OCT', 'IVUS', 'IVOCT')
 _SLICE_CLASSES = ('CT Image', 'MR Image', 'Positron', 'Nuclear', 'Ultrasound', 'Tomography')
@@ -63,9 +63,9 @@ def spacing_question(spacing_xy_mm: Sequence[float]) -> str | None:
     x_mm, y_mm = spacing_xy_mm
     if x_mm == y_mm == 1.0:
         return '1 x 1 mm is what programs write that do not know the spacing'
-    if x_mm >= ODD_ASPECT * y_mm:
+    if x_mm >= _ODD_ASPECT * y_mm:
         return f'its pixels are {x_mm / y_mm:.3g} times as wide as high'
-    if y_mm >= ODD_ASPECT * x_mm:
+    if y_mm >= _ODD_ASPECT * x_mm:
         return f'its pixels are {y_mm / x_mm:.3g} times as high as wide'
     return None
 
@@ -78,7 +78,7 @@ def magnification_problem(magnification: float) -> str | None:
         >>> magnification_problem(115)
         'is not a plausible magnification (1 to 2); as a percentage it would be 1.15'
     """
-    low, high = PLAUSIBLE_MAGNIFICATION
+    low, high = _PLAUSIBLE_MAGNIFICATION
     if low <= magnification <= high:
         return None
     problem = f'is not a plausible magnification ({low:g} to {high:g})'
@@ -113,7 +113,7 @@ def check_magnification(magnification: float) -> float:
     """Return a caller's magnification as a float.
 
     Raises:
-        ValueError: it is not within :data:`PLAUSIBLE_MAGNIFICATION`.
+        ValueError: it is not within :data:`_PLAUSIBLE_MAGNIFICATION`.
     """
     value = float(magnification)
     if not (math.isfinite(value) and value > 0):
@@ -233,7 +233,7 @@ def _reconcile(
             text = f'PixelSpacing claims {kind} calibration but equals ImagerPixelSpacing'
             problem = _join(problem, f'{text}; it is taken to hold at the detector')
         return Spacing(pixel, 'PixelSpacing', problem, *detector)
-    low, high = PLAUSIBLE_MAGNIFICATION
+    low, high = _PLAUSIBLE_MAGNIFICATION
     if not low < ratio <= high or abs(ratio_x / ratio_y - 1) > _SAME:
         text = (
             f'PixelSpacing {_words(pixel)} and ImagerPixelSpacing {_words(imager)} mm (x, y) '
@@ -264,9 +264,9 @@ def _given_magnification(magnification: float | None) -> tuple[float, str] | Non
 
 def _file_magnification(dataset: Dataset) -> tuple[float, str]:
     """Return detector over patient, and where it comes from; (1.0, 'unknown') when not known."""
-    if is_slice(dataset):
+    if _is_slice(dataset):
         return 1.0, 'a slice has its spacing at the patient'
-    low, high = PLAUSIBLE_MAGNIFICATION
+    low, high = _PLAUSIBLE_MAGNIFICATION
     estimated = number(dataset, 'EstimatedRadiographicMagnificationFactor')
     if estimated is not None and low <= estimated <= high:
         return estimated, 'EstimatedRadiographicMagnificationFactor'
@@ -277,7 +277,7 @@ def _file_magnification(dataset: Dataset) -> tuple[float, str]:
     return 1.0, 'unknown'
 
 
-def is_slice(dataset: Dataset) -> bool:
+def _is_slice(dataset: Dataset) -> bool:
     """Tell a slice or a volume (CT, MR and the like) from a projection."""
     if code(dataset, 'Modality') in _SLICES or has(dataset, 'ImageOrientationPatient'):
         return True

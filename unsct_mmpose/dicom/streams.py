@@ -1,10 +1,21 @@
-"""What a compressed stream says of itself, read before a decoder allocates anything."""
+"""Compressed streams: what each says of itself, read before a decoder allocates anything; decoders.
+
+Each of :data:`CALLS` is pure and gets plain values, so that it runs here or in another process.
+"""
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.encaps import encapsulate
+from pydicom.pixels import get_decoder
+from pydicom.uid import UID
 
 _NOT_FRAMES = (0xC4, 0xC8, 0xCC)
 _LOSSLESS = (0xC3, 0xC7, 0xCB, 0xCF)
@@ -69,7 +80,7 @@ def read_stream_header(stream: bytes) -> StreamHeader:
     raise StreamError('it starts like no JPEG, JPEG-LS or JPEG 2000 stream')
 
 
-def rle_segments(frame: bytes) -> list[bytes]:
+def _rle_segments(frame: bytes) -> list[bytes]:
     """Return the segments of an RLE frame (PS3.5, annex G).
 
     Raises:
@@ -89,14 +100,14 @@ def rle_segments(frame: bytes) -> list[bytes]:
     return [frame[start:end] for start, end in zip(starts, ends, strict=True)]
 
 
-def unpack_bits(segment: bytes, length: int) -> bytes:
+def _unpack_bits(segment: bytes, length: int) -> bytes:
     r"""Decode one RLE segment to exactly so many bytes; nothing grows beyond them.
 
     Raises:
         StreamError: the segment holds fewer, or more than that.
 
     Example:
-        >>> unpack_bits(bytes([2, 7, 8, 9, 254, 5]), 6)
+        >>> _unpack_bits(bytes([2, 7, 8, 9, 254, 5]), 6)
         b'\x07\x08\t\x05\x05\x05'
     """
     decoded = bytearray()
@@ -220,3 +231,63 @@ def _read_j2k(stream: bytes, start: int) -> StreamHeader:
         raise StreamError('its JPEG 2000 components differ in size or depth')
     depth = parts[0]
     return StreamHeader('JPEG 2000', rows, columns, samples, (depth & 0x7F) + 1, bool(depth & 0x80))
+
+
+def _decode_stream(
+    stream: bytes, syntax: str, plugin: str, options: dict[str, Any]
+) -> NDArray[Any]:
+    """Decode one frame of JPEG, JPEG-LS or JPEG 2000: grey as it is stored, colour as RGB.
+
+    Args:
+        stream: the frame, not encapsulated.
+        syntax: UID of the transfer syntax.
+        plugin: which of pydicom's decoders to ask; an empty name leaves the choice to pydicom.
+        options: pydicom's decoding options.
+    """
+    array, _ = get_decoder(UID(syntax)).as_array(
+        encapsulate([stream], has_bot=False), index=0, decoding_plugin=plugin, **options
+    )
+    return array
+
+
+def _decode_rle(frame: bytes, rows: int, columns: int, samples: int, width: int) -> NDArray[Any]:
+    """Decode one RLE frame (PS3.5, annex G).
+
+    Args:
+        frame: the frame.
+        rows: height, pixels.
+        columns: width, pixels.
+        samples: values for each pixel.
+        width: bytes of each value.
+
+    Returns:
+        ``(H, W)`` or ``(H, W, samples)`` unsigned integers.
+    """
+    segments = _rle_segments(frame)
+    if len(segments) != samples * width:
+        raise ValueError(f'it has {len(segments)} RLE segments, the header asks for '
+                         f'{samples * width}')  # fmt: skip
+    # most significant byte first, sample by sample
+    planes = np.empty((samples, rows * columns, width), dtype=np.uint8)
+    for number, segment in enumerate(segments):
+        sample, byte = divmod(number, width)
+        decoded = _unpack_bits(segment, rows * columns)
+        planes[sample, :, width - 1 - byte] = np.frombuffer(decoded, dtype=np.uint8)
+    array = planes.view(f'<u{width}').reshape(samples, rows, columns)
+    return array[0] if samples == 1 else np.ascontiguousarray(np.moveaxis(array, 0, -1))
+
+
+def _decode_page(content: bytes, page: int) -> NDArray[Any]:
+    """Decode one page of a PNG, JPEG or TIFF file as it is stored."""
+    buffer = np.frombuffer(content, dtype=np.uint8)
+    done, pages = cv2.imdecodemulti(buffer, cv2.IMREAD_UNCHANGED, range=(page, page + 1))
+    if not done or not len(pages) or pages[0] is None or not pages[0].size:
+        raise ValueError('it is damaged or cut off')
+    return np.asarray(pages[0])
+
+
+CALLS: dict[str, Callable[..., NDArray[Any]]] = {
+    'stream': _decode_stream,
+    'rle': _decode_rle,
+    'page': _decode_page,
+}

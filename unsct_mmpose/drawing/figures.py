@@ -22,6 +22,9 @@ from .canvas import (
     INK,
     SHEET,
     Box,
+    certainty_colors,
+    direction_colors,
+    heat_colors,
     new_figure,
     outlined,
     show_map,
@@ -30,7 +33,6 @@ from .canvas import (
     to_picture,
     whole,
 )
-from .legend import certainty_colors, direction_colors, heat_colors
 from .panels import field_vectors, strongest_vectors
 
 _TITLE_PX = 30
@@ -44,9 +46,6 @@ def figure_convergence(
     curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
     *,
     source: str,
-    quantity: str = 'MRE on validation images (mm)',
-    log_scale: bool = False,
-    size_px: tuple[int, int] = (1100, 680),
 ) -> NDArray[np.uint8]:
     """Draw how losses converge, with their spread over seeds: the paper's Figure 5.
 
@@ -55,9 +54,6 @@ def figure_convergence(
             line is the mean over seeds, the band reaches from the lowest to the highest. NaN
             leaves a gap.
         source: where the data come from, such as ``'simulated radiographs'``.
-        quantity: what the values are, with their unit.
-        log_scale: draw the values on a logarithmic scale.
-        size_px: width and height of the picture.
 
     Returns:
         ``(H, W, 3)`` RGB picture.
@@ -67,12 +63,12 @@ def figure_convergence(
     """
     if not curves:
         raise ValueError('a figure of convergence needs at least one curve')
-    figure = new_figure(*size_px, color='white')
+    figure = new_figure(1100, 680, color='white')
     axes = figure.add_axes((0.09, 0.14, 0.88, 0.82))
     colors = matplotlib.colormaps['tab10']
     for index, (name, (epochs, values)) in enumerate(curves.items()):
         _curve(axes, name, np.asarray(epochs, float), np.asarray(values, float), colors(index % 10))
-    axes.set(xlabel='epoch', ylabel=quantity, yscale='log' if log_scale else 'linear')
+    axes.set(xlabel='epoch', ylabel='MRE on validation images (mm)')
     axes.grid(alpha=0.3)
     axes.spines[['top', 'right']].set_visible(False)
     axes.legend(frameon=False)
@@ -80,12 +76,7 @@ def figure_convergence(
     return to_picture(figure)
 
 
-def figure_promise(
-    studies: Mapping[str, Mapping[str, Any]],
-    *,
-    source: str,
-    size_px: tuple[int, int] = (1240, 430),
-) -> NDArray[np.uint8]:
+def figure_promise(studies: Mapping[str, Mapping[str, Any]], *, source: str) -> NDArray[np.uint8]:
     """Draw what was promised for new patients against what was held, by calibrating patients.
 
     Args:
@@ -93,7 +84,6 @@ def figure_promise(
             summaries with ``regions`` and ``parameters``, each with a ``coverage``; the units are
             ``'patient'`` (drawn solid) and ``'image'`` (dashed).
         source: where the data come from, such as ``'simulated radiographs'``.
-        size_px: width and height of the row of one study.
 
     Returns:
         ``(H, W, 3)`` RGB picture: coverage of the regions, the mean parameter, and the worst one.
@@ -103,7 +93,7 @@ def figure_promise(
     """
     if not studies:
         raise ValueError('a figure of promises needs at least one study')
-    width, height = size_px
+    width, height = 1240, 430  # of the row of one study
     figure = new_figure(width, height * len(studies) + _SOURCE_PX, color='white')
     total = height * len(studies) + _SOURCE_PX
     colors = matplotlib.colormaps['viridis']
@@ -147,22 +137,18 @@ def _shown_coverage(summary: Mapping[str, Any], column: int, level: float) -> fl
     if column == 0:
         return float(summary['regions']['coverage'])
     values = [value['coverage'] for value in summary['parameters'].values()]
-    known = [float(value) for value in values if value is not None and not np.isnan(value)]
-    return min(known) if column == 2 else float(np.mean(known))
+    numbers = [float(value) for value in values if value is not None and not np.isnan(value)]
+    return min(numbers) if column == 2 else float(np.mean(numbers))
 
 
 def figure_growth(
-    runs: Mapping[str, Sequence[Mapping[str, float]]],
-    *,
-    source: str,
-    size_px: tuple[int, int] = (1100, 430),
+    runs: Mapping[str, Sequence[Mapping[str, float]]], *, source: str
 ) -> NDArray[np.uint8]:
     """Draw time and memory against the number of images, on logarithmic scales.
 
     Args:
         runs: by the name of what was done, rows with ``images``, ``seconds`` and ``peak_mb``.
         source: where the data come from.
-        size_px: width and height of the picture.
 
     Returns:
         ``(H, W, 3)`` RGB picture; a thin line shows what would be linear.
@@ -172,7 +158,7 @@ def figure_growth(
     """
     if not runs:
         raise ValueError('a figure of growth needs at least one run')
-    figure = new_figure(*size_px, color='white')
+    figure = new_figure(1100, 430, color='white')
     colors = matplotlib.colormaps['tab10']
     for column, (key, words) in enumerate((('seconds', 'time (s)'), ('peak_mb', 'memory (MiB)'))):
         axes = figure.add_axes((0.08 + 0.48 * column, 0.16, 0.4, 0.76))
@@ -266,7 +252,7 @@ def figure_uncertainty(
         'radiograph',
         'certainty (bright: certain)',
         'without UE',
-        f'with UE: {(~reported).sum()} suppressed',
+        f'with UE: {(~reported).sum()} rejected',
     ]
     figure, [panels] = _panels(gray, [words], source, panel_px, 0.85)
     panels[1].images[0].set_alpha(0.35)  # what is behind is dark

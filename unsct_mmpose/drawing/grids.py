@@ -13,8 +13,18 @@ from numpy.typing import NDArray
 from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.anatomy.landmarks import plain_name
 
-from .canvas import INK, SHEET, Box, new_figure, outlined, to_gray, to_picture, whole
-from .legend import direction_colors, heat_colors
+from .canvas import (
+    INK,
+    SHEET,
+    Box,
+    direction_colors,
+    heat_colors,
+    new_figure,
+    outlined,
+    to_gray,
+    to_picture,
+    whole,
+)
 from .panels import field_vectors
 
 _TITLE_PX = 22

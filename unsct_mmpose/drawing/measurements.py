@@ -118,14 +118,14 @@ def _write_table(
     strip.text(14, y, text, color=FAINT, fontsize=9.5, va='center')
 
 
-def _value_text(one: Measurement, has_spacing: bool) -> str:
+def _value_text(measurement: Measurement, has_spacing: bool) -> str:
     """Write a value with its standard error, or a dash."""
-    if one.value is None or (one.unit == 'mm' and not has_spacing):
+    if measurement.value is None or (measurement.unit == 'mm' and not has_spacing):
         return '–'
-    symbol = '°' if one.unit == 'deg' else ' mm'
-    if one.standard_error is None:
-        return f'{one.value:.1f}{symbol}'
-    return f'{one.value:.1f} ± {one.standard_error:.1f}{symbol}'
+    symbol = '°' if measurement.unit == 'deg' else ' mm'
+    if measurement.standard_error is None:
+        return f'{measurement.value:.1f}{symbol}'
+    return f'{measurement.value:.1f} ± {measurement.standard_error:.1f}{symbol}'
 
 
 def _frame_text(measured: Measurements, has_spacing: bool, magnification: float) -> str:

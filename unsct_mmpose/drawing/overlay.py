@@ -11,8 +11,16 @@ from numpy.typing import NDArray
 from unsct_mmpose.anatomy import HIP, LandmarkEstimate
 
 from .canvas import scaled_gray
-from .certainty import LEVELS, certainty_of
-from .strokes import draw_disc, draw_label, draw_line, draw_loop, draw_marker, legend_strip
+from .strokes import (
+    LEVELS,
+    certainty_of,
+    draw_disc,
+    draw_label,
+    draw_line,
+    draw_loop,
+    draw_marker,
+    legend_strip,
+)
 
 TRUTH_RGB = (90, 230, 110)
 
@@ -29,7 +37,7 @@ def draw_landmarks(
 ) -> NDArray[np.uint8]:
     """Draw predicted landmarks, and the true ones beside them.
 
-    Colours and shapes are those of :mod:`unsct_mmpose.drawing.certainty`: rejected landmarks are
+    Colours and shapes are those of :mod:`unsct_mmpose.drawing.strokes`: rejected landmarks are
     crosses, reported ones have the ellipse of their region. True ones are green rings, joined to
     their prediction by a line where it is reported.
 

@@ -8,16 +8,20 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from .canvas import Box, radiograph_panel, show_map, to_picture, whole
-from .legend import (
+from .canvas import (
     CERTAINTY,
     HEAT,
+    Box,
     certainty_colors,
     color_bar,
     direction_colors,
     direction_wheel,
     heat_colors,
+    radiograph_panel,
+    show_map,
     title,
+    to_picture,
+    whole,
 )
 
 _FAINTEST = 0.3

@@ -1,16 +1,21 @@
-"""OpenCV strokes with fractions of a pixel, for every picture with landmarks on a radiograph."""
+"""OpenCV strokes with fractions of a pixel, and how sure a landmark is as a colour and a shape.
+
+The colours are those of Okabe and Ito (2008), which colour-blind people tell apart; every level has
+a shape of its own as well.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from .certainty import Certainty
+from unsct_mmpose.anatomy import LandmarkEstimate
 
-Color = tuple[int, int, int]
+_Color = tuple[int, int, int]
 
 LINE_PX = 24
 """Height of a line of text below a picture."""
@@ -21,6 +26,49 @@ _DIAMOND = np.array([(0.0, -1.4), (1.4, 0.0), (0.0, 1.4), (-1.4, 0.0)])
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _MARGIN_PX = 10
 _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates
+
+
+@dataclass(frozen=True)
+class Certainty:
+    """A level of certainty.
+
+    Attributes:
+        key: for programs and style sheets.
+        words: for people.
+        color: ``#rrggbb``, for a dark background.
+        shape: ``'circle'``, ``'square'``, ``'diamond'``, ``'ring'`` or ``'cross'``.
+    """
+
+    key: str
+    words: str
+    color: str
+    shape: str
+
+    @property
+    def rgb(self) -> tuple[int, int, int]:
+        """The colour as three numbers, 0 to 255."""
+        red, green, blue = bytes.fromhex(self.color[1:])
+        return red, green, blue
+
+
+SURE = Certainty('sure', 'sure: P(shown) at least 99 %', '#56B4E9', 'circle')
+FAIR = Certainty('fair', 'fairly sure: 90 to 99 %', '#F0E442', 'square')
+_UNSURE = Certainty('unsure', 'unsure: below 90 %', '#E69F00', 'diamond')
+UNKNOWN = Certainty('unknown', 'certainty unknown: model not calibrated', '#FFFFFF', 'ring')
+REJECTED = Certainty('rejected', 'rejected: the image does not show it', '#FF7FB0', 'cross')
+
+LEVELS = (SURE, FAIR, _UNSURE, UNKNOWN, REJECTED)
+
+
+def certainty_of(landmark: LandmarkEstimate) -> Certainty:
+    """Return the level of a landmark, by P(the image shows it)."""
+    if not landmark.reported:
+        return REJECTED
+    if landmark.presence is None:
+        return UNKNOWN
+    if landmark.presence >= 0.99:
+        return SURE
+    return FAIR if landmark.presence >= 0.9 else _UNSURE
 
 
 def _fixed(points: NDArray[np.floating]) -> NDArray[np.int32]:
@@ -36,7 +84,7 @@ def draw_disc(
     canvas: NDArray[np.uint8],
     point: NDArray[np.floating],
     radius_px: float,
-    color: Color,
+    color: _Color,
     thickness: int = -1,
 ) -> None:
     """Draw a disc, or with a positive thickness a ring."""
@@ -48,17 +96,17 @@ def draw_line(
     canvas: NDArray[np.uint8],
     start: NDArray[np.floating],
     end: NDArray[np.floating],
-    color: Color,
+    color: _Color,
     thickness: int = 1,
 ) -> None:
     """Draw a segment."""
     cv2.line(canvas, _pair(start), _pair(end), color, thickness, cv2.LINE_AA, _SHIFT)
 
 
-def draw_cross(
+def _draw_cross(
     canvas: NDArray[np.uint8],
     point: NDArray[np.floating],
-    color: Color,
+    color: _Color,
     size_px: float = 6.0,
     thickness: int = 2,
 ) -> None:
@@ -67,18 +115,18 @@ def draw_cross(
         draw_line(canvas, point - offset, point + offset, color, thickness)
 
 
-def draw_loop(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: Color) -> None:
+def draw_loop(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: _Color) -> None:
     """Draw a closed curve through ``(N, 2)`` points."""
     cv2.polylines(canvas, [_fixed(points)], True, color, 1, cv2.LINE_AA, _SHIFT)
 
 
-def fill_shape(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: Color) -> None:
+def _fill_shape(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: _Color) -> None:
     """Fill the shape with the corners ``(N, 2)``."""
     cv2.fillPoly(canvas, [_fixed(points)], color, cv2.LINE_AA, _SHIFT)
 
 
 def draw_label(
-    canvas: NDArray[np.uint8], point: NDArray[np.floating], text: str, color: Color
+    canvas: NDArray[np.uint8], point: NDArray[np.floating], text: str, color: _Color
 ) -> None:
     """Write beside a point, above and to its right."""
     x, y = np.clip(point, -1e4, 1e4)
@@ -96,10 +144,10 @@ def draw_marker(
             thickness = -1 if certainty.shape == 'circle' else 1 + grow
             draw_disc(canvas, point, 4 + grow, color, thickness)
         elif certainty.shape == 'cross':
-            draw_cross(canvas, point, color, 5.0, 2 + grow)
+            _draw_cross(canvas, point, color, 5.0, 2 + grow)
         else:
             corners = _DIAMOND if certainty.shape == 'diamond' else _SQUARE
-            fill_shape(canvas, point + (4.0 + grow) * corners, color)
+            _fill_shape(canvas, point + (4.0 + grow) * corners, color)
 
 
 def caption_strip(width_px: int, lines: Sequence[str]) -> NDArray[np.uint8]:

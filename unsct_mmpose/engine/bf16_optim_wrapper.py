@@ -78,7 +78,7 @@ class Bf16OptimWrapper(OptimWrapper):
     def _clip_grad(self) -> None:
         """Clip gradients as ``OptimWrapper`` does, and log their norm, ten at once."""
         grouped = (group['params'] for group in self.optimizer.param_groups)
-        graded = [one for group in grouped for one in group if one.grad is not None]
+        graded = [weight for group in grouped for weight in group if weight.grad is not None]
         norm = self.clip_func(graded, **self.clip_grad_kwargs) if graded else None
         if norm is None:  # clipped by value
             return

@@ -51,8 +51,8 @@ def describe_misfit(module: nn.Module, state_dict: Mapping[str, Any]) -> str | N
         reshaped=[f'{k} {given[k]}, not {own[k]}' for k in own if given.get(k, own[k]) != own[k]],
     )
     words = dict(missing='it lacks', unknown='the model lacks', reshaped='of another shape:')
-    found = [f'{words[k]} {len(v)} ({_some(v)})' for k, v in parts.items() if v]
-    return f'of {len(own)} weights ' + '; '.join(found) if found else None
+    differences = [f'{words[k]} {len(v)} ({_some(v)})' for k, v in parts.items() if v]
+    return f'of {len(own)} weights ' + '; '.join(differences) if differences else None
 
 
 def _counts(name: str) -> bool:

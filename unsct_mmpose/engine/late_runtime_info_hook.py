@@ -10,7 +10,7 @@ from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch import Tensor
 
-from .late_scalars import LateScalars, reads_now
+from .late_scalars import Losses
 
 
 @HOOKS.register_module()
@@ -21,10 +21,6 @@ class LateRuntimeInfoHook(RuntimeInfoHook):
     needs them, and handed to the log in their order; on a CPU at once. To be named in the place of
     the other: ``default_hooks = dict(runtime_info=dict(type='LateRuntimeInfoHook'))``.
     """
-
-    def __init__(self) -> None:
-        super().__init__()
-        self._late = LateScalars()
 
     def after_train_iter(
         self,
@@ -41,8 +37,5 @@ class LateRuntimeInfoHook(RuntimeInfoHook):
             data_batch: the batch.
             outputs: what ``train_step`` returned.
         """
-        self._late.put(runner.iter + 1, outputs or {})
-        if self._late.wait and not reads_now(runner, batch_idx):
-            return
-        for row in self._late.take():
+        for row in Losses.after(runner, batch_idx, data_batch, outputs):
             super().after_train_iter(runner, batch_idx, data_batch, row.values)

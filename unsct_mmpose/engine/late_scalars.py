@@ -68,7 +68,46 @@ class LateScalars:
         return rows
 
 
-def reads_now(runner: Runner, batch_idx: int) -> bool:
+class Losses(LateScalars):
+    """What ``train_step`` returned in each iteration of a training, with its image files."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._of: Any = None
+        self._read: list[Row] = []
+
+    @classmethod
+    def after(
+        cls, runner: Runner, batch_idx: int, data_batch: Any, outputs: Mapping | None
+    ) -> list[Row]:
+        """Keep what an iteration returned; return all that was kept if somebody needs it now.
+
+        Numbers that make nobody wait are returned at once. Every hook that asks after the same
+        iteration gets the same rows: a device is waited for once.
+
+        Args:
+            runner: the runner.
+            batch_idx: number of the batch in the epoch.
+            data_batch: the batch, as the dataloader gave it.
+            outputs: what ``train_step`` returned.
+        """
+        own: Losses = runner.__dict__.setdefault('_losses', cls())
+        outputs = {} if outputs is None else outputs
+        if own._of is not outputs:
+            own._of = outputs
+            own.put(runner.iter + 1, outputs, image_files(data_batch))
+            own._read = [] if own.wait and not _reads_now(runner, batch_idx) else own.take()
+        return own._read
+
+
+def image_files(data_batch: Any) -> list[str]:
+    """Return the image files of a batch as far as its data samples name them."""
+    samples = data_batch.get('data_samples') if isinstance(data_batch, Mapping) else None
+    paths = [getattr(sample, 'metainfo', {}).get('img_path') for sample in samples or ()]
+    return [str(path) for path in paths if path]
+
+
+def _reads_now(runner: Runner, batch_idx: int) -> bool:
     """Tell whether somebody needs the numbers after this iteration: a log, a checkpoint, an end."""
     hooks = runner.hooks
     logs = any(

@@ -72,10 +72,10 @@ class ZooModel:
         """
         _ = self.checkpoint
         assert self.weights is not None
-        found = file_sha256(self.weights)
-        if found != self.sha256:
+        digest = file_sha256(self.weights)
+        if digest != self.sha256:
             raise ValueError(
-                f'{self.weights}: its sha256 is {found}, and field SHA256 of {self.name} in the '
+                f'{self.weights}: its sha256 is {digest}, and field SHA256 of {self.name} in the '
                 f'metafile beside it says {self.sha256}. Fetch the file again; after a change on '
                 'purpose run `python tools/model_index.py`.'
             )
@@ -102,8 +102,8 @@ def find_model(name: str) -> ZooModel:
 
     Example::
 
-        found = find_model('unsct-hrnet-tha')
-        model = mmpose.apis.init_model(found.config, found.checkpoint, device='cpu')
+        entry = find_model('unsct-hrnet-tha')
+        model = mmpose.apis.init_model(entry.config, entry.checkpoint, device='cpu')
     """
     model = _lookup().get(_plain(name))
     if model is None:
@@ -157,8 +157,8 @@ def _extend_lookup() -> None:
 
     @functools.wraps(original)
     def load_model_from_metafile(self: Any, model: str) -> tuple[Config, str]:
-        if self.scope == _HOST and (found := _lookup().get(_plain(model))):
-            return Config.fromfile(found.config), f'{SCHEME}{found.name}'
+        if self.scope == _HOST and (entry := _lookup().get(_plain(model))):
+            return Config.fromfile(entry.config), f'{SCHEME}{entry.name}'
         try:
             return original(self, model)
         except ValueError as error:
@@ -183,8 +183,8 @@ def _host_names() -> list[str]:
     return names
 
 
-def _advice(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=4, cutoff=0.5)
+def _advice(name: str, choices: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, choices, n=4, cutoff=0.5)
     if near:
         return 'did you mean ' + ' or '.join(map(repr, near)) + '?'
     return f'no name comes near; weights are released of {_released()}'

@@ -14,7 +14,7 @@ from mmengine.runner import Runner
 from mmpose.registry import HOOKS
 from torch import Tensor
 
-from .late_scalars import LateScalars, reads_now, saves_now
+from .late_scalars import Losses, image_files, saves_now
 
 CURES = (
     'What may help: a lower learning rate or a longer warm-up; float32 or bfloat16 in the place of '
@@ -44,7 +44,6 @@ class NonFiniteLossHook(Hook):
 
     def __init__(self) -> None:
         self._files: list[str] = []
-        self._late = LateScalars()
 
     def after_train_iter(
         self,
@@ -65,15 +64,14 @@ class NonFiniteLossHook(Hook):
         Raises:
             FloatingPointError: a loss is not finite.
         """
-        self._files = _image_files(data_batch)
-        losses = {name: loss for name, loss in (outputs or {}).items() if 'loss' in name}
-        self._late.put(runner.iter + 1, losses, self._files)
-        if self._late.wait and not reads_now(runner, batch_idx):
+        self._files = image_files(data_batch)
+        rows = Losses.after(runner, batch_idx, data_batch, outputs)
+        if not rows:
             return
         words = None
-        for row in self._late.take():
-            values = row.values.items()
-            bad = [f'{name} = {value}' for name, value in values if not math.isfinite(value)]
+        for row in rows:
+            losses = {name: loss for name, loss in row.values.items() if 'loss' in name}
+            bad = [f'{name} = {loss}' for name, loss in losses.items() if not math.isfinite(loss)]
             if bad and words is None:
                 words = self._message(runner, row.iteration, ', '.join(bad), row.note)
         _stop_together(words)
@@ -133,10 +131,3 @@ def _stop_together(words: str | None) -> None:
 
 def _is_real(value: Any) -> bool:
     return isinstance(value, Tensor) and value.is_floating_point() and value.numel() > 0
-
-
-def _image_files(data_batch: Any) -> list[str]:
-    """Return the image files of a batch as far as its data samples name them."""
-    samples = data_batch.get('data_samples') if isinstance(data_batch, Mapping) else None
-    paths = [getattr(sample, 'metainfo', {}).get('img_path') for sample in samples or ()]
-    return [str(path) for path in paths if path]

@@ -6,7 +6,7 @@ Landmarks that nobody looked for are neither present nor reported here, so that 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -21,6 +21,9 @@ SUBSETS = ('all', 'structured', 'unstructured')
 Table = dict[str, np.ndarray]
 """One row for each image; see :func:`unpack` for the columns."""
 
+_ALWAYS = ('patient', 'subset', 'pred', 'true', 'reported', 'present', 'labelled', 'scale')
+"""What every metric keeps of an image."""
+
 _OPTIONAL = dict(
     presence='keypoint_presence',
     covariance='keypoint_covariances',
@@ -30,6 +33,9 @@ _OPTIONAL = dict(
     interval_offset='interval_offsets',
     error_correlation='error_correlation',
 )
+
+_CONSTANTS = ('interval_scale', 'interval_offset', 'error_correlation')
+"""Of a calibration: the same for many images."""
 
 
 def unpack(sample: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +99,14 @@ def stack(results: Sequence[Mapping[str, Any]], landmarks: LandmarkSet = HIP) ->
         words = {name: np.empty(0, str) for name in ('patient', 'subset')}
         return {**table, **words, 'magnification': np.empty(0)}
     shared = [name for name in results[0] if all(name in result for result in results)]
-    return {name: np.stack([result[name] for result in results]) for name in shared}
+    return {name: _column([result[name] for result in results]) for name in shared}
+
+
+def _column(values: list[Any]) -> np.ndarray:
+    """Return the values of all images as one array; of one object it is a view that repeats it."""
+    if all(value is values[0] for value in values):
+        return np.broadcast_to(values[0], (len(values), *np.shape(values[0])))
+    return np.array(values)
 
 
 def decisions(table: Table) -> Table:
@@ -103,12 +116,12 @@ def decisions(table: Table) -> Table:
         table: columns as :func:`unpack` gives them.
 
     Returns:
-        ``keep_all``, ``suppress_all``, ``oracle`` (exactly the present ones) and, where the model
+        ``keep_all``, ``reject_all``, ``oracle`` (exactly the present ones) and, where the model
         has our own head, each evidence by itself: ``peak``, ``paf`` and ``fused``.
     """
     ways = dict(
         keep_all=table['labelled'],
-        suppress_all=np.zeros_like(table['labelled']),
+        reject_all=np.zeros_like(table['labelled']),
         oracle=table['present'],
     )
     if 'decisions' in table:
@@ -123,7 +136,9 @@ class SampleMetric(BaseMetric):
     ``bootstrap``, ``subset/figure_low`` and ``subset/figure_high`` are the ends of the 95 %
     percentile interval over resampled patients. A subclass gives :meth:`summary`, and perhaps
     :meth:`derive` and :meth:`fixed`, and a ``default_prefix``: MMEngine refuses to run two metrics
-    with a key in common.
+    with a key in common. It names the further columns of :func:`unpack` that it ``reads``, and
+    those that nothing but :meth:`derive` does, which are ``spent`` then: no image's results are
+    larger than its figures need.
 
     Args:
         unit: ``'mm'``, or ``'px'`` of the image file when spacings are unknown.
@@ -136,6 +151,9 @@ class SampleMetric(BaseMetric):
     Raises:
         ValueError: an argument is unknown, or an image without spacing is to be judged in mm.
     """
+
+    reads: ClassVar[tuple[str, ...]] = ()
+    spent: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -164,15 +182,22 @@ class SampleMetric(BaseMetric):
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep what one batch says: one result for each image."""
         for sample in data_samples:
-            self.results.append(dict(unpack(sample), scale=self._scale(sample['raw_ann_info'])))
+            row = dict(unpack(sample), scale=self._scale(sample['raw_ann_info']))
+            kept = {name: row[name] for name in (*_ALWAYS, *self.reads) if name in row}
+            last = self.results[-1] if self.results else {}
+            for name in _CONSTANTS:  # held once, as long as the calibration is the same
+                if name in kept and np.array_equal(kept[name], last.get(name), equal_nan=True):
+                    kept[name] = last[name]
+            self.results.append(kept)
 
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Summarise all images, by subset."""
         table = stack(results, self.landmarks)
-        table.update(self.derive(table))
+        derived = self.derive(table)
+        table = {name: table[name] for name in table if name not in self.spent} | derived
         figures: dict[str, float] = {}
         for subset in SUBSETS:
-            chosen = (table['subset'] == subset) | (subset == 'all')
+            chosen = slice(None) if subset == 'all' else table['subset'] == subset
             rows = {name: values[chosen] for name, values in table.items()}
             part = {**self.fixed(rows), **self._with_intervals(rows)}
             figures.update({f'{subset}/{name}': float(value) for name, value in part.items()})

@@ -54,6 +54,14 @@ class THAClinicalMetric(SampleMetric):
     """
 
     default_prefix = 'clinical'
+    reads = (
+        'magnification',
+        'covariance',
+        'error_correlation',
+        'interval_scale',
+        'interval_offset',
+    )
+    spent = ('pred', 'true', *reads)
 
     def __init__(self, level: float = 0.95, **kwargs) -> None:
         super().__init__(unit='mm', **kwargs)

@@ -47,6 +47,8 @@ class THAPresenceMetric(SampleMetric):
     """
 
     default_prefix = 'presence'
+    reads = ('uncertainty', 'presence', 'covariance', 'evidence')
+    spent = ('covariance',)
 
     def __init__(
         self, levels: Sequence[float] = (0.5, 0.9, 0.95), bins: int = 10, **kwargs

@@ -23,7 +23,7 @@ class THASetErrorMetric(SampleMetric):
     1. An image where nothing is present and nothing is reported has no set error.
 
     The same figures are given for the same points under other decisions, as ``keep_all/E_20``:
-    ``keep_all``, ``suppress_all``, ``oracle`` (exactly the present ones) and, from our own head,
+    ``keep_all``, ``reject_all``, ``oracle`` (exactly the present ones) and, from our own head,
     ``peak``, ``paf`` and ``fused``, each evidence by itself. ``recovered_E_20`` says how much of
     what the oracle avoids is avoided: 0 for reporting all, 1 for the oracle, negative for harm.
 
@@ -41,6 +41,7 @@ class THASetErrorMetric(SampleMetric):
     """
 
     default_prefix = 'set_error'
+    reads = ('decisions',)
 
     def __init__(
         self,

@@ -240,8 +240,8 @@ def score_difference(graph: LandmarkGraph, content: bytes, images: torch.Tensor)
     """Return the largest difference of the heatmaps' peaks between PyTorch and a written graph."""
     with torch.no_grad():
         expected = graph(images)[OUTPUTS.index('keypoint_scores')].numpy()
-    (found,) = open_session(content).run(['keypoint_scores'], {INPUT: images.numpy()})
-    return float(np.abs(found - expected).max())
+    (scores,) = open_session(content).run(['keypoint_scores'], {INPUT: images.numpy()})
+    return float(np.abs(scores - expected).max())
 
 
 def _test_images(count: int, height: int, width: int) -> torch.Tensor:

@@ -81,5 +81,5 @@ class _Reader:
 
     def get_next(self) -> dict[str, NDArray[np.float32]] | None:
         """Return the next input by its name; None at the end."""
-        found = next(self._inputs, None)
-        return None if found is None else {'image': found}
+        image = next(self._inputs, None)
+        return None if image is None else {'image': image}

@@ -25,7 +25,7 @@ from .geometry import wrap_deg
 
 Floats = NDArray[np.float64]
 
-LIMIT = 1.96
+_LIMIT = 1.96
 """Standard deviations between the bias and a limit of agreement."""
 
 
@@ -168,8 +168,8 @@ def bland_altman(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) 
         ValueError: shapes disagree, or a value is not finite.
 
     Example:
-        >>> found = bland_altman([2.0, 4.0, 6.0], [1.0, 4.0, 7.0])
-        >>> found.bias.value, found.lower.value, found.upper.value
+        >>> agreement = bland_altman([2.0, 4.0, 6.0], [1.0, 4.0, 7.0])
+        >>> agreement.bias.value, agreement.lower.value, agreement.upper.value
         (0.0, -1.96, 1.96)
     """
     first, second = _pairs(first, second)
@@ -180,8 +180,8 @@ def bland_altman(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) 
     sd = float(difference.std(ddof=1))
     t = float(special.stdtrit(n - 1, (1 + confidence) / 2))
     reach_bias = t * sd / math.sqrt(n)
-    reach_limit = t * sd * math.sqrt(1 / n + LIMIT**2 / (2 * (n - 1)))
-    lower, upper = bias - LIMIT * sd, bias + LIMIT * sd
+    reach_limit = t * sd * math.sqrt(1 / n + _LIMIT**2 / (2 * (n - 1)))
+    lower, upper = bias - _LIMIT * sd, bias + _LIMIT * sd
     return BlandAltman(
         n,
         Estimate(bias, bias - reach_bias, bias + reach_bias),

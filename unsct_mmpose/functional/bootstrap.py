@@ -44,8 +44,8 @@ def bootstrap_interval(
 
     Example:
         >>> table = {'error': np.array([1.0, 1.0, 3.0, 3.0])}
-        >>> found = bootstrap_interval(table, lambda t: t['error'].mean(), ['a', 'a', 'b', 'b'])
-        >>> found
+        >>> interval = bootstrap_interval(table, lambda t: t['error'].mean(), ['a', 'a', 'b', 'b'])
+        >>> interval
         Estimate(value=2.0, low=1.0, high=3.0)
     """
     intervals = bootstrap_intervals(
@@ -133,47 +133,6 @@ def share_by_patient(
     drawn = np.random.default_rng(seed).multinomial(number, alike / number, resamples)
     shares = (drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1])
     return Estimate(value, *_percentiles(shares, confidence))
-
-
-def paired_difference(
-    first: Table,
-    second: Table,
-    statistic: Callable[[Table], float],
-    patients: ArrayLike,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: Seed = 0,
-) -> Estimate:
-    """Return ``statistic(first) - statistic(second)``, both read on the same resampled patients.
-
-    Args:
-        first: arrays with one row for each image.
-        second: the same images in the same order, judged in another way.
-        statistic: the figure of such a table.
-        patients: ``(N,)`` whose image each row is.
-        resamples: how many times to draw as many patients as there are, with replacement.
-        confidence: level of the interval.
-        seed: seed or generator.
-
-    Returns:
-        The difference; an interval without 0 says that the two differ.
-
-    Raises:
-        ValueError: rows disagree, resamples is not positive or confidence not inside (0, 1).
-
-    Example:
-        >>> one, other = {'e': np.array([1.0, 9.0])}, {'e': np.array([2.0, 10.0])}
-        >>> paired_difference(one, other, lambda t: t['e'].mean(), ['a', 'b'])
-        Estimate(value=-1.0, low=-1.0, high=-1.0)
-    """
-    for table in (first, second):
-        _rows_by_patient(table, patients)
-
-    def difference(rows: Table) -> float:
-        return statistic(_take(first, rows['row'])) - statistic(_take(second, rows['row']))
-
-    rows = {'row': np.arange(len(np.asarray(patients)))}
-    return bootstrap_interval(rows, difference, patients, resamples, confidence, seed)
 
 
 def _rows_by_patient(table: Table, patients: ArrayLike) -> list[NDArray[np.intp]]:

@@ -132,10 +132,10 @@ def measure(
     Example:
         >>> points = np.zeros((24, 2))
         >>> points[[2, 5]] = [[318.0, 176.0], [302.5, 200.0]]
-        >>> found = measure(points, np.isin(np.arange(24), [2, 5]), (1.0, 1.0))
-        >>> round(found['left_center_edge_angle_deg'].value, 3), found.reference_line
+        >>> measured = measure(points, np.isin(np.arange(24), [2, 5]), (1.0, 1.0))
+        >>> round(measured['left_center_edge_angle_deg'].value, 3), measured.reference_line
         (32.856, 'image axes')
-        >>> found['left_sharp_angle_deg'].reason
+        >>> measured['left_sharp_angle_deg'].reason
         'left_teardrop_lower_edge is absent'
     """
     covariances = None if covariances_px is None else np.asarray(covariances_px, float)[None]

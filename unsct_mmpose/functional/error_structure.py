@@ -20,10 +20,10 @@ from .hierarchical import by_patient
 Floats = NDArray[np.float64]
 Array = TypeVar('Array', bound=Any)
 
-LEAST_DIRECTED = 4
+_LEAST_DIRECTED = 4
 """Patients below which errors are taken to go in all directions alike."""
 
-POWER_PATIENTS = 5.0
+_POWER_PATIENTS = 5.0
 """Patients at which what they say of peaks and errors counts as much as theory."""
 
 _GROSS = 4.0  # times the median length of a landmark's errors, at which an error is cut
@@ -84,7 +84,7 @@ def by_class(values: ArrayLike, landmarks: LandmarkSet) -> Floats:
     return sides
 
 
-def sides_by_class(values: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
+def _sides_by_class(values: ArrayLike, landmarks: LandmarkSet = HIP) -> Floats:
     """Return vectors ``(N, K, 2)`` as ``(G, N, 2 sides, 2)``, the mirror image mirrored back."""
     both = by_class(values, landmarks)
     return np.moveaxis(both * [[[1.0, 1.0]], [[-1.0, 1.0]]], 2, 0)
@@ -94,7 +94,7 @@ def class_residuals(
     whitened_errors: ArrayLike, patients: ArrayLike, landmarks: LandmarkSet = HIP
 ) -> Floats:
     """Return ``(G, P, 2 n, 2)`` whitened errors of each class and patient, NaN where none is."""
-    sides = sides_by_class(whitened_errors, landmarks)
+    sides = _sides_by_class(whitened_errors, landmarks)
     gathered = by_patient(np.moveaxis(sides, 0, 1), patients)
     people, images = gathered.shape[:2]
     return np.moveaxis(gathered, 2, 0).reshape(len(sides), people, 2 * images, 2)
@@ -140,8 +140,8 @@ def direction_shapes(residuals: ArrayLike) -> tuple[Floats, Floats]:
     others = [total[:, None] - term for total, term in zip(whole, own, strict=True)]
     # the shape of all must not follow what that of the others, which judges it, does not
     return (
-        _drawn(*whole, least=LEAST_DIRECTED),
-        _drawn(*others, least=LEAST_DIRECTED - 1),
+        _drawn(*whole, least=_LEAST_DIRECTED),
+        _drawn(*others, least=_LEAST_DIRECTED - 1),
     )
 
 
@@ -198,7 +198,7 @@ def peak_power(
     number = np.bincount(index, count[count > 0], len(names))
     sums = (np.nansum(term * sizes, axis=1)[count > 0] for term in (errors, sizes))
     both, own = ((np.bincount(index, term, len(names)) / number).sum() for term in sums)
-    weight = len(names) / (len(names) + POWER_PATIENTS)
+    weight = len(names) / (len(names) + _POWER_PATIENTS)
     return float(max(weight * both / own + 1 - weight, 0.0)) if own > _SMALLEST else 1.0
 
 
@@ -209,7 +209,7 @@ def error_products(
 
     Coordinates are those of the landmarks, x before y; each has the mean square 1 over patients.
     """
-    sides = _cut(sides_by_class(whitened_errors, landmarks))
+    sides = _cut(_sides_by_class(whitened_errors, landmarks))
     sides = np.moveaxis(sides * [[1.0, 1.0], [-1.0, 1.0]], 0, 2)
     slots = [int(twin < k) for k, twin in enumerate(landmarks.flip_indices)]
     values = np.ascontiguousarray(sides[:, slots, list(landmarks.class_indices)])

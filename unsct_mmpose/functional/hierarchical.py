@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
+from scipy import special  # scipy.stats takes longer to load than all else together
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -290,11 +290,11 @@ def new_patient_most(values: ArrayLike, patients: ArrayLike, level: float = 0.95
     """
     _check_level(level)
     most = np.nanmax(by_patient(values, patients), axis=1)
-    number, seen = len(most), float(most.max())
+    number, largest = len(most), float(most.max())
     if number < 2:
-        return seen
+        return largest
     error = most.std(ddof=1) * math.sqrt(1 + 1 / number)
-    return max(seen, float(most.mean() + stats.t.ppf(level, number - 1) * error))
+    return max(largest, float(most.mean() + special.stdtrit(number - 1, level) * error))
 
 
 def systematic_offset(errors: ArrayLike) -> Offset:
@@ -306,8 +306,8 @@ def systematic_offset(errors: ArrayLike) -> Offset:
         errors: ``(..., P, n)``, signed; NaN where there is none.
 
     Example:
-        >>> found = systematic_offset([[1.0, 1.0, 1.0], [2.0, 2.0, np.nan], [3.0, 3.0, 3.0]])
-        >>> [round(float(one), 3) for one in found[:4]]
+        >>> offset = systematic_offset([[1.0, 1.0, 1.0], [2.0, 2.0, np.nan], [3.0, 3.0, 3.0]])
+        >>> [round(float(value), 3) for value in offset[:4]]
         [2.0, -0.484, 4.484, 0.074]
     """
     means = _means(np.asarray(errors, float))
@@ -318,8 +318,8 @@ def systematic_offset(errors: ArrayLike) -> Offset:
         squares = np.where(defined, (means - value[..., None]) ** 2, 0).sum(axis=-1)
         error = np.sqrt(squares / (patients - 1) / patients)
         freedom = np.maximum(patients - 1, 1)
-        reach = stats.t.ppf(0.975, freedom) * error
-        p = 2 * stats.t.sf(np.abs(value) / error, freedom)
+        reach = special.stdtrit(freedom, 0.975) * error
+        p = 2 * special.stdtr(freedom, -np.abs(value) / error)
     lonely = patients < 2
     return Offset(
         value,

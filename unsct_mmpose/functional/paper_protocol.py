@@ -22,7 +22,7 @@ from .agreement import icc_agreement, paired_t, pearson
 
 Floats = NDArray[np.float64]
 
-SENTINEL_PX = (0.0, 0.0)
+_SENTINEL_PX = (0.0, 0.0)
 """What the paper's protocol writes for a landmark that is not there."""
 
 
@@ -67,7 +67,7 @@ def with_sentinel(points: ArrayLike, shown: ArrayLike) -> Floats:
     points, shown = np.asarray(points, float), np.asarray(shown)
     if shown.dtype != np.bool_ or points.shape != (*shown.shape, 2):
         raise ValueError(f'points {points.shape} and mask {shown.dtype} {shown.shape} disagree')
-    return np.where(shown[..., None], points, SENTINEL_PX)
+    return np.where(shown[..., None], points, _SENTINEL_PX)
 
 
 def paper_errors_mm(

@@ -23,7 +23,7 @@ from unsct_mmpose.dicom import (
     radiograph_from_dataset,
     read_radiograph,
 )
-from unsct_mmpose.dicom.text import printable
+from unsct_mmpose.dicom.header import printable
 from unsct_mmpose.functional.crop import Squared, square_pixels
 from unsct_mmpose.report.prediction import Backend, Prediction
 

@@ -20,15 +20,14 @@ from unsct_mmpose.anatomy import (
     landmark_set,
 )
 from unsct_mmpose.anatomy.landmarks import plain_name
+from unsct_mmpose.anatomy.records import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL, USUAL_DECIDERS
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.display import ranges_itself
 from unsct_mmpose.dicom.marker import find_markers
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.clinical import Measurements, interval, measure
-from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 from unsct_mmpose.functional.geometry import region_of
 from unsct_mmpose.functional.hierarchical import promise_words
-from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL
 from unsct_mmpose.report.prediction import ImageSource, Prediction, PredictionWarning
 
 DEFAULT_LEVEL = 0.95
@@ -56,7 +55,7 @@ def interpret(
         KeyError: a field is missing.
     """
     state, calibrated = int(fields['image_state']), bool(fields['calibrated'])
-    known = landmark_set(identity.get('landmarks') or HIP)
+    anatomy = landmark_set(identity.get('landmarks') or HIP)
     spacing = Spacing(
         radiograph.spacing_xy_mm,
         radiograph.spacing_source,
@@ -66,12 +65,12 @@ def interpret(
     )
     level = float(identity.get('region_level') or DEFAULT_LEVEL)
     evidences = identity.get('evidences') or USUAL_DECIDERS
-    landmarks = _landmarks(known, evidences, fields, state, spacing, level)
+    landmarks = _landmarks(anatomy, evidences, fields, state, spacing, level)
     reported = np.array([landmark.reported for landmark in landmarks])
     measured: Measurements | None = None
     values: tuple[Measurement, ...] = ()
     missing: str | None = None
-    if known.clinical:
+    if anatomy.clinical:
         measured, missing = _measure(fields, reported, state, spacing)
         values = _values(
             measured,
@@ -84,10 +83,10 @@ def interpret(
     width, height = radiograph.size_wh
     warnings = (
         *_about_the_image(state, calibrated),
-        *(_about_the_spacing(spacing) if known.clinical and state != NOTHING_FOUND else ()),
+        *(_about_the_spacing(spacing) if anatomy.clinical and state != NOTHING_FOUND else ()),
         *_about_the_display(radiograph),
         *_about_the_file(radiograph.provenance),
-        *_about_the_landmarks(known, reported, state),
+        *_about_the_landmarks(anatomy, reported, state),
         *_about_the_values(values, missing),
     )
     return Prediction(
@@ -117,7 +116,7 @@ def interpret(
 
 
 def _landmarks(
-    known: LandmarkSet,
+    anatomy: LandmarkSet,
     evidences: Sequence[str],
     fields: Mapping[str, Any],
     state: int,
@@ -125,9 +124,9 @@ def _landmarks(
     level: float,
 ) -> tuple[LandmarkEstimate, ...]:
     points = np.asarray(fields['keypoints'], float)
-    if points.shape != (len(known), 2):
+    if points.shape != (len(anatomy), 2):
         raise ValueError(
-            f'keypoints must be ({len(known)}, 2) for the landmarks {known.name!r}, not '
+            f'keypoints must be ({len(anatomy)}, 2) for the landmarks {anatomy.name!r}, not '
             f'{points.shape}'
         )
     reported = (np.asarray(fields['keypoints_visible']) > 0.5) & np.isfinite(points).all(axis=1)
@@ -156,7 +155,7 @@ def _landmarks(
             covariance_mm2=None if in_mm is None else _rows(in_mm[k]),
             region=region_of(covariances[k], level),
         )
-        for k, name in enumerate(known.names)
+        for k, name in enumerate(anatomy.names)
     )
 
 
@@ -305,11 +304,11 @@ def _about_the_file(provenance: Mapping[str, Any]) -> Iterator[PredictionWarning
 
 
 def _about_the_landmarks(
-    known: LandmarkSet, reported: NDArray[np.bool_], state: int
+    anatomy: LandmarkSet, reported: NDArray[np.bool_], state: int
 ) -> Iterator[PredictionWarning]:
     if state == NOTHING_FOUND or reported.all():
         return
-    names = ', '.join(plain_name(known.names[k]) for k in np.flatnonzero(~reported))
+    names = ', '.join(plain_name(anatomy.names[k]) for k in np.flatnonzero(~reported))
     yield PredictionWarning(
         'unstructured',
         f'{int((~reported).sum())} of {len(reported)} landmarks are rejected as not shown by the '

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
-from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
+from unsct_mmpose.anatomy.records import USUAL_DECIDERS
 
 
 def calibration_identity(calibration: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from unsct_mmpose.anatomy import HIP, landmark_set
+from unsct_mmpose.anatomy.records import USUAL_DECIDERS
 from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.functional.crop import Crop, crop_whole_image, cut_out, grey_levels
-from unsct_mmpose.functional.decider_names import USUAL_DECIDERS
 
 from .model_identity import calibration_identity, evidences_identity, landmarks_identity
 from .openvino_session import MAPS, OpenVinoSession
@@ -198,7 +198,7 @@ class OnnxModel:
         row['keypoints'] = frame.to_image(row['keypoints'])
         row['keypoint_covariances'] = row['keypoint_covariances'] * np.outer(pixel, pixel)
         scales = self.metadata['interval_scales']  # json has null for infinity
-        row['interval_scales'] = np.array([np.inf if one is None else one for one in scales])
+        row['interval_scales'] = np.array([np.inf if scale is None else scale for scale in scales])
         offsets, correlation = map(self.metadata.get, ('interval_offsets', 'error_correlation'))
         row['interval_offsets'] = np.zeros(len(scales)) if offsets is None else np.array(offsets)
         row['error_correlation'] = (
@@ -276,13 +276,15 @@ def read_metadata(session: Any, path: str) -> dict[str, Any]:
     """
     cure = 'export the checkpoint with unsct export'
     stored = session.get_modelmeta().custom_metadata_map
-    found = {name: _json(text) for name, text in stored.items()}
-    if found.get('format') != FORMAT:
-        raise ValueError(f'{path}: metadata format {found.get("format")!r} is not {FORMAT}; {cure}')
-    missing = [name for name in _NEEDED if name not in found]
+    metadata = {name: _json(text) for name, text in stored.items()}
+    if metadata.get('format') != FORMAT:
+        raise ValueError(
+            f'{path}: metadata format {metadata.get("format")!r} is not {FORMAT}; {cure}'
+        )
+    missing = [name for name in _NEEDED if name not in metadata]
     if missing:
         raise ValueError(f'{path}: metadata lacks {", ".join(missing)}; {cure}')
-    return found
+    return metadata
 
 
 def _json(text: str) -> Any:

@@ -7,10 +7,12 @@ The backend may be PyTorch's or ONNX's; :func:`predict_one` gives everything in 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,9 @@ from tqdm import tqdm
 from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.find_inputs import FoundInputs
+from unsct_mmpose.dicom.header import printable
 from unsct_mmpose.dicom.limits import OutOfTimeError, file_clock
 from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead, read_file
-from unsct_mmpose.dicom.text import printable
 from unsct_mmpose.files import file_sha256, sweep_temporaries
 from unsct_mmpose.report.picture import draw_prediction, encode_png
 from unsct_mmpose.report.prediction import Backend, Prediction
@@ -199,6 +201,8 @@ class _Run:
         self.duplicates: list[tuple[Path, str]] = []
         self.predicted = self.already_there = 0
         self.under_way: tuple[Sequence[ReadFile], Future[list[Prediction]]] | None = None
+        self.to_add = deque(dict.fromkeys(inputs.paths))
+        self.items: dict[Path, Callable[[], Item] | None] = {}
 
     def run(self) -> PredictResult:
         paths, options = self.inputs.paths, self.options
@@ -215,7 +219,7 @@ class _Run:
             for read in read_ahead(self._to_read(), options.read, options.jobs):
                 if read.kind:
                     self.no_images.append((printable(str(read.path)), read.kind))
-                    self.bar.update()
+                    self._done(read.path)
                 elif read.radiograph is None:
                     self._fail(read.path, read.cause)
                 else:
@@ -246,9 +250,9 @@ class _Run:
             write_errors(
                 path,
                 self.errors,
-                [printable(str(one)) for one in self.inputs.passed_over],
+                [printable(str(file)) for file in self.inputs.passed_over],
                 self.no_images,
-                [(printable(str(one)), result) for one, result in self.duplicates],
+                [(printable(str(file)), result) for file, result in self.duplicates],
                 self.outputs.failures,
             )
         except OSError as error:
@@ -273,7 +277,7 @@ class _Run:
                 continue
             if duplicate:
                 self.duplicates.append((path, name))
-                self.bar.update()
+                self._done(path)
             elif not there:
                 self.results[path] = name
                 yield path
@@ -296,10 +300,17 @@ class _Run:
             self.outputs.write_json(before, name)
         item = Item(before, name, path, radiograph)
         self.outputs.complete(item)
-        self.outputs.add(item)
         self.already_there += 1
-        self.bar.update()
+        # of a long run any number may wait for a file before them
+        short = self.outputs.whole
+        self._done(path, (lambda: item) if short else partial(self._stored, path, name))
         return True
+
+    def _stored(self, path: Path, name: str) -> Item:
+        prediction = read_result(self.out / f'{name}.json')
+        if prediction is None:
+            raise OSError(f'{name}.json was there and is gone')
+        return Item(prediction, name, path)
 
     def _same_reading(self, before: Prediction) -> bool:
         """Tell whether an earlier run was given the same spacing, sides, frame and identity."""
@@ -360,13 +371,25 @@ class _Run:
         assert read.radiograph is not None
         item = Item(prediction, self.results.pop(read.path), read.path, read.radiograph)
         self.outputs.write(item)
-        self.outputs.add(item)
         self.predicted += 1
-        self.bar.update()
+        self._done(read.path, lambda: item)
 
     def _fail(self, path: Path, cause: str) -> None:
         self.errors.append((printable(str(path)), cause))
+        self._done(path)
+
+    def _done(self, path: Path, item: Callable[[], Item] | None = None) -> None:
+        """Count a file, and add to the run's files all images whose turn it is.
+
+        What was there already is known before what is still predicted; the order is that of the
+        inputs, whatever an earlier run has left.
+        """
         self.bar.update()
+        self.items[path] = item
+        while self.to_add and self.to_add[0] in self.items:
+            make = self.items.pop(self.to_add.popleft())
+            if make is not None:
+                self.outputs.add(make)
 
     def _counts(self) -> list[tuple[str, str]]:
         return [

@@ -135,13 +135,16 @@ def masked_adaptive_wing(
     _check(pred, target, alpha, omega, epsilon, theta)
     if mask_weight < 0:
         raise ValueError(f'mask_weight must be >= 0, got {mask_weight}')
-    factor = None
-    if mask_weight > 0:
-        factor = dilated_mask(target, threshold, kernel).to(torch.float32)
-        factor.mul_(mask_weight).add_(1)
-    each = _Weighted.apply(
-        widened(pred), widened(target), factor, alpha, omega, epsilon, theta, True
-    )
+    # image by image where a cache holds the maps of one and not those of a batch
+    count = 1 if pred.device.type == 'cpu' else max(len(pred), 1)
+    means = []
+    for maps, wanted in zip(widened(pred).split(count), widened(target).split(count), strict=True):
+        factor = None
+        if mask_weight > 0:
+            factor = dilated_mask(wanted, threshold, kernel).to(torch.float32)
+            factor.mul_(mask_weight).add_(1)
+        means.append(_Weighted.apply(maps, wanted, factor, alpha, omega, epsilon, theta, True))
+    each = torch.cat(means)
     if weights is None:
         return each.mean()
     if weights.shape != pred.shape[:2]:

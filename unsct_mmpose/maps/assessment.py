@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from unsct_mmpose.functional.image_states import IMAGE_WORDS, NOTHING_FOUND, TYPICAL, UNUSUAL
+from unsct_mmpose.anatomy.records import IMAGE_WORDS, NOTHING_FOUND, TYPICAL, UNUSUAL
 
 from .calibration import Calibration
 from .deciders import DECIDERS, DecisionOptions

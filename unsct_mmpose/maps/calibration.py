@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
-from unsct_mmpose.anatomy.field_types import check_fields
+from unsct_mmpose.anatomy.records import check_fields
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.hierarchical import allowed_level, by_patient, hierarchical_quantile
 

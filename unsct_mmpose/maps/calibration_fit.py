@@ -69,7 +69,7 @@ from .regions import calibrated_covariances
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
-LEAST_CORRELATED = 6
+_LEAST_CORRELATED = 6
 """Patients below which landmarks are taken to err independently: fewer promise a correlation that
 the next one does not keep."""
 
@@ -420,7 +420,7 @@ def _add_intervals(
     reported = measured.reported
     covariances = calibrated_covariances(table.covariances_px, calibration, table.peaks)
     level, correlation, by_others = options.level, None, None
-    if 'correlation' in options.follow and len(set(table.patients)) >= LEAST_CORRELATED:
+    if 'correlation' in options.follow and len(set(table.patients)) >= _LEAST_CORRELATED:
         products = error_products(
             _whitened(table, reported, covariances), table.patients, table.landmarks
         )

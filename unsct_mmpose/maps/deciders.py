@@ -16,17 +16,17 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from unsct_mmpose.functional.decider_names import FUSED, PAF, PEAK
+from unsct_mmpose.anatomy.records import FUSED, PAF, PEAK
 
 from .calibration import RULES
 from .evidence import Evidence
 from .fusion import upper_quartile
 from .uncertainty import AGGREGATIONS, ENTROPY_MODES, alignment_entropy
 
-LEAST_PEAK = 0.2
+_LEAST_PEAK = 0.2
 """Least heatmap peak that is reported by ``'peak'`` without a calibration."""
 
-LEAST_ALIGNMENT = 0.1
+_LEAST_ALIGNMENT = 0.1
 """Least alignment that is reported by ``'paf'`` without a calibration."""
 
 LEAST_STANDING = 0.3
@@ -98,8 +98,8 @@ class PeakDecider(Decider):
         return 1 - evidence.peak
 
     def bare_threshold(self, options: DecisionOptions) -> float:
-        """Return that of :data:`LEAST_PEAK`."""
-        return 1 - LEAST_PEAK
+        """Return that of :data:`_LEAST_PEAK`."""
+        return 1 - _LEAST_PEAK
 
 
 @register
@@ -115,10 +115,10 @@ class FieldDecider(Decider):
         return alignment_entropy(aligned, options.entropy)
 
     def bare_threshold(self, options: DecisionOptions) -> float:
-        """Return that of :data:`LEAST_ALIGNMENT`, or :data:`PAPER_THRESHOLD`."""
+        """Return that of :data:`_LEAST_ALIGNMENT`, or :data:`PAPER_THRESHOLD`."""
         if options.entropy == 'paper':
             return PAPER_THRESHOLD
-        return float(alignment_entropy(torch.tensor(LEAST_ALIGNMENT), options.entropy))
+        return float(alignment_entropy(torch.tensor(_LEAST_ALIGNMENT), options.entropy))
 
 
 @register

@@ -13,7 +13,7 @@ from torch import Tensor
 from .moments import local_moments
 from .precision import widened
 
-METHODS = ('dark', 'quadratic', 'integral', 'none')
+_METHODS = ('dark', 'quadratic', 'integral', 'none')
 _FLOOR = 1e-4
 _MAX_STEP = 1.0
 
@@ -103,7 +103,7 @@ def find_peaks(heatmaps: Tensor) -> tuple[Tensor, Tensor]:
     Example:
         >>> maps = torch.zeros(1, 1, 4, 6)
         >>> maps[0, 0, 3, 5] = 0.5
-        >>> [one.tolist() for one in find_peaks(maps)]
+        >>> [array.tolist() for array in find_peaks(maps)]
         [[[[5.0, 3.0]]], [[0.5]]]
     """
     maps = widened(heatmaps)
@@ -141,8 +141,8 @@ def refine_peaks(
     Raises:
         ValueError: the method is unknown, or blur is negative.
     """
-    if method not in METHODS:
-        raise ValueError(f'unknown refinement {method!r}; choose from {METHODS}')
+    if method not in _METHODS:
+        raise ValueError(f'unknown refinement {method!r}; choose from {_METHODS}')
     if blur < 0:
         raise ValueError(f'blur is a standard deviation in cells and must be >= 0, got {blur}')
     if method == 'none':

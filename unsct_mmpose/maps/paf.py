@@ -23,7 +23,7 @@ from .supervision import supervised_mean
 Relations = Tensor | np.ndarray | Sequence[tuple[int, int]]
 """``(L, 2)`` positions of the tail and the head of each relation among the K landmarks."""
 
-MIN_LENGTH = 1e-3
+_MIN_LENGTH = 1e-3
 """Segments shorter than this, in cells, have no direction."""
 
 _END_REACH = 1.0
@@ -280,7 +280,7 @@ def _directions(tail: Tensor, head: Tensor) -> tuple[Tensor, Tensor]:
     """Return unit vectors and lengths of ``(..., 2)`` segments; both 0 where ends coincide."""
     delta = head - tail
     squared = delta.square().sum(dim=-1)
-    long = squared > MIN_LENGTH**2
+    long = squared > _MIN_LENGTH**2
     length = torch.where(long, squared, torch.ones_like(squared)).sqrt()
     unit = torch.where(long[..., None], delta / length[..., None], torch.zeros_like(delta))
     return unit, torch.where(long, length, torch.zeros_like(length))

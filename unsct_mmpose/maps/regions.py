@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.functional.clinical import measurement_names, split_side
@@ -114,7 +114,7 @@ def interval_scales(
         >>> float(interval_scales(None).max().round(2))
         1.96
     """
-    usual = float(norm.ppf(0.5 + INTERVAL_LEVEL / 2))
+    usual = float(ndtri(0.5 + INTERVAL_LEVEL / 2))
     scales = {} if calibration is None else calibration.interval_scales
     names = measurement_names(_landmarks(calibration, landmarks))
     return np.array([scales.get(split_side(name)[1], usual) for name in names])

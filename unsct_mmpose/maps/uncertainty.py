@@ -167,27 +167,6 @@ def _peel(total: Tensor, weight: Tensor, count: Tensor, ground: Tensor) -> Landm
     return LandmarkAlignment(result.to(dtype), support.to(dtype))
 
 
-def support_counts(reported: Tensor, relations: Relations) -> Tensor:
-    """Count for each landmark the relations whose other end is reported.
-
-    Args:
-        reported: ``(B, K)`` bool.
-        relations: ``(L, 2)`` landmarks that each one joins.
-
-    Returns:
-        ``(B, K)`` int64.
-
-    Example:
-        >>> support_counts(torch.tensor([[True, False, True]]), [(0, 1), (1, 2)]).tolist()
-        [[0, 2, 0]]
-    """
-    pairs = torch.as_tensor(relations, dtype=torch.long, device=reported.device)
-    counts = torch.zeros_like(reported, dtype=torch.long)
-    for end, other in ((0, 1), (1, 0)):
-        counts.index_add_(1, pairs[:, end], reported[:, pairs[:, other]].long())
-    return counts
-
-
 def certainty_map(
     heatmaps: Tensor,
     field: Tensor,

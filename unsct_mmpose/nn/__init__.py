@@ -7,10 +7,9 @@ from .polarized_attention import (
     PolarizedSelfAttention,
     PolarizedSpatialAttention,
 )
-from .srf import INITIAL_SCALE, SRFBlock, split_srf_settings
+from .srf import SRFBlock, split_srf_settings
 
 __all__ = [
-    'INITIAL_SCALE',
     'PolarizedChannelAttention',
     'PolarizedSelfAttention',
     'PolarizedSpatialAttention',

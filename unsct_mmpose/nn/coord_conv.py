@@ -9,7 +9,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-BOUNDARY = 0.05
+_BOUNDARY = 0.05
 """Value of a heatmap above which a cell is on the boundary."""
 
 BOUNDARY_SOFTNESS = 0.01
@@ -62,7 +62,7 @@ def boundary_channels(coords_xy: Tensor, boundary: Tensor) -> Tensor:
 
 def boundary_gate(boundary: Tensor) -> Tensor:
     """Return how far the gate is open, from 0 to 1, for a boundary heatmap of any shape."""
-    return torch.sigmoid((boundary.clamp(0, 1) - BOUNDARY) / BOUNDARY_SOFTNESS)
+    return torch.sigmoid((boundary.clamp(0, 1) - _BOUNDARY) / BOUNDARY_SOFTNESS)
 
 
 def _axis(size: int, like: Tensor) -> Tensor:

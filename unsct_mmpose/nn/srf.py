@@ -14,10 +14,10 @@ from .coord_conv import BOUNDARY_SOFTNESS, boundary_channels, boundary_gate, coo
 from .pointwise import trains_on_cpu
 from .polarized_attention import PolarizedSelfAttention
 
-INITIAL_SCALE = 0.1
+_INITIAL_SCALE = 0.1
 """Weight of the new branch beside the features when training starts."""
 
-INITIAL_HEATMAP_STD = 0.001
+_INITIAL_HEATMAP_STD = 0.001
 """Standard deviation of the weights that read coarse heatmaps, when training starts."""
 
 
@@ -62,13 +62,13 @@ class SRFBlock(nn.Module):
         with_boundary: bool = True,
         code_compatible: bool = False,
         deep_supervision: bool = False,
-        initial_scale: float = INITIAL_SCALE,
+        initial_scale: float = _INITIAL_SCALE,
     ) -> None:
         super().__init__()
         self.deep_supervision = deep_supervision
         self.parts = [channels, num_landmarks, 3, 2 * with_boundary]
         self.heatmap = nn.Linear(channels, num_landmarks)
-        nn.init.normal_(self.heatmap.weight, std=INITIAL_HEATMAP_STD)
+        nn.init.normal_(self.heatmap.weight, std=_INITIAL_HEATMAP_STD)
         nn.init.zeros_(self.heatmap.bias)
         self.fuse = nn.Linear(sum(self.parts), channels, bias=False)
         self.norm = nn.BatchNorm2d(channels)
@@ -189,9 +189,9 @@ def split_srf_settings(settings: Mapping[str, Any]) -> tuple[dict[str, Any], dic
         >>> split_srf_settings(dict(attention='parallel', depth=3))
         ({'attention': 'parallel'}, {'depth': 3})
     """
-    known = inspect.getfullargspec(SRFBlock.__init__).kwonlyargs
-    own = {name: value for name, value in settings.items() if name in known}
-    return own, {name: value for name, value in settings.items() if name not in known}
+    names = inspect.getfullargspec(SRFBlock.__init__).kwonlyargs
+    own = {name: value for name, value in settings.items() if name in names}
+    return own, {name: value for name, value in settings.items() if name not in names}
 
 
 def _multiply(weight: Tensor, cells: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import math
+from collections.abc import Callable, Iterator
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +17,7 @@ def density(
     bone: Bone,
     distances: Grid,
     texture: Callable[[Place], npt.NDArray[np.float32]] | None = None,
-) -> Grid:
+) -> Iterator[npt.NDArray[np.float32]]:
     """Fill a bone: a cortical shell around textured trabecular bone, marrow in the diaphysis.
 
     Edges are smoothed over one voxel: the occupancy is ``clip(1/2 - distance / voxel, 0, 1)``
@@ -27,14 +28,22 @@ def density(
         distances: from :func:`evaluate`.
         texture: maps positions, mm, to factors about 1 of the trabecular density.
 
-    Returns:
-        Densities as a share of cortical bone, 0 to 1.
+    Yields:
+        Layers of the grid, ``(Y, X)`` each: densities as a share of cortical bone, 0 to 1.
     """
-    filled = np.zeros(distances.values.size, np.float32)
-    for start in range(0, len(distances.inside), BLOCK):
-        flat = distances.inside[start : start + BLOCK]
-        filled[flat] = _share(bone, distances, flat, texture)
-    return replace(distances, values=filled.reshape(distances.values.shape))
+    inside = distances.inside
+    shares = [
+        _share(bone, distances, inside[start : start + BLOCK], texture)
+        for start in range(0, len(inside), BLOCK)
+    ]
+    filled = np.concatenate(shares) if shares else np.empty(0, np.float32)
+    layers, *shape = distances.values.shape
+    area = math.prod(shape)
+    ends = np.searchsorted(inside, area * np.arange(layers + 1)).tolist()
+    for layer, (first, last) in enumerate(pairwise(ends)):
+        plane = np.zeros(area, np.float32)
+        plane[inside[first:last] - layer * area] = filled[first:last]
+        yield plane.reshape(shape)
 
 
 def _share(
@@ -79,7 +88,7 @@ def surface_points(distances: Grid) -> FloatArray:
     """
     inside = distances.inside
     depth = distances.values.ravel()[inside]
-    near = inside[depth > np.float32(-0.7 * distances.voxel_mm.max())]
+    near = inside[np.flatnonzero(depth > np.float32(-0.7 * distances.voxel_mm.max()))]
     return np.concatenate(
         [_foot_points(distances, near[i : i + BLOCK]) for i in range(0, len(near), BLOCK)]
         or [np.empty((0, 3))]
@@ -96,7 +105,7 @@ def _foot_points(distances: Grid, flat: npt.NDArray[np.intp]) -> FloatArray:
     ]
     u, v, w = slopes
     size = u * u + v * v + w * w
-    good = (size > 0.25) & (size < 4.0)
+    good = np.flatnonzero((size > 0.25) & (size < 4.0))
     flat = flat[good]
     way = values[flat] / size[good]
     points = np.empty((len(flat), 3))

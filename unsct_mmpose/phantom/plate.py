@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 
 from .curves import smooth_curve
-from .shapes import FloatArray, Vector, along, frame_about
+from .shapes import FloatArray, Vector, along, frame_about, larger_or_corner
 
 _REMAP_LIMIT = 32000  # cv2.remap takes fewer than 2**15 rows
-_AT_ONCE = 32768  # pairs of a point and an edge, so that they stay in a core's own cache
+_AT_ONCE = 16384  # pairs of a point and an edge, so that they stay in a core's own cache
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,11 @@ class Plate:
 
     def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """Return signed distances, mm."""
-        u, v, w = (along(x, y, z, self.origin, axis) for axis in self.axes)
+        u, v, w = along(x, y, z, self.origin, self.axes)
         rate = np.float32(1.0 / self.step)
         looked_up = _look_up(self.maps, (u - self.corner[0]) * rate, (v - self.corner[1]) * rate)
-        rim = looked_up[..., 0]
-        face = np.abs(w - looked_up[..., 1]) * looked_up[..., 3] - looked_up[..., 2]
-        outside = np.hypot(np.maximum(rim, 0.0), np.maximum(face, 0.0))
-        return np.asarray(outside + np.minimum(np.maximum(rim, face), 0.0), np.float32)
+        rim, height, half, slant = np.moveaxis(looked_up, -1, 0)
+        return larger_or_corner(rim, np.abs(w - height) * slant - half)
 
     def moved(self, rotation: FloatArray, shift: FloatArray) -> Plate:
         """Return the moved plate."""
@@ -78,7 +76,8 @@ def _look_up(maps: FloatArray, columns: FloatArray, rows: FloatArray) -> FloatAr
         )
         for start in range(0, len(flat[0]), _REMAP_LIMIT)
     ]
-    return np.concatenate(parts).reshape(*shape, maps.shape[2])
+    whole = parts[0] if len(parts) == 1 else np.concatenate(parts)
+    return whole.reshape(*shape, maps.shape[2])
 
 
 def polygon_distance(polygon: FloatArray, points: FloatArray) -> FloatArray:

@@ -7,6 +7,8 @@ maps to the detector by a scaling about the foot of the central ray.
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,6 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from .shapes import FloatArray
+
+_AT_ONCE = 16
+"""Columns of a row that OpenCV interpolates in one go; it rounds those that remain otherwise."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +56,13 @@ class ConeBeam:
             [42.5, 31.5]
         """
         points = np.asarray(points, dtype=np.float64)
-        scale = self.source_detector_mm / (self.source_patient_mm + points[..., 2:])
-        offset = (points[..., :2] - np.array(self.aim_mm)) * scale
-        return np.asarray(offset / np.array(self.spacing_xy_mm) + np.array(self.foot_px))
+        scale = self.source_detector_mm / (self.source_patient_mm + points[..., 2])
+        x, y = (
+            (points[..., axis] - self.aim_mm[axis]) * scale / self.spacing_xy_mm[axis]
+            + self.foot_px[axis]
+            for axis in range(2)
+        )
+        return np.stack([x, y], axis=-1)
 
     @cached_property
     def obliquity(self) -> npt.NDArray[np.float32]:
@@ -66,7 +75,7 @@ class ConeBeam:
 
 
 def project(
-    volume: npt.NDArray[np.float32],
+    volume: Iterable[npt.NDArray[np.float32]],
     voxel_mm: tuple[float, float, float] | FloatArray,
     origin_mm: tuple[float, float, float] | FloatArray,
     beam: ConeBeam,
@@ -77,7 +86,7 @@ def project(
     distance should not exceed the thinnest structure.
 
     Args:
-        volume: ``(Z, Y, X)`` densities, any unit per mm.
+        volume: ``(Z, Y, X)`` densities, any unit per mm, or its ``(Y, X)`` layers one by one.
         voxel_mm: edge lengths along x, y, z.
         origin_mm: x, y, z of the centre of the first voxel, world frame.
         beam: geometry of the source and the detector.
@@ -85,34 +94,40 @@ def project(
     Returns:
         ``(H, W)`` line integrals: density times mm.
     """
-    height, width = beam.size_hw
-    image = np.zeros((height, width), np.float32)
-    step = np.asarray(voxel_mm, dtype=np.float64)
-    origin = np.asarray(origin_mm, dtype=np.float64)
-    spacing = np.asarray(beam.spacing_xy_mm)
-    foot, aim = np.asarray(beam.foot_px), np.asarray(beam.aim_mm)
-    columns = volume.shape[2]
+    size = beam.size_hw[::-1]
+    image, buffer = np.zeros(beam.size_hw, np.float32), np.empty(math.prod(size), np.float32)
+    step, origin = ([float(value) for value in values] for values in (voxel_mm, origin_mm))
+    axes = list(
+        zip(step, origin, beam.aim_mm, beam.spacing_xy_mm, beam.foot_px, size, strict=False)
+    )
     for index, plane in enumerate(volume):
-        filled = np.flatnonzero(plane.any(axis=1))
-        if not filled.size:
+        filled = _filled(plane)
+        depth = beam.source_patient_mm + origin[2] + index * step[2]
+        if not filled[0] or depth <= 0:
             continue
-        rows = int(filled[-1]) + 1  # what lies below adds nothing
-        scale = beam.source_detector_mm / (beam.source_patient_mm + origin[2] + index * step[2])
-        if scale <= 0:
-            continue
-        first = (origin[:2] - step[:2] - aim) * scale / spacing + foot
-        last = (origin[:2] + step[:2] * (columns, rows) - aim) * scale / spacing + foot
-        low = np.maximum(np.floor(first).astype(int), 0)
-        high = np.minimum(np.ceil(last).astype(int) + 1, (width, height))
-        if np.any(high <= low):
-            continue
-        rate = spacing / (scale * step[:2])
-        start = ((low - foot) * spacing / scale + aim - origin[:2]) / step[:2]
-        matrix = np.array([[rate[0], 0.0, start[0]], [0.0, rate[1], start[1]]])
-        image[low[1] : high[1], low[0] : high[0]] += cv2.warpAffine(
-            plane,
-            matrix,
-            (int(high[0] - low[0]), int(high[1] - low[1])),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        )
-    return np.asarray(image * (step[2] * beam.obliquity), np.float32)
+        scale = beam.source_detector_mm / depth
+        lows, counts, matrix = [0, 0], [0, 0], np.zeros((2, 3))
+        for axis, (edge, corner, aim, spacing, foot, pixels) in enumerate(axes):
+            low = max(math.floor((corner - edge - aim) * scale / spacing + foot), 0)
+            whole, needed = (
+                min(math.ceil((corner + edge * cells - aim) * scale / spacing + foot) + 1, pixels)
+                - low
+                for cells in (plane.shape[1 - axis], filled[axis])
+            )
+            lows[axis] = low
+            counts[axis] = needed if axis else min(whole, -(-needed // _AT_ONCE) * _AT_ONCE)
+            matrix[axis, axis] = spacing / (scale * edge)
+            matrix[axis, 2] = ((low - foot) * spacing / scale + aim - corner) / edge
+        (x, y), (w, h) = lows, counts
+        if w > 0 and h > 0:
+            part, shadow = image[y : y + h, x : x + w], buffer[: h * w].reshape(h, w)
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            cv2.warpAffine(plane, matrix, (w, h), dst=shadow, flags=flags)
+            np.add(part, shadow, out=part)
+    return np.asarray(image * (np.float64(step[2]) * beam.obliquity), np.float32)
+
+
+def _filled(plane: npt.NDArray[np.float32]) -> tuple[int, int]:
+    """Return how many columns and rows there are up to the last with a density in it."""
+    x, y, columns, rows = cv2.boundingRect((plane != 0).view(np.uint8))
+    return x + columns, y + rows

@@ -164,7 +164,7 @@ def _trochanter_tip(placed: PlacedBone, beam: ConeBeam) -> FloatArray:
         [points['ex'] - origin, points['ey'] - origin], axis=1
     )
     near = (lateral > nominal[0] - 11.0) & (distal < nominal[1] + 30.0)
-    outline = beam.pixels(surface[near])
+    outline = beam.pixels(surface[np.flatnonzero(near)])
     axis = beam.pixels(points['shaft_proximal']) - beam.pixels(points['shaft_distal'])
     return np.asarray(outline[np.argmax(np.einsum('ij,j->i', outline, axis))])
 
@@ -179,7 +179,7 @@ def _innermost_ilium(
         across = (points[:, 0] - beam.foot_px[0]) * spacing[0] * sign
         up = np.floor((head[1] - points[:, 1]) * spacing[1] / bin_mm).astype(int)
         out = np.full(rows, np.inf if innermost else -np.inf)
-        good = (up >= 0) & (up < rows)
+        good = np.flatnonzero((up >= 0) & (up < rows))
         (np.minimum if innermost else np.maximum).at(out, up[good], across[good])
         return out
 
@@ -211,6 +211,6 @@ def bone_path(
     image = np.zeros(beam.size_hw, np.float32)
     for placed in scene.bones:
         texture = None if rng is None else trabecular_texture(rng)
-        filled = density(placed.bone, placed.distances, texture)
-        image += project(filled.values, filled.voxel_mm, filled.origin_mm, beam)
+        layers, grid = density(placed.bone, placed.distances, texture), placed.distances
+        image += project(layers, grid.voxel_mm, grid.origin_mm, beam)
     return image

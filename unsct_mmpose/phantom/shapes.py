@@ -6,6 +6,7 @@ transform or mirrored, so that bones are evaluated directly in the posed frame.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,29 +34,59 @@ class Shape(Protocol):
 
 
 def along(
-    x: FloatArray, y: FloatArray, z: FloatArray, origin: FloatArray, direction: FloatArray
+    x: FloatArray, y: FloatArray, z: FloatArray, origin: FloatArray, directions: FloatArray
 ) -> FloatArray:
-    """Return how far points lie from an origin along a direction, mm."""
-    dx, dy, dz = (float(value) for value in direction)
-    offset = float(origin @ direction)
+    """Return how far points lie from an origin along ``(D, 3)`` directions: ``(D, ...)`` mm."""
+    offsets = [[origin @ direction] for direction in directions]
+    factors = np.concatenate([directions, offsets], axis=1).T.astype(np.float32)
+    dx, dy, dz, offset = factors.reshape(4, -1, *(1,) * x.ndim)
     return np.asarray((x * dx - offset) + y * dy + z * dz, dtype=np.float32)
 
 
-def _elliptic(components: Sequence[tuple[FloatArray, FloatArray | float]]) -> FloatArray:
-    """Return the first-order distance ``k0 (k0 - 1) / k1`` to an ellipse or ellipsoid."""
-    level: FloatArray | None = None
-    slope: FloatArray | None = None
-    for value, radius in components:
-        scaled = value / radius
-        steep = scaled / radius
-        scaled *= scaled
-        steep *= steep
-        level = scaled if level is None else np.add(level, scaled, out=level)
-        slope = steep if slope is None else np.add(slope, steep, out=slope)
-    assert level is not None and slope is not None
-    level = np.sqrt(level)
+def _elliptic(values: FloatArray, radii: FloatArray) -> FloatArray:
+    """Return the first-order distance ``k0 (k0 - 1) / k1`` to an ellipse or ellipsoid.
+
+    Args:
+        values: ``(D, ...)`` along the axes, mm; lost.
+        radii: broadcastable, mm.
+    """
+    scaled = np.divide(values, radii, out=values)
+    steep = scaled / radii
+    scaled *= scaled
+    steep *= steep
+    level, slope = _total(scaled), _total(steep)
+    np.sqrt(level, out=level)
     slope += np.float32(1e-9)
-    return np.asarray(level * (level - np.float32(1.0)) / np.sqrt(slope), dtype=np.float32)
+    np.sqrt(slope, out=slope)
+    distance = np.subtract(level, np.float32(1.0), out=scaled[0])
+    distance *= level
+    distance /= slope
+    return distance
+
+
+def _total(parts: FloatArray) -> FloatArray:
+    """Return the sum of ``(2 or more, ...)`` along the first axis, one after the other."""
+    total = parts[0] + parts[1]
+    for part in parts[2:]:
+        total += part
+    return total
+
+
+def larger_or_corner(a: FloatArray, b: FloatArray) -> FloatArray:
+    """Return the distance to where two solids that are square to each other meet.
+
+    Args:
+        a: ``(...)`` signed distances to the first, mm.
+        b: ``(...)`` to the second.
+
+    Example:
+        >>> larger_or_corner(np.array([-1.0, 2.0, 3.0]), np.array([-2.0, -5.0, 4.0])).tolist()
+        [-1.0, 2.0, 5.0]
+    """
+    distance = np.maximum(a, b)
+    beyond = np.flatnonzero(np.minimum(a, b) > 0)
+    distance.reshape(-1)[beyond] = np.hypot(a.reshape(-1)[beyond], b.reshape(-1)[beyond])
+    return distance
 
 
 def unit(vector: Vector) -> FloatArray:
@@ -66,7 +97,7 @@ def unit(vector: Vector) -> FloatArray:
         [0.0, 0.6, 0.8]
     """
     array = np.asarray(vector, dtype=np.float64)
-    return np.asarray(array / np.linalg.norm(array))
+    return np.asarray(array / math.sqrt(array @ array))
 
 
 def frame_about(axis: Vector, side: Vector) -> FloatArray:
@@ -88,7 +119,7 @@ def frame_about(axis: Vector, side: Vector) -> FloatArray:
         last[2] * first[0] - last[0] * first[2],
         last[0] * first[1] - last[1] * first[0],
     ]
-    return np.stack([first, np.asarray(second), last])
+    return np.array([first, second, last])
 
 
 @dataclass(frozen=True)
@@ -128,12 +159,11 @@ class Ellipsoid:
 
     def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """Return signed distances, mm."""
-        parts = [along(x, y, z, self.center, axis) for axis in self.axes]
+        parts = along(x, y, z, self.center, self.axes)
         if np.ptp(self.radii) == 0:
-            u, v, w = parts
-            square = u * u + v * v + w * w
-            return np.asarray(np.sqrt(square) - np.float32(self.radii[0]), np.float32)
-        return _elliptic(list(zip(parts, (float(r) for r in self.radii), strict=True)))
+            parts *= parts
+            return np.asarray(np.sqrt(_total(parts)) - np.float32(self.radii[0]))
+        return _elliptic(parts, self.radii.astype(np.float32).reshape(-1, *(1,) * x.ndim))
 
     def moved(self, rotation: FloatArray, shift: FloatArray) -> Ellipsoid:
         """Return the moved ellipsoid."""
@@ -166,18 +196,21 @@ class Limb:
 
     def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """Return signed distances, mm."""
-        length, (first, second, direction) = self._frame
-        way = along(x, y, z, self.start, direction)
-        share = np.clip(way / length, 0.0, 1.0)
-        beyond = way - share * length
-        radii = [
-            share * (end - start) + start
-            for start, end in zip(self.start_radii, self.end_radii, strict=True)
-        ]
-        u, v = (along(x, y, z, self.start, d) for d in (first, second))
+        length, frame = self._frame
+        parts = along(x, y, z, self.start, frame)
+        share = parts[2] / length
+        np.clip(share, 0.0, 1.0, out=share)
+        parts[2] -= share * length  # beyond the ends
+        radii = np.empty_like(parts)
+        ends = zip(self.start_radii, self.end_radii, strict=True)
+        for radius, (start, end) in zip(radii, ends, strict=False):
+            np.multiply(share, end - start, out=radius)
+            radius += start
         if self.start_radii[0] == self.start_radii[1] and self.end_radii[0] == self.end_radii[1]:
-            return np.asarray(np.sqrt(u * u + v * v + beyond * beyond) - radii[0], np.float32)
-        return _elliptic([(u, radii[0]), (v, radii[1]), (beyond, np.minimum(*radii))])
+            parts *= parts
+            return np.asarray(np.sqrt(_total(parts)) - radii[0])
+        np.minimum(radii[0], radii[1], out=radii[2])
+        return _elliptic(parts, radii)
 
     @cached_property
     def _frame(self) -> tuple[float, FloatArray]:
@@ -215,7 +248,7 @@ class HalfSpace:
 
     def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """Return signed distances to the plane, mm."""
-        return along(x, y, z, self.point, unit(self.normal))
+        return along(x, y, z, self.point, unit(self.normal)[None])[0]
 
     def moved(self, rotation: FloatArray, shift: FloatArray) -> HalfSpace:
         """Return the moved half-space."""
@@ -245,7 +278,8 @@ class Cap:
     def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """Return signed distances, mm."""
         ball = Ellipsoid.ball(self.center, self.radius).distance(x, y, z)
-        return np.maximum(ball, along(x, y, z, self.center, self.normal) - self.height)
+        plane = along(x, y, z, self.center, self.normal[None])[0]
+        return np.maximum(ball, plane - self.height)
 
     def moved(self, rotation: FloatArray, shift: FloatArray) -> Cap:
         """Return the moved cap."""
@@ -275,12 +309,11 @@ class Block:
 
     def distance(self, x: FloatArray, y: FloatArray, z: FloatArray) -> FloatArray:
         """Return signed distances, mm."""
-        u, v, w = (along(x, y, z, self.center, axis) for axis in self.axes)
-        side = _elliptic([(u, float(self.radii[0])), (v, float(self.radii[1]))]) + self.rounding
-        end = np.abs(w) - (float(self.radii[2]) - self.rounding)
-        outside = np.hypot(np.maximum(side, 0.0), np.maximum(end, 0.0))
-        inside = np.minimum(np.maximum(side, end), 0.0)
-        return np.asarray(outside + inside - self.rounding, np.float32)
+        parts = along(x, y, z, self.center, self.axes)
+        end = np.abs(parts[2]) - (float(self.radii[2]) - self.rounding)
+        radii = self.radii[:2].astype(np.float32).reshape(-1, *(1,) * x.ndim)
+        side = _elliptic(parts[:2], radii) + self.rounding
+        return larger_or_corner(side, end) - self.rounding
 
     def moved(self, rotation: FloatArray, shift: FloatArray) -> Block:
         """Return the moved block."""

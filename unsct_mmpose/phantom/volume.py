@@ -19,6 +19,7 @@ BLOCK = 32768
 """Voxels that are worked on at a time: arrays of so many stay in a core's own cache."""
 
 Place = tuple[npt.NDArray[np.float32], npt.NDArray[np.float32], npt.NDArray[np.float32]]
+Window = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -79,18 +80,23 @@ class Grid:
     origin_mm: FloatArray
     voxel_mm: FloatArray
 
-    def coordinates(self, window: tuple[slice, slice, slice]) -> tuple[FloatArray, ...]:
-        """Return broadcastable x, y, z, mm, of a window given as z, y, x slices."""
-        lines = [
-            np.arange(part.start, part.stop, dtype=np.float32) * np.float32(step)
-            + np.float32(start)
-            for part, step, start in zip(window[::-1], self.voxel_mm, self.origin_mm, strict=True)
-        ]
-        return lines[0][None, None, :], lines[1][None, :, None], lines[2][:, None, None]
+    @cached_property
+    def lines(self) -> Place:
+        """x, y and z, float32 mm, of the columns, rows and layers."""
+        x, y, z = (
+            np.arange(count, dtype=np.float32) * np.float32(step) + np.float32(start)
+            for count, step, start in zip(
+                self.values.shape[::-1], self.voxel_mm, self.origin_mm, strict=True
+            )
+        )
+        return x, y, z
 
-    def window(
-        self, low: FloatArray, high: FloatArray, margin: float
-    ) -> tuple[slice, slice, slice] | None:
+    def coordinates(self, window: Window) -> Place:
+        """Return broadcastable x, y, z, mm, of a window given as z, y, x slices."""
+        x, y, z = self.lines
+        return x[None, None, window[2]], y[None, window[1], None], z[window[0], None, None]
+
+    def window(self, low: FloatArray, high: FloatArray, margin: float) -> Window | None:
         """Return z, y, x slices that cover a box and a margin, mm, or None when outside."""
         parts = []
         for axis in (2, 1, 0):
@@ -134,12 +140,14 @@ def smooth_minimum(a: FloatArray, b: FloatArray, blend: float) -> FloatArray:
     """
     if blend <= 0:
         return np.minimum(a, b)
-    overlap = np.abs(a - b)
+    a = np.ascontiguousarray(a)  # a window of a grid is slow to read, and it is read twice
+    overlap = a - b
+    np.abs(overlap, out=overlap)
     np.subtract(blend, overlap, out=overlap)
-    np.maximum(overlap, 0.0, out=overlap)
+    np.clip(overlap, 0.0, blend, out=overlap)
     overlap *= overlap
     overlap *= 0.25 / blend
-    return np.asarray(np.minimum(a, b) - overlap)
+    return np.subtract(np.minimum(a, b), overlap, out=overlap)
 
 
 def evaluate(
@@ -171,13 +179,28 @@ def evaluate(
             view = grid.values[part]
             view[...] = smooth_minimum(view, solid.distance(*grid.coordinates(part)), blend)
     for cut, blend in bone.cuts:
-        for part in _windows(grid, cut, reach):
-            view = grid.values[part]
-            view[...] = -smooth_minimum(-view, cut.distance(*grid.coordinates(part)), blend)
+        for whole in _windows(grid, cut, reach):
+            occupied = _occupied(grid, whole, 4 * reach)
+            if occupied is not None:
+                view, outside = grid.values[occupied], cut.distance(*grid.coordinates(occupied))
+                np.negative(smooth_minimum(-view, outside, blend), out=view)
     return grid
 
 
-def _windows(grid: Grid, solid: Shape, margin: float) -> Iterator[tuple[slice, slice, slice]]:
+def _occupied(grid: Grid, window: Window, margin: float) -> Window | None:
+    """Return the part of a window with the voxels that lie in the solid or in a margin, mm."""
+    near = np.any(grid.values[window] < margin, axis=0)
+    lines = [np.flatnonzero(near.any(axis=axis)) for axis in (1, 0)]
+    if not lines[0].size:
+        return None
+    area = [
+        slice(part.start + int(line[0]), part.start + int(line[-1]) + 1)
+        for part, line in zip(window[1:], lines, strict=True)
+    ]
+    return window[0], area[0], area[1]
+
+
+def _windows(grid: Grid, solid: Shape, margin: float) -> Iterator[Window]:
     """Yield disjoint windows that cover a solid: slices of a box, or tiles around a thin plate."""
     whole = grid.window(*solid.bounds(), margin=margin)
     if whole is None:

@@ -28,7 +28,7 @@ from .view import number_text, view_of
 if TYPE_CHECKING:
     from jinja2 import Template
 
-LONG_SIDE_PX = 1400
+_LONG_SIDE_PX = 1400
 """Longer side of the radiograph in a report; an original is rarely sharper on a screen."""
 
 _THUMBNAIL_PX = 132
@@ -57,7 +57,7 @@ def render_section(prediction: Prediction, radiograph: Radiograph, number: int =
         radiograph: the image.
         number: makes the ids of this section unique in its page.
     """
-    picture = scaled_gray(radiograph.pixels, LONG_SIDE_PX, enlarge=False)
+    picture = scaled_gray(radiograph.pixels, _LONG_SIDE_PX, enlarge=False)
     return load_template('section').render(
         view=view_of(prediction), picture=_data_uri(picture), n=number, notice=NOTICE
     )
@@ -92,7 +92,7 @@ def index_row(
     """
     row = load_template('index').module.row(
         view=view_of(prediction),
-        glance=glance_of(prediction),
+        glance=_glance_of(prediction),
         thumbnail=None if picture is None else _data_uri(picture, 80),
         links=list(links),
     )
@@ -109,7 +109,7 @@ def thumbnail(prediction: Prediction, radiograph: Radiograph) -> np.ndarray:
     return draw_prediction(prediction, radiograph, _THUMBNAIL_PX * 2, with_text=False)
 
 
-def glance_of(prediction: Prediction) -> list[dict[str, str]]:
+def _glance_of(prediction: Prediction) -> list[dict[str, str]]:
     """Return the few measurements that the table of a run shows."""
     values = {measurement.name: measurement.value for measurement in prediction.measurements}
     return [

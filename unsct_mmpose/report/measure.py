@@ -159,8 +159,8 @@ def form_of(path: str | os.PathLike[str]) -> str:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in _SUFFIXES:
-        known = ', '.join(_SUFFIXES)
-        raise ValueError(f'{path}: the suffix {suffix!r} is none of {known}; name the format')
+        choices = ', '.join(_SUFFIXES)
+        raise ValueError(f'{path}: the suffix {suffix!r} is none of {choices}; name the format')
     return _SUFFIXES[suffix]
 
 
@@ -259,7 +259,7 @@ def _measure_record(
 ) -> MeasuredImage:
     chosen = plane or ('detector' if factor is None else 'bone')
     if mirrored:
-        record = exchange_sides(record)
+        record = _exchange_sides(record)
     measured = measure(
         record.points_px,
         record.present,
@@ -276,7 +276,7 @@ def _measure_record(
     return MeasuredImage(record.image, measured, chosen, factor, spacing, tuple(warnings))
 
 
-def exchange_sides(record: LandmarkRecord) -> LandmarkRecord:
+def _exchange_sides(record: LandmarkRecord) -> LandmarkRecord:
     """Return the landmarks of an image with left and right renamed into each other."""
     order = list(FLIP_INDICES)
     covariances = record.covariances_px
@@ -318,8 +318,8 @@ def _image_lines(image: MeasuredImage) -> list[str]:
 def _plane_text(image: MeasuredImage) -> str:
     if image.plane == 'bone':
         return f'lengths at the bone (magnification {image.magnification:g})'
-    known = 'unknown' if image.magnification is None else f'{image.magnification:g}, not used'
-    return f'lengths at the detector (magnification {known})'
+    words = 'unknown' if image.magnification is None else f'{image.magnification:g}, not used'
+    return f'lengths at the detector (magnification {words})'
 
 
 def _value_text(measurement: Measurement) -> str:

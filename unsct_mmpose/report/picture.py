@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from unsct_mmpose.anatomy.records import NOTHING_FOUND
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.drawing.overlay import draw_landmarks
 from unsct_mmpose.drawing.picture_files import encode_picture
 from unsct_mmpose.drawing.strokes import caption_strip
-from unsct_mmpose.functional.image_states import NOTHING_FOUND
 
 from .prediction import NOTICE, Prediction
 
@@ -43,10 +43,10 @@ def draw_prediction(
     )
     if not with_text:
         return picture
-    return np.concatenate([picture, caption_strip(picture.shape[1], caption_of(prediction))])
+    return np.concatenate([picture, caption_strip(picture.shape[1], _caption_of(prediction))])
 
 
-def caption_of(prediction: Prediction) -> list[str]:
+def _caption_of(prediction: Prediction) -> list[str]:
     """Return the lines below the picture."""
     reported = sum(landmark.reported for landmark in prediction.landmarks)
     simulated = 'SIMULATED IMAGE. ' if prediction.simulated else ''

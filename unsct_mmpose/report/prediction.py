@@ -26,15 +26,15 @@ from unsct_mmpose.anatomy import (
     Spacing,
     landmark_set,
 )
-from unsct_mmpose.anatomy.field_types import check_fields
-from unsct_mmpose.dicom.text import printable
+from unsct_mmpose.anatomy.records import check_fields
+from unsct_mmpose.dicom.header import printable
 from unsct_mmpose.files import jsonable
 
 NOTICE = (
     'Research software, not a medical device: landmarks and measurements of an image, '
     'no diagnosis, not for clinical use.'
 )
-SCHEMA = 'unsct_mmpose/prediction-1'
+_SCHEMA = 'unsct_mmpose/prediction-1'
 
 DECIMALS = 6
 
@@ -176,7 +176,7 @@ class Prediction:
     def _check_names(self) -> None:
         if tuple(landmark.name for landmark in self.landmarks) != self.landmark_set.names:
             raise ValueError('landmarks are not those of the model, in their order')
-        unknown = [one.name for one in self.measurements if one.name not in MEASUREMENT_NAMES]
+        unknown = [m.name for m in self.measurements if m.name not in MEASUREMENT_NAMES]
         if unknown:
             raise ValueError(f'measurements holds {unknown[0]!r}, which is none')
 
@@ -207,7 +207,7 @@ class Prediction:
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for json, as :func:`prediction_schema` describes them."""
         spacing = self.spacing
-        content = {'schema': SCHEMA, 'notice': NOTICE}
+        content = {'schema': _SCHEMA, 'notice': NOTICE}
         for name in _NAMES:
             content[_JSON_NAMES.get(name, name)] = getattr(self, name)
         content |= dict(
@@ -242,8 +242,8 @@ class Prediction:
             ValueError: it is none, or of another version; the message says which.
         """
         schema = content.get('schema') if isinstance(content, Mapping) else None
-        if schema != SCHEMA:
-            raise ValueError(f'{source}: schema {schema!r} is not {SCHEMA!r}; predict anew')
+        if schema != _SCHEMA:
+            raise ValueError(f'{source}: schema {schema!r} is not {_SCHEMA!r}; predict anew')
         values = {key: value for key, value in content.items() if key not in ('schema', 'notice')}
         try:
             values['image'] = ImageSource(**values['image'])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, TextIO
@@ -14,7 +14,7 @@ from unsct_mmpose.files import jsonable, read_json, replace_file, replacing_text
 from .prediction import DECIMALS, Prediction
 from .writers.base import Item, all_formats
 
-RESERVED = ('errors', 'predictions', 'report')
+_RESERVED = ('errors', 'predictions', 'report')
 _LONGEST_NAME = 150  # bytes; a hash, a suffix and a temporary file's affixes: below 255
 WHOLE_REPORT = 20
 """A run of so many images has them all in ``report.html``; a longer one has a page for each, and
@@ -64,7 +64,7 @@ class ResultNames:
 
     def _is_free(self, name: str, sha256: str, *, earlier: bool = False) -> bool:
         """Tell whether content may have a name; ``earlier``: whether it has it from before."""
-        if name.lower() in RESERVED or name.lower() in self._owners:
+        if name.lower() in _RESERVED or name.lower() in self._owners:
             return False
         before = read_result(self.folder / f'{name}.json')
         return not earlier if before is None else before.image.sha256 == sha256
@@ -92,10 +92,10 @@ def read_result(path: Path) -> Prediction | None:
 
 def same_model(prediction: Prediction, identity: Mapping[str, Any]) -> bool:
     """Tell whether a stored prediction comes from the model with this identity."""
-    return json.loads(json.dumps(dict(prediction.model))) == plain_identity(identity)
+    return json.loads(json.dumps(dict(prediction.model))) == _plain_identity(identity)
 
 
-def plain_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
+def _plain_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
     """Return an identity as it is stored."""
     result: dict[str, Any] = json.loads(json.dumps(jsonable(identity, DECIMALS)))
     return result
@@ -201,10 +201,11 @@ class RunOutputs:
         """
         replace_file(self.folder / f'{name}.json', prediction.to_json().encode())
 
-    def add(self, item: Item) -> None:
-        """Add an image to the files of the whole run."""
+    def add(self, make: Callable[[], Item]) -> None:
+        """Add an image, made when it is needed, to the files of the whole run."""
         if not self.problem:
             with self._giving_up():
+                item = make()
                 for writer in self._writers:
                     writer.add(item)
 

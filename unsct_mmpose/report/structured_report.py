@@ -14,7 +14,7 @@ from unsct_mmpose.dicom.sr import Algorithm, write_structured_report
 
 from .prediction import ImageSource, Prediction
 
-HIP_SOCKET_LINE = '2L-2R'
+_HIP_SOCKET_LINE = '2L-2R'
 """What the acetabular index is read against where both ends are reported."""
 
 
@@ -95,5 +95,5 @@ def _line_of(measurement: Measurement, prediction: Prediction, reported: set[str
         return None
     sockets = {f'{side}_y_cartilage_center' for side in ('left', 'right')}
     if measurement.parameter.startswith('acetabular_index') and sockets <= reported:
-        return HIP_SOCKET_LINE
+        return _HIP_SOCKET_LINE
     return prediction.reference_line

@@ -17,9 +17,9 @@ from unsct_mmpose.anatomy import (
 )
 from unsct_mmpose.anatomy.landmarks import plain_name
 from unsct_mmpose.anatomy.parameters import GROUPS, REPORTED, line_landmark
-from unsct_mmpose.drawing.certainty import LEVELS, REJECTED, UNKNOWN, certainty_of
+from unsct_mmpose.anatomy.records import NOTHING_FOUND
 from unsct_mmpose.drawing.sketches import REFERENCE, REFERENCE_COLOR, sketch_measurements
-from unsct_mmpose.functional.image_states import NOTHING_FOUND
+from unsct_mmpose.drawing.strokes import LEVELS, REJECTED, UNKNOWN, certainty_of
 
 from .prediction import Prediction
 
@@ -41,7 +41,7 @@ DRAWINGS: tuple[View, ...] = (
 )
 """What can be drawn, and whether it is shown at first."""
 
-NO_PARAMETERS = 'no clinical parameter is defined on these landmarks'
+_NO_PARAMETERS = 'no clinical parameter is defined on these landmarks'
 
 _SYMBOLS = {'deg': '\N{DEGREE SIGN}', 'mm': ' mm'}
 _UNUSUAL = {'below': '\N{BLACK DOWN-POINTING TRIANGLE}', 'above': '\N{BLACK UP-POINTING TRIANGLE}'}
@@ -51,7 +51,7 @@ def view_of(prediction: Prediction) -> View:
     """Return everything that the template shows but the pixels."""
     levels = {certainty_of(landmark) for landmark in prediction.landmarks}
     pelvis = prediction.image_state != NOTHING_FOUND
-    known = prediction.landmark_set
+    anatomy = prediction.landmark_set
     return dict(
         name=prediction.image.path or prediction.image.file_name,
         sha256=prediction.image.sha256,
@@ -62,7 +62,7 @@ def view_of(prediction: Prediction) -> View:
         image_words=prediction.image_words,
         reported=sum(landmark.reported for landmark in prediction.landmarks),
         total=len(prediction.landmarks),
-        sided=any(map(known.side_of, range(len(known)))),
+        sided=any(map(anatomy.side_of, range(len(anatomy)))),
         warnings=[vars(warning) for warning in prediction.warnings],
         facts=_facts(prediction),
         groups=_groups(prediction),
@@ -73,7 +73,7 @@ def view_of(prediction: Prediction) -> View:
         landmarks=[_landmark(prediction, k) for k in range(len(prediction.landmarks))],
         marks=[_mark(prediction, k) for k in range(len(prediction.landmarks))] if pelvis else [],
         lines=_lines(prediction) if pelvis else [],
-        drawings=DRAWINGS if known.clinical else (),
+        drawings=DRAWINGS if anatomy.clinical else (),
         levels=[level for level in LEVELS if level in levels] if pelvis else [],
         calibrated=prediction.calibrated,
     )  # fmt: skip
@@ -113,13 +113,13 @@ def _groups(prediction: Prediction) -> list[View]:
 def _nothing(prediction: Prediction) -> str | None:
     """Return the one reason why nothing at all was measured; None where something was."""
     if not prediction.measurements:
-        return NO_PARAMETERS
+        return _NO_PARAMETERS
     reasons = {measurement.reason for measurement in prediction.measurements}
     return reasons.pop() if len(reasons) == 1 else None
 
 
 def _cell(measurement: Measurement) -> View:
-    known = measurement.low is not None and measurement.high is not None
+    has_ends = measurement.low is not None and measurement.high is not None
     symbol = _SYMBOLS[measurement.unit]
     ends = (
         number_text(end, measurement.unit).removesuffix(symbol)
@@ -128,8 +128,8 @@ def _cell(measurement: Measurement) -> View:
     direction, place = _place(measurement)
     return dict(
         value=number_text(measurement.value, measurement.unit),
-        interval=' to '.join(ends) if known else None,
-        shift=_shift(measurement) if known else None,
+        interval=' to '.join(ends) if has_ends else None,
+        shift=_shift(measurement) if has_ends else None,
         reason=None if measurement.reason is None else plain_name(measurement.reason),
         mark=_UNUSUAL.get(direction),
         place=place,
@@ -164,11 +164,11 @@ def _place(measurement: Measurement) -> tuple[str, str | None]:
 
 
 def _landmark(prediction: Prediction, index: int) -> View:
-    landmark, known = prediction.landmarks[index], prediction.landmark_set
-    side = known.side_of(index)
+    landmark, anatomy = prediction.landmarks[index], prediction.landmark_set
+    side = anatomy.side_of(index)
     return dict(
-        label=known.labels[index],
-        words=known.descriptions[index] + (f', {side}' if side else ''),
+        label=anatomy.labels[index],
+        words=anatomy.descriptions[index] + (f', {side}' if side else ''),
         x=f'{landmark.x:.1f}',
         y=f'{landmark.y:.1f}',
         presence='–' if landmark.presence is None else _percent(landmark.presence),
@@ -265,7 +265,7 @@ def _facts(prediction: Prediction) -> list[tuple[str, str]]:
         ('Pixel', pixel),
         ('Magnification', factor),
         ('Lengths hold at', plane),
-        ('Reference line', reference_line_text(prediction.reference_line) if clinical else ''),
+        ('Reference line', _reference_line_text(prediction.reference_line) if clinical else ''),
         ('Model', f'{model.get("name", "unknown")} ({model.get("backend", "unknown")})'),
         ('Weights', str(model.get('weights_sha256') or 'unknown')),
         ('Calibration', _calibration_text(model)),
@@ -280,11 +280,11 @@ def _display_text(provenance: Mapping[str, Any]) -> str:
     return '; '.join(str(provenance[name]) for name in names if provenance.get(name))
 
 
-def reference_line_text(line: str | None) -> str:
+def _reference_line_text(line: str | None) -> str:
     """Return a reference line for people.
 
     Example:
-        >>> reference_line_text('8L-8R'), reference_line_text('image axes')
+        >>> _reference_line_text('8L-8R'), _reference_line_text('image axes')
         ('lower edge of the teardrop, left and right (8L-8R)', 'the axes of the image')
     """
     if line is None:

@@ -342,7 +342,7 @@ def step_cost(
     Returns:
         ``ms_per_image`` and ``plain_ms_per_image``, medians, ``ratio_...`` of the two,
         ``images_per_s_...``, and under ``profile`` and ``plain_profile`` what
-        :func:`profile_step` says of either.
+        :func:`_profile_step` says of either.
     """
     device = resolve_device(device)
     plain = plain_config(config)
@@ -359,12 +359,12 @@ def step_cost(
         images_per_s_median=round(statistics.median(rates), 2),
         images_per_s_min=round(min(rates), 2),
         images_per_s_max=round(max(rates), 2),
-        profile=profile_step(ours, device),
-        plain_profile=profile_step(other, device),
+        profile=_profile_step(ours, device),
+        plain_profile=_profile_step(other, device),
     )
 
 
-def profile_step(step: Callable[[], None], device: str, top: int = 12) -> dict[str, Any]:
+def _profile_step(step: Callable[[], None], device: str, top: int = 12) -> dict[str, Any]:
     """Return what a step spends its time on, by PyTorch's profiler.
 
     Args:

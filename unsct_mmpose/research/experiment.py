@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from mmengine.config import Config
@@ -19,7 +20,7 @@ from unsct_mmpose.files import replace_file
 from .markdown import markdown_table
 from .results import Result, check_expected, describe_host, read_result, write_result
 
-CALIBRATION_FILE = 'val.json'
+_CALIBRATION_FILE = 'val.json'
 
 STAGES = dict(
     phantom='simulates radiographs; an interruption costs those under way',
@@ -56,17 +57,22 @@ class Experiment:
     options: Sequence[str] = ()
     estimate: bool = True
 
+    @cached_property
+    def settings(self) -> Config:
+        """What the config says."""
+        return Config.fromfile(self.config)
+
     def cfg_options(self) -> list[str]:
         """Return the ``key=value`` pairs that training and test both get."""
-        config = Config.fromfile(self.config)
-        sets = {split: self._inner_name(config, split) for split in ('train', 'val', 'test')}
+        sets = {split: self._inner_name(split) for split in ('train', 'val', 'test')}
         roots = [f'{name}.data_root={self.data}' for name in sets.values()]
         test_file = f'{sets["test"]}.ann_file={self.test_file}'
         return [*roots, test_file, f'randomness.seed={self.seed}', *self.options]
 
-    def _inner_name(self, config: Config, split: str) -> str:
+    def _inner_name(self, split: str) -> str:
         outer = f'{split}_dataloader'
-        names = [name for name, _ in inner_settings(config[outer].dataset, f'{outer}.dataset')]
+        dataset = self.settings[outer].dataset
+        names = [name for name, _ in inner_settings(dataset, f'{outer}.dataset')]
         if len(names) > 1:
             raise ValueError(
                 f'{self.config}: its {outer} combines {len(names)} data sets ({", ".join(names)}), '
@@ -96,7 +102,7 @@ def run_experiment(
     """
     work_dir, config = experiment.work_dir, str(experiment.config)
     run = run or run_tool
-    announce('train', config)
+    announce('train', experiment)
     # with --resume MMPose's script would not take what the config starts from
     resume = ['--resume'] if (work_dir / 'last_checkpoint').is_file() else []
     train = [str(tools / 'train.py'), config, '--work-dir', str(work_dir), *resume,
@@ -104,17 +110,17 @@ def run_experiment(
     seconds = {'train': run(train)}
     checkpoint, metrics = best_checkpoint(work_dir), work_dir / 'metrics.json'
     commands = [train]
-    if experiment.test_file != CALIBRATION_FILE:
+    if experiment.test_file != _CALIBRATION_FILE:
         calibrate = [str(tools / 'calibrate.py'), config, str(checkpoint),
-                     '--data', str(experiment.data), '--ann-file', CALIBRATION_FILE,
+                     '--data', str(experiment.data), '--ann-file', _CALIBRATION_FILE,
                      *([] if experiment.estimate else ['--no-estimate'])]  # fmt: skip
-        announce('calibrate', config)
+        announce('calibrate', experiment)
         seconds['calibrate'] = run(calibrate)
         commands.append(calibrate)
     test = [str(tools / 'test.py'), config, str(checkpoint), '--work-dir', str(work_dir / 'test'),
             '--out', str(metrics), '--show-dir', str((work_dir / 'overlays').resolve()),
             '--cfg-options', *experiment.cfg_options()]  # fmt: skip
-    announce('test', config)
+    announce('test', experiment)
     seconds['test'] = run(test)
     commands.append(test)
     result = Result(
@@ -131,9 +137,9 @@ def run_experiment(
     return result
 
 
-def announce(stage: str, config: str | Path) -> None:
+def announce(stage: str, experiment: Experiment) -> None:
     """Print what a stage does and, where its config knows, how long that takes."""
-    seconds: Mapping[str, float] = Config.fromfile(config).get('expected', {}).get('seconds', {})
+    seconds: Mapping[str, float] = experiment.settings.get('expected', {}).get('seconds', {})
     number = f'[{list(STAGES).index(stage) + 1}/{len(STAGES)}]'
     time_ = f' About {seconds[stage]} s on two quiet cores.' if stage in seconds else ''
     print(f'\n{number} {stage}: {STAGES[stage]}.{time_}', flush=True)

@@ -14,7 +14,7 @@ from mmengine.config import Config
 
 from unsct_mmpose.files import replace_file
 
-CONTENT = (
+_CONTENT = (
     'default_scope', 'custom_imports', 'dataset_type', 'data_mode', 'data_root', 'codec', 'model',
     'train_dataloader', 'val_dataloader', 'test_dataloader', 'val_evaluator', 'test_evaluator',
     'train_cfg', 'val_cfg', 'test_cfg', 'optim_wrapper', 'auto_scale_lr', 'param_scheduler',
@@ -41,10 +41,10 @@ def content_of(config: Config) -> dict:
         config: as ``Config.fromfile`` gives it.
 
     Returns:
-        The values of those of :data:`CONTENT` that the config has.
+        The values of those of :data:`_CONTENT` that the config has.
     """
     whole = config.to_dict()
-    return {name: whole[name] for name in CONTENT if name in whole}
+    return {name: whole[name] for name in _CONTENT if name in whole}
 
 
 def flatten_config(path: Path, budget: str = 'gpu', header: str = '') -> str:

@@ -12,7 +12,7 @@ from .training_log import CURVE_FIGURES, TrainingRun, read_run
 
 STOCK, OURS = 'stock_450', 'unsct_450'
 """Files of the two trainings that the page compares step by step."""
-LONG = 'unsct_long'
+_LONG = 'unsct_long'
 WEIGHTS = ('mmpose_weights_200', 'kaiming_weights_200')
 """Files of the two trainings that differ in how the backbone starts."""
 
@@ -47,8 +47,8 @@ def render_full_size_page(folder: Path) -> str:
     if before := files.get('before'):
         parts += ['## Before', f'From {before["source"]}.']
         parts.append(render_records(['run', 'steps', 'MRE', 'SDR@2mm'], before['rows']))
-    if LONG in runs:
-        parts += ['## The longer training', _extent(runs[LONG]), _curves([runs[LONG]])]
+    if _LONG in runs:
+        parts += ['## The longer training', _extent(runs[_LONG]), _curves([runs[_LONG]])]
     if weights := [runs[name] for name in WEIGHTS if name in runs]:
         parts += ['## How the backbone starts', _curves(weights)]
     if 'timings' in files:

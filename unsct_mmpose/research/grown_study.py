@@ -26,7 +26,7 @@ from unsct_mmpose.maps.regions import covariances_to_px
 
 from .study import restrict_relations
 
-POWERS = (1.0, 2.0, 4.0)
+_POWERS = (1.0, 2.0, 4.0)
 LEVELS = (0.5, 0.8, 0.95)
 _MASSES = np.concatenate([np.linspace(0, 0.9, 91), 1 - np.geomspace(0.1, 1e-6, 60)])
 
@@ -42,7 +42,7 @@ def collect(model: torch.nn.Module, dataset: Any, images: int | None = None) -> 
         images: the first ones only; None takes all.
 
     Returns:
-        ``table``, and for each of :data:`POWERS` ``(N, K)`` masses above the true points and
+        ``table``, and for each of :data:`_POWERS` ``(N, K)`` masses above the true points and
         ``(N, K, T)`` areas, mm^2.
     """
     codec, tables, masses, areas = model.head.decoder, [], [], []
@@ -63,7 +63,7 @@ def collect(model: torch.nn.Module, dataset: Any, images: int | None = None) -> 
             points = (true - (centre - 0.5 * scale)[:, None] + 0.5) / cell[:, None] - 0.5
             size = (cell * table.spacing_xy_mm / table.magnification[:, None]).prod(axis=1)
             each_mass, each_area = [], []
-            for power in POWERS:
+            for power in _POWERS:
                 shares = cell_probabilities(maps[:, :NUM_LANDMARKS].float(), power)
                 each_mass.append(mass_above(shares, torch.from_numpy(points).float()).numpy())
                 cells = grown_areas(shares, _MASSES.tolist()).numpy()
@@ -110,7 +110,7 @@ def compare(collected: dict[str, Any], patients: int, draws: int, seed: int = 0)
                 _add(sums, (level, name), *_ellipses(rest, relations, fitted))
             learnt = _counted(base, apply_calibration(base, relations, first, decision)[0])
             counted = _counted(rest, apply_calibration(rest, relations, first, decision)[0])
-            for index, power in enumerate(POWERS):
+            for index, power in enumerate(_POWERS):
                 maps = collected['masses'][index], collected['areas'][index]
                 inside, radius = _grown(*maps, taught, learnt, base.patients, level)
                 name = f'grown, heatmap to the power {power:g}'

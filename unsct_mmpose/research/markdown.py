@@ -9,7 +9,7 @@ from typing import Any
 
 from .results import Result
 
-TABLE_COLUMNS = (
+_TABLE_COLUMNS = (
     'MRE', 'median', 'SDR@2mm', 'SDR@4mm', 'SDR@10mm', 'NME', 'recall', 'set_error/E_20',
 )  # fmt: skip
 
@@ -53,7 +53,7 @@ def format_number(value: float | None, digits: int = 3, sign: str = '') -> str:
     return '-' if value is None or math.isnan(value) else f'{value:{sign}.{digits}f}'
 
 
-def markdown_table(results: Sequence[Result], columns: Sequence[str] = TABLE_COLUMNS) -> str:
+def markdown_table(results: Sequence[Result], columns: Sequence[str] = _TABLE_COLUMNS) -> str:
     """Return results as a Markdown table, one row for each run and subset.
 
     Args:

@@ -19,7 +19,7 @@ from .paper_plan import ROWS, is_old
 from .results import mean_of, read_folder, read_result
 
 INDEX = 'model-index.yml'
-METAFILE = 'metafile.yml'
+_METAFILE = 'metafile.yml'
 ALIASES = {'unsct_hrnet_tha_cpu': ['unsct-hrnet-tha']}
 """Short names, of models with released weights only: a short name gives a model that works."""
 
@@ -77,7 +77,7 @@ def render_model_index(root: Path) -> dict[Path, str]:
         records[config.parent].append(_record(root, config, results))
     _check_names([record['Name'] for group in records.values() for record in group])
     content = {
-        folder / METAFILE: _yaml({**_collection(folder, root), 'Models': models})
+        folder / _METAFILE: _yaml({**_collection(folder, root), 'Models': models})
         for folder, models in records.items()
     }
     names = [path.relative_to(root).as_posix() for path in content]

@@ -110,14 +110,14 @@ def render_paired(results: Sequence[Result]) -> list[str]:
     return ['### Fusion, seed by seed', _PAIRED_INTRO, render_table(columns, rows)]
 
 
-def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
+def _mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
     """Return the mean of a sample and the 95 % interval of the mean, by Student's t.
 
     Args:
         values: the sample; one value has no interval, NaN.
 
     Example:
-        >>> [round(value, 2) for value in mean_interval([-4.0, -5.0, -6.0])]
+        >>> [round(value, 2) for value in _mean_interval([-4.0, -5.0, -6.0])]
         [-5.0, -7.48, -2.52]
     """
     mean = float(np.mean(values))
@@ -129,7 +129,7 @@ def mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
 
 
 def _interval(values: Sequence[float]) -> str:
-    mean, low, high = mean_interval(values)
+    mean, low, high = _mean_interval(values)
     if math.isnan(mean):
         return '-'
     return f'{mean:+.1f}' if math.isnan(low) else f'{mean:+.1f} [{low:+.1f}, {high:+.1f}]'

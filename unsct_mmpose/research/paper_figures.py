@@ -15,7 +15,7 @@ from unsct_mmpose.anatomy import NUM_LANDMARKS
 from unsct_mmpose.annotations.annotated import read_display
 from unsct_mmpose.calibrate.evidence_table import build_dataset, collect_evidence, load_model
 from unsct_mmpose.calibrate.fit import predicted_samples
-from unsct_mmpose.drawing import figure_convergence, figure_training, figure_uncertainty
+from unsct_mmpose.drawing.figures import figure_convergence, figure_training, figure_uncertainty
 from unsct_mmpose.drawing.picture_files import write_picture
 from unsct_mmpose.maps.uncertainty import certainty_map
 from unsct_mmpose.visualization.drawable import maps_box
@@ -25,7 +25,7 @@ from .paper_plan import judged_file, runs_of
 from .results import Result
 
 LOSSES = ('loss_mse', 'loss_mse_heavy', 'loss_adaptive_wing', 'unsct-hrnet')
-SNAPSHOTS = 5
+_SNAPSHOTS = 5
 
 
 def draw_convergence(results: Path, budget: str, data: str, out: Path) -> Path:
@@ -135,7 +135,7 @@ def _curves(runs: Sequence[Result]) -> tuple[list[float], list[list[float]]]:
 
 def _spread(checkpoints: Sequence[Path]) -> list[Path]:
     """Return at most five, the first and the last among them."""
-    places = np.linspace(0, len(checkpoints) - 1, min(SNAPSHOTS, len(checkpoints)))
+    places = np.linspace(0, len(checkpoints) - 1, min(_SNAPSHOTS, len(checkpoints)))
     return [checkpoints[index] for index in np.unique(places.round().astype(int))]
 
 

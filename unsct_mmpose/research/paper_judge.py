@@ -17,7 +17,7 @@ from unsct_mmpose.maps.printed_entropy import describe_alignment
 from .paper_plan import FIELD_DECISIONS, STOCK_DECISIONS
 from .study import restrict_relations
 
-DECIDING = 'core'
+_DECIDING = 'core'
 """Relations that take part in the project's own decisions; the ``full`` set trains the network."""
 
 FIGURES = (
@@ -44,8 +44,8 @@ def judge_decisions(
         :func:`unsct_mmpose.maps.printed_entropy.describe_alignment`.
     """
     full = relation_set('full')
-    part, relations = restrict_relations(table, full, DECIDING)
-    rest, _ = restrict_relations(base, full, DECIDING)
+    part, relations = restrict_relations(table, full, _DECIDING)
+    rest, _ = restrict_relations(base, full, _DECIDING)
     options = FitOptions() if fields else FitOptions(features=('peak',))
     decision = DecisionOptions(evidence='fused' if fields else 'peak')
     samples = judged_samples(part, rest, relations, options, decision)

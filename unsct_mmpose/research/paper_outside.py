@@ -92,7 +92,7 @@ def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
             )
         pack(run, settings, work_dir / 'packed')
         attempt([python, *command], text, work_dir)
-    write_curve(run, settings, work_dir)
+    _write_curve(run, settings, work_dir)
     return text
 
 
@@ -151,7 +151,7 @@ def training_arrays(run: Run, settings: Config) -> dict[str, np.ndarray]:
     return {name: np.stack(part).astype(dtypes[name]) for name, part in parts.items()}
 
 
-def write_curve(run: Run, settings: Config, work_dir: Path) -> None:
+def _write_curve(run: Run, settings: Config, work_dir: Path) -> None:
     """Judge what was found after every interval as a training does, in a log like MMEngine's."""
     dataset = _dataset(run, settings, 'val.json')
     samples = [item['data_samples'] for item in _rows(dataset)]

@@ -30,7 +30,7 @@ from .paper_plan import (
 )
 from .results import Result, read_folder, read_result
 
-PAPER_KEYS = ('NME', 'MRE', 'SDR@2mm', 'PCC', 'ICC', 't_test_p')
+_PAPER_KEYS = ('NME', 'MRE', 'SDR@2mm', 'PCC', 'ICC', 't_test_p')
 _DIGITS = {'MRE': 2, 'E_20': 2, 'recall': 4, 'AUROC': 4}
 
 
@@ -88,7 +88,7 @@ _ABLATIONS = (
 def _both(subset: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return headings and keys: the paper's protocol, then the honest one."""
     honest = ('landmark/{}/MRE', 'landmark/{}/SDR@2mm', 'presence/{}/recall', 'set_error/{}/E_20')
-    keys = [f'paper/{subset}/{key}' for key in PAPER_KEYS]
+    keys = [f'paper/{subset}/{key}' for key in _PAPER_KEYS]
     columns = [f'paper {name}' for name in PUBLISHED_COLUMNS]
     return (
         (*columns, 'MRE', 'SDR@2mm', 'recall', 'E_20'),
@@ -242,11 +242,11 @@ def _render_table(table: Table, results: Sequence[Result]) -> list[str]:
         runs = runs_of(results, stem)
         judged = _judged(runs, decision)
         cells = [_spread([run.figure(decision, key) for run in judged], key) for key in table.keys]
-        seeds = str(len(judged)) if judged else NOT_JUDGED if runs else 'not run'
+        seeds = str(len(judged)) if judged else _NOT_JUDGED if runs else 'not run'
         rows.append([_label(stem, runs), decision, seeds, *cells])
     columns = ['model', 'decision', 'seeds', *table.columns]
     parts = [f'### {table.title}', table.text, render_table(columns, rows)]
-    parts += [_WHY_NOT_JUDGED] if any(row[2] == NOT_JUDGED for row in rows) else []
+    parts += [_WHY_NOT_JUDGED] if any(row[2] == _NOT_JUDGED for row in rows) else []
     if table.published:
         published = [[name, *map(str, v)] for name, v in PUBLISHED[table.published].items()]
         parts += [
@@ -257,9 +257,9 @@ def _render_table(table: Table, results: Sequence[Result]) -> list[str]:
     return parts
 
 
-NOT_JUDGED = 'not judged'
+_NOT_JUDGED = 'not judged'
 _WHY_NOT_JUDGED = (
-    f'*{NOT_JUDGED.capitalize()}*: the result file is older than this decision. '
+    f'*{_NOT_JUDGED.capitalize()}*: the result file is older than this decision. '
     '`python tools/paper_tables.py judge --data DATA` adds it from the maps or the last checkpoint '
     'that the run left in `--work-dirs`, without training again.'
 )

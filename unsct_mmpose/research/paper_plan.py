@@ -8,7 +8,7 @@ from pathlib import Path
 
 from .results import Result
 
-BUDGETS = ('cpu', 'gpu')
+_BUDGETS = ('cpu', 'gpu')
 
 REVISION = 2
 """Rises when a change makes earlier results of affected rows void."""
@@ -225,8 +225,8 @@ def plan(budget: str, data: Path, only: Sequence[str] = (), seeds: int | None = 
         >>> [run.name for run in plan('cpu', Path('data/phantom'), ['ori-hrnet'], seeds=2)]
         ['ori-hrnet_s0', 'ori-hrnet_s1']
     """
-    if budget not in BUDGETS:
-        raise ValueError(f'unknown budget {budget!r}; choose from {BUDGETS}')
+    if budget not in _BUDGETS:
+        raise ValueError(f'unknown budget {budget!r}; choose from {_BUDGETS}')
     unknown = sorted(set(only) - {row.stem for row in ROWS})
     if unknown:
         names = ', '.join(row.stem for row in ROWS)

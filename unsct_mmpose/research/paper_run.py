@@ -115,7 +115,7 @@ def _prepare(run: Run, tools: Path) -> Path:
 
 def _tables(run: Run, config: Path, root: Path) -> tuple[EvidenceTable, EvidenceTable]:
     """Return what is said about the images to judge and about those to calibrate on."""
-    read = read_outside if run.row.script else read_maps
+    read = read_outside if run.row.script else _read_maps
     tables = {name: read(run, config, root, name) for name in run.ann_files}
     return tables[judged_file(run.data)], tables['val.json']
 
@@ -159,7 +159,7 @@ def final_checkpoint(config: Path, work_dir: Path) -> Path:
     return work_dir / f'epoch_{Config.fromfile(config).train_cfg.max_epochs}.pth'
 
 
-def read_maps(run: Run, config: Path, root: Path, ann_file: str) -> EvidenceTable:
+def _read_maps(run: Run, config: Path, root: Path, ann_file: str) -> EvidenceTable:
     """Return what the trained model says about the images of an annotation file."""
     work_dir = run.work_dir(root)
     maps = _maps_file(work_dir, ann_file)

@@ -11,16 +11,15 @@ from typing import Any
 
 from mmengine.config import Config
 
-from unsct_mmpose.export import export_onnx
 from unsct_mmpose.files import write_json
 
 from .benchmark import decode_cost, pipeline_cost, step_cost, step_transfers, with_stock_machinery
 from .performance_page import FOLDER, TARGETS
-from .predict_cost import PredictRequest, phantom_cost, predict_cost
+from .predict_cost import PredictRequest, exported, phantom_cost, predict_cost
 from .results import describe_host, read_json
 from .scale import scale_cost, simulated_data
+from .tiny import DEMO, tiny_config
 
-DEMO = 'configs/demo/unsct_hrnet_tha_cpu.py'
 ENTRY = 'configs/unsct_hrnet_tha.py'
 
 
@@ -31,20 +30,13 @@ _STEPS = (
 )
 
 
-def _shrunk(root: Path) -> Config:
-    """Return the demo's config with an input of 64 x 64."""
-    config = Config.fromfile(root / DEMO)
-    size = dict(input_size=(64, 64), heatmap_size=(16, 16))
-    pipeline = config.train_dataloader.dataset.pipeline
-    encoders = [stage.encoder for stage in pipeline if stage.type == 'GenerateTarget']
-    for codec in (config.codec, config.model.head.decoder, *encoders):
-        codec.update(size)
-    return config
+def _config(root: Path, short: bool, name: str = DEMO) -> Config:
+    return Config.fromstring(tiny_config(root), '.py') if short else Config.fromfile(root / name)
 
 
-def measure_transfers(root: Path, short: bool) -> dict[str, Any]:
+def _measure_transfers(root: Path, short: bool) -> dict[str, Any]:
     """Count what a step of the entry config copies and waits for, beside MMPose's machinery."""
-    config = _shrunk(root) if short else Config.fromfile(root / ENTRY)
+    config = _config(root, short, ENTRY)
     batch = 2 if short else config.train_dataloader.batch_size
     ours = step_transfers(config, batch)
     stock = step_transfers(with_stock_machinery(config), batch)
@@ -56,12 +48,12 @@ def measure_transfers(root: Path, short: bool) -> dict[str, Any]:
     )
 
 
-def measure_steps(root: Path, short: bool) -> dict[str, Any]:
+def _measure_steps(root: Path, short: bool) -> dict[str, Any]:
     """Time training steps on this machine's processor, beside MMPose's HRNet and HeatmapHead."""
     rounds, batch = (1, 1) if short else (7, 8)
     rows, targets = [], {}
     for name, precision, as_stock in _STEPS[:1] if short else _STEPS:
-        config = _shrunk(root) if short else Config.fromfile(root / DEMO)
+        config = _config(root, short)
         if precision != 'config':
             wrapper = 'OptimWrapper' if precision == 'float32' else 'AmpOptimWrapper'
             config.optim_wrapper.type = wrapper
@@ -81,7 +73,7 @@ def measure_steps(root: Path, short: bool) -> dict[str, Any]:
     )  # fmt: skip
 
 
-def measure_pipeline(root: Path, short: bool) -> dict[str, Any]:
+def _measure_pipeline(root: Path, short: bool) -> dict[str, Any]:
     """Time each stage of the entry config's augmentation, per image."""
     count = 2 if short else 40
     config = Config.fromfile(root / ENTRY)
@@ -97,7 +89,7 @@ def measure_pipeline(root: Path, short: bool) -> dict[str, Any]:
     )
 
 
-def measure_scale(root: Path, short: bool) -> dict[str, Any]:
+def _measure_scale(root: Path, short: bool) -> dict[str, Any]:
     """See :func:`.scale.scale_cost`."""
     return dict(
         what='one run of each size; memory is the most above what there was before; pixels, '
@@ -106,23 +98,21 @@ def measure_scale(root: Path, short: bool) -> dict[str, Any]:
     )
 
 
-def measure_predict(root: Path, short: bool) -> dict[str, Any]:
+def _measure_predict(root: Path, short: bool) -> dict[str, Any]:
     """Time the ways from DICOM to json with the ready model, on the bundled radiograph."""
     demo = root / DEMO
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / 'model.onnx'
-        checkpoint = demo.with_suffix('.pth')
-        export_onnx.export_onnx(export_onnx.ExportRequest(demo, checkpoint, path))
-        files = [demo.parent / 'phantom_example.dcm']
-        rounds = 1 if short else 15
-        request = PredictRequest(demo, checkpoint, path, files, rounds=rounds, compiled=not short)
-        cost = predict_cost(request)
+    files = [demo.parent / 'phantom_example.dcm']
+    request = PredictRequest(
+        demo, demo.with_suffix('.pth'), files, rounds=1 if short else 15, compiled=not short
+    )
+    with exported(request) as ready:
+        cost = predict_cost(ready)
     return dict(what=f'{DEMO}: from DICOM to json, the bundled radiograph again and again', **cost)
 
 
-def measure_decode(root: Path, short: bool) -> dict[str, Any]:
+def _measure_decode(root: Path, short: bool) -> dict[str, Any]:
     """Time decoding and uncertainty beside the forward pass that makes the maps."""
-    config = _shrunk(root) if short else Config.fromfile(root / DEMO)
+    config = _config(root, short)
     rows = []
     for side in (16,) if short else (64, 128):
         cost = decode_cost(config, map_size=side, batch_size=2 if short else 8, rounds=5)
@@ -131,19 +121,19 @@ def measure_decode(root: Path, short: bool) -> dict[str, Any]:
     return dict(what=f'{DEMO}, one thread', rows=rows, targets=dict(decode_share=share))
 
 
-def measure_phantom(root: Path, short: bool) -> dict[str, Any]:
+def _measure_phantom(root: Path, short: bool) -> dict[str, Any]:
     """Time making simulated radiographs of 512 x 512 pixels."""
     return phantom_cost(1, 1) if short else phantom_cost(48)
 
 
 STAGES: Mapping[str, Callable[[Path, bool], dict[str, Any]]] = {
-    'transfers': measure_transfers,
-    'steps': measure_steps,
-    'pipeline': measure_pipeline,
-    'scale': measure_scale,
-    'predict': measure_predict,
-    'decode': measure_decode,
-    'phantom': measure_phantom,
+    'transfers': _measure_transfers,
+    'steps': _measure_steps,
+    'pipeline': _measure_pipeline,
+    'scale': _measure_scale,
+    'predict': _measure_predict,
+    'decode': _measure_decode,
+    'phantom': _measure_phantom,
 }
 """What ``benchmark all`` does: each writes ``performance/NAME.json``."""
 
@@ -190,9 +180,9 @@ def time_command(target: str, command: Sequence[str], out: Path) -> int:
     started = time.perf_counter()
     status = subprocess.run(command, check=False).returncode
     if status == 0:
-        known = read_json(out).get('targets', {}) if out.is_file() else {}
+        targets = read_json(out).get('targets', {}) if out.is_file() else {}
         value = round((time.perf_counter() - started) / 60, 2)
-        targets = {**known, target: dict(value=value, command=' '.join(command))}
+        targets[target] = dict(value=value, command=' '.join(command))
         write_json(_made(out.parent) / out.name, dict(**describe_host(), targets=targets))
     return status
 

@@ -8,6 +8,7 @@ import shutil
 import statistics
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import cycle, islice
@@ -29,6 +30,7 @@ from pydicom.uid import generate_uid
 from unsct_mmpose.cores import allowed_cores
 from unsct_mmpose.datasets.data_settings import pipeline_settings
 from unsct_mmpose.dicom.find_inputs import find_inputs
+from unsct_mmpose.export import export_onnx
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.inference.inferencer import Inferencer
 from unsct_mmpose.inference.onnx_model import OnnxModel
@@ -39,11 +41,11 @@ from unsct_mmpose.phantom.make_phantom import PhantomOptions, make_phantom
 from .benchmark import plain_config, seconds_of
 from .onnx_study import memory_growth_mb
 
-BATCHES = (1, 16)
-RECOMMENDED = ('openvino', 'onnx')
+_BATCHES = (1, 16)
+_RECOMMENDED = ('openvino', 'onnx')
 """The way that the targets are of, the first that there is: exported, no PyTorch."""
 
-Way = Callable[[Sequence[Path]], list[str]]
+_Way = Callable[[Sequence[Path]], list[str]]
 """From files to the json text of each."""
 
 
@@ -54,8 +56,8 @@ class PredictRequest:
     Attributes:
         config: config of the model.
         checkpoint: its weights.
-        onnx: the same, exported.
         files: DICOM files, taken in turn.
+        onnx: the same model, exported; None until :func:`exported` has done it.
         rounds: how often each way is timed for single images; a third of it, at least 5 unless
             fewer are asked for, for batches.
         threads: processor cores to use; None takes all that are free.
@@ -65,12 +67,24 @@ class PredictRequest:
 
     config: Path
     checkpoint: Path
-    onnx: Path
     files: Sequence[Path]
+    onnx: Path | None = None
     rounds: int = 15
     threads: int | None = None
     device: str = 'cpu'
     compiled: bool = True
+
+
+@contextmanager
+def exported(request: PredictRequest) -> Iterator[PredictRequest]:
+    """Yield a request with an exported model: its own, or one in a folder that goes again."""
+    with tempfile.TemporaryDirectory() as folder:
+        if request.onnx is None:
+            request = replace(request, onnx=Path(folder) / 'model.onnx')
+            export_onnx.export_onnx(
+                export_onnx.ExportRequest(request.config, request.checkpoint, request.onnx)
+            )
+        yield request
 
 
 def predict_cost(request: PredictRequest) -> dict[str, Any]:
@@ -101,12 +115,12 @@ def predict_cost(request: PredictRequest) -> dict[str, Any]:
     try:
         ways, missing = build_ways(request, threads)
         with tempfile.TemporaryDirectory() as folder:
-            files = distinct_files(request.files, max(BATCHES), Path(folder))
+            files = distinct_files(request.files, max(_BATCHES), Path(folder))
             request = replace(request, files=files)
-            rows = [row for batch in BATCHES for row in _time_ways(ways, request, batch)]
+            rows = [row for batch in _BATCHES for row in _time_ways(ways, request, batch)]
     finally:
         torch.set_num_threads(before)
-    recommended = next((name for name in RECOMMENDED if name in ways), None)
+    recommended = next((name for name in _RECOMMENDED if name in ways), None)
     targets = {
         f'predict_batch_{row["batch"]}': dict(
             value=row['over_stock'], min=row['over_stock_min'], max=row['over_stock_max']
@@ -119,37 +133,37 @@ def predict_cost(request: PredictRequest) -> dict[str, Any]:
 
 def build_ways(
     request: PredictRequest, threads: int
-) -> tuple[dict[str, Way], list[dict[str, Any]]]:
+) -> tuple[dict[str, _Way], list[dict[str, Any]]]:
     """Return the ways by name, and a row with the reason for each that there is none of."""
     config = Config.fromfile(request.config)
     stock = init_model(stock_config(config), None, device=request.device)
     eager = TorchBackend(request.config, request.checkpoint, request.device)
     exported = OnnxModel(request.onnx, threads=threads, device=request.device)
     ways = {
-        'stock': stock_way(stock),
-        'stock batch': stock_batch_way(stock),
-        'eager': our_way(eager),
-        'onnx': our_way(exported),
+        'stock': _stock_way(stock),
+        'stock batch': _stock_batch_way(stock),
+        'eager': _our_way(eager),
+        'onnx': _our_way(exported),
     }
     missing = []
     if request.device == 'cpu':
         try:
             exported = OnnxModel(request.onnx, threads=threads, device='openvino')
-            ways['openvino'] = our_way(exported)
+            ways['openvino'] = _our_way(exported)
         except ValueError as error:
             missing.append(dict(way='openvino', reason=str(error)))
-    ways['command'] = command_way(exported)
+    ways['command'] = _command_way(exported)
     reason = 'not asked for' if not request.compiled else no_compiler(request.device)
     if reason:
         return ways, [*missing, dict(way='compiled', reason=reason)]
     compiled = compile_model(TorchBackend(request.config, request.checkpoint, request.device))
     try:
-        for batch in BATCHES:
-            our_way(compiled)(list(islice(cycle(request.files), batch)))
+        for batch in _BATCHES:
+            _our_way(compiled)(list(islice(cycle(request.files), batch)))
     except Exception as error:  # of any of the compiler's parts
         words = (str(error) or type(error).__name__).splitlines()[0][:200]
         return ways, [*missing, dict(way='compiled', reason=f'torch.compile failed: {words}')]
-    return {**ways, 'compiled': our_way(compiled)}, missing
+    return {**ways, 'compiled': _our_way(compiled)}, missing
 
 
 def distinct_files(files: Sequence[Path], count: int, folder: Path) -> list[Path]:
@@ -191,7 +205,7 @@ def read_as_usual(path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
 
 
-def stock_way(model: Any) -> Way:
+def _stock_way(model: Any) -> _Way:
     """Return ``inference_topdown`` for one file after another."""
 
     def predict(paths: Sequence[Path]) -> list[str]:
@@ -200,31 +214,31 @@ def stock_way(model: Any) -> Way:
     return predict
 
 
-def stock_batch_way(model: Any) -> Way:
+def _stock_batch_way(model: Any) -> _Way:
     """Return what ``inference_topdown`` does for many boxes, for many files."""
     pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
 
     def item(path: Path) -> Any:
         image = read_as_usual(path)
         bbox = np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
-        known = dict(img=image, bbox=bbox, bbox_score=np.ones(1, np.float32))
-        return pipeline({**known, **model.dataset_meta})
+        item = dict(img=image, bbox=bbox, bbox_score=np.ones(1, np.float32))
+        return pipeline({**item, **model.dataset_meta})
 
     def predict(paths: Sequence[Path]) -> list[str]:
         with torch.no_grad():
             return [
-                _as_json(found)
-                for found in model.test_step(pseudo_collate([item(path) for path in paths]))
+                _as_json(sample)
+                for sample in model.test_step(pseudo_collate([item(path) for path in paths]))
             ]
 
     return predict
 
 
-def _as_json(found: Any) -> str:
-    return json.dumps(jsonable(split_instances(found.pred_instances)))
+def _as_json(sample: Any) -> str:
+    return json.dumps(jsonable(split_instances(sample.pred_instances)))
 
 
-def our_way(backend: Any) -> Way:
+def _our_way(backend: Any) -> _Way:
     """Return what reads files with a backend, with PyTorch all in one batch."""
 
     def predict(paths: Sequence[Path]) -> list[str]:
@@ -237,7 +251,7 @@ def our_way(backend: Any) -> Way:
     return predict
 
 
-def command_way(backend: Any) -> Way:
+def _command_way(backend: Any) -> _Way:
     """Return what ``unsct predict`` does with a folder of files, as it is set by default."""
 
     def predict(paths: Sequence[Path]) -> list[str]:
@@ -268,7 +282,7 @@ def no_compiler(device: str) -> str:
 
 
 def _time_ways(
-    ways: Mapping[str, Way], request: PredictRequest, batch: int
+    ways: Mapping[str, _Way], request: PredictRequest, batch: int
 ) -> Iterator[dict[str, Any]]:
     """Time the ways in turn on batches of one size; yield the row of each."""
     rounds = request.rounds if batch == 1 else min(max(request.rounds // 3, 5), request.rounds)
@@ -306,7 +320,7 @@ def _time_ways(
         )
 
 
-def _whole(way: Way, paths: Sequence[Path]) -> list[str]:
+def _whole(way: _Way, paths: Sequence[Path]) -> list[str]:
     texts = way(paths)
     if len(texts) != len(paths):
         raise RuntimeError(f'{len(texts)} of {len(paths)} files have a result')
@@ -325,7 +339,7 @@ def onnx_memory_growth_mb(request: PredictRequest, images: int) -> float:
     """
     if images < 10:
         raise ValueError(f'{images} images: give at least 10 to watch the memory over')
-    predict = our_way(OnnxModel(request.onnx, threads=request.threads, device=request.device))
+    predict = _our_way(OnnxModel(request.onnx, threads=request.threads, device=request.device))
     files = islice(cycle(request.files), images)
     return round(memory_growth_mb(lambda path: predict([path]), files, images // 10), 1)
 

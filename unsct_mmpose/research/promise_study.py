@@ -11,14 +11,14 @@ import cv2
 import numpy as np
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_CLASSES, RelationSet
-from unsct_mmpose.drawing import figure_promise
+from unsct_mmpose.anatomy.records import TYPICAL
+from unsct_mmpose.drawing.figures import figure_promise
 from unsct_mmpose.drawing.picture_files import encode_picture
 from unsct_mmpose.files import replace_file
 from unsct_mmpose.functional.bootstrap import share_by_patient
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
 from unsct_mmpose.functional.error_structure import whitened
 from unsct_mmpose.functional.hierarchical import allowed_level
-from unsct_mmpose.functional.image_states import TYPICAL
 from unsct_mmpose.functional.presence import region_radii, squared_mahalanobis
 from unsct_mmpose.maps.assessment import image_state
 from unsct_mmpose.maps.calibration import Calibration
@@ -46,7 +46,7 @@ from .study import draw_patients
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
 UNITS = ('patient', 'image')
-VARIANTS: Mapping[str, tuple[str, ...]] = {
+_VARIANTS: Mapping[str, tuple[str, ...]] = {
     'ellipse of the heatmap, nothing followed': (),
     'peak': ('peak',),
     'peak, direction': ('peak', 'direction'),
@@ -54,11 +54,11 @@ VARIANTS: Mapping[str, tuple[str, ...]] = {
     'peak, direction, offset': ('peak', 'direction', 'offset'),
     'all (default)': FOLLOWED,
 }
-DIRECTED = ('peak', 'peak, direction')
+_DIRECTED = ('peak', 'peak, direction')
 """The variants whose ellipses are compared with the direction of the errors."""
 
 SUBSETS = ('all', 'structured', 'unstructured')
-ROOM = dict(regions=0.03, parameters=0.03, worst=0.07)
+_ROOM = dict(regions=0.03, parameters=0.03, worst=0.07)
 """How far coverage may be from the nominal level: regions, mean and worst parameter."""
 
 _HARD = (1, 5, 7, 12)
@@ -67,7 +67,7 @@ _OUTPUTS: dict[str, list[int]] = {}
 for _index, _name in enumerate(MEASUREMENT_NAMES):
     _OUTPUTS.setdefault(split_side(_name)[1], []).append(_index)
 
-Claims = dict[str, np.ndarray]
+_Claims = dict[str, np.ndarray]
 """What became of the claims about each image: hits, counts and sizes of regions and intervals."""
 
 
@@ -106,7 +106,7 @@ def compare(
     figures: dict[str, Any] = {'sizes': {}, 'variants': {}, 'shifted': {}, 'aspect': {}}
     for size in usable:
         last = size == max(usable)
-        claims: dict[Any, list[Claims]] = defaultdict(list)
+        claims: dict[Any, list[_Claims]] = defaultdict(list)
         for base in _drawn(pool, people, size, draws, rng):
             others = np.setdiff1d(people, base.patients)
             if judged_patients is not None and len(others) > judged_patients:
@@ -126,7 +126,7 @@ def compare(
                     for name, judgement in judged.items():
                         claims[unit, level, name].append(_judge(*judgement, fitted))
             if last:
-                for name, follow in VARIANTS.items():
+                for name, follow in _VARIANTS.items():
                     options = FitOptions(level=max(levels), follow=follow)
                     fitted = refit_claims(first, base, relations, options, taught)
                     claims[name].append(_judge(*judged['pool'], fitted))
@@ -135,8 +135,8 @@ def compare(
             for unit in UNITS
         }
         if last:
-            figures['variants'] = {name: _held(claims[name]) for name in VARIANTS}
-            figures['aspect'] = {name: _aspect(claims[name]) for name in DIRECTED}
+            figures['variants'] = {name: _held(claims[name]) for name in _VARIANTS}
+            figures['aspect'] = {name: _aspect(claims[name]) for name in _DIRECTED}
             figures['shifted'] = {
                 name: {
                     unit: {f'{level:g}': _held(claims[unit, level, name]) for level in levels}
@@ -195,7 +195,7 @@ def _usual(table: EvidenceTable, calibration: Calibration) -> np.ndarray:
 
 def _judge(
     table: EvidenceTable, measured: MeasuredTable, usual: np.ndarray, calibration: Calibration
-) -> Claims:
+) -> _Claims:
     """Return what became of a calibration's claims about the images of a table."""
     reported, level = measured.reported, calibration.region_level
     covariances = calibrated_covariances(table.covariances_px, calibration, table.peaks)
@@ -245,7 +245,7 @@ def _along(residual: np.ndarray, covariances: np.ndarray) -> np.ndarray:
     return share
 
 
-def _aspect(claims: Sequence[Claims]) -> dict[str, float]:
+def _aspect(claims: Sequence[_Claims]) -> dict[str, float]:
     along = np.concatenate([claim['along'] for claim in claims])
     return {
         landmark.name: float(np.nanmean(along[:, [index, index + NUM_CLASSES]]))
@@ -253,7 +253,7 @@ def _aspect(claims: Sequence[Claims]) -> dict[str, float]:
     }
 
 
-def _held(claims: Sequence[Claims]) -> dict[str, Any]:
+def _held(claims: Sequence[_Claims]) -> dict[str, Any]:
     """Return coverage and size of all claims of several draws, by subset."""
     whole = {name: np.concatenate([claim[name] for claim in claims]) for name in claims[0]}
     held: dict[str, Any] = {'usual_images': float(whole['usual'].mean())}
@@ -267,7 +267,7 @@ def _held(claims: Sequence[Claims]) -> dict[str, Any]:
     return held
 
 
-def _summary(rows: Claims, with_ends: bool) -> dict[str, Any]:
+def _summary(rows: _Claims, with_ends: bool) -> dict[str, Any]:
     region = share_by_patient(rows['region_hits'], rows['region_counts'], rows['patients'])
     counts = rows['interval_counts'].sum(axis=0)
     with np.errstate(invalid='ignore', divide='ignore'):
@@ -506,7 +506,7 @@ def _under_shift(result: StudyResult) -> str:
 
 
 def _verdict(region: Mapping[str, Any], level: float) -> str:
-    return _bracketed(region) + _missed(region['coverage'], level, ROOM['regions'])
+    return _bracketed(region) + _missed(region['coverage'], level, _ROOM['regions'])
 
 
 def _parameters(held: Mapping[str, Any], level: float) -> str:
@@ -514,8 +514,8 @@ def _parameters(held: Mapping[str, Any], level: float) -> str:
     if not values:
         return '-'
     worst = max(values, key=lambda value: abs(value - level))
-    missed = _missed(held['mean_coverage'], level, ROOM['parameters']) or _missed(
-        worst, level, ROOM['worst']
+    missed = _missed(held['mean_coverage'], level, _ROOM['parameters']) or _missed(
+        worst, level, _ROOM['worst']
     )
     return _extremes(held) + missed
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_CLASSES, SIDES, relation_set
-from unsct_mmpose.drawing import figure_relations
+from unsct_mmpose.drawing.relations import figure_relations
 
 from .markdown import render_page, render_table
 

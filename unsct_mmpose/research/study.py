@@ -23,7 +23,7 @@ from unsct_mmpose.maps.evidence import Evidence
 from unsct_mmpose.maps.fusion import DEFAULT_FEATURES
 from unsct_mmpose.maps.uncertainty import AGGREGATIONS, ENTROPY_MODES, landmark_alignment
 
-FEATURE_SETS: Mapping[str, tuple[str, ...]] = {
+_FEATURE_SETS: Mapping[str, tuple[str, ...]] = {
     'peak': ('peak',),
     'peak, spread': ('peak', 'spread'),
     'peak, rival': ('peak', 'rival'),
@@ -88,7 +88,7 @@ def ablate(
             samples = judged_samples(part, rest, chosen, FitOptions(decision), decision)
             rows.append(dict(evidence='paf', relations=name, aggregation=aggregation,
                              entropy=entropy, features='', **_summary(samples, 'paf')))  # fmt: skip
-        for label, features in FEATURE_SETS.items():
+        for label, features in _FEATURE_SETS.items():
             options = FitOptions(features=features)
             samples = judged_samples(part, rest, chosen, options, DecisionOptions())
             rows.append(dict(evidence='fused', relations=name, aggregation='', entropy='',
@@ -209,5 +209,5 @@ def _rule_figures(rule: str, table: Table) -> dict[str, float]:
     losses = (present & ~reported).sum(axis=1)[usable] / present.sum(axis=1)[usable]
     return {
         f'rule/{rule}/recall': errors.recall(present, reported),
-        f'rule/{rule}/suppressed_share': float(np.mean(losses)) if len(losses) else math.nan,
+        f'rule/{rule}/rejected_share': float(np.mean(losses)) if len(losses) else math.nan,
     }

@@ -105,7 +105,7 @@ TARGETS = (
     ('structured MRE over that of keep all', _structured_ratio, -math.inf, 1.02, 'at most 1.02'),
     ('recall of present landmarks', 'presence/all/recall', 0.97, math.inf, 'at least 0.97'),
     ('AUROC for absence', 'presence/all/AUROC', 0.995, math.inf, 'at least 0.995'),
-    ('conformal rule, mean share rejected (alpha 0.05)', 'rule/conformal/suppressed_share',
+    ('conformal rule, mean share rejected (alpha 0.05)', 'rule/conformal/rejected_share',
      -math.inf, 0.05, 'at most 0.05'),
     ('coverage of 95 % intervals of clinical parameters', _interval_coverage, 0.9, 1.0,
      '0.90 to 1.00'),

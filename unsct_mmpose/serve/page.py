@@ -17,7 +17,7 @@ from unsct_mmpose.inference.predict import OneResult
 from unsct_mmpose.report.html import load_asset, load_template, page_foot, page_head, render_section
 
 _PACKAGE = 'unsct_mmpose.serve'
-TITLE = 'Hip landmarks'
+_TITLE = 'Hip landmarks'
 _SUBTITLE = '24 landmarks and clinical measurements of an AP pelvic radiograph'
 
 
@@ -31,7 +31,7 @@ def form_page(identity: Mapping[str, Any], limit_mb: str, error: str = '', root:
         root: the path that browsers see the page below.
     """
     body = load_template('serve', _PACKAGE).module.form(identity, limit_mb, error, root)
-    return _page(TITLE, _SUBTITLE, str(body))
+    return _page(_TITLE, _SUBTITLE, str(body))
 
 
 def result_page(result: OneResult, root: str = '') -> str:
@@ -48,7 +48,7 @@ def result_page(result: OneResult, root: str = '') -> str:
         ('Overlay PNG', f'{stem}.png', _data('image/png', result.overlay_png())),
     ]
     bar = str(load_template('serve', _PACKAGE).module.bar(files, root))
-    return _page(TITLE, _SUBTITLE, bar + render_section(prediction, result.radiograph))
+    return _page(_TITLE, _SUBTITLE, bar + render_section(prediction, result.radiograph))
 
 
 @cache

@@ -16,7 +16,7 @@ from unsct_mmpose.dicom.read_ahead import end_with
 
 from .upload import Upload
 
-MAX_MEGAPIXELS = 80
+_MAX_MEGAPIXELS = 80
 
 _MEMORY_BYTES = 4 << 30
 
@@ -104,8 +104,8 @@ def decode(upload: Upload) -> Radiograph:
     except Exception as error:  # one odd file must not end the server
         kind = type(error).__name__
         raise RadiographError(upload.name, f'it cannot be read ({kind})') from None
-    if radiograph.pixels.size > MAX_MEGAPIXELS * 1e6:
-        raise RadiographError(upload.name, f'it has more than {MAX_MEGAPIXELS} million pixels')
+    if radiograph.pixels.size > _MAX_MEGAPIXELS * 1e6:
+        raise RadiographError(upload.name, f'it has more than {_MAX_MEGAPIXELS} million pixels')
     return radiograph
 
 

@@ -15,7 +15,7 @@ from unsct_mmpose.dicom.pictures import picture_format
 if TYPE_CHECKING:
     from starlette.requests import Request
 
-NEITHER = 'this is neither a DICOM file nor a PNG or JPEG picture'
+_NEITHER = 'this is neither a DICOM file nor a PNG or JPEG picture'
 
 _MAX_NAME = 120
 _FORM_BYTES = 64 * 1024  # what a form may hold beside its file
@@ -113,11 +113,11 @@ def megabytes(count: int) -> str:
     return f'{count / 1e6:.3g}'
 
 
-def clean_name(name: str) -> str:
+def _clean_name(name: str) -> str:
     r"""Return a file's name without folders, control characters and excess.
 
     Example:
-        >>> clean_name('C:\\films\\hip\x00\u202e.dcm'), clean_name('../')
+        >>> _clean_name('C:\\films\\hip\x00\u202e.dcm'), _clean_name('../')
         ('hip.dcm', 'unnamed file')
     """
     last = re.split(r'[/\\]', name)[-1]
@@ -163,7 +163,7 @@ def _upload(form: Any, max_bytes: int, too_large: RefusedError) -> Upload:
     sent = form.get('file')
     if sent is None or isinstance(sent, str) or not (sent.filename or sent.size):
         raise RefusedError(422, 'No file came, or not all of it: choose a radiograph to send.')
-    content, name = sent.file.read(), clean_name(sent.filename or '')
+    content, name = sent.file.read(), _clean_name(sent.filename or '')
     sent.file.close()
     if len(content) > max_bytes:
         raise too_large
@@ -185,7 +185,7 @@ def _check_type(content: bytes, name: str) -> None:
         return
     if picture_format(content) is None and content[:2] in _BARE_DICOM:
         return
-    raise RefusedError(415, f'{name}: {NEITHER}, whatever its name says.')
+    raise RefusedError(415, f'{name}: {_NEITHER}, whatever its name says.')
 
 
 def _spacing(form: Any) -> tuple[float, float] | None:

@@ -68,8 +68,8 @@ class Drawable:
     def relations(self) -> tuple[tuple[int, int], ...] | None:
         """The relations that the fields belong to, by their number."""
         sets = self.landmarks.relations.values()
-        known = {2 * len(relations): relations.pairs for relations in sets}
-        return None if self.pafs is None else known.get(len(self.pafs))
+        pairs_of = {2 * len(relations): relations.pairs for relations in sets}
+        return None if self.pafs is None else pairs_of.get(len(self.pafs))
 
     @property
     def cells(self) -> np.ndarray:

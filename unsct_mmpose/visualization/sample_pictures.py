@@ -53,8 +53,8 @@ class SamplePictures:
             spacing = radiograph.spacing_xy_mm
             if spacing is not None:
                 spacing = tuple(np.asarray(spacing) * squared.steps_xy)
-            known = dict(pixel_spacing=spacing, magnification=radiograph.magnification)
-            sample = sample.new(metainfo={**sample.metainfo, 'raw_ann_info': known})
+            annotation = dict(pixel_spacing=spacing, magnification=radiograph.magnification)
+            sample = sample.new(metainfo={**sample.metainfo, 'raw_ann_info': annotation})
         return drawer.draw(squared.pixels, sample)
 
     def name(self, sample: PoseDataSample, runner: Any) -> str:

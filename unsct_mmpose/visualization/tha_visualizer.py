@@ -19,13 +19,12 @@ from mmpose.structures import PoseDataSample
 from mmpose.visualization import PoseLocalVisualizer
 
 from unsct_mmpose.anatomy import HIP, landmarks_of
-from unsct_mmpose.drawing.canvas import to_gray, whole
+from unsct_mmpose.drawing.canvas import GAP_PX, arrange, to_gray, whole
 from unsct_mmpose.drawing.grids import heatmap_grid, paf_grid
 from unsct_mmpose.drawing.measurements import measurement_panel
 from unsct_mmpose.drawing.overlay import draw_landmarks, landmark_legend
 from unsct_mmpose.drawing.panels import certainty_panel, heatmap_panel, paf_panel
 from unsct_mmpose.drawing.picture_files import picture_path, write_picture
-from unsct_mmpose.drawing.sheet import GAP_PX, arrange
 from unsct_mmpose.drawing.strokes import caption_strip
 from unsct_mmpose.maps.uncertainty import certainty_map
 
@@ -71,10 +70,10 @@ class THAVisualizer(PoseLocalVisualizer):
         **kwargs,
     ) -> None:
         super().__init__(name=name, **kwargs)
-        known = [panel for row in PANELS for panel in row]
-        wrong = [panel for panel in panels if panel not in known]
+        names = [panel for row in PANELS for panel in row]
+        wrong = [panel for panel in panels if panel not in names]
         if wrong or not panels:
-            raise ValueError(f'unknown panels {wrong}; choose some of {known}')
+            raise ValueError(f'unknown panels {wrong}; choose some of {names}')
         self.panels = tuple(panels)
         self.width_px = width_px
         self.landmarks = HIP

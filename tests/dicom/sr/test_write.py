@@ -19,8 +19,9 @@ from unsct_mmpose.anatomy import (
     Measurement,
     index_of,
 )
-from unsct_mmpose.dicom import RadiographError, write_radiograph
+from unsct_mmpose.dicom import RadiographError
 from unsct_mmpose.dicom.sr import Algorithm, read_structured_report, write_structured_report
+from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, REFERENCE_LINES, interval, measure
 
 pytest.importorskip('highdicom')

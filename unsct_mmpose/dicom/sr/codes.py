@@ -53,7 +53,8 @@ LANDMARK_SITES: dict[int, Code] = {
 """The bone that each landmark of Table 1 lies on."""
 
 LANDMARKS: dict[int, Code] = {
-    one.number: _own(f'P{one.number:02d}', one.description) for one in LANDMARK_CLASSES
+    landmark.number: _own(f'P{landmark.number:02d}', landmark.description)
+    for landmark in LANDMARK_CLASSES
 }
 
 MEASUREMENTS: dict[str, Code] = {name: _own(*row.code) for name, row in PARAMETERS.items()}

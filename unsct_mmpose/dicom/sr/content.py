@@ -148,16 +148,18 @@ class Content:
             source_images=[self._image(hd.SourceImageForMeasurementGroup)],
         )
 
-    def _measurement(self, one: Measurement) -> hd.Measurement:
+    def _measurement(self, measurement: Measurement) -> hd.Measurement:
         """Return a value (TID 300) with its plane, line, uncertainty and landmarks."""
-        points = np.array([self.points[name] for name in one.landmarks])
-        method = one.reference_line and sr_codes.reference_line_code(one.reference_line)
-        measurement = hd.Measurement(
-            name=sr_codes.MEASUREMENTS[one.parameter],
-            value=one.value,
-            unit=sr_codes.UNITS[one.unit],
+        points = np.array([self.points[name] for name in measurement.landmarks])
+        method = measurement.reference_line and sr_codes.reference_line_code(
+            measurement.reference_line
+        )
+        group = hd.Measurement(
+            name=sr_codes.MEASUREMENTS[measurement.parameter],
+            value=measurement.value,
+            unit=sr_codes.UNITS[measurement.unit],
             method=method or None,
-            properties=self._properties(one),
+            properties=self._properties(measurement),
             referenced_coordinates=[
                 hd.CoordinatesForMeasurement(
                     'MULTIPOINT' if len(points) > 1 else 'POINT',
@@ -167,11 +169,11 @@ class Content:
                 )
             ],
         )
-        if one.unit == 'mm':
+        if measurement.unit == 'mm':
             plane = sr_codes.PLANES[str(self.context.lengths_at)]
             item = hd.CodeContentItem(sr_codes.LENGTH_PLANE, plane, _HAS_CONCEPT_MOD)
-            measurement[0].ContentSequence.insert(0, item)
-        return measurement
+            group[0].ContentSequence.insert(0, item)
+        return group
 
     def _properties(self, measurement: Measurement) -> hd.MeasurementProperties:
         """Return the interval as ranges about the value, its level, and the standard error."""
@@ -254,15 +256,15 @@ def _number(name: Code, value: float, unit: str) -> hd.NumContentItem:
 
 
 def _absence(
-    name: Code, value: Code, one: LandmarkEstimate | Measurement
+    name: Code, value: Code, record: LandmarkEstimate | Measurement
 ) -> hd.QualitativeEvaluation:
     """Return an evaluation that says why there is no number."""
     evaluation = hd.QualitativeEvaluation(name, value)
     children = hd.ContentSequence()
-    if one.reason:
-        children.append(hd.TextContentItem(sr_codes.COMMENT, one.reason, _HAS_PROPERTIES))
-    if isinstance(one, LandmarkEstimate) and one.presence is not None:
-        children.append(_number(sr_codes.PRESENCE, one.presence, '1'))
+    if record.reason:
+        children.append(hd.TextContentItem(sr_codes.COMMENT, record.reason, _HAS_PROPERTIES))
+    if isinstance(record, LandmarkEstimate) and record.presence is not None:
+        children.append(_number(sr_codes.PRESENCE, record.presence, '1'))
     if len(children):
         evaluation[0].ContentSequence = children
     return evaluation

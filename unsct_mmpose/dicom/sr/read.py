@@ -24,9 +24,9 @@ from unsct_mmpose.dicom.radiograph import RadiographError
 from . import codes as sr_codes
 from .records import PIXEL_CENTRE, Algorithm
 
-_PARAMETERS = {one.value: name for name, one in sr_codes.MEASUREMENTS.items()}
-_NUMBERS = {one.value: number for number, one in sr_codes.LANDMARKS.items()}
-_PLANES = {one.value: plane for plane, one in sr_codes.PLANES.items()}
+_PARAMETERS = {code.value: name for name, code in sr_codes.MEASUREMENTS.items()}
+_NUMBERS = {code.value: number for number, code in sr_codes.LANDMARKS.items()}
+_PLANES = {code.value: plane for plane, code in sr_codes.PLANES.items()}
 
 
 @dataclass(frozen=True)
@@ -111,16 +111,16 @@ def _read(report: Dataset) -> StructuredReport:
                 name = parameter if side is None else f'{side}_{parameter}'
                 measurements.append(_read_measurement(item, name))
                 numbers.append(item)
-    statements = tuple(one.TextValue for one in _children(report, sr_codes.COMMENT))
+    statements = tuple(item.TextValue for item in _children(report, sr_codes.COMMENT))
     planes = {
-        _PLANES[_coded(one, sr_codes.LENGTH_PLANE).CodeValue]
-        for one in numbers
-        if _has(one, sr_codes.LENGTH_PLANE)
+        _PLANES[_coded(item, sr_codes.LENGTH_PLANE).CodeValue]
+        for item in numbers
+        if _has(item, sr_codes.LENGTH_PLANE)
     }
     level = _first(numbers, sr_codes.INTERVAL_LEVEL)
     evidence = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
     return StructuredReport(
-        landmarks=tuple(sorted(landmarks, key=lambda one: index_of(one.name))),
+        landmarks=tuple(sorted(landmarks, key=lambda landmark: index_of(landmark.name))),
         measurements=tuple(measurements),
         algorithm=_read_algorithm(groups[0]),
         lengths_at=next(iter(planes), None),
@@ -238,5 +238,5 @@ def _number(parent: Dataset, name: Code) -> float | None:
 
 
 def _first(items: list[Dataset], name: Code) -> float | None:
-    found = (_number(item, name) for item in items)
-    return next((value for value in found if value is not None), None)
+    ends = (_number(item, name) for item in items)
+    return next((value for value in ends if value is not None), None)

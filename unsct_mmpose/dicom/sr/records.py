@@ -100,12 +100,12 @@ def check_measurements(
             )
 
 
-def _check_names(names: Sequence[str], known: Sequence[str], kind: str) -> None:
+def _check_names(names: Sequence[str], choices: Sequence[str], kind: str) -> None:
     for name, count in Counter(names).items():
         if count > 1:
             raise ValueError(f'{name} is there twice; give each name once')
-        if name not in known:
-            raise ValueError(f'unknown {kind} {name!r}; known: {", ".join(known)}')
+        if name not in choices:
+            raise ValueError(f'unknown {kind} {name!r}; known: {", ".join(choices)}')
 
 
 def _check_line(measurement: Measurement) -> None:

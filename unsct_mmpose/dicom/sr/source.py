@@ -120,10 +120,10 @@ def _parse(path: str | os.PathLike[str]) -> Dataset:
 
 def _uid(path: str | os.PathLike[str], header: Dataset, keyword: str) -> UID:
     """Return a UID of the header; what the file meta information repeats may stand in."""
-    found = values(header, keyword) or values(header.file_meta, f'MediaStorage{keyword}')
-    if not found:
+    uids = values(header, keyword) or values(header.file_meta, f'MediaStorage{keyword}')
+    if not uids:
         raise RadiographError(path, f'{keyword} is missing; {_CURES[keyword]}')
-    uid = UID(str(found[0]))
+    uid = UID(str(uids[0]))
     if not uid.is_valid:
         raise RadiographError(path, f'{keyword} is not a valid UID; {_CURES[keyword]}')
     return uid

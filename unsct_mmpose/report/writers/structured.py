@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from unsct_mmpose.dicom.text import printable
+from unsct_mmpose.dicom.header import printable
 
 from ..prediction import Prediction
 from .base import Item, Run, Writer

@@ -18,7 +18,7 @@ from pydicom import Dataset
 from pydicom.encaps import encapsulate, encapsulate_extended
 from pydicom.uid import UID
 
-from .dicom_cases import SYNTAXES, encode, make, rle_frame
+from .dicom_cases import HTJ2K_UIDS, SYNTAXES, encode, htj2k_streams, make, rle_frame
 from .display_oracle import (
     Display,
     Table,
@@ -28,14 +28,13 @@ from .display_oracle import (
     ybr_full_of_rgb,
 )
 from .jpeg_encoder import encode_dct, encode_lossless
-from .streams_at_hand import HTJ2K_UIDS, htj2k_streams
 
 Header = dict[str, Any]
 
 EXACT = 1e-6
 """What single precision leaves of a display value."""
 
-NATIVE = ('implicit', 'explicit', 'big', 'deflated')
+_NATIVE = ('implicit', 'explicit', 'big', 'deflated')
 
 _UNSUPPORTED = (
     '1.2.840.10008.1.2.4.92', '1.2.840.10008.1.2.4.93', '1.2.840.10008.1.2.4.94',
@@ -153,7 +152,7 @@ class Shown:
     header: Header = field(default_factory=dict)
 
 
-def lut_item(table: Table, width: int, signed: bool, order: str = '<') -> Dataset:
+def _lut_item(table: Table, width: int, signed: bool, order: str = '<') -> Dataset:
     """Return an item of a lookup table; its descriptor and data as they are stored."""
     item = Dataset()
     count, first = len(table.entries), table.first
@@ -216,7 +215,7 @@ def _tables(depth: Depth, middle: float, span: int) -> Iterator[Shown]:
     curve = np.sin(np.linspace(0, np.pi / 2, count)) ** 2
     for bits in (8, 12, 16):
         table = Table(first, tuple(np.rint(curve * (2**bits - 1)).astype(int).tolist()), bits)
-        item = lut_item(table, 2, depth.signed)
+        item = _lut_item(table, 2, depth.signed)
         yield Shown(f'VOI LUT {bits}', Display(voi=table), dict(VOILUTSequence=[item]))
         window = (2 ** (bits - 1), 2**bits)
         yield Shown(
@@ -225,20 +224,20 @@ def _tables(depth: Depth, middle: float, span: int) -> Iterator[Shown]:
             dict(ModalityLUTSequence=[item], **_windowed(*window)),
         )
     narrow = Table(first, tuple(np.rint(curve * 255).astype(int).tolist()), 8)
-    packed = dict(VOILUTSequence=[lut_item(narrow, 1, depth.signed)])
+    packed = dict(VOILUTSequence=[_lut_item(narrow, 1, depth.signed)])
     yield Shown('VOI LUT of bytes', Display(voi=narrow), packed)
     back = Table(0, tuple(range(255, -1, -1)), 8)
     yield Shown(
         'modality LUT and VOI LUT',
         Display(modality=narrow, voi=back),
         dict(
-            ModalityLUTSequence=[lut_item(narrow, 2, depth.signed)],
-            VOILUTSequence=[lut_item(back, 2, False)],
+            ModalityLUTSequence=[_lut_item(narrow, 2, depth.signed)],
+            VOILUTSequence=[_lut_item(back, 2, False)],
         ),
     )
 
 
-NATIVE_DEPTHS = (
+_NATIVE_DEPTHS = (
     Depth(8, 8), Depth(8, 6), Depth(8, 8, True), Depth(8, 5, True), Depth(16, 9), Depth(16, 10),
     Depth(16, 12), Depth(16, 14), Depth(16, 16), Depth(16, 12, True), Depth(16, 16, True),
     Depth(16, 12, shift=4), Depth(16, 12, True, shift=4), Depth(16, 12, shift=2, noise=True),
@@ -262,7 +261,7 @@ def corpus() -> Iterator[Case]:
 
 def native_cases() -> Iterator[Case]:
     """Yield grey values that are not compressed."""
-    for syntax, depth, low_is_black in product(NATIVE, NATIVE_DEPTHS, (True, False)):
+    for syntax, depth, low_is_black in product(_NATIVE, _NATIVE_DEPTHS, (True, False)):
         values = depth.values(_SHAPE)
         for shown in displays(depth):
             yield _grey_case(syntax, depth, values, shown, low_is_black)
@@ -299,8 +298,8 @@ def _grey_case(
         around = [display.show(exact + step) for step in (-slack, slack)]
         tolerance += max(float(np.abs(ends - expected).max()) for ends in around)
     header = {'PhotometricInterpretation': photometric, **depth.header, **shown.header, **more}
-    known = syntax if syntax in SYNTAXES else 'explicit'
-    content = partial(make, depth.words(values), known, **header)
+    layout = syntax if syntax in SYNTAXES else 'explicit'
+    content = partial(make, depth.words(values), layout, **header)
     return Case(f'{syntax}/{depth.name}/{photometric}/{shown.name}', content, expected, tolerance)
 
 
@@ -390,7 +389,7 @@ def frame_cases() -> Iterator[Case]:
     shown = next(displays(depth))
     header = {**depth.header, **shown.header, 'NumberOfFrames': 3}
     wanted = [shown.display.show(frame) for frame in stack]
-    for syntax, index in product(NATIVE, range(3)):
+    for syntax, index in product(_NATIVE, range(3)):
         order = '>' if syntax == 'big' else '<'
         data = depth.words(stack).astype(f'{order}u2').tobytes()
         content = make(depth.words(stack[0]), syntax, pixel_data=data, **header)
@@ -428,7 +427,7 @@ def colour_cases() -> Iterator[Case]:
     wanted = luma(rgb, 8)
     one = 1 / 255
     planar = dict(PlanarConfiguration=1)
-    for syntax in NATIVE:
+    for syntax in _NATIVE:
         yield Case(f'{syntax}/RGB', make(rgb, syntax), wanted)
         planes = np.ascontiguousarray(np.moveaxis(rgb, -1, 0)).tobytes()
         yield Case(f'{syntax}/RGB planes', make(rgb, syntax, pixel_data=planes, **planar), wanted)
@@ -533,7 +532,7 @@ def odd_cases() -> Iterator[Case]:
     values = np.linspace(-0.5, 1.5, 17 * 23).reshape(17, 23)
     none = dict(BitsStored=None, HighBit=None, PixelRepresentation=None, PixelData=None)
     for syntax, (keyword, kind) in product(
-        NATIVE[:2], (('FloatPixelData', 'f4'), ('DoubleFloatPixelData', 'f8'))
+        _NATIVE[:2], (('FloatPixelData', 'f4'), ('DoubleFloatPixelData', 'f8'))
     ):
         stored = values.astype(f'<{kind}')
         more = {keyword: stored.tobytes(), 'BitsAllocated': 8 * stored.dtype.itemsize}
@@ -565,9 +564,9 @@ def refused_cases() -> Iterator[Case]:
     grey = Depth(8, 8).values(_SHAPE).astype(np.uint8)
     for uid in _UNSUPPORTED:
         # pydicom writes what it knows: another of the same length, and then its name is changed
-        known = next((other for other in _WRITABLE if len(other) == len(uid)), uid)
-        content = make(grey, pixel_data=encapsulate([bytes(64)]), uid=UID(known))
-        yield Case(f'{uid}/no decoder', content.replace(known.encode(), uid.encode()))
+        stand_in = next((other for other in _WRITABLE if len(other) == len(uid)), uid)
+        content = make(grey, pixel_data=encapsulate([bytes(64)]), uid=UID(stand_in))
+        yield Case(f'{uid}/no decoder', content.replace(stand_in.encode(), uid.encode()))
     for photometric in ('HSV', 'ARGB', 'CMYK', 'YBR_PARTIAL_422', 'YBR_PARTIAL_420', 'XYB', 'GREY'):
         yield Case(f'explicit/{photometric}', make(grey, PhotometricInterpretation=photometric))
     deep = Depth(16, 12).values(_SHAPE).astype(np.uint16)

@@ -72,7 +72,7 @@ class Display:
             shown = self.voi.look_up(physical) / (2**self.voi.bits - 1)
         else:
             assert self.window is not None
-            shown = WINDOWS[self.function](physical, *self.window)
+            shown = _WINDOWS[self.function](physical, *self.window)
         shown = 1 - shown if self.inverted else shown
         if self.padding is not None:
             shown = np.where((values >= self.padding[0]) & (values <= self.padding[1]), 0.0, shown)
@@ -98,7 +98,7 @@ def _sigmoid(x: FloatArray, centre: float, width: float) -> FloatArray:
     return 1 / (1 + np.exp(-4 * (x - centre) / width))
 
 
-WINDOWS = {'LINEAR': _linear, 'LINEAR_EXACT': _linear_exact, 'SIGMOID': _sigmoid}
+_WINDOWS = {'LINEAR': _linear, 'LINEAR_EXACT': _linear_exact, 'SIGMOID': _sigmoid}
 
 
 def luma(rgb: ArrayLike, bits: int) -> FloatArray:

@@ -262,7 +262,7 @@ def _damaged(draw: Callable[[Any], Any], document: Any) -> Any:
         holder, key = place
         action = draw(st.sampled_from(('value', 'value', 'value', 'delete', 'twice', 'rename')))
         if action == 'value':
-            holder[key] = draw(_VALUES)
+            holder[key] = copy.deepcopy(draw(_VALUES))  # what follows may change it
         elif action == 'delete':
             del holder[key]
         elif isinstance(holder, list):

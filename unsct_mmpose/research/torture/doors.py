@@ -15,9 +15,15 @@ from unsct_mmpose.dicom import (
     patient_identity,
     radiograph_from_bytes,
 )
-from unsct_mmpose.dicom.identity import dicom_size_wh, holds_dicom, identifying_words, patient_key
+from unsct_mmpose.dicom.identity import (
+    dicom_size_wh,
+    holds_dicom,
+    identifying_words,
+    patient_key,
+    peek_orientation,
+    peek_size_wh,
+)
 from unsct_mmpose.dicom.marker import find_markers
-from unsct_mmpose.dicom.peek import peek_orientation, peek_size_wh
 from unsct_mmpose.dicom.pictures import encode_picture
 from unsct_mmpose.dicom.pixel_format import DecodeError
 from unsct_mmpose.dicom.sr.read import read_structured_report
@@ -38,18 +44,18 @@ def read_file(content: bytes, number: int, scratch: Path) -> tuple[str, str]:
         ``survived``, ``refused`` or ``wrong``, and words, of the image.
     """
     outcome, words = read_image(content)
-    look = HEADERS[number % len(HEADERS)]
+    look = _HEADERS[number % len(_HEADERS)]
     scratch.write_bytes(content)
     with warnings.catch_warnings(record=True) as caught, suppress(RadiographError, DecodeError):
         warnings.simplefilter('always')
         look(content, scratch)
     if caught:
         said = f'{caught[0].message!s:.80}'
-        return 'wrong', f'door {number % len(HEADERS)} lets a warning out: {said}'
+        return 'wrong', f'door {number % len(_HEADERS)} lets a warning out: {said}'
     return outcome, words
 
 
-HEADERS: tuple[Callable[[bytes, Path], object], ...] = (
+_HEADERS: tuple[Callable[[bytes, Path], object], ...] = (
     lambda content, path: dicom_size_wh(content),
     lambda content, path: holds_dicom(content),
     lambda content, path: identifying_words(content),

@@ -12,7 +12,7 @@ from typing import Any
 GOOD = ('survived', 'refused')
 """What may come of a try: a result that is right, or a refusal in words."""
 
-FAULTS = ('foreign', 'wrong', 'hang', 'memory', 'ended', 'lost')
+_FAULTS = ('foreign', 'wrong', 'hang', 'memory', 'ended', 'lost')
 """What must not: an exception of a library or of ours, a wrong result, too long, too much memory,
 the process ended, an artefact lost or half-written."""
 
@@ -24,7 +24,7 @@ class Entry:
     Attributes:
         number: its number in the stage; the same number is the same try.
         kind: what was tried, for the counts.
-        outcome: one of :data:`GOOD` or :data:`FAULTS`.
+        outcome: one of :data:`GOOD` or :data:`_FAULTS`.
         words: of the refusal or the fault.
         seconds: of the processor, that it took.
         peak_mb: most memory that its processes took beyond their rest, MiB; 0 where unwatched.
@@ -95,7 +95,7 @@ def summarise(entries: list[Entry], examples: int = 3) -> dict[str, Any]:
         row['tried'] += sum(counts.values())
     faulty = [entry for entry in entries if entry.outcome not in GOOD]
     faults = {
-        kind: count for kind in FAULTS if (count := sum(entry.outcome == kind for entry in faulty))
+        kind: count for kind in _FAULTS if (count := sum(entry.outcome == kind for entry in faulty))
     }
     return dict(
         **{name: sum(row[name] for row in kinds.values()) for name in ('tried', *GOOD)},

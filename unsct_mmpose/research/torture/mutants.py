@@ -10,8 +10,16 @@ import re
 import struct
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
-from .elements import Place, find_elements
+import cv2
+import numpy as np
+import pydicom.data
+
+from unsct_mmpose.dicom.identity import looks_like_radiograph
+
+from .corpus import Case, corpus
 
 _NASTY_NUMBERS = (0, 1, 2, 7, 8, 12, 15, 16, 17, 31, 32, 33, 63, 64, 127, 255, 256, 4096, 8000,
                   32767, 32768, 65534, 65535)  # fmt: skip
@@ -66,7 +74,7 @@ def mutant(number: int, seeds: Sequence[bytes], seed: int = 0) -> tuple[str, byt
     return chosen[0] if len(chosen) == 1 else 'several changes', content
 
 
-def flip_bytes(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _flip_bytes(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Change some bytes, anywhere, or where headers are."""
     changed = bytearray(content or b'\0')
     end = len(changed) if rng.random() < 0.4 else min(len(changed), 2048)
@@ -75,7 +83,7 @@ def flip_bytes(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> by
     return bytes(changed)
 
 
-def flip_bits(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _flip_bits(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Turn over single bits of what follows the header: compressed data, mostly."""
     changed = bytearray(content or b'\0')
     start = min(max(content.find(_PIXEL_DATA), 0), len(changed) - 1)
@@ -99,7 +107,7 @@ def cut_out(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes
     return content[:start] + rng.choice((b'', piece * 2, filled)) + content[end:]
 
 
-def splice(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _splice(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Go on in another file at the same place, or at another one."""
     other = rng.choice(seeds)
     at = rng.randrange(len(content) + 1)
@@ -111,11 +119,11 @@ def _element(rng: random.Random, content: bytes) -> Place | None:
     return rng.choice(places) if places else None
 
 
-def edit_length(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _edit_length(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Change the length field of an element, or of whatever stands in the pixel data."""
     place = _element(rng, content)
     if place is None:
-        return flip_bytes(rng, content, seeds)
+        return _flip_bytes(rng, content, seeds)
     at, size = place.length_at, place.length_bytes
     items = [match.start() for match in re.finditer(rb'\xfe\xff[\x00\x0d\xdd]\xe0', content)]
     if items and rng.random() < 0.3:
@@ -126,11 +134,11 @@ def edit_length(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> b
     return content[:at] + field + content[at + size :]
 
 
-def edit_value(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _edit_value(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Give an element another value, of its length or another; the length says so."""
     place = _element(rng, content)
     if place is None:
-        return flip_bytes(rng, content, seeds)
+        return _flip_bytes(rng, content, seeds)
     old = content[place.value : place.end]
     value = _nasty_value(rng, len(old))
     field = (len(value) % 256**place.length_bytes).to_bytes(place.length_bytes, 'little')
@@ -150,11 +158,11 @@ def _nasty_value(rng: random.Random, length: int) -> bytes:
     return rng.randbytes(rng.choice((length, length + 1, 0, 2, 6)))
 
 
-def edit_vr(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _edit_vr(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Give an element another value representation, or another tag."""
     place = _element(rng, content)
     if place is None:
-        return flip_bytes(rng, content, seeds)
+        return _flip_bytes(rng, content, seeds)
     if place.vr_at is not None and rng.random() < 0.7:
         return content[: place.vr_at] + rng.choice(_VRS) + content[place.vr_at + 2 :]
     return content[: place.start] + _tag(rng.choice(_TAGS)) + content[place.start + 4 :]
@@ -164,7 +172,7 @@ def _tag(number: int) -> bytes:
     return struct.pack('<HH', number >> 16, number & 0xFFFF)
 
 
-def move_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _move_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Take an element out, double it, or put it elsewhere."""
     places = find_elements(content)
     if not places:
@@ -178,7 +186,7 @@ def move_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> 
     return without[:at] + element * rng.choice((1, 2)) + without[at:]
 
 
-def add_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _add_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Put in an element that means something here, with a value that means nothing."""
     places = find_elements(content)
     at = rng.choice(places).start if places else 0
@@ -192,29 +200,29 @@ def add_element(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> b
     return content[:at] + head + value + content[at:]
 
 
-def swap_stream(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _swap_stream(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Take the pixel data of another file, and perhaps not its transfer syntax."""
     other = rng.choice(seeds)
     here, there = content.rfind(_PIXEL_DATA), other.rfind(_PIXEL_DATA)
     if here < 0 or there < 0:
-        return splice(rng, content, seeds)
+        return _splice(rng, content, seeds)
     changed = content[:here] + other[there:]
-    return swap_syntax(rng, changed, (other,)) if rng.random() < 0.6 else changed
+    return _swap_syntax(rng, changed, (other,)) if rng.random() < 0.6 else changed
 
 
-def swap_syntax(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _swap_syntax(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Name the transfer syntax of another file."""
     mine = _TRANSFER_SYNTAX.search(content[:1000])
     theirs = _TRANSFER_SYNTAX.search(rng.choice(seeds)[:1000])
     if not mine or not theirs:
-        return flip_bytes(rng, content, seeds)
+        return _flip_bytes(rng, content, seeds)
     at = mine.start() - 2
     value = theirs[0].rstrip(b'\0')
     value += b'\0' * (len(value) % 2)
     return content[:at] + struct.pack('<H', len(value)) + value + content[mine.end() :]
 
 
-def swell_stream(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
+def _swell_stream(rng: random.Random, content: bytes, seeds: Sequence[bytes]) -> bytes:
     """Let the header of a compressed stream promise other sizes, and perhaps the file's too."""
     changed = bytearray(content)
     rows, columns = (rng.choice((1, 64, 8000, 32768, 65535)) for _ in range(2))
@@ -285,22 +293,134 @@ def _deflated_bomb(rng: random.Random, rows: int, columns: int) -> bytes:
 
 
 CHANGES: dict[str, Change] = {
-    'bytes flipped': flip_bytes,
-    'bits flipped': flip_bits,
+    'bytes flipped': _flip_bytes,
+    'bits flipped': _flip_bits,
     'end cut off': cut,
     'piece out, twice or blank': cut_out,
-    'two files spliced': splice,
-    'length edited': edit_length,
-    'value edited': edit_value,
-    'type or tag edited': edit_vr,
-    'element moved': move_element,
-    'element added': add_element,
-    'stream of another file': swap_stream,
-    'transfer syntax of another file': swap_syntax,
-    'stream of another size': swell_stream,
+    'two files spliced': _splice,
+    'length edited': _edit_length,
+    'value edited': _edit_value,
+    'type or tag edited': _edit_vr,
+    'element moved': _move_element,
+    'element added': _add_element,
+    'stream of another file': _swap_stream,
+    'transfer syntax of another file': _swap_syntax,
+    'stream of another size': _swell_stream,
     'bomb': bomb,
 }
 """What can be done with a file."""
 
 _OFTEN = [*(name for name in CHANGES if name != 'bomb'), 'value edited']
 _BOMB_EVERY = 400
+
+
+_LONG = (b'OB', b'OW', b'OF', b'OD', b'OL', b'OV', b'SQ', b'UC', b'UN', b'UR', b'UT', b'SV', b'UV')
+_UNDEFINED = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where an element stands.
+
+    Attributes:
+        start: its first byte, that of its tag.
+        length_at: where its length stands.
+        length_bytes: 2 or 4.
+        value: first byte of its value.
+        end: first byte after it.
+        vr_at: where its value representation stands; None where there is none.
+    """
+
+    start: int
+    length_at: int
+    length_bytes: int
+    value: int
+    end: int
+    vr_at: int | None
+
+
+def find_elements(content: bytes) -> list[Place]:
+    """Return the elements of the outermost level, those of group 2 too, as far as they can be told.
+
+    Little endian, with or without value representations; sequences of undefined length are
+    entered, since their end is not known.
+
+    Example:
+        >>> element = bytes.fromhex('28001000 5553 0200 0400')
+        >>> find_elements(bytes(128) + b'DICM' + element)
+        [Place(start=132, length_at=138, length_bytes=2, value=140, end=142, vr_at=136)]
+    """
+    places = []
+    position = 132 if content[128:132] == b'DICM' else 0
+    while position + 8 <= len(content) and len(places) < 2000:
+        place = _place(content, position)
+        if place is None:
+            break
+        places.append(place)
+        position = place.end
+    return places
+
+
+def _place(content: bytes, start: int) -> Place | None:
+    vr = content[start + 4 : start + 6]
+    tag = content[start : start + 4]
+    explicit = vr.isalpha() and vr.isupper() and tag[:2] != b'\xfe\xff'
+    if explicit and vr in _LONG:
+        at, size, vr_at = start + 8, 4, start + 4
+    elif explicit:
+        at, size, vr_at = start + 6, 2, start + 4
+    else:
+        at, size, vr_at = start + 4, 4, None
+    if at + size > len(content):
+        return None
+    (length,) = struct.unpack_from('<I' if size == 4 else '<H', content, at)
+    value = at + size
+    enters = length == _UNDEFINED or tag in (b'\xfe\xff\x00\xe0',)
+    end = value if enters else value + length
+    if end > len(content):
+        end = len(content)
+    return Place(start, at, size, value, end, vr_at)
+
+
+_LARGEST = 600_000
+_EXIF = bytes.fromhex('4578696600004d4d002a0000000800010112000300000001000600000000')
+
+
+def seed_files(folder: Path | None = None) -> list[bytes]:
+    """Return the files, in an order that is the same each time.
+
+    Args:
+        folder: more files; those that look like radiographs and are not too large.
+    """
+    beside = Path(pydicom.data.__file__).parent / 'test_files'
+    paths = sorted(path for path in beside.rglob('*') if path.is_file())
+    if folder is not None:
+        paths += sorted(path for path in folder.rglob('*') if path.is_file())
+    files = [path.read_bytes() for path in paths
+             if path.stat().st_size <= _LARGEST and looks_like_radiograph(path)]  # fmt: skip
+    return [*_of_corpus(), *pictures(), *files]
+
+
+def _of_corpus() -> list[bytes]:
+    """Return a case of every format, and the ways to show one of each syntax in turn."""
+    by_format: dict[str, list[Case]] = {}
+    for case in corpus():
+        by_format.setdefault(case.name.rpartition('/')[0], []).append(case)
+    return [cases[k % len(cases)].file() for k, cases in enumerate(by_format.values())]
+
+
+def pictures() -> list[bytes]:
+    """Return PNG, JPEG and TIFF files of each kind, one with an orientation."""
+    y, x = np.mgrid[:40, :52]
+    grey = ((3 * x + 4 * y) % 256).astype(np.uint8)
+    deep = (grey.astype(np.uint16) * 257).astype(np.uint16)
+    colour = np.dstack([grey, grey.T[:40, :40].repeat(2, axis=1)[:, :52], grey])
+    opaque = np.dstack([colour, np.where(x > 5, 255, 0).astype(np.uint8)])
+    real = (grey / 255).astype(np.float32)
+    made = [('.png', grey), ('.png', deep), ('.png', colour), ('.png', opaque), ('.jpg', grey),
+            ('.jpg', colour), ('.tif', grey), ('.tif', deep), ('.tif', real),
+            ('.tif', colour)]  # fmt: skip
+    files = [cv2.imencode(suffix, array)[1].tobytes() for suffix, array in made]
+    pages = cv2.imencodemulti('.tif', [grey, deep])[1].tobytes()
+    segment = b'\xff\xe1' + (len(_EXIF) + 2).to_bytes(2, 'big') + _EXIF
+    return [*files, pages, files[4][:2] + segment + files[4][2:]]

@@ -23,8 +23,7 @@ from .arena import Bounds, Verdict, run_tries
 from .corpus import Case, corpus
 from .doors import read_file
 from .ledger import GOOD, Entry, Ledger, summarise
-from .mutants import mutant
-from .seeds import seed_files
+from .mutants import mutant, seed_files
 from .workshop import Main, Shop
 
 MUTANTS, DOCUMENTS, KILLS = 20_000, 2_000, 20
@@ -69,14 +68,14 @@ def run_stages(names: Sequence[str], request: Request, out: Path, root: Path) ->
     summary: dict[str, Any] = read_record(out) or {}
     stages: dict[str, Any] = summary.get('stages', {})
     for name in names:
-        stages[name] = {**run_stage(name, request), 'code': code_in_use(root)}
+        stages[name] = {**_run_stage(name, request), 'code': _code_in_use(root)}
         bounds = dict(seconds=request.bounds.seconds, memory_mb=request.bounds.memory_mb)
         ordered = {stage: stages[stage] for stage in STAGES if stage in stages}
         write_json(out, dict(bounds=bounds, host=describe_host(), stages=ordered))
     return sum(sum(stages[name]['faults'].values()) for name in names)
 
 
-def run_stage(name: str, request: Request) -> dict[str, Any]:
+def _run_stage(name: str, request: Request) -> dict[str, Any]:
     """Do what a stage still lacks, and return its summary."""
     ledger = Ledger(request.folder / f'{name}.jsonl')
     try:
@@ -89,7 +88,7 @@ def run_stage(name: str, request: Request) -> dict[str, Any]:
     return summarise([ledger.entries[number] for number in sorted(ledger.entries)])
 
 
-def code_in_use(root: Path) -> str:
+def _code_in_use(root: Path) -> str:
     """Return the commit of a checkout, with ``+`` where it was changed since; ``unknown`` else."""
 
     def git(*words: str) -> str:
@@ -173,11 +172,11 @@ def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
 
     scratch = request.folder / 'json'
     scratch.mkdir(parents=True, exist_ok=True)
-    known = readers(ROOT, scratch)
-    batches = -(-(request.limits.get('json') or DOCUMENTS) // BATCH) * len(known)
+    all_readers = readers(ROOT, scratch)
+    batches = -(-(request.limits.get('json') or DOCUMENTS) // BATCH) * len(all_readers)
 
     def work(number: int) -> Verdict:
-        reader = known[number % len(known)]
+        reader = all_readers[number % len(all_readers)]
         place = scratch / str(os.getpid())
         place.mkdir(exist_ok=True)
         return reader.name, *try_documents(reader, number, place)
@@ -197,7 +196,7 @@ def _kills(request: Request, done: frozenset[int]) -> Iterator[Entry]:
 
 
 def _full_disks(request: Request, done: frozenset[int]) -> Iterator[Entry]:
-    from .full_disk import SHARES, can_mount, full_disks
+    from .kills import SHARES, can_mount, full_disks
 
     scratch = (request.folder / 'starved').absolute()
     if problem := can_mount(scratch):

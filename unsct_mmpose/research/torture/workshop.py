@@ -20,36 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-CONFIG = """
-_base_ = {base!r}
-codec = dict(input_size=(64, 64), heatmap_size=(16, 16))
-model = dict(
-    backbone=dict(extra=dict(
-        stage1=dict(num_blocks=(1,), num_channels=(8,)),
-        stage2=dict(num_blocks=(1, 1), num_channels=(4, 8)),
-        stage3=dict(num_modules=1, num_blocks=(1, 1, 1), num_channels=(4, 8, 16)),
-        stage4=dict(num_modules=1, num_blocks=(1, 1, 1, 1), num_channels=(4, 8, 16, 32)))),
-    neck=dict(in_channels=(4, 8, 16, 32), out_channels=8),
-    head=dict(in_channels=8, decoder=codec),
-    test_cfg=dict(flip_test=False))
-load = [dict(type='LoadRadiograph'), dict(type='GetBBoxCenterScale', padding=1.0),
-        dict(type='RadiographAffine', input_size=(64, 64))]
-encoder = dict(type='HeatmapPAF', sigma=1.5, relations='full', paf_width=1.0, **codec)
-train_pipeline = [*load[:2], dict(type='RandomFlip', direction='horizontal'), load[2],
-                  dict(type='GenerateTarget', encoder=encoder), dict(type='PackPoseInputs')]
-val_pipeline = [*load, dict(type='PackPoseInputs')]
-train_dataloader = dict(batch_size=2, num_workers=1,
-                        dataset=dict(data_root={data!r}, pipeline=train_pipeline))
-val_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False,
-                      dataset=dict(data_root={data!r}, pipeline=val_pipeline))
-test_dataloader = dict(batch_size=4, num_workers=0, persistent_workers=False,
-                       dataset=dict(data_root={data!r}, pipeline=val_pipeline))
+from unsct_mmpose.research.tiny import tiny_config
+
+_RUN = """
+model['test_cfg'] = dict(flip_test=False)
+train_dataloader.update(num_workers=1, persistent_workers=True)
 train_cfg = dict(max_epochs=4, val_interval=2)
 default_hooks = dict(checkpoint=dict(interval=1), logger=dict(interval=1))
 """
-"""The demo's config, as narrow as it gets."""
-
-PHANTOM = ('--train', '6', '--val', '12', '--test', '2', '--size', '128', '--quiet', '--jobs', '1')
+_PHANTOM = ('--train', '6', '--val', '12', '--test', '2', '--size', '128', '--quiet', '--jobs', '1')
 
 Main = Callable[[Sequence[str]], int]
 
@@ -109,11 +88,11 @@ class Shop:
         """Return the commands that are killed and starved."""
         config, checkpoint, data = str(self.config), str(self.checkpoint), str(self.data)
         return [
-            Job('phantom', lambda out: ['phantom', '--out', str(out / 'set'), *PHANTOM], hashes),
+            Job('phantom', lambda out: ['phantom', '--out', str(out / 'set'), *_PHANTOM], hashes),
             Job(
                 'training',
                 lambda out: ['train', config, '--work-dir', str(out / 'run'), '--resume'],
-                last_weights,
+                _last_weights,
             ),
             Job(
                 'prediction',
@@ -148,14 +127,13 @@ class Shop:
         """Make what is not there yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
         warm_up()
-        base = self.root / 'configs' / 'demo' / 'unsct_hrnet_tha_cpu.py'
-        self.config.write_text(CONFIG.format(base=base.as_posix(), data=self.data.as_posix()))
+        self.config.write_text(tiny_config(self.root, self.data, _RUN))
         if self.checkpoint.is_file():
             return
         run = self.folder / 'trained'
         weights = run / 'epoch_4.pth'
         for words in (
-            ['phantom', '--out', str(self.data), *PHANTOM],
+            ['phantom', '--out', str(self.data), *_PHANTOM],
             ['train', str(self.config), '--work-dir', str(run), '--resume'],
             ['calibrate', str(self.config), str(weights), '--data', str(self.data),
              '--out', str(self.folder / 'new.pth'), '--device', 'cpu'],
@@ -228,7 +206,7 @@ class Started:
     def left(self, seconds: float = 120.0) -> list[int]:
         """Return the processes of its session that outlive it so long; they are ended."""
         until = time.monotonic() + seconds
-        while (living := session_members(self.pid)) and time.monotonic() < until:
+        while (living := _session_members(self.pid)) and time.monotonic() < until:
             time.sleep(0.02)
         for pid in living:
             with suppress(ProcessLookupError):
@@ -267,7 +245,7 @@ def finish(started: Started) -> None:
         raise RuntimeError(f'{" ".join(started.words)} ended with {started.status}: {said}')
 
 
-def session_members(session: int) -> list[int]:
+def _session_members(session: int) -> list[int]:
     """Return the living processes of a session."""
     living = []
     for path in Path('/proc').glob('[0-9]*/stat'):
@@ -306,7 +284,7 @@ def results(folder: Path) -> Prints:
     return prints | {str(report.relative_to(folder)): ' '.join(sorted(images))}
 
 
-def last_weights(folder: Path) -> Prints:
+def _last_weights(folder: Path) -> Prints:
     """Return what the checkpoint of a training's last epoch holds."""
     return _tensors_of(folder, [folder / 'run' / 'epoch_4.pth'])
 
