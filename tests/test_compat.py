@@ -348,11 +348,14 @@ def test_where_processes_start_by_themselves_nothing_is_changed(on_host, host):
     )
 
 
+HIDDEN = "sys.modules['distutils'] = None  # as if Python had none\n"
+
+
 def test_where_python_has_no_distutils_its_errors_are_there_and_no_compiler_is_found(on_host):
     on_host(
         OLD_MMPOSE,
+        HIDDEN,
         """
-        sys.modules['distutils'] = None  # as if Python had none
         fault = compat._REPAIRS['distutils']().fault
         assert 'no distutils, and there is no setuptools' in fault, fault
         from distutils import errors
@@ -366,13 +369,18 @@ def test_where_python_has_no_distutils_its_errors_are_there_and_no_compiler_is_f
     )
 
 
-@pytest.mark.parametrize('name', ['distutils', '_distutils_hack'])
-def test_a_distutils_that_is_there_is_left_alone_and_not_loaded(on_host, name):
+@pytest.mark.parametrize(
+    ('name', 'before'),
+    [('distutils', ''), ('_distutils_hack', HIDDEN)],
+    ids=['of Python', 'of setuptools'],
+)
+def test_a_distutils_that_is_there_is_left_alone_and_not_loaded(on_host, name, before):
     on_host(
         {**OLD_MMPOSE, f'{name}.py': 'raise SystemExit("loaded")'},
+        before,
         """
         assert compat._REPAIRS['distutils']() is None
-        assert 'distutils' not in sys.modules
+        assert sys.modules.get('distutils') is None
         """,
     )
 
