@@ -120,14 +120,14 @@ def test_what_a_calibration_does_not_know_decides_nothing_beside_another():
 def test_a_threshold_of_the_options_decides_alone(name):
     given = evidence()
     options = DecisionOptions(evidence=name, threshold=0.45)
-    for one in (None, calibration()):
-        assessment = assess(given, PAIRS, options, one)
+    for fitted in (None, calibration()):
+        assessment = assess(given, PAIRS, options, fitted)
         assert torch.equal(assessment.reported, assessment.uncertainties <= 0.45)
         assert assessment.reported.any() and not assessment.reported.all()
         which = list(DECIDERS).index(name)
         assert torch.equal(assessment.decisions[..., which], assessment.reported)
         others = [index for index in range(3) if index != which]
-        if one is None:
+        if fitted is None:
             assert assessment.decisions[..., others].all()
 
 

@@ -478,8 +478,8 @@ def test_a_recall_beyond_what_patients_allow_is_theirs():
     case, names = by_person(4, 30, np.random.default_rng(24))
     threshold = recall_threshold(*case, 0.95, names)
     shares = [
-        (case[0][names == one] <= threshold)[case[1][names == one]].mean()
-        for one in np.unique(names)
+        (case[0][names == name] <= threshold)[case[1][names == name]].mean()
+        for name in np.unique(names)
     ]
     assert 0.95 <= np.mean(shares) < 0.97
 

@@ -18,7 +18,7 @@ def slow_peaks(heatmap, count, radius):
         row, column = np.unravel_index(rest.argmax(), rest.shape)
         found.append(((column, row), rest[row, column]))
         rest[(x - column) ** 2 + (y - row) ** 2 <= radius**2] = 0
-    return [one if one[1] > 0 else (found[0][0], 0) for one in found]
+    return [peak if peak[1] > 0 else (found[0][0], 0) for peak in found]
 
 
 def random_maps(size_hw, seed=0, batch=3, landmarks=4):

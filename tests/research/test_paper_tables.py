@@ -299,8 +299,8 @@ def test_fitted_thresholds_of_the_paper_s_decision_have_not_seen_the_patient(dou
     }
     table = replace(doubtful, evidence=replace(doubtful.evidence, **weak))
     parts = [
-        (table.take(table.patients == one), table.take(table.patients != one))
-        for one in sorted(set(table.patients))
+        (table.take(table.patients == patient), table.take(table.patients != patient))
+        for patient in sorted(set(table.patients))
     ]
     whole, key = judge_paper(table, table), 'set_error/all/E_20'
     for name in ('paper_fitted', 'paper_mirrored'):

@@ -258,7 +258,7 @@ def test_it_is_unverified_research_in_the_study_of_its_image(source, out, settin
     people = [node.PersonName for node in items(report) if node.get('ValueType') == 'PNAME']
     assert people == ['Doe^Jane']
     images = [node for node in items(report) if node.get('ValueType') == 'IMAGE']
-    assert {one.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for one in images} == {
+    assert {node.ReferencedSOPSequence[0].ReferencedSOPInstanceUID for node in images} == {
         image.SOPInstanceUID
     }
 
