@@ -158,6 +158,11 @@ class JsonError(ValueError):
         self.cause = cause
 
 
+_DIGITS = bytes(48 if 48 <= code < 58 else 32 for code in range(256))
+_TOO_LONG = b'0' * 309
+"""A whole number of so many digits is none that a float holds."""
+
+
 def read_json(path: str | os.PathLike[str]) -> Any:
     """Read a json file, whatever it holds.
 
@@ -165,7 +170,10 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         JsonError: it cannot be read or holds no json; the message names it and the cause.
     """
     try:
-        return json.loads(Path(path).read_text(encoding='utf-8'))
+        content = Path(path).read_bytes()
+        if _TOO_LONG in content.translate(_DIGITS):
+            raise JsonError(path, 'invalid JSON: a number in it is too long')
+        return json.loads(content.decode('utf-8'))
     except OSError as error:
         cause = f'the file cannot be read ({error.strerror})'
     except UnicodeDecodeError:
@@ -174,8 +182,6 @@ def read_json(path: str | os.PathLike[str]) -> Any:
         cause = f'invalid JSON at line {error.lineno}, column {error.colno}: {error.msg}'
     except RecursionError:
         cause = 'its JSON is nested too deeply'
-    except ValueError:  # a whole number of thousands of digits
-        cause = 'invalid JSON: a number in it is too long'
     raise JsonError(path, cause)
 
 

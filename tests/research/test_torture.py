@@ -15,7 +15,13 @@ import pytest
 from unsct_mmpose.dicom import read
 from unsct_mmpose.research.torture import corpus, display_oracle, doors, mutants
 from unsct_mmpose.research.torture.arena import Bounds, run_tries
-from unsct_mmpose.research.torture.documents import BATCH, Reader, readers, try_documents
+from unsct_mmpose.research.torture.documents import (
+    BATCH,
+    Reader,
+    readers,
+    try_documents,
+    try_places,
+)
 from unsct_mmpose.research.torture.jpeg_encoder import encode_lossless
 from unsct_mmpose.research.torture.ledger import Entry, Ledger, summarise
 from unsct_mmpose.research.torture.mutants import pictures
@@ -169,6 +175,22 @@ def test_some_damaged_documents_are_read_or_refused(tmp_path, name):
     outcome, words, counts = try_documents(reader, 0, tmp_path)
     assert outcome == 'survived', words
     assert sum(counts.values()) == BATCH and counts['refused'] > 0
+
+
+@pytest.mark.parametrize('name', ['annotations', 'calibration', 'landmark set', 'result'])
+def test_every_place_of_a_document_may_hold_anything(tmp_path, name):
+    (reader,) = (reader for reader in readers(ROOT, tmp_path) if reader.name == name)
+    outcome, words, counts = try_places(reader, tmp_path)
+    assert outcome == 'survived', words
+    assert counts['refused'] > 20 and sum(counts.values()) % 9 == 0
+
+
+def test_every_place_is_one_of_each_kind(tmp_path):
+    document = dict(a=[1, 2, 3], b=dict(c=4, d=[dict(e=5), dict(e=6), dict(e=7)]))
+    read = []
+    reader = Reader('any', document, lambda path: read.append(path.read_text()))
+    try_places(reader, tmp_path)
+    assert len(read) == 9 * 10 and document['b']['d'][1]['e'] == 6
 
 
 def write(folder, document):

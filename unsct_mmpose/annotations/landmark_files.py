@@ -241,4 +241,4 @@ def _is_covariance(value: Any) -> bool:
     (xx, xy), (yx, yy) = value
     size = max(xx, yy)
     symmetric = abs(xy - yx) <= 1e-6 * size
-    return min(xx, yy) >= 0 and symmetric and xy * yx <= xx * yy + 1e-6 * size**2
+    return min(xx, yy) >= 0 and symmetric and xy * yx <= xx * yy + 1e-6 * size * size

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeGuard
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
+from unsct_mmpose.dicom.header import printable
 from unsct_mmpose.dicom.identity import peek_orientation
 from unsct_mmpose.dicom.pixel_format import DecodeError
 from unsct_mmpose.dicom.placement import Placement
@@ -196,13 +197,17 @@ def repeated_problems(images: list[Record], annotations: list[Record]) -> list[s
         counts = Counter(str(image.get(field)) for image in images)
         for value, count in counts.items():
             if count > 1:
-                problems.append(f'{count} images have {field} {value}; each must be unique')
+                problems.append(
+                    f'{count} images have {field} {printable(value)}; each must be unique'
+                )
     ids = {str(image.get('id')) for image in images}
     for image_id, count in Counter(str(record.get('image_id')) for record in annotations).items():
         if image_id not in ids:
-            problems.append(f'an annotation names image_id {image_id}, which is not in images')
+            shown = printable(image_id)
+            problems.append(f'an annotation names image_id {shown}, which is not in images')
         elif count > 1:
-            problems.append(f'image {image_id} has {count} annotations; a radiograph has one')
+            shown = printable(image_id)
+            problems.append(f'image {shown} has {count} annotations; a radiograph has one')
     return problems
 
 

@@ -107,7 +107,8 @@ def _plausible_heads(
     low, high = PLAUSIBLE_HEAD_MM
     plausible = np.ones(len(images), bool)
     for side in ('left', 'right'):
-        diameter = head_diameters_mm(points * mm_per_px, present, side)
+        with np.errstate(over='ignore', invalid='ignore'):
+            diameter = head_diameters_mm(points * mm_per_px, present, side)
         plausible &= np.isnan(diameter) | ((low < diameter) & (diameter < high))
     return plausible
 

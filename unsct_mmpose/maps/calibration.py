@@ -427,8 +427,10 @@ class Calibration:
             }
             calibration = cls(**values)
             check_fields(calibration)
+            if calibration.patients is not None and calibration.patients < 1:
+                raise ValueError(f'patients is {calibration.patients}')
             return calibration
-        except (LookupError, TypeError, AttributeError, ValueError) as error:
+        except (LookupError, TypeError, AttributeError, ValueError, ArithmeticError) as error:
             words = ascii(str(error))[1:-1]
             raise ValueError(
                 f'{source}: field missing, unknown or malformed ({words}); make the calibration '

@@ -179,6 +179,11 @@ class Prediction:
         unknown = [m.name for m in self.measurements if m.name not in MEASUREMENT_NAMES]
         if unknown:
             raise ValueError(f'measurements holds {unknown[0]!r}, which is none')
+        if not isinstance(self.model.get('calibration') or {}, Mapping):
+            raise ValueError('model.calibration is no object')
+        for landmark in self.landmarks:
+            if landmark.covariance_mm2 is not None and landmark.covariance_px2 is None:
+                raise ValueError(f'{landmark.name} has covariance_mm2 without covariance_px2')
 
     @cached_property
     def landmark_set(self) -> LandmarkSet:
@@ -308,6 +313,8 @@ def _measurement(content: Mapping[str, Any]) -> Measurement:
 
 def _spacing(content: Mapping[str, Any]) -> Spacing:
     values = _pairs(content, 'spacing_xy_mm')
+    if not all(0 < side < math.inf for side in values['spacing_xy_mm'] or ()):
+        raise ValueError(f'spacing_xy_mm is {values["spacing_xy_mm"]}')
     del values['plane']
     return Spacing(**values | dict(magnification=values['magnification'] or 1.0))
 

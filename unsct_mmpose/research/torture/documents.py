@@ -221,6 +221,47 @@ def try_documents(reader: Reader, number: int, scratch: Path) -> tuple[str, str,
     return 'foreign' if faults else 'survived', words, counts
 
 
+def try_places(reader: Reader, scratch: Path) -> tuple[str, str, dict[str, int]]:
+    """Read a document with each of its places, alike ones once, holding what it should not.
+
+    Returns:
+        What :func:`try_documents` does.
+    """
+    counts = dict(survived=0, refused=0, faults=0)
+    faults: list[str] = []
+    path = scratch / 'document.json'
+    document = copy.deepcopy(reader.document)
+    for holder, key in _places(document):
+        before = holder[key]
+        for value in (10**400, -1, 1e308, float('nan'), None, True, {}, [], '\x1b[31m'):
+            holder[key] = value
+            path.write_text(json.dumps(document))
+            outcome, words = judge(reader.read, path)
+            counts[outcome if outcome != 'foreign' else 'faults'] += 1
+            if outcome == 'foreign':
+                faults.append(f'{key}: {words}')
+        holder[key] = before
+    return 'foreign' if faults else 'survived', '; '.join(faults[:3]), counts
+
+
+def _places(document: Any) -> list[tuple[Any, Any]]:
+    """Return where a document holds something; of a list and a long object the first two alike."""
+    found: dict[tuple[Any, ...], tuple[Any, Any]] = {}
+
+    def walk(holder: Any, shape: tuple[Any, ...]) -> None:
+        entries = dict(enumerate(holder)) if isinstance(holder, list) else holder
+        if not isinstance(entries, dict):
+            return
+        alike = isinstance(holder, list) or len(entries) > 40
+        for number, (key, value) in enumerate(entries.items()):
+            named = (*shape, min(number, 1) if alike else key)
+            found.setdefault(named, (holder, key))
+            walk(value, named)
+
+    walk(document, ())
+    return list(found.values())
+
+
 def judge(read: Callable[[Path], object], path: Path) -> tuple[str, str]:
     """Read a document; a refusal is a ValueError or OSError that names the file, in words."""
     try:

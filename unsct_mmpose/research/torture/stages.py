@@ -168,7 +168,7 @@ def _shown(name: str, count: int, entries: Iterable[Entry], done: int) -> Iterat
 
 
 def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
-    from .documents import BATCH, readers, try_documents
+    from .documents import BATCH, readers, try_documents, try_places
 
     scratch = request.folder / 'json'
     scratch.mkdir(parents=True, exist_ok=True)
@@ -179,9 +179,13 @@ def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
         reader = all_readers[number % len(all_readers)]
         place = scratch / str(os.getpid())
         place.mkdir(exist_ok=True)
+        if number >= batches:
+            return reader.name, *try_places(reader, place)
         return reader.name, *try_documents(reader, number, place)
 
-    yield from _progress('json', batches, done, partial(run_tries, work=work), request)
+    yield from _progress(
+        'json', batches + len(all_readers), done, partial(run_tries, work=work), request
+    )
     shutil.rmtree(scratch)
 
 
