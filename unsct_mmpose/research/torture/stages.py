@@ -68,24 +68,29 @@ def run_stages(names: Sequence[str], request: Request, out: Path, root: Path) ->
     summary: dict[str, Any] = read_record(out) or {}
     stages: dict[str, Any] = summary.get('stages', {})
     for name in names:
-        stages[name] = {**_run_stage(name, request), 'code': _code_in_use(root)}
+        stages[name] = _run_stage(name, request, _code_in_use(root))
         bounds = dict(seconds=request.bounds.seconds, memory_mb=request.bounds.memory_mb)
         ordered = {stage: stages[stage] for stage in STAGES if stage in stages}
         write_json(out, dict(bounds=bounds, host=describe_host(), stages=ordered))
     return sum(sum(stages[name]['faults'].values()) for name in names)
 
 
-def _run_stage(name: str, request: Request) -> dict[str, Any]:
-    """Do what a stage still lacks, and return its summary."""
-    ledger = Ledger(request.folder / f'{name}.jsonl')
+def _run_stage(name: str, request: Request, code: str) -> dict[str, Any]:
+    """Do what a stage still lacks; return its summary, with every code that it was done with."""
+    ledger, noted = Ledger(request.folder / f'{name}.jsonl'), request.folder / f'{name}.code'
+    codes = noted.read_text('utf-8').split() if noted.is_file() else []
     try:
         for entry in STAGES[name](request, frozenset(ledger.entries)):
             ledger.add(entry)
+            if code not in codes:
+                codes.append(code)
+                noted.write_text(' '.join(codes), 'utf-8')
     except SkippedError as reason:
-        return {**summarise([]), 'skipped': str(reason)}
+        return {**summarise([]), 'skipped': str(reason), 'code': code}
     finally:
         ledger.close()
-    return summarise([ledger.entries[number] for number in sorted(ledger.entries)])
+    tried = [ledger.entries[number] for number in sorted(ledger.entries)]
+    return {**summarise(tried), 'code': ' '.join(codes) or code}
 
 
 def _code_in_use(root: Path) -> str:
