@@ -2,6 +2,7 @@
 
 import copy
 import json
+import math
 
 import pytest
 
@@ -47,6 +48,10 @@ def changed(place, value):
     ('place', 'value', 'words'),
     [
         (('region_level',), {}, 'region_level is no float'),
+        (('landmarks', 3, 'region', 'semi_axes_px', 0), -1, 'semi_axes_px is'),
+        (('landmarks', 3, 'covariance_px2'), None, 'covariance_mm2 without covariance_px2'),
+        (('scale', 'spacing_xy_mm', 1), math.nan, 'spacing_xy_mm is'),
+        (('model', 'calibration'), '1', 'model.calibration is no object'),
         (('landmarks', 3, 'x'), 'left', r'landmarks\[3\].x is no float'),
         (('landmarks', 3, 'presence'), 10**400, r'landmarks\[3\].presence'),
         (('landmarks', 0, 'reported'), 1, 'reported is no bool'),

@@ -288,6 +288,8 @@ def _landmark(content: Mapping[str, Any]) -> LandmarkEstimate:
     values = dict(content)
     if values['region'] is not None:
         values['region'] = Region(**_pairs(values['region'], 'semi_axes_px'))
+        if not all(axis >= 0 for axis in values['region'].semi_axes_px):
+            raise ValueError(f'semi_axes_px is {values["region"].semi_axes_px}')
     for name in ('covariance_px2', 'covariance_mm2'):
         if values[name] is not None:
             values[name] = tuple(tuple(map(_or_nan, row)) for row in values[name])
