@@ -129,20 +129,21 @@ def _stands_alone(image: NDArray[np.float32], shape: NDArray[np.bool_], x: int, 
     mask[_RING:-_RING, _RING:-_RING] = shape
     near = cv2.dilate(mask, np.ones((3, 3), np.uint8), iterations=2)
     values = image[top:bottom, left:right]
-    core, around = values[mask > 0], values[near == 0]
-    bright, dark = _median(core), _median(around)
-    step = float(bright - dark)
+    core, around = np.sort(values[mask > 0]), np.sort(values[near == 0])
+    bright, dark = _quantile(core, 0.5), _quantile(around, 0.5)
+    step = bright - dark
     return bool(
         step > _LEAST_STEP
-        and np.percentile(around, 98) < dark + 0.35 * step
-        and np.percentile(core, 15) > bright - 0.5 * step
+        and _quantile(around, 0.98) < dark + 0.35 * step
+        and _quantile(core, 0.15) > bright - 0.5 * step
     )
 
 
-def _median(values: NDArray[np.float32]) -> np.float32:
-    """Return what ``np.median`` does, which takes several times as long for so few values."""
-    ordered = np.sort(values)
-    return np.float32((ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2)
+def _quantile(ordered: NDArray[np.float32], share: float) -> float:
+    """Return what ``np.quantile`` does, which takes ten times as long for so few values."""
+    place = share * (len(ordered) - 1)
+    low, high = map(float, ordered[[math.floor(place), math.ceil(place)]])
+    return low + (high - low) * (place % 1)
 
 
 def _read(shape: NDArray[np.bool_], x: float, y: float) -> Marker | None:

@@ -11,8 +11,10 @@ from concurrent.futures import Future
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar, overload
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,12 +111,16 @@ class Inferencer:
 
     def _predict_all(self, inputs: Iterable[Source], given: Mapping[str, Any]) -> list[Prediction]:
         """Predict inputs that are all there: a batch is read while the model infers another."""
-        predictions: list[Prediction] = []
-        before: list[tuple[Radiograph, str]] = []
-        inferring = now(list)
-        for batch in chain(self._read(inputs, given), [[]]):
+        batches = self._read(inputs, given)
+        first, second = next(batches, []), next(batches, [])
+        if not second:
+            return self.predict_radiographs(first)
+        background, predictions, before = Background(), [], first
+        inferring = background.submit(self._infer, first)
+        for batch in chain([second], batches, [[]]):
             results = inferring.result()
-            inferring = in_background(self._infer, batch) if batch else inferring
+            if batch:
+                inferring = background.submit(self._infer, batch)
             predictions += self._interpret(before, results)
             before = batch
         return predictions
@@ -143,28 +149,34 @@ class Inferencer:
         ]
 
 
-def in_background(work: Callable[..., Result], *given: Any) -> Future[Result]:
-    """Do something in a thread of its own, which an end of this process does not wait for."""
-    future: Future[Result] = Future()
+class Background:
+    """One thread that does one thing after another, which an end of this process does not wait for.
 
-    def run() -> None:
-        try:
-            future.set_result(work(*given))
-        except BaseException as error:
-            future.set_exception(error)
+    Always the same, as PyTorch has a team of its own for each thread that it is called from.
+    """
 
-    Thread(target=run, name='model', daemon=True).start()
-    return future
+    def __init__(self) -> None:
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        Thread(target=_work_off, args=(self._queue,), name='model', daemon=True).start()
+        finalize(self, self._queue.put, None)
+
+    def submit(self, work: Callable[..., Result], *given: Any) -> Future[Result]:
+        """Do something there."""
+        future: Future[Result] = Future()
+
+        def run() -> None:
+            try:
+                future.set_result(work(*given))
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._queue.put(run)
+        return future
 
 
-def now(work: Callable[..., Result], *given: Any) -> Future[Result]:
-    """Do something here, and keep the error that it raises until its result is asked for."""
-    future: Future[Result] = Future()
-    try:
-        future.set_result(work(*given))
-    except Exception as error:
-        future.set_exception(error)
-    return future
+def _work_off(queue: SimpleQueue[Callable[[], None] | None]) -> None:
+    while (run := queue.get()) is not None:
+        run()
 
 
 def _in_original(fields: Mapping[str, Any], square: Squared) -> Mapping[str, Any]:

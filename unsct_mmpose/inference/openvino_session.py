@@ -44,7 +44,7 @@ class OpenVinoSession:
     ) -> None:
         if precision not in ('', *PRECISIONS):
             raise ValueError(f'precision {precision!r} is unknown: choose from {PRECISIONS}')
-        network, self._judge = _cut(content, max(threads // streams, 1), path)
+        network, self._judge = _cut(content, path)
         import openvino
 
         self._core, self._network = openvino.Core(), network
@@ -99,7 +99,7 @@ class OpenVinoSession:
             return self._compiled[shape]
 
 
-def _cut(content: bytes, threads: int, path: str) -> tuple[bytes, Any]:
+def _cut(content: bytes, path: str) -> tuple[bytes, Any]:
     """Return the network of a graph, and an onnxruntime session of what follows it."""
     from .onnx_model import open_session
 
@@ -123,4 +123,6 @@ def _cut(content: bytes, threads: int, path: str) -> tuple[bytes, Any]:
     stored = {item.key: item.value for item in proto.metadata_props}
     onnx.helper.set_model_props(judge, stored)
     network = parts.extract_model([INPUT], [MAPS]).SerializeToString()
-    return network, open_session(judge.SerializeToString(), threads, path)
+    return network, open_session(
+        judge.SerializeToString(), 1, path
+    )  # threads wait for work at others' cost

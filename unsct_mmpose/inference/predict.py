@@ -37,7 +37,7 @@ from unsct_mmpose.report.run_files import (
 )
 from unsct_mmpose.report.writers.base import Item
 
-from .inferencer import Inferencer, Source, in_background, now, open_source, source_name
+from .inferencer import Background, Inferencer, Source, open_source, source_name
 
 
 def default_batch_size() -> int:
@@ -192,6 +192,7 @@ class _Run:
         self, backend: Backend, inputs: FoundInputs, out: Path, options: PredictOptions
     ) -> None:
         self.inferencer = Inferencer(backend, batch_size=options.batch_size)
+        self.background = Background()
         self.inputs, self.out, self.options = inputs, out, options
         self.relative = {path: inputs.relative(path) for path in inputs.paths}
         self.names = ResultNames(out, self.relative.values())
@@ -330,7 +331,7 @@ class _Run:
         before, self.under_way = self.under_way, None
         results = self._await(*before) if before else []
         if batch:
-            self.under_way = batch, in_background(self._infer, batch)
+            self.under_way = batch, self.background.submit(self._infer, batch)
         for read, prediction in results:
             self._finish(read, prediction)
 
@@ -353,7 +354,11 @@ class _Run:
                 self._fail(batch[0].path, f'the model failed: {error or type(error).__name__}')
                 return []
         alone = ([read] for read in batch)
-        return [result for each in alone for result in self._await(each, now(self._infer, each))]
+        return [
+            result
+            for each in alone
+            for result in self._await(each, self.background.submit(self._infer, each))
+        ]
 
     def _finish(self, read: ReadFile, prediction: Prediction) -> None:
         if self.options.read.keep_identity:
