@@ -2,6 +2,8 @@ import copy
 import hashlib
 import json
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -412,3 +414,28 @@ def test_what_openvino_cannot_run_is_refused_with_the_cure(exported, tmp_path, m
     with pytest.raises(ValueError, match=r'old\.onnx: no output .maps.*unsct export'):
         OnnxModel(tmp_path / 'old.onnx', device='openvino')
     assert OnnxModel(tmp_path / 'old.onnx', threads=1).infer([np.zeros((64, 64), np.float32)])
+
+
+def test_openvino_is_first_called_by_one_thread_alone(exported, monkeypatch):
+    pytest.importorskip('openvino')
+    session = OnnxModel(exported[1], threads=2, device='openvino:f32')._session
+    running, together = [], []
+
+    class Request:
+        def infer(self, inputs):
+            running.append(self)
+            together.append(len(running))
+            time.sleep(0.05)
+            running.remove(self)
+            return inputs
+
+        def create_infer_request(self):
+            return self
+
+    monkeypatch.setattr(session, '_compile', lambda shape: Request())
+    image = np.zeros((1, 1, 64, 64), np.float32)
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(lambda _: session._infer(image), range(3)))
+        assert together == [1, 1, 1]
+        list(pool.map(lambda _: session._infer(image), range(3)))
+    assert max(together) > 1  # once they run, they run side by side

@@ -1,6 +1,7 @@
 """A run over files: every one gets its results or a cause, once, whatever else happens."""
 
 import csv
+import gc
 import importlib
 import json
 import re
@@ -110,6 +111,19 @@ def test_the_table_has_a_row_for_each_landmark_and_measurement(study, tmp_path, 
     assert {row['value'] for row in picture} == {''}
     measured = [row for row in rows if row['image'] == 'hip.dcm' and row['kind'] == 'measurement']
     assert all(float(row['low']) < float(row['value']) < float(row['high']) for row in measured)
+
+
+def test_the_models_thread_ends_with_what_it_works_for(study, tmp_path, make_backend):
+    def of_models():
+        gc.collect()
+        return {thread for thread in threading.enumerate() if thread.name == 'model'}
+
+    before = of_models()
+    run(make_backend(), study, tmp_path / 'out')
+    Inferencer(make_backend(), batch_size=1)([study / 'a/hip.dcm', study / 'b/hip.dcm'])
+    for thread in of_models() - before:
+        thread.join(20)
+        assert not thread.is_alive()
 
 
 @pytest.mark.parametrize('short', [True, False])

@@ -177,6 +177,7 @@ class Background:
 def _work_off(queue: SimpleQueue[Callable[[], None] | None]) -> None:
     while (run := queue.get()) is not None:
         run()
+        del run  # while it waits it would hold the owner of this thread
 
 
 def _in_original(fields: Mapping[str, Any], square: Squared) -> Mapping[str, Any]:

@@ -14,6 +14,8 @@ PRECISIONS = ('f32', 'bf16')
 
 INPUT, MAPS = 'image', 'maps'
 
+_STARTING = threading.Lock()
+
 
 class OpenVinoSession:
     """What :class:`~.onnx_model.OnnxModel` uses of an onnxruntime session, cut in two at the maps.
@@ -54,7 +56,6 @@ class OpenVinoSession:
         if precision:
             self._settings['INFERENCE_PRECISION_HINT'] = precision
         self._compiled: dict[tuple[int, ...], Any] = {}
-        self._compiling = threading.Lock()
         self._idle: dict[tuple[int, ...], list[Any]] = defaultdict(list)
 
     def get_modelmeta(self) -> Any:
@@ -67,8 +68,9 @@ class OpenVinoSession:
 
     def precision(self, shape: tuple[int, ...]) -> str:
         """Return the precision that the network is run in, for inputs of a shape."""
-        chosen = self._compile((1, *shape[1:])).get_property('INFERENCE_PRECISION_HINT')
-        return str(chosen.get_type_name())
+        with _STARTING:
+            chosen = self._compile((1, *shape[1:])).get_property('INFERENCE_PRECISION_HINT')
+            return str(chosen.get_type_name())
 
     def run(
         self, names: Sequence[str], inputs: Mapping[str, NDArray[np.float32]]
@@ -85,18 +87,22 @@ class OpenVinoSession:
         try:
             request = idle.pop()
         except IndexError:
-            request = self._compile(image.shape).create_infer_request()
-        maps = np.array(request.infer([image])[0])
+            # OpenVINO's Python part sets itself up at its first run, and two of them at a time wait
+            # for each other for ever, one with its lock and one with the interpreter's
+            with _STARTING:
+                request = self._compile(image.shape).create_infer_request()
+                maps = np.array(request.infer([image])[0])
+        else:
+            maps = np.array(request.infer([image])[0])
         idle.append(request)
         return maps
 
     def _compile(self, shape: tuple[int, ...]) -> Any:
-        with self._compiling:
-            if shape not in self._compiled:
-                model = self._core.read_model(self._network)
-                model.reshape(list(shape))
-                self._compiled[shape] = self._core.compile_model(model, 'CPU', self._settings)
-            return self._compiled[shape]
+        if shape not in self._compiled:
+            model = self._core.read_model(self._network)
+            model.reshape(list(shape))
+            self._compiled[shape] = self._core.compile_model(model, 'CPU', self._settings)
+        return self._compiled[shape]
 
 
 def _cut(content: bytes, path: str) -> tuple[bytes, Any]:
