@@ -5,6 +5,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import get_ident
 
 import numpy as np
 import pytest
@@ -439,3 +440,16 @@ def test_openvino_is_first_called_by_one_thread_alone(exported, monkeypatch):
         assert together == [1, 1, 1]
         list(pool.map(lambda _: session._infer(image), range(3)))
     assert max(together) > 1  # once they run, they run side by side
+
+
+def test_a_single_run_is_made_by_the_caller_whose_context_a_device_keeps(exported, monkeypatch):
+    model, callers = OnnxModel(exported[1], threads=2), []
+    infer = model._infer_batch
+    monkeypatch.setattr(
+        model, '_infer_batch', lambda *args: callers.append(get_ident()) or infer(*args)
+    )
+    image = np.zeros((64, 64), np.float32)
+    model.infer([image])
+    assert callers == [get_ident()]
+    model.infer([image, image])
+    assert get_ident() not in callers[1:]

@@ -126,6 +126,18 @@ def test_the_models_thread_ends_with_what_it_works_for(study, tmp_path, make_bac
         assert not thread.is_alive()
 
 
+def test_what_a_long_run_finds_in_its_turn_is_read_once(study, tmp_path, make_backend, monkeypatch):
+    monkeypatch.setattr(run_files, 'WHOLE_REPORT', 0)
+    (study / 'cut.dcm').unlink()  # what comes after it would wait for it
+    run(make_backend(), study, tmp_path / 'out')
+    read, read_result = [], predict_module.read_result
+    monkeypatch.setattr(
+        predict_module, 'read_result', lambda path: read.append(path) or read_result(path)
+    )
+    assert run(make_backend(), study, tmp_path / 'out').already_there == 3
+    assert len(read) == len(set(read)) == 3
+
+
 @pytest.mark.parametrize('short', [True, False])
 def test_the_order_of_the_table_is_that_of_the_files_whatever_was_there(
     study, tmp_path, make_backend, monkeypatch, short

@@ -36,18 +36,23 @@ def save_plain_checkpoints() -> None:
         if any(args) or any(kwargs.values()) or '://' in filename:
             save(plain(checkpoint), filename, *args, **kwargs)  # of a storage elsewhere
             return
-        with io.BytesIO() as file:
-            torch.save(plain(checkpoint), file)
-            folder = Path(filename).parent
-            folder.mkdir(parents=True, exist_ok=True)
-            sweep_temporaries(folder.glob('.*.tmp'))
-            replace_file(filename, file.getvalue())
+        folder = Path(filename).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep_temporaries(folder.glob('.*.tmp'))
+        write_plain(Path(filename), checkpoint)
 
     @functools.wraps(load)
     def load_state_dict(self: MessageHub, state_dict: Any) -> None:
         load(self, revived(state_dict) if isinstance(state_dict, dict) else state_dict)
 
     runner.save_checkpoint, MessageHub.load_state_dict = save_checkpoint, load_state_dict
+
+
+def write_plain(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a checkpoint as plain values, whole or not at all."""
+    with io.BytesIO() as file:
+        torch.save(plain(dict(content)), file)
+        replace_file(path, file.getvalue())
 
 
 def plain(value: Any) -> Any:

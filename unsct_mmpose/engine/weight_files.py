@@ -7,18 +7,16 @@ MMEngine takes the path of a checkpoint: in a test, as ``load_from``, by every c
 from __future__ import annotations
 
 import functools
-import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from mmengine.runner import CheckpointLoader, Runner
 
 from unsct_mmpose.files import jsonable, replace_file
 
-from .plain_checkpoints import plain
+from .plain_checkpoints import plain, write_plain
 
 SUFFIX = '.safetensors'
 _LEFT_OUT = ('dataset_meta',)
@@ -37,9 +35,7 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
         ImportError: safetensors is not installed.
     """
     if path.suffix != SUFFIX:
-        buffer = io.BytesIO()
-        torch.save(plain(dict(content)), buffer)
-        replace_file(path, buffer.getvalue())
+        write_plain(path, content)
         return
     from safetensors.torch import save
 

@@ -7,7 +7,7 @@ import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -86,12 +86,9 @@ class OnnxModel:
         content = Path(path).read_bytes()
         self.path, self.threads, self.device = os.fspath(path), threads or allowed_cores(), device
         self._openvino = device.partition(':')[0] == 'openvino'
-        providers = [CPU] if self._openvino else execution_providers(device)
-        self.on_cpu = providers == [CPU]
-        if self._openvino:
-            self._session = self._open_openvino(content)
-        else:
-            self._session = open_session(content, self.threads, self.path, providers)
+        self._providers = [CPU] if self._openvino else execution_providers(device)
+        self.on_cpu = self._providers == [CPU]
+        self._session = self._open(content)
         self.metadata = read_metadata(self._session, self.path)
         self.landmarks = landmark_set(self.metadata.get('landmarks') or HIP)
         self.batch_size = batch_size
@@ -133,15 +130,13 @@ class OnnxModel:
         """
         size = self.batch_size or self._usual_batch_size(len(images))
         starts = range(0, len(images), size)
-        session, threads = self._session, 1
-        if self.on_cpu and self.threads > 1 and len(starts) > 1:
-            session, threads = self._one_thread, self.threads
-        with ThreadPoolExecutor(threads) as pool:
-            runs = pool.map(
-                lambda start: self._infer_batch(session, images[start : start + size], start),
-                starts,
-            )
-            return [fields for run in runs for fields in run]
+        batches = [images[start : start + size] for start in starts]
+        if not self.on_cpu or self.threads == 1 or len(starts) == 1:
+            runs = list(map(partial(self._infer_batch, self._session), batches, starts))
+        else:
+            with ThreadPoolExecutor(self.threads) as pool:
+                runs = list(pool.map(partial(self._infer_batch, self._one_thread), batches, starts))
+        return [fields for run in runs for fields in run]
 
     def _usual_batch_size(self, images: int) -> int:
         if not self.on_cpu:
@@ -152,12 +147,12 @@ class OnnxModel:
     @cached_property
     def _one_thread(self) -> Any:
         """A session whose runs take one thread each; several may run at a time."""
-        content = Path(self.path).read_bytes()
-        if self._openvino:
-            return self._open_openvino(content, self.threads)
-        return open_session(content, 1, self.path)
+        return self._open(Path(self.path).read_bytes(), self.threads)
 
-    def _open_openvino(self, content: bytes, streams: int = 1) -> OpenVinoSession:
+    def _open(self, content: bytes, streams: int = 1) -> Any:
+        """Return a session whose runs, so many at a time, share the threads."""
+        if not self._openvino:
+            return open_session(content, self.threads // streams, self.path, self._providers)
         precision = self.device.partition(':')[2]
         return OpenVinoSession(content, self.threads, streams, precision, self.path)
 

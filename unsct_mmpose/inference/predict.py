@@ -302,9 +302,9 @@ class _Run:
         item = Item(before, name, path, radiograph)
         self.outputs.complete(item)
         self.already_there += 1
-        # of a long run any number may wait for a file before them
-        short = self.outputs.whole
-        self._done(path, (lambda: item) if short else partial(self._stored, path, name))
+        # of a long run any number may wait for a file before them: not in memory
+        kept = self.outputs.whole or self.to_add[0] == path
+        self._done(path, (lambda: item) if kept else partial(self._stored, path, name))
         return True
 
     def _stored(self, path: Path, name: str) -> Item:
