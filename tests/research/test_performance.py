@@ -82,3 +82,16 @@ def test_minutes_of_a_command_stand_beside_those_of_others_unless_it_fails(tmp_p
     assert json.loads(out.read_text()) == content
     with pytest.raises(ValueError, match=r'no target .*demo_minutes'):
         performance.time_command('tests', ['true'], out)
+
+
+def test_memory_that_was_freed_before_is_counted_when_it_is_used_again(run_python):
+    """In a process of its own, whose memory nobody else has left in pieces."""
+    program = (
+        'import numpy as np\n'
+        'from unsct_mmpose.research.scale import measured\n'
+        'fill = lambda: [np.ones(3000) for _ in range(4000)]\n'
+        'first = fill(); pin = np.ones(3000); del first\n'
+        'with measured() as meter: second = fill()\n'
+        'print(meter.peak_mb)'
+    )
+    assert float(run_python('-c', program).stdout) > 80
