@@ -73,7 +73,9 @@ class ReadFile:
     patient: dict[str, str] = field(default_factory=dict)
 
 
-def read_ahead(paths: Iterable[Path], options: FileOptions, jobs: int) -> Iterator[ReadFile]:
+def read_ahead(
+    paths: Iterable[Path], options: FileOptions, jobs: int, workers: Workers | None = None
+) -> Iterator[ReadFile]:
     """Read files in their order; at most ``jobs + 2`` radiographs wait for the model.
 
     A decoder that ends its whole process costs its own file only: what was under way with it is
@@ -84,8 +86,9 @@ def read_ahead(paths: Iterable[Path], options: FileOptions, jobs: int) -> Iterat
         paths: the files, taken from the iterable as they are needed.
         options: how to read them.
         jobs: processes; 0 reads in this one.
+        workers: so many processes that were started before, and end with the reading.
     """
-    return work_ahead(paths, partial(read_file, options=options), _read_killed, jobs)
+    return work_ahead(paths, partial(read_file, options=options), _read_killed, jobs, workers)
 
 
 def work_ahead(
@@ -93,6 +96,7 @@ def work_ahead(
     work: Callable[[Item], Result],
     killed: Callable[[Item], Result],
     jobs: int,
+    workers: Workers | None = None,
 ) -> Iterator[Result]:
     """Do something with items in their order; at most ``jobs + 2`` results wait to be taken.
 
@@ -101,13 +105,14 @@ def work_ahead(
         work: what to do with each; a function that can be pickled, which needs no MMPose.
         killed: the result of an item whose work has ended its whole process, twice.
         jobs: processes; 0 works in this one.
+        workers: so many processes that were started before, and end with the work.
     """
     if jobs < 1:
         yield from map(work, items)
         return
     remaining = iter(items)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
-    pool = _Workers(jobs)
+    pool = workers or Workers(jobs)
     try:
         while True:
             while len(waiting) < jobs + 2 and (item := next(remaining, None)) is not None:
@@ -122,7 +127,7 @@ def work_ahead(
                 for other in [item, *(later for later, _ in waiting)]:
                     yield _alone(work, killed, other)
                 waiting.clear()
-                pool = _Workers(jobs)
+                pool = Workers(jobs)
     finally:
         pool.end()
 
@@ -164,7 +169,7 @@ def _read_killed(path: Path) -> ReadFile:
 
 
 def _alone(work: Callable[[Item], Result], killed: Callable[[Item], Result], item: Item) -> Result:
-    pool = _Workers(1)
+    pool = Workers(1)
     try:
         return pool.submit(work, item).result()
     except BrokenProcessPool:
@@ -173,11 +178,14 @@ def _alone(work: Callable[[Item], Result], killed: Callable[[Item], Result], ite
         pool.end()
 
 
-class _Workers:
-    """Processes that end with this one, however it ends.
+class Workers:
+    """Processes that end with this one, however it ends, and start at once.
 
     Each holds the reading end of a pipe whose writing end is here alone: the system closes it even
     for a process that is killed.
+
+    Args:
+        jobs: how many; 0 is none.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -185,8 +193,16 @@ class _Workers:
         context = get_context('spawn')
         self._theirs, self._lifeline = context.Pipe(duplex=False)
         self._pool = ProcessPoolExecutor(
-            jobs, mp_context=context, initializer=_prepare, initargs=(self._theirs,)
+            max(jobs, 1), mp_context=context, initializer=_prepare, initargs=(self._theirs,)
         )
+        for _ in range(jobs):
+            self._pool.submit(os.getpid)  # a pool starts no process without work
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
 
     def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
         """Submit an item; where a process has ended meanwhile, its future says so."""
