@@ -71,6 +71,22 @@ def test_the_status_tells_some_from_none_and_the_causes_are_listed(tool, hip):
     assert done.returncode == 2 and '1 could not be predicted' in done.stderr
 
 
+def test_a_program_of_a_user_s_own_is_not_run_again_in_each_process(
+    hip, tmp_path, run_python, request
+):
+    program = tmp_path / 'program.py'
+    program.write_text(
+        'from pathlib import Path\n'
+        'from tests.fake_backend import FakeBackend\n'
+        'from unsct_mmpose.dicom.find_inputs import find_inputs\n'
+        'from unsct_mmpose.inference.predict import PredictOptions, predict_files\n'
+        'options = PredictOptions(jobs=1, progress=False)\n'
+        "print(predict_files(FakeBackend(), find_inputs(['hip.dcm']), Path('out'), options))\n"
+    )
+    done = run_python(program, cwd=tmp_path, path=[request.config.rootpath])
+    assert done.stdout.count('PredictResult(predicted=1, ') == 1 and 'errors=()' in done.stdout
+
+
 @pytest.mark.parametrize('loads', [True, False])
 def test_the_processes_start_while_the_model_is_loaded_and_end_with_it(
     hip, tmp_path, unsct, monkeypatch, loads

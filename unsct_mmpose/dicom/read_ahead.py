@@ -5,17 +5,19 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import cv2
@@ -196,7 +198,7 @@ class Workers:
             max(jobs, 1), mp_context=context, initializer=_prepare, initargs=(self._theirs,)
         )
         for _ in range(jobs):
-            self._pool.submit(os.getpid)  # a pool starts no process without work
+            self.submit(os.getpid)  # a pool starts no process without work
 
     def __enter__(self) -> Workers:
         return self
@@ -204,10 +206,11 @@ class Workers:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
+    def submit(self, work: Callable[..., Result], *items: Any) -> Future[Result]:
         """Submit an item; where a process has ended meanwhile, its future says so."""
         try:
-            return self._pool.submit(work, item)
+            with without_main():
+                return self._pool.submit(work, *items)
         except BrokenProcessPool as error:
             broken: Future[Result] = Future()
             broken.set_exception(error)
@@ -218,6 +221,25 @@ class Workers:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._lifeline.close()
         self._theirs.close()
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Hide the program from processes that are started: they would run it, all of it, once more.
+
+    A script without ``if __name__ == '__main__'`` would start processes in each process, and a
+    program from standard input cannot be found there.
+    """
+    with _STARTING:
+        main = sys.modules['__main__']
+        sys.modules['__main__'] = ModuleType('__main__')
+        try:
+            yield
+        finally:
+            sys.modules['__main__'] = main
+
+
+_STARTING = threading.Lock()
 
 
 def _prepare(lifeline: Connection) -> None:
