@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import unsct_mmpose.register  # noqa: F401  tests of adapters build them by name
@@ -84,6 +85,14 @@ def _configs_as_they_come():
     """Laying out a config for the log and each checkpoint takes longer than a tiny training."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, False))
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _data_sets_collect_no_garbage():
+    """A walk over all objects for each data set, where a test's has some images, takes longest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmengine.dataset.base_dataset.gc', types.SimpleNamespace(collect=int))
         yield
 
 
