@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .precision import widened
+from .heatmap import widened
 from .supervision import supervised_mean
 
 
@@ -123,9 +123,6 @@ def masked_adaptive_wing(
 
     Returns:
         Scalar; 0 with a gradient of zeros when nothing is supervised.
-
-    Raises:
-        ValueError: shapes disagree, a setting is out of range, or the target requires a gradient.
 
     Example:
         >>> pred, target = torch.ones(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)

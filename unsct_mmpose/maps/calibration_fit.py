@@ -213,14 +213,13 @@ def fit_calibration(
     fusion, field_penalty = _fusion(table, pairs, options)
     presence = torch.sigmoid(fusion.log_odds(table.evidence, pairs))
     weighed = weigh_relations(table.evidence, pairs, options.decision)
-    thresholds = {
-        name: _thresholds(
-            decider,
-            decider.uncertainty(weighed, presence, options.decision).numpy(),
-            table,
-            options,
-        )
+    uncertainties = {
+        name: decider.uncertainty(weighed, presence, options.decision).numpy()
         for name, decider in DECIDERS.items()
+    }
+    thresholds = {
+        name: _thresholds(DECIDERS[name], values, table, options)
+        for name, values in uncertainties.items()
     }
     mean, quarter = image_agreement(table.evidence, fusion.reference)
     bare = Calibration(
@@ -244,7 +243,14 @@ def fit_calibration(
             penalty=options.penalty,
             field_penalty=field_penalty,
         ),
-        provenance={**dict(provenance or {}), **_counts(table)},
+        provenance=dict(
+            provenance or {},
+            images=len(table),
+            patients=len(set(table.patients.tolist())),
+            unstructured_images=int((table.subsets == 'unstructured').sum()),
+            present_landmarks=int((table.present & table.labelled).sum()),
+            absent_landmarks=int((~table.present & table.labelled).sum()),
+        ),
         weights=options.decision.weights,
         landmarks=table.landmarks,
     )
@@ -272,10 +278,8 @@ def measured_table(
     table: EvidenceTable, relations: RelationSet, calibration: Calibration
 ) -> MeasuredTable:
     """Decide by a calibration and measure what is reported."""
-    reported = assess(
-        table.evidence, relations.pairs, DecisionOptions(), calibration
-    ).reported.numpy()
-    return _measured(table, reported)
+    decided = assess(table.evidence, relations.pairs, DecisionOptions(), calibration)
+    return _measured(table, decided.reported.numpy())
 
 
 def refit_claims(
@@ -295,7 +299,11 @@ def refit_claims(
         measured: from :func:`measured_table`, where it is known already.
     """
     if measured is None:
-        measured = _measured(table, _reported(table, calibration, relations, options))
+        decision = replace(
+            options.decision, evidence='fused', rule=None, threshold=None, weights=None
+        )
+        decided = assess(table.evidence, relations.pairs, decision, calibration)
+        measured = _measured(table, decided.reported.numpy())
     bare = replace(
         calibration,
         region_level=options.level,
@@ -375,13 +383,6 @@ def _fit_to_patients(
     return replace(
         whole, patients=int(patients[patients > 0].min(initial=len(set(table.patients))))
     )
-
-
-def _reported(
-    table: EvidenceTable, calibration: Calibration, relations: RelationSet, options: FitOptions
-) -> Bools:
-    decision = replace(options.decision, evidence='fused', rule=None, threshold=None, weights=None)
-    return assess(table.evidence, relations.pairs, decision, calibration).reported.numpy()
 
 
 def _add_regions(
@@ -469,18 +470,11 @@ def _whitened(table: EvidenceTable, reported: Bools, covariances: Floats) -> Flo
 
 
 def _by_others(products: Floats, table: EvidenceTable, correlation: Floats) -> Floats:
-    """Return ``(N, 2 K, 2 K)`` correlations that no image's own patient has a part in.
-
-    One of many patients hardly matters: then it is everyone's.
-    """
-    if len(products) >= MANY_PATIENTS:
+    """Return ``(N, 2 K, 2 K)`` correlations that no image's own patient has a part in."""
+    if len(products) >= MANY_PATIENTS:  # one of many hardly matters
         return correlation
-    each = np.stack(
-        [
-            error_correlation(np.delete(products, index, axis=0), table.landmarks)
-            for index in range(len(products))
-        ]
-    )
+    rests = (np.delete(products, index, axis=0) for index in range(len(products)))
+    each = np.stack([error_correlation(rest, table.landmarks) for rest in rests])
     return each[np.unique(table.patients, return_inverse=True)[1]]
 
 
@@ -554,14 +548,4 @@ def _fit_to_images(
     usual = float(norm.ppf(0.5 + level / 2))
     return replace(
         regions, interval_scales=scales if usable.any() else dict.fromkeys(groups, usual)
-    )
-
-
-def _counts(table: EvidenceTable) -> dict[str, int]:
-    return dict(
-        images=len(table),
-        patients=len(set(table.patients.tolist())),
-        unstructured_images=int((table.subsets == 'unstructured').sum()),
-        present_landmarks=int((table.present & table.labelled).sum()),
-        absent_landmarks=int((~table.present & table.labelled).sum()),
     )

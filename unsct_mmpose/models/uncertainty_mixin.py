@@ -25,9 +25,8 @@ from torch import Tensor
 from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.maps.calibration import CALIBRATION_KEY, Calibration, unpack_calibration
 from unsct_mmpose.maps.grid import coarsen_heatmaps
-from unsct_mmpose.maps.heatmap import flip_heatmaps
+from unsct_mmpose.maps.heatmap import flip_heatmaps, widened
 from unsct_mmpose.maps.paf import flip_paf
-from unsct_mmpose.maps.precision import widened
 from unsct_mmpose.maps.regions import covariances_to_px
 
 
