@@ -28,11 +28,11 @@ from .coco import (
     AnnotatedRadiograph,
     AnnotationError,
     AnnotationProblem,
-    check_patient_splits,
     find_problems,
 )
 from .landmark_checks import sides_problem
 from .record_checks import describe
+from .splits import check_patient_splits
 
 _SAME_LENGTH = 0.03
 

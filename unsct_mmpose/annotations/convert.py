@@ -19,9 +19,9 @@ from unsct_mmpose.dicom.pseudonyms import Pseudonyms
 from unsct_mmpose.dicom.read_ahead import KILLED, work_ahead
 from unsct_mmpose.files import claim_folder
 
-from .coco import AnnotatedRadiograph, read_annotations, split_by_patient, write_annotations
+from .coco import AnnotatedRadiograph, read_annotations, write_annotations
 from .convert_one import IMAGES, RECORDS, Converted, ConvertOptions, Source, Task, convert_one
-from .splits import paper_shares
+from .splits import paper_shares, split_by_patient
 
 MANIFEST = 'conversion.json'
 _SPLITTINGS = ('paper', 'keep', 'none')

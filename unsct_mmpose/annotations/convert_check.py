@@ -19,9 +19,10 @@ from unsct_mmpose.dicom.read_ahead import KILLED, work_ahead
 from unsct_mmpose.files import read_record
 from unsct_mmpose.functional.crop import fine_levels, grey_levels
 
-from .coco import AnnotatedRadiograph, AnnotationError, check_patient_splits, read_annotations
+from .coco import AnnotatedRadiograph, AnnotationError, read_annotations
 from .convert import OWN_FILES, Sources, tasks_of
 from .convert_one import IMAGES, RECORDS, ConvertOptions, Task, open_source, render
+from .splits import check_patient_splits
 
 _OWN_WORDS = (
     'spacing_source', 'spacing_problem', 'magnification_source', 'window', 'simulated',

@@ -19,11 +19,11 @@ from unsct_mmpose.annotations.coco import (
     AnnotatedRadiograph,
     AnnotationError,
     AnnotationFile,
-    check_patient_splits,
     read_annotations,
     without_collector,
 )
 from unsct_mmpose.annotations.image_checks import size_problems, turned_problems
+from unsct_mmpose.annotations.splits import check_patient_splits
 
 from .pipeline_checks import check_pipeline
 

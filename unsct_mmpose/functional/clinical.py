@@ -26,27 +26,12 @@ from .clinical_formulas import (
     IS_ANGLE,
     IS_UNSIGNED,
     POSITION,
-    SHORTEST_VECTOR_MM,
     choose_reference_lines,
     evaluate,
     measurable,
     reasons_for,
 )
 from .geometry import quadratic_form, symmetric_root, to_mm, wrap_deg
-
-__all__ = [
-    'MEASUREMENT_NAMES',
-    'REFERENCE_LINES',
-    'SHORTEST_VECTOR_MM',
-    'Measurements',
-    'Slopes',
-    'interval',
-    'measure',
-    'measure_many',
-    'measurement_names',
-    'slopes_many',
-    'split_side',
-]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -59,6 +44,14 @@ _CHUNK = 128
 def measurement_names(landmarks: LandmarkSet) -> tuple[str, ...]:
     """Return ``MEASUREMENT_NAMES``, or none where these landmarks have no clinical parameters."""
     return MEASUREMENT_NAMES if landmarks.clinical else ()
+
+
+def output_columns(landmarks: LandmarkSet) -> dict[str, list[int]]:
+    """Return for each clinical output where its measurements stand, both sides of it."""
+    outputs: dict[str, list[int]] = {}
+    for index, name in enumerate(measurement_names(landmarks)):
+        outputs.setdefault(split_side(name)[1], []).append(index)
+    return outputs
 
 
 @dataclass(frozen=True, eq=False)

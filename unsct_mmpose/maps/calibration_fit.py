@@ -15,12 +15,11 @@ from scipy.stats import chi2, norm
 from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet
 from unsct_mmpose.functional.agreement import nearest_turn
 from unsct_mmpose.functional.clinical import (
-    MEASUREMENT_NAMES,
+    IS_ANGLE,
     Slopes,
     measure_many,
-    measurement_names,
+    output_columns,
     slopes_many,
-    split_side,
 )
 from unsct_mmpose.functional.error_structure import (
     class_residuals,
@@ -77,7 +76,6 @@ FOLLOWED = ('peak', 'direction', 'correlation', 'offset')
 """What can be followed: how high a landmark's peak is, the direction of its errors, how landmarks
 err together, and what all patients have in common."""
 
-_IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
 _CORRELATION_DIGITS = 4
 _LEAST_NOISE = 1e-6
 
@@ -428,7 +426,7 @@ def _add_intervals(
         whole = error_correlation(products, table.landmarks).round(_CORRELATION_DIGITS)
         by_others = _by_others(products, table, whole)
         correlation = tuple(whole[np.triu_indices(len(whole), 1)].tolist())
-    outputs = _outputs(table.landmarks)
+    outputs = output_columns(table.landmarks)
     if not outputs:
         return replace(calibration, correlation=correlation), np.array([], int)
     errors, spread = measured.errors, measured.slopes.standard_errors(covariances, by_others)
@@ -478,14 +476,6 @@ def _by_others(products: Floats, table: EvidenceTable, correlation: Floats) -> F
     return each[np.unique(table.patients, return_inverse=True)[1]]
 
 
-def _outputs(landmarks: LandmarkSet) -> dict[str, list[int]]:
-    """Return each clinical output with its measurements, both sides of it."""
-    outputs: dict[str, list[int]] = {}
-    for index, name in enumerate(measurement_names(landmarks)):
-        outputs.setdefault(split_side(name)[1], []).append(index)
-    return outputs
-
-
 def _measured(table: EvidenceTable, reported: Bools) -> MeasuredTable:
     if not table.landmarks.clinical:
         nothing = np.zeros((len(table), 0))
@@ -497,13 +487,13 @@ def _measured(table: EvidenceTable, reported: Bools) -> MeasuredTable:
         table.true_px, table.present & table.labelled, table.spacing_xy_mm, None,
         table.magnification,
     )  # fmt: skip
-    values = np.where(_IS_ANGLE, nearest_turn(slopes.values, truth), slopes.values)
+    values = np.where(IS_ANGLE, nearest_turn(slopes.values, truth), slopes.values)
     return MeasuredTable(reported, slopes, truth, values - truth)
 
 
 def _by_output(values: Floats, table: EvidenceTable) -> Floats:
     """Return ``(outputs, P, n)`` of ``(N, M)``, both sides of an output together."""
-    rows, outputs = by_patient(values, table.patients), _outputs(table.landmarks)
+    rows, outputs = by_patient(values, table.patients), output_columns(table.landmarks)
     people, images = rows.shape[:2]
     widest = max(len(columns) for columns in outputs.values())
     result = np.full((len(outputs), people, images, widest), np.nan)
@@ -543,7 +533,9 @@ def _fit_to_images(
     usable = np.isfinite(errors) & (spread > 0)
     ratio = np.full(errors.shape, np.nan)
     ratio[usable] = np.abs(errors)[usable] / spread[usable]
-    groups = {output: ratio[:, columns] for output, columns in _outputs(table.landmarks).items()}
+    groups = {
+        output: ratio[:, columns] for output, columns in output_columns(table.landmarks).items()
+    }
     scales, _ = grouped_scales(groups, level, 1.0, least=math.ceil(2 / (1 - level) - 1e-9))
     usual = float(norm.ppf(0.5 + level / 2))
     return replace(
