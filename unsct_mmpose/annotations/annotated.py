@@ -68,12 +68,7 @@ def read_annotated(
 
 
 def lay(case: AnnotatedRadiograph, placement: Placement | None) -> AnnotatedRadiograph:
-    """Return an annotation as its image lies once it is turned.
-
-    Args:
-        case: in pixels of the file.
-        placement: how the image was turned; None when it was not.
-    """
+    """Return an annotation in pixels of its file as its image lies once it is turned, if it is."""
     mirrored = KEPT if case.mirrored == KEPT else None
     if placement is None:
         return replace(case, mirrored=mirrored)
@@ -113,11 +108,7 @@ def read_display(
 def _check_size(
     path: str | os.PathLike[str], radiograph: Radiograph, size_wh: tuple[int, int]
 ) -> None:
-    """Refuse an image whose size is not that of its annotation.
-
-    Raises:
-        RadiographError: the message says both sizes and what the difference looks like.
-    """
+    """Refuse an image whose size is not that of its annotation."""
     stored = stored_size_wh(radiograph)
     if stored != tuple(size_wh):
         raise RadiographError(path, size_problem(stored, (size_wh[0], size_wh[1])))

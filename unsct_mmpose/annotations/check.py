@@ -131,7 +131,7 @@ def _annotation_files(data: Path) -> list[Path]:
         return [data]
     if not data.is_dir():
         raise FileNotFoundError(f'{data}: there is no such folder or file')
-    paths = [path for path in sorted(data.glob('*.json')) if _is_coco(path)]
+    paths = sorted(filter(_is_coco, data.glob('*.json')))
     if not paths:
         raise ValueError(f'{data}: no COCO keypoint file (*.json with images and annotations)')
     return paths

@@ -186,7 +186,9 @@ def convert(
     names: set[str] = set()
     tasks = tasks_of(sources, out, key, options.picture, options.overwrite)
     with tqdm(total=len(sources.files), unit='image', disable=not options.progress) as bar:
-        results = work_ahead(tasks, convert_one, _killed, options.jobs)
+        results = work_ahead(
+            tasks, convert_one, lambda task: Converted(task.source, cause=KILLED), options.jobs
+        )
         for number, result in enumerate(results, 1):
             bar.update()
             if result.case is None:
@@ -209,10 +211,6 @@ def tasks_of(
     """Yield a task for each file, in their order."""
     for source in sources.files:
         yield Task(source, out, options, key, overwrite)
-
-
-def _killed(task: Task) -> Converted:
-    return Converted(task.source, cause=KILLED)
 
 
 def _claim(out: Path, sources: Sources, key: bytes) -> None:

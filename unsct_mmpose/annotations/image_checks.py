@@ -15,12 +15,7 @@ _MOST_PEEKS = 256
 
 
 def turned_problems(annotations: AnnotationFile, image_root: str | os.PathLike[str]) -> list[str]:
-    """Say which images a reader turns to the standard display, for one that leaves points behind.
-
-    Args:
-        annotations: what was read.
-        image_root: folder that its file names start from.
-    """
+    """Say which images a reader turns to the standard display; some leave points behind."""
     problems = []
     for case in annotations.cases:
         try:
@@ -39,10 +34,6 @@ def size_problems(annotations: AnnotationFile, image_root: str | os.PathLike[str
     """Say which records contradict the size of their image, for a sample of at most 256 images.
 
     The others are compared when they are decoded.
-
-    Args:
-        annotations: what was read.
-        image_root: folder that its file names start from.
     """
     cases = annotations.cases
     step = max(1, -(-len(cases) // _MOST_PEEKS))
