@@ -246,7 +246,7 @@ def _our_way(backend: Any) -> _Way:
         inferencer = Inferencer(
             backend, batch_size=default_batch_size() if exported else len(paths)
         )
-        return [prediction.to_json() for prediction in inferencer(list(paths))]
+        return [prediction.to_json() for prediction in inferencer.stream(list(paths))]
 
     return predict
 
