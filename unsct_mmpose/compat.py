@@ -627,20 +627,29 @@ def _fault_of_processes() -> str | None:
     return None
 
 
+@contextlib.contextmanager
+def _without_set_device() -> Iterator[None]:
+    """Make ``torch.cuda.set_device`` do nothing for a moment."""
+    import torch
+
+    original = torch.cuda.set_device
+    torch.cuda.set_device = lambda device: None
+    try:
+        yield
+    finally:
+        torch.cuda.set_device = original
+
+
 def _repair_processes() -> Repair | None:
     fault = _fault_of_processes()
     if fault is None:
         return None
-    import torch
     from mmengine.dist import utils
-
-    from .plain_pickles import replaced
 
     def on_cpu(start: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(start)
         def wrapped(backend: str, *args: Any, **kwargs: Any) -> None:
-            with replaced(torch.cuda, 'set_device', lambda device: None):
-                # NCCL speaks between GPUs only
+            with _without_set_device():  # NCCL speaks between GPUs only
                 start('gloo' if backend == 'nccl' else backend, *args, **kwargs)
 
         return wrapped

@@ -176,7 +176,7 @@ def environment(name: str, value: str = '1') -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
+def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
     """Set an attribute for a moment."""
     before = getattr(owner, name)
     setattr(owner, name, value)
@@ -212,7 +212,7 @@ def plain_loads() -> Iterator[None]:
     no_tar = SimpleNamespace(**{**vars(tarfile), 'open': refuse_tar})
     with contextlib.ExitStack() as stack:
         stack.enter_context(environment(_FORCED, '0'))  # which a pickle of ours cannot have
-        stack.enter_context(replaced(torch, 'load', load_plain))
-        stack.enter_context(replaced(serialization, '_is_torchscript_zip', refuse_torchscript))
-        stack.enter_context(replaced(serialization, 'tarfile', no_tar))
+        stack.enter_context(_replaced(torch, 'load', load_plain))
+        stack.enter_context(_replaced(serialization, '_is_torchscript_zip', refuse_torchscript))
+        stack.enter_context(_replaced(serialization, 'tarfile', no_tar))
         yield
