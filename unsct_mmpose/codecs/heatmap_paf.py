@@ -189,16 +189,10 @@ class HeatmapPAF(LandmarkCodec):
     def draw(
         self, points: Tensor, shown: Tensor, size_hw: tuple[int, int] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draw the maps of a batch, on the device of its points.
+        """Draw ``(B, K, H, W)`` heatmaps and ``(B, 2 L, H, W)`` fields on the device of the points.
 
-        Args:
-            points: ``(B, K, 2)`` landmarks, cells.
-            shown: ``(B, K)`` bool, present and on the grid.
-            size_hw: height and width of the maps, cells; None: those of the codec. ``sigma`` and
-                ``paf_width`` are of so many cells on any.
-
-        Returns:
-            ``(B, K, H, W)`` heatmaps and ``(B, 2 L, H, W)`` fields.
+        These are ``(B, K, 2)`` cells, shown ``(B, K)``: present and on the grid. ``sigma`` and
+        ``paf_width`` are of so many cells on maps of any size; by default they have the codec's.
         """
         size_hw, pairs = size_hw or self.heatmap_size[::-1], self.relations.pairs
         return (
@@ -238,24 +232,13 @@ class HeatmapPAF(LandmarkCodec):
         return sized.encode(points[None], present, labelled)
 
     def decode(self, encoded: Any) -> DecodedLandmarks:
-        """Find the landmarks of one image and decide which of them it shows.
-
-        Args:
-            encoded: ``(K + 2 L, H, W)`` network output, or the ``(K, H, W)`` heatmaps alone.
-        """
+        """Find landmarks in ``(K + 2 L, H, W)`` or ``(K, H, W)`` maps and decide on each."""
         maps = torch.as_tensor(encoded)
         batch = self.batch_decode(maps[None] if maps.ndim == 3 else maps)
         return DecodedLandmarks(*(column[0] for column in batch))
 
     def batch_decode(self, batch_encoded: Tensor) -> DecodedLandmarks:
-        """Find the landmarks of a batch and decide which of them each image shows.
-
-        Args:
-            batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
-
-        Returns:
-            As :meth:`decode`, a list for each, one array for each image.
-        """
+        """Do the same for a batch: a list for each, one array for each image."""
         rows = self.decode_maps(batch_encoded)
         return DecodedLandmarks(*([row[name] for row in rows] for name in DecodedLandmarks._fields))
 
@@ -307,24 +290,13 @@ class HeatmapPAF(LandmarkCodec):
     def assess(
         self, batch_encoded: Tensor, noise: Tensor | None = None
     ) -> tuple[Evidence, Assessment]:
-        """Gather the evidence of a batch, in cells, and decide.
-
-        Args:
-            batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps,
-                which no calibration applies to.
-            noise: ``(B,)`` of the images; None: unknown.
-        """
+        """Gather the evidence of a batch, in cells, and decide; see :meth:`decode_maps`."""
         decision, calibration = self.deciding(self._has_fields(batch_encoded))
         evidence = self.gather(batch_encoded, noise)
         return evidence, assess(evidence, self.evidence_relations.pairs, decision, calibration)
 
     def gather(self, batch_encoded: Tensor, noise: Tensor | None = None) -> Evidence:
-        """Gather the evidence of a batch, in cells, without any decision.
-
-        Args:
-            batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
-            noise: ``(B,)`` of the images; None: unknown.
-        """
+        """Gather the evidence of a batch, in cells, without any decision."""
         heatmaps = batch_encoded[:, : len(self.landmarks)]
         pafs = batch_encoded[:, len(self.landmarks) :]
         if pafs.shape[1] == 0:

@@ -6,7 +6,7 @@ import re
 import struct
 import zlib
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,20 +47,6 @@ _NATIVE = (
 _LARGE_RLE_BYTES = 2**22
 
 
-class Decoded(NamedTuple):
-    """One frame of a DICOM file.
-
-    Attributes:
-        values: ``(H, W)`` stored values of a grey image; luma (ITU-R BT.601) of a coloured one.
-        white: the value that is white; None for grey images, whose header decides.
-        notes: what is odd about the data, in words.
-    """
-
-    values: NDArray[Any]
-    white: float | None
-    notes: tuple[str, ...]
-
-
 def parse_dicom(content: bytes) -> Dataset:
     """Parse a DICOM file, with or without preamble and file meta information.
 
@@ -84,7 +70,9 @@ def parse_dicom(content: bytes) -> Dataset:
     return dataset
 
 
-def decode_frame(dataset: Dataset, frame: int | None = None) -> Decoded:
+def decode_frame(
+    dataset: Dataset, frame: int | None = None
+) -> tuple[NDArray[Any], float | None, tuple[str, ...]]:
     """Decode one frame.
 
     What the header and the compressed stream promise is compared before anything is decoded;
@@ -93,6 +81,10 @@ def decode_frame(dataset: Dataset, frame: int | None = None) -> Decoded:
     Args:
         dataset: a parsed DICOM file.
         frame: number of the frame, from 0; required when the file holds several.
+
+    Returns:
+        ``(H, W)`` stored values of a grey image, luma (ITU-R BT.601) of a coloured one; the value
+        that is white, None for grey images, whose header decides; what is odd about the data.
 
     Raises:
         NoImageError: the file is no image.
@@ -119,7 +111,7 @@ def decode_frame(dataset: Dataset, frame: int | None = None) -> Decoded:
             )
         stored = _read_encapsulated(dataset, promised, index, limits, notes)
     stored = _only_stored_bits(stored, promised)
-    return Decoded(*_to_values(stored, promised, dataset), tuple(notes))
+    return *_to_values(stored, promised, dataset), tuple(notes)
 
 
 def transfer_syntax_name(dataset: Dataset) -> str:

@@ -155,7 +155,9 @@ def risk_coverage(losses: ArrayLike, uncertainty: ArrayLike, mask: ArrayLike) ->
         [1.0, 2.0, 3.0]
     """
     mask = as_mask(mask)
-    loss = _finite(_inside(np.asarray(losses, float), mask), 'loss')
+    loss = _inside(np.asarray(losses, float), mask)
+    if not np.isfinite(loss).all():
+        raise ValueError('a loss that counts is not finite; leave it out of the mask')
     scores = _not_nan(_inside(np.asarray(uncertainty, float), mask))
     if not len(loss):
         return RiskCoverage(np.zeros(0), np.zeros(0))
@@ -410,12 +412,6 @@ def _inside(values: NDArray[Scalar], mask: Bools) -> NDArray[Scalar]:
 def _not_nan(values: Floats) -> Floats:
     if np.isnan(values).any():
         raise ValueError('a value that counts is NaN; leave it out of the mask')
-    return values
-
-
-def _finite(values: Floats, what: str) -> Floats:
-    if not np.isfinite(values).all():
-        raise ValueError(f'a {what} that counts is not finite; leave it out of the mask')
     return values
 
 

@@ -155,11 +155,6 @@ def applicable(
     One for another number of relations is left out altogether where the options hold a threshold;
     of one for another entropy, aggregation or weights only the threshold of ``'paf'`` is void.
 
-    Args:
-        calibration: the stored one, if any.
-        options: how to decide.
-        number: L, relations that speak.
-
     Raises:
         ValueError: the options hold no threshold, and this calibration has none for them.
     """

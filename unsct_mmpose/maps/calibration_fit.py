@@ -135,11 +135,7 @@ COLUMNS = tuple(
 def disjoint_parts(
     table: EvidenceTable, base: EvidenceTable
 ) -> Iterator[tuple[EvidenceTable, EvidenceTable]]:
-    """Split so that nobody is judged by a calibration that has seen them.
-
-    Args:
-        table: images to judge.
-        base: images to calibrate on; may be the same, or hold the same patients.
+    """Split a table to judge and a base to calibrate on so that nobody is judged by one's own.
 
     Yields:
         Images to calibrate on and images to judge: whole tables where they share no patient, else
@@ -289,12 +285,7 @@ def refit_claims(
 ) -> Calibration:
     """Fit regions and intervals anew, at the options' level and unit; decisions stay.
 
-    Args:
-        calibration: whose decisions to keep.
-        table: images that the model was not trained on.
-        relations: the model's relations.
-        options: what is asked for.
-        measured: from :func:`measured_table`, where it is known already.
+    ``measured`` is that of :func:`measured_table`, where it is known already.
     """
     if measured is None:
         decision = replace(

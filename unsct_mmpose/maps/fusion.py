@@ -292,16 +292,10 @@ def fit_fusion(
 ) -> Fusion:
     """Fit P(present) to a calibration set.
 
-    Args:
-        evidence: of N images, on the CPU.
-        present: ``(N, K)`` bool.
-        labelled: ``(N, K)`` bool; the others count nowhere.
-        relations: ``(L, 2)`` landmarks that each relation joins.
-        features: what to use.
-        penalty: see :func:`fit_logistic`.
-        field_penalty: that of :data:`FIELD_FEATURES`, see
-            :func:`unsct_mmpose.maps.fusion_choice.choose_field_penalty`; infinity leaves the
-            decision to the heatmaps, None takes ``penalty``.
+    Of the evidence of N images, on the CPU, with ``(N, K)`` masks; what is not labelled counts
+    nowhere. The fields' penalty is that of :data:`FIELD_FEATURES`, see
+    :func:`unsct_mmpose.maps.fusion_choice.choose_field_penalty`; infinity leaves the decision to
+    the heatmaps, None takes ``penalty``, see :func:`fit_logistic`.
 
     Raises:
         ValueError: no landmark is absent, or none is present.

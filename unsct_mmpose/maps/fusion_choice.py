@@ -49,17 +49,9 @@ def choose_field_penalty(
     Patients without an absent landmark do not count: they cannot show what fields say of one.
     With P of the others it is ``20 / P``, and infinity, which leaves the decision to the
     heatmaps, where P is 1. From 5 on every patient is also judged by fits to the others, and it is
-    infinity where heatmaps alone do better than that by more than one standard error.
-
-    Args:
-        evidence: of N images, on the CPU.
-        present: ``(N, K)`` bool.
-        labelled: ``(N, K)`` bool; the others count nowhere.
-        patients: ``(N,)`` whose image each one is.
-        relations: ``(L, 2)`` landmarks that each relation joins.
-        features: what fusion uses.
-        penalty: that of the heatmaps' weights, the least that is returned; returned as it is
-            where only heatmaps or only fields are used.
+    infinity where heatmaps alone do better than that by more than one standard error. The penalty
+    of the heatmaps' weights is the least that is returned, and all where only heatmaps or only
+    fields are used; the other arguments are those of :func:`unsct_mmpose.maps.fusion.fit_fusion`.
     """
     speaks = [name in FIELD_FEATURES for name in features]
     if all(speaks) or not any(speaks):

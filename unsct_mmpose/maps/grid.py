@@ -49,17 +49,10 @@ def inside_grid(points: Tensor, size_wh: tuple[int, int]) -> Tensor:
 
 
 def coarsen_heatmaps(heatmaps: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Reduce target heatmaps to a coarser grid and keep their peaks.
+    """Reduce target heatmaps ``(B, K, H, W)`` to a coarser grid and keep their peaks.
 
     The largest value of each block survives, since averaging would fade a Gaussian that is
-    narrower than a coarse cell.
-
-    Args:
-        heatmaps: ``(B, K, H, W)``.
-        size_hw: ``(H', W')``, at most ``(H, W)``.
-
-    Returns:
-        ``(B, K, H', W')``; the input itself when the size does not change.
+    narrower than a coarse cell. Those of the same size come back as they are.
 
     Example:
         >>> coarsen_heatmaps(torch.eye(4)[None, None], (2, 2)).flatten().tolist()

@@ -184,14 +184,7 @@ def decode_heatmaps(
 
 
 def flip_heatmaps(heatmaps: Tensor, flip_indices: Sequence[int]) -> Tensor:
-    """Mirror heatmaps left to right and give each landmark's map to its mirror image.
-
-    Args:
-        heatmaps: ``(B, K, H, W)``.
-        flip_indices: for each landmark, the one that it becomes.
-
-    Returns:
-        ``(B, K, H, W)``: what the mirrored image should have given.
+    """Mirror ``(B, K, H, W)`` heatmaps left to right and give each to its landmark's mirror image.
 
     Example:
         >>> flip_heatmaps(torch.tensor([[[[1.0, 0.0]], [[0.0, 3.0]]]]), (1, 0)).tolist()

@@ -217,13 +217,8 @@ def write_errors(
 ) -> None:
     """Write ``errors.json``: what a run has no results of, and why.
 
-    Args:
-        path: the file.
-        errors: files that could not be predicted, with causes.
-        passed_over: files of folders that are no images.
-        no_images: DICOM files that are none, with what they are.
-        duplicates: files whose content another one has, with the name of its results.
-        reports: files whose structured report could not be written, with causes.
+    Files that could not be predicted, or their report not be written, with causes; files that are
+    no images, with what they are; files whose content another one has, with its results' name.
     """
     content = {
         'errors': [{'file': name, 'cause': cause} for name, cause in errors],
