@@ -37,11 +37,7 @@ def _temporary(target: Path) -> Path:
 
 
 def sweep_temporaries(files: Iterable[Path]) -> None:
-    """Remove what killed processes of this machine left half-written.
-
-    Args:
-        files: among these; whatever is no temporary file of a dead process stays.
-    """
+    """Remove of these files those that dead processes of this machine left half-written."""
     for path in files:
         named = _TEMPORARY.fullmatch(path.name)
         if named and not _lives(int(named[1])):
@@ -70,10 +66,6 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
 
     Whoever reads ``path`` meanwhile sees the old file or the new one, never half of one.
 
-    Args:
-        path: the file to write; its folder must exist.
-        content: everything that it is to hold.
-
     Raises:
         OSError: the folder does not exist or cannot be written to; ``path`` is as it was.
     """
@@ -88,13 +80,9 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextmanager
 def replacing_text(path: str | os.PathLike[str]) -> Iterator[TextIO]:
-    """Open a text file to be written piece by piece; it appears when all pieces are there.
+    """Open a UTF-8 file to be written piece by piece; it appears when all pieces are there.
 
-    Args:
-        path: the file to write; its folder must exist. It stays as it was if writing fails.
-
-    Yields:
-        A file to write UTF-8 text to.
+    It stays as it was if writing fails.
 
     Raises:
         OSError: the folder does not exist or cannot be written to.
@@ -209,12 +197,7 @@ def is_finished(record: Mapping[str, Any] | None, file: Path) -> bool:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write a result as json, whole or not at all; NaN becomes null.
-
-    Args:
-        path: the file; its folder is made if it is not there.
-        content: what :func:`jsonable` takes.
-    """
+    """Write what :func:`jsonable` takes, whole or not at all; its folder is made if need be."""
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(jsonable(content), indent=1, allow_nan=False)
     replace_file(path, (text + '\n').encode())

@@ -87,13 +87,9 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
     The estimate is cross-fitted: every patient is judged by a calibration that was fitted on all
     others.
 
-    Args:
-        request: what to calibrate on what.
-
     Returns:
         The calibration, the cross-fitted figures (empty with a single patient or without an
-        ``estimate``) and the
-        checkpoint that holds it; its json lies beside it.
+        ``estimate``) and the checkpoint that holds it; its json lies beside it.
 
     Raises:
         ValueError: the images lack absent landmarks or spacings; the message says what to do.
@@ -131,14 +127,8 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
 def write_calibrated(checkpoint: Path, out: Path, calibration: Calibration) -> Path:
     """Write a checkpoint with a calibration in its ``meta`` and its weights, and a json beside it.
 
-    Args:
-        checkpoint: the checkpoint to take.
-        out: the one to write, whole or not at all; may be the same. Its suffix says in which
-            format, :func:`~unsct_mmpose.engine.weight_files.write_checkpoint`.
-        calibration: what to store.
-
-    Returns:
-        ``out``.
+    ``out`` may be the checkpoint itself and is returned; its suffix says in which format it is
+    written, :func:`~unsct_mmpose.engine.weight_files.write_checkpoint`.
     """
     content = copy.copy(_load_checkpoint(str(checkpoint), map_location='cpu'))
     content['meta'] = {**content.get('meta', {}), META_KEY: calibration.to_dict()}
@@ -180,15 +170,8 @@ def judged_samples(
 ) -> list[dict]:
     """Decide about the images of a table, no patient by a calibration that has seen the patient.
 
-    Args:
-        table: images to decide about.
-        base: images to calibrate on; may be the same, or hold the same patients.
-        relations: the model's relations.
-        options: what the calibration is asked for.
-        decision: how to decide.
-
-    Returns:
-        Data samples, as :func:`predicted_samples` gives them.
+    Those of ``base``, which may be the same, are calibrated on. Returns data samples as
+    :func:`predicted_samples` does.
     """
     samples: list[dict] = []
     for others, own in disjoint_parts(table, base):
@@ -202,11 +185,7 @@ def predicted_samples(
 ) -> list[dict]:
     """Return what MMPose would hand to its metrics for the images of a table.
 
-    Args:
-        table: images to decide about.
-        relations: the model's relations.
-        calibration: the stored one, if any; where it does not apply, it is as if there were none.
-        decision: how to decide.
+    A calibration that does not apply is as if there were none.
 
     Raises:
         ValueError: the calibration is for other settings and the decision has no threshold.
@@ -237,15 +216,9 @@ def predicted_samples(
 def evaluate(
     samples: Sequence[dict], bootstrap: int = 0, landmarks: LandmarkSet = HIP
 ) -> dict[str, float]:
-    """Return the figures of the project's metrics that are defined on the landmarks.
+    """Return the figures ``metric/subset/figure`` of the metrics that the landmarks have.
 
-    Args:
-        samples: data samples with predictions and truth.
-        bootstrap: resamples of patients for confidence intervals; 0: none.
-        landmarks: those of the samples.
-
-    Returns:
-        Figures with keys ``metric/subset/figure``.
+    ``bootstrap`` is how often patients are resampled for confidence intervals; 0: none.
     """
     figures: dict[str, float] = {}
     for prefix, name in _METRICS_OF.items():
@@ -266,16 +239,12 @@ def promise_lines(calibration: Calibration) -> list[str]:
     patients, settings = calibration.patients, calibration.settings
     recall = promise_words(settings['recall'], patients, model=False)
     loss = promise_words(1 - settings['alpha'], patients, model=False)
+    all_reported = math.isinf(calibration.threshold('fused', 'conformal'))
     lines = [
         f'intervals: {promise_words(calibration.interval_level, patients)}',
         f'regions: {promise_words(calibration.region_level, patients)}',
         f'recall rule reports {recall}',
-        f'conformal rule reports {loss}'
-        + (
-            ': everything is reported'
-            if math.isinf(calibration.threshold('fused', 'conformal'))
-            else ''
-        ),
+        f'conformal rule reports {loss}' + (': everything is reported' if all_reported else ''),
     ]
     for name, offset in calibration.offsets.items():
         if offset.corrected:
@@ -301,21 +270,13 @@ def too_few_patients(calibration: Calibration) -> str | None:
     )
 
 
-def baseline_table(figures: Mapping[str, float], cutoff: int = 20) -> str:
-    """Return the decisions beside their baselines as a Markdown table.
-
-    Args:
-        figures: from :func:`evaluate`.
-        cutoff: cut-off of the set error, mm.
-    """
+def baseline_table(figures: Mapping[str, float]) -> str:
+    """Return decisions beside their baselines, of :func:`evaluate`, as a Markdown table."""
     names = ('keep_all', 'reject_all', *DECIDERS, 'oracle')
-    lines = [
-        f'| subset | reported | E_{cutoff} [mm] |',
-        '|---|---|---|',
-    ]
+    lines = ['| subset | reported | E_20 [mm] |', '|---|---|---|']
     for subset in ('structured', 'unstructured', 'all'):
         for name in (*names, None):
-            key = '/'.join(filter(None, ('set_error', subset, name, f'E_{cutoff}')))
+            key = '/'.join(filter(None, ('set_error', subset, name, 'E_20')))
             value = figures.get(key, np.nan)
             if not np.isnan(value):
                 lines.append(f'| {subset} | {name or "**this model**"} | {value:.3f} |')

@@ -1,8 +1,6 @@
 """Codecs of MMPose: landmarks to network targets and back."""
 
-import unsct_mmpose.host  # noqa: F401
+import unsct_mmpose.host
 
 from .heatmap_paf import HeatmapPAF
 from .landmark_heatmap import LandmarkHeatmap
-
-__all__ = ['HeatmapPAF', 'LandmarkHeatmap']

@@ -90,11 +90,7 @@ def find_levels(stored: NDArray[Any]) -> Levels:
 
 
 def apply_modality(stored: FloatArray, dataset: Dataset) -> FloatArray:
-    """Apply the modality LUT, or else rescale slope and intercept (PS3.3, C.11.1).
-
-    Args:
-        stored: ``(V,)`` stored values.
-        dataset: the header.
+    """Apply the modality LUT, or else rescale slope and intercept, to ``(V,)`` values (C.11.1).
 
     Raises:
         DisplayError: a table or a number is malformed, zero or absurd.
@@ -176,12 +172,9 @@ def show_by_own_range(
     hidden: NDArray[np.bool_] | None = None,
     window: tuple[float, float] | None = None,
 ) -> tuple[NDArray[np.float32], str]:
-    """Display grey values of which nobody says what is black and what is white.
+    """Display ``(H, W)`` grey values of which nobody says what is black and what is white.
 
-    Args:
-        grey: ``(H, W)`` finite values of any integer or floating type.
-        hidden: ``(H, W)`` pixels that do not count; None for none.
-        window: the caller's (centre, width); None takes :func:`robust_window`.
+    Hidden pixels do not count; without the caller's window that of :func:`robust_window` is taken.
 
     Returns:
         ``(H, W)`` display values in [0, 1], and in words where the mapping comes from.
@@ -208,18 +201,11 @@ def ranges_itself(words: str) -> bool:
 
 
 def robust_window(values_: FloatArray, counts: NDArray[np.int64]) -> tuple[float, float]:
-    """Choose the range of values to display from the values themselves.
+    """Choose the range of ``(V,)`` values to display by how many pixels have each.
 
     The range runs from the 0.5th to the 99.5th percentile. A plateau at either end (collimator,
     direct exposure, lead) that holds more than 5 % of the pixels within 0.5 % of the range is
     left out first, unless hardly anything else remains.
-
-    Args:
-        values_: ``(V,)`` values.
-        counts: ``(V,)`` pixels that have each value.
-
-    Returns:
-        Lowest and highest value of the range.
 
     Example:
         >>> robust_window(np.arange(101.0), np.ones(101, dtype=np.int64))
@@ -235,8 +221,7 @@ def robust_window(values_: FloatArray, counts: NDArray[np.int64]) -> tuple[float
             kept &= ~plateau
     if weights[kept].sum() < _PLATEAU_SHARE * weights.sum():
         kept[:] = True
-    low, high = _percentiles(ascending[kept], weights[kept])
-    return low, high
+    return _percentiles(ascending[kept], weights[kept])
 
 
 def _percentiles(ascending: FloatArray, weights: NDArray[np.int64]) -> tuple[float, float]:

@@ -47,9 +47,6 @@ def simulation_mark(dataset: Dataset) -> str | None:
 
     SyntheticData (PS3.3, C.12.1.1.1) decides where it is set; older files say it in words.
 
-    Args:
-        dataset: a header.
-
     Example:
         >>> header = Dataset()
         >>> header.SeriesDescription = 'Simulated AP pelvis'
@@ -67,13 +64,7 @@ def simulation_mark(dataset: Dataset) -> str | None:
 
 @quiet()
 def patient_identity(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Return PatientID and PatientName of a DICOM file, for those who asked to keep them.
-
-    Args:
-        path: DICOM file; a picture has no identity.
-
-    Returns:
-        What the header holds of both; empty values are left out.
+    """Return PatientID and PatientName of a DICOM file as far as it has them, or nothing.
 
     Raises:
         RadiographError: the file cannot be read.
@@ -99,9 +90,6 @@ def _text(dataset: Dataset, keyword: str) -> str:
 def patient_key(content: bytes) -> str | None:
     """Return what tells a file's patient from others; to be hashed, never to be shown.
 
-    Args:
-        content: a whole file.
-
     Returns:
         PatientID with its issuer; else PatientName with the date of birth; else the study. None
         for a picture, or where the header says nothing of these.
@@ -120,9 +108,6 @@ def identifying_words(content: bytes) -> frozenset[str]:
 
     Names, numbers, dates and UIDs of all elements that the basic profile of PS3.15 removes or
     replaces and that hold text; words under four characters are left out.
-
-    Args:
-        content: a whole file; a picture has none.
     """
     dataset = _header(content)
     texts = [
@@ -239,11 +224,7 @@ def peek_size_wh(path: str | os.PathLike[str]) -> tuple[int, int] | None:
 def peek_orientation(
     path: str | os.PathLike[str], mirrored: bool | None = None
 ) -> Orientation | None:
-    """Return how an image lies, by the first bytes of its file.
-
-    Args:
-        path: a DICOM file or a picture.
-        mirrored: what is said by hand.
+    """Return how an image lies, by the first bytes of its file or by hand.
 
     Raises:
         DecodeError: its header contradicts itself.

@@ -100,22 +100,7 @@ def radiograph_from_bytes(
     frame: int | None = None,
     mirrored: bool | None = None,
 ) -> Radiograph:
-    """Read a file that is in memory; nothing touches a disk.
-
-    Args:
-        content: the whole file.
-        name: what messages call it.
-        spacing_xy_mm: see :func:`read_radiograph`, as the next four.
-        magnification: see there.
-        window: see there.
-        frame: see there.
-        mirrored: see there.
-
-    Raises:
-        NoRadiographError: it is whole, and no image.
-        RadiographError: it cannot be read; the message says why.
-        ValueError: an argument is not positive and finite.
-    """
+    """Read a whole file that is in memory as :func:`read_radiograph` does one on disk."""
     _check_window(window)
     given = given_spacing(spacing_xy_mm, magnification, 'a picture file has no pixel spacing')
     if not content:
@@ -130,7 +115,7 @@ def radiograph_from_bytes(
             dataset = parse_dicom(content)
             pixels, orientation = _render_dicom(dataset, window, frame, provenance, mirrored)
             spacing = read_spacing(dataset, spacing_xy_mm, magnification)
-            laterality = _laterality(dataset)
+            laterality = code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
     return assemble(name, pixels, spacing, laterality, provenance, orientation)
 
 
@@ -144,21 +129,9 @@ def radiograph_from_dataset(
     mirrored: bool | None = None,
     name: str = 'dataset',
 ) -> Radiograph:
-    """Display a parsed DICOM file, as :func:`read_radiograph` does with one on disk.
+    """Display a parsed DICOM file as :func:`read_radiograph` does one on disk.
 
-    Args:
-        dataset: from ``pydicom.dcmread``, with its pixel data; it is not changed except that a
-            missing transfer syntax is filled in.
-        spacing_xy_mm: see :func:`read_radiograph`, as the next four.
-        magnification: see there.
-        window: see there.
-        frame: see there.
-        mirrored: see there.
-        name: what messages call it.
-
-    Raises:
-        RadiographError: it cannot be displayed; the message says why.
-        ValueError: spacing or magnification is not positive and finite.
+    It is not changed except that a missing transfer syntax is filled in.
     """
     stored = values(dataset, 'PixelData')[:1]
     content = stored[0] if stored and isinstance(stored[0], bytes) else b''
@@ -172,16 +145,13 @@ def radiograph_from_dataset(
             guess_transfer_syntax(dataset)
         pixels, orientation = _render_dicom(dataset, window, frame, provenance, mirrored)
         spacing = read_spacing(dataset, spacing_xy_mm, magnification)
-        laterality = _laterality(dataset)
+        laterality = code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
     return assemble(name, pixels, spacing, laterality, provenance, orientation)
 
 
 @contextmanager
 def _refusals(name: str | os.PathLike[str], provenance: Provenance) -> Iterator[None]:
-    """Name the file in what is refused.
-
-    Some messages of pydicom quote header values, which may identify a patient: they are counted.
-    """
+    """Name the file in what is refused; messages of pydicom may quote a patient and are counted."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         try:
@@ -193,10 +163,6 @@ def _refusals(name: str | os.PathLike[str], provenance: Provenance) -> Iterator[
     provenance['warnings'] = len(caught)
 
 
-def _laterality(dataset: Dataset) -> str | None:
-    return code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
-
-
 def assemble(
     name: str | os.PathLike[str],
     pixels: NDArray[np.float32],
@@ -205,15 +171,7 @@ def assemble(
     provenance: Provenance,
     orientation: Orientation | None = None,
 ) -> Radiograph:
-    """Put together what was read and turn it to the standard display.
-
-    Args:
-        name: what messages call it.
-        pixels: ``(H, W)`` display values as the file lays them; they become read-only.
-        spacing: of the file's pixels.
-        laterality: the sides that the image shows, if known.
-        provenance: what is known about it; what was done is added.
-        orientation: how to turn it; None leaves it as it is.
+    """Put together what was read, which becomes read-only, and turn it to the standard display.
 
     Raises:
         RadiographError: the display values are not what a display can show.
@@ -288,11 +246,8 @@ def _render_dicom(
     if notes:
         provenance['notes'] = '; '.join(notes)
     aspect = numbers(dataset, 'PixelAspectRatio')  # vertical over horizontal (PS3.3, C.7.6.3.1.7)
-    if (
-        len(aspect) == 2
-        and all(0 < length < math.inf for length in aspect)
-        and aspect[0] != aspect[1]
-    ):
+    is_pair = len(aspect) == 2 and all(0 < length < math.inf for length in aspect)
+    if is_pair and aspect[0] != aspect[1]:
         ratio = aspect[1] / aspect[0]
         provenance['pixel_aspect'] = 1 / ratio if orientation.turn.transpose else ratio
     if white is not None:

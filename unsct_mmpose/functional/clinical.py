@@ -26,27 +26,12 @@ from .clinical_formulas import (
     IS_ANGLE,
     IS_UNSIGNED,
     POSITION,
-    SHORTEST_VECTOR_MM,
     choose_reference_lines,
     evaluate,
     measurable,
     reasons_for,
 )
 from .geometry import quadratic_form, symmetric_root, to_mm, wrap_deg
-
-__all__ = [
-    'MEASUREMENT_NAMES',
-    'REFERENCE_LINES',
-    'SHORTEST_VECTOR_MM',
-    'Measurements',
-    'Slopes',
-    'interval',
-    'measure',
-    'measure_many',
-    'measurement_names',
-    'slopes_many',
-    'split_side',
-]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -59,6 +44,14 @@ _CHUNK = 128
 def measurement_names(landmarks: LandmarkSet) -> tuple[str, ...]:
     """Return ``MEASUREMENT_NAMES``, or none where these landmarks have no clinical parameters."""
     return MEASUREMENT_NAMES if landmarks.clinical else ()
+
+
+def output_columns(landmarks: LandmarkSet) -> dict[str, list[int]]:
+    """Return for each clinical output where its measurements stand, both sides of it."""
+    outputs: dict[str, list[int]] = {}
+    for index, name in enumerate(measurement_names(landmarks)):
+        outputs.setdefault(split_side(name)[1], []).append(index)
+    return outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,21 +153,13 @@ def measure_many(
     magnification: ArrayLike = 1.0,
     error_correlation: ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
-    """Measure the clinical parameters of many images at once.
+    """Measure the clinical parameters of N images at once, as :func:`measure` does one.
 
-    Args:
-        points_px: ``(N, 24, 2)`` landmarks (x, y), pixels; not read where not present.
-        present: ``(N, 24)`` bool.
-        spacing_xy_mm: ``(N, 2)`` size of a pixel along x and y, or ``(2,)`` for all images.
-        covariances_px: ``(N, 24, 2, 2)`` as for :func:`measure`, or None.
-        magnification: ``(N,)`` or one number.
-        error_correlation: ``(48, 48)`` for all images or ``(N, 48, 48)``, as for :func:`measure`.
+    Every input has an axis of N images in front; spacing, magnification and correlation may also be
+    one for all.
 
     Returns:
         Values and standard errors, ``(N, M)`` each, in the order of ``MEASUREMENT_NAMES``.
-
-    Raises:
-        ValueError: as for :func:`measure`.
 
     Example:
         >>> values, errors = measure_many(np.zeros((3, 24, 2)), np.zeros((3, 24), bool), (1.0, 1.0))
@@ -226,7 +211,8 @@ class _Batch:
 
     points: Floats
     present: Bools
-    covariances: Floats | None
+    mm_per_px: Floats
+    covariances: Floats | None = None
 
     @classmethod
     def build(
@@ -269,9 +255,9 @@ class _Batch:
         scale = to_mm(np.ones((images, 1, 2)), spacing.reshape(-1, 1, 2), factor.reshape(-1, 1))
         points = np.where(shown[..., None], points_px, 0.0) * scale
         if covariances_px is None:
-            return cls(points, shown, None)
+            return cls(points, shown, scale)
         checked = _covariances(covariances_px, shown)
-        return cls(points, shown, checked * scale[..., :, None] * scale[..., None, :])
+        return cls(points, shown, scale, checked * scale[..., :, None] * scale[..., None, :])
 
     def measure(self, error_correlation: ArrayLike | None) -> tuple[Floats, Floats, Ints]:
         """Return values and standard errors ``(N, M)``, and the reference line of each image."""
@@ -296,9 +282,8 @@ class _Batch:
         """Propagate the covariances to first order; every landmark counts wherever it enters."""
         assert self.covariances is not None
         jacobian = _jacobian(self.points[chosen], self.present[chosen], lines[chosen])
-        return _propagated(
-            jacobian, self.covariances[chosen], None if together is None else together[chosen]
-        )
+        correlations = None if together is None else together[chosen]
+        return _propagated(jacobian, self.covariances[chosen], correlations)
 
 
 def _propagated(jacobian: Floats, covariances: Floats, together: Floats | None) -> Floats:
@@ -349,17 +334,7 @@ def slopes_many(
     spacing_xy_mm: ArrayLike,
     magnification: ArrayLike = 1.0,
 ) -> Slopes:
-    """Measure many images and keep how each value changes with each landmark.
-
-    Args:
-        points_px: ``(N, 24, 2)`` landmarks (x, y), pixels; not read where not present.
-        present: ``(N, 24)`` bool.
-        spacing_xy_mm: ``(N, 2)`` size of a pixel along x and y, or ``(2,)`` for all images.
-        magnification: ``(N,)`` or one number.
-
-    Raises:
-        ValueError: as for :func:`measure`.
-    """
+    """Measure images, as :func:`measure_many` does, and keep how each landmark moves each value."""
     points = np.asarray(points_px, float)
     batch = _Batch.build(points, np.asarray(present), spacing_xy_mm, None, magnification)
     values, _, lines = batch.measure(None)
@@ -367,15 +342,8 @@ def slopes_many(
         _jacobian(batch.points[rows], batch.present[rows], lines[rows])
         for rows in (slice(start, start + _CHUNK) for start in range(0, len(values), _CHUNK))
     ]
-    spacing = np.broadcast_to(np.asarray(spacing_xy_mm, float), (len(points), 2))
-    factor = np.broadcast_to(np.asarray(magnification, float), len(points))
     empty = np.zeros((0, len(MEASUREMENT_NAMES), NUM_LANDMARKS, 2))
-    return Slopes(
-        values,
-        batch.present,
-        np.concatenate([empty, *parts]),
-        to_mm(np.ones((len(points), 1, 2)), spacing[:, None], factor[:, None]),
-    )
+    return Slopes(values, batch.present, np.concatenate([empty, *parts]), batch.mm_per_px)
 
 
 def _correlations(values: ArrayLike | None, images: int) -> Floats | None:

@@ -1,8 +1,10 @@
 """Thresholds, conformal quantiles and the record of a calibration.
 
 N images, K landmarks. A landmark is reported when its uncertainty is at most a threshold.
-Thresholds
-are fitted on images that the model was not trained on, and never on those it is judged on.
+Thresholds are fitted on images that the model was not trained on, and never on those it is judged
+on: from ``(N, K)`` uncertainties and the boolean masks of the landmarks that are present and of
+those that somebody looked for, ``labelled``; the others count nowhere. ``patients`` is ``(N,)``,
+whose image each row is.
 """
 
 from __future__ import annotations
@@ -50,16 +52,10 @@ def recall_threshold(
 
     With patients, each counts once, and the share holds for the next one where they allow it
     (:func:`unsct_mmpose.functional.hierarchical.allowed_level`); else it is these patients' own.
-
-    Args:
-        uncertainty: ``(N, K)``.
-        present: ``(N, K)`` bool.
-        labelled: ``(N, K)`` bool.
-        recall: share, above 0 and at most 1.
-        patients: ``(N,)`` whose image each row is; None counts landmarks alike.
+    Without, landmarks count alike.
 
     Raises:
-        ValueError: nothing is present, or the share is out of range.
+        ValueError: nothing is present, or the share is not in (0, 1].
 
     Example:
         >>> recall_threshold([[0.1, 0.2, 0.3, 0.9]], [[True] * 4], [[True] * 4], 0.75)
@@ -70,19 +66,9 @@ def recall_threshold(
     of_present, _ = _split(uncertainty, present, labelled)
     if not of_present.size:
         raise ValueError('no landmark is present: a recall cannot be asked for')
-    if patients is not None:
-        return _recall_by_patient(uncertainty, present, labelled, recall, patients)
-    rank = math.ceil(recall * of_present.size - 1e-9)
-    return float(np.sort(of_present)[rank - 1])
-
-
-def _recall_by_patient(
-    uncertainty: ArrayLike,
-    present: ArrayLike,
-    labelled: ArrayLike,
-    recall: float,
-    patients: ArrayLike,
-) -> float:
+    if patients is None:
+        rank = math.ceil(recall * of_present.size - 1e-9)
+        return float(np.sort(of_present)[rank - 1])
     counted = np.asarray(present, bool) & np.asarray(labelled, bool)
     rows = by_patient(np.where(counted, np.asarray(uncertainty, float), np.nan), patients)
     scores = rows.reshape(len(rows), -1)
@@ -96,11 +82,6 @@ def youden_threshold(uncertainty: ArrayLike, present: ArrayLike, labelled: Array
     """Return the threshold with the largest sensitivity + specificity - 1 (Youden 1950).
 
     Midway between the two uncertainties that it separates, so that it does not sit on a landmark.
-
-    Args:
-        uncertainty: ``(N, K)``.
-        present: ``(N, K)`` bool.
-        labelled: ``(N, K)`` bool.
 
     Raises:
         ValueError: no landmark is present, or none is absent.
@@ -136,13 +117,6 @@ def conformal_risk_threshold(
     keeps the expected loss of a new, exchangeable image at alpha or below (Angelopoulos et al.,
     "Conformal risk control", ICLR 2024). With patients the loss is a patient's, the mean over its
     images, and n is their number: images of one patient are not exchangeable with others'.
-
-    Args:
-        uncertainty: ``(N, K)``.
-        present: ``(N, K)`` bool.
-        labelled: ``(N, K)`` bool.
-        alpha: bound of the expected loss.
-        patients: ``(N,)`` whose image each row is; None takes every image for a patient.
 
     Returns:
         The threshold; infinity (report everything) when n < 1 / alpha - 1, too few for any promise.
@@ -189,13 +163,7 @@ def equal_cost_threshold(
 
     A missed landmark and a false positive cost the same in the set error, so that this is the
     decision with the smallest expected cost. The probability is a logistic function of the
-    uncertainty.
-
-    Args:
-        uncertainty: ``(N, K)``.
-        present: ``(N, K)`` bool.
-        labelled: ``(N, K)`` bool.
-        penalty: see :func:`unsct_mmpose.maps.fusion.fit_logistic`.
+    uncertainty, fitted with this penalty by :func:`unsct_mmpose.maps.fusion.fit_logistic`.
 
     Returns:
         The threshold; infinity when the uncertainty does not fall with presence at all.
@@ -213,14 +181,8 @@ def equal_cost_threshold(
 def conformal_quantile(scores: ArrayLike, level: float) -> float:
     """Return the quantile below which a new, exchangeable score falls with at least a probability.
 
-    The ``ceil((n + 1) level)``-th smallest of n scores (Vovk et al. 2005; Lei et al. 2018).
-
-    Args:
-        scores: any number of scores; NaN ones are left out.
-        level: probability, in (0, 1).
-
-    Returns:
-        The quantile; infinity when there are too few scores for the level.
+    The ``ceil((n + 1) level)``-th smallest of n scores (Vovk et al. 2005; Lei et al. 2018), NaN
+    left out; infinity when there are too few scores for the level.
 
     Example:
         >>> conformal_quantile(range(1, 20), 0.95), conformal_quantile(range(1, 19), 0.95)
@@ -248,7 +210,8 @@ def grouped_scales(
     Returns:
         Scale of each group, and the pooled scale (1.0 when there are no scores at all).
     """
-    clean = {name: _finite(values) for name, values in scores.items()}
+    clean = {name: np.asarray(values, float).ravel() for name, values in scores.items()}
+    clean = {name: values[np.isfinite(values)] for name, values in clean.items()}
     everything = np.concatenate(list(clean.values())) if clean else np.empty(0)
     pooled = conformal_quantile(everything, level) / reference
     if not math.isfinite(pooled):
@@ -259,11 +222,6 @@ def grouped_scales(
         if len(values) >= least and math.isfinite(own):
             each[name] = own
     return each, pooled
-
-
-def _finite(values: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(values, float).ravel()
-    return array[np.isfinite(array)]
 
 
 @dataclass(frozen=True)

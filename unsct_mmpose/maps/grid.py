@@ -15,15 +15,7 @@ from torch import Tensor
 def pixels_to_cells(
     points: NDArray[np.floating], input_size_wh: tuple[int, int], map_size_wh: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Convert input pixels to map cells.
-
-    Args:
-        points: ``(..., 2)`` points (x, y), pixels.
-        input_size_wh: size of the input, pixels.
-        map_size_wh: size of the map, cells.
-
-    Returns:
-        ``(..., 2)`` points (x, y), cells.
+    """Convert ``(..., 2)`` points (x, y) from input pixels to map cells.
 
     Example:
         >>> pixels_to_cells(np.array([1.5, 1.5]), (64, 64), (16, 16)).tolist()
@@ -38,14 +30,6 @@ def cells_to_pixels(
 ) -> NDArray[np.float64]:
     """Convert map cells to input pixels: the inverse of :func:`pixels_to_cells`.
 
-    Args:
-        points: ``(..., 2)`` points (x, y), cells.
-        input_size_wh: size of the input, pixels.
-        map_size_wh: size of the map, cells.
-
-    Returns:
-        ``(..., 2)`` points (x, y), pixels.
-
     Example:
         >>> cells_to_pixels(np.array([0.0, 15.0]), (64, 64), (16, 16)).tolist()
         [1.5, 61.5]
@@ -54,35 +38,21 @@ def cells_to_pixels(
 
 
 def inside_grid(points: Tensor, size_wh: tuple[int, int]) -> Tensor:
-    """Tell which points fall on the grid, to within half a cell of its border cells' centres.
-
-    Args:
-        points: ``(..., 2)`` cells.
-        size_wh: cells of the grid.
-
-    Returns:
-        ``(...)`` bool.
+    """Tell which ``(..., 2)`` points lie on a cell of the grid, its border included.
 
     Example:
         >>> inside_grid(torch.tensor([[-0.5, 0.0], [3.6, 0.0]]), (4, 4)).tolist()
         [True, False]
     """
-    limit = torch.tensor(size_wh, dtype=points.dtype) - 0.5
-    return ((points >= -0.5) & (points <= limit)).all(dim=-1)
+    (width, height), x, y = size_wh, points[..., 0], points[..., 1]
+    return (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
 
 
 def coarsen_heatmaps(heatmaps: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Reduce target heatmaps to a coarser grid and keep their peaks.
+    """Reduce target heatmaps ``(B, K, H, W)`` to a coarser grid and keep their peaks.
 
     The largest value of each block survives, since averaging would fade a Gaussian that is
-    narrower than a coarse cell.
-
-    Args:
-        heatmaps: ``(B, K, H, W)``.
-        size_hw: ``(H', W')``, at most ``(H, W)``.
-
-    Returns:
-        ``(B, K, H', W')``; the input itself when the size does not change.
+    narrower than a coarse cell. Those of the same size come back as they are.
 
     Example:
         >>> coarsen_heatmaps(torch.eye(4)[None, None], (2, 2)).flatten().tolist()

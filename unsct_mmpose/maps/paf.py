@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .heatmap import present_points
-from .precision import widened
+from .grid import inside_grid
+from .heatmap import present_points, widened
 from .supervision import supervised_mean
 
 Relations = Tensor | np.ndarray | Sequence[tuple[int, int]]
@@ -119,17 +119,8 @@ def segment_alignment(
 def candidate_alignment(field: Tensor, tails: Tensor, heads: Tensor, samples: int = 16) -> Tensor:
     """Project the field on the segments between candidate ends: paper eq. (3) for each pair.
 
-    Args:
-        field: ``(B, 2 L, H, W)``.
-        tails: ``(B, L, M, 2)`` candidates for the tail of each relation, cells.
-        heads: ``(B, L, N, 2)`` candidates for its head, cells.
-        samples: S, number of samples on a segment, at least 2.
-
-    Returns:
-        ``(B, L, M, N)`` mean projections, as :func:`segment_alignment` gives them.
-
-    Raises:
-        ValueError: shapes disagree or there are fewer than 2 samples.
+    ``(B, L, M, N)`` projections, as :func:`segment_alignment` gives them, of ``(B, L, M, 2)``
+    candidates for the tail of each relation and ``(B, L, N, 2)`` for its head, cells.
 
     Example:
         >>> points = torch.tensor([[[1.0, 2.0], [5.0, 2.0]]])
@@ -161,26 +152,17 @@ def candidate_alignment(field: Tensor, tails: Tensor, heads: Tensor, samples: in
         align_corners=False,
     )
     mean = sampled.mean(dim=-1).transpose(1, 2).reshape(unit.shape)
-    valid = (length > 0) & _on_map(tail, height, width) & _on_map(head, height, width)
+    size_wh = (width, height)
+    valid = (length > 0) & inside_grid(tail, size_wh) & inside_grid(head, size_wh)
     return torch.where(valid, (mean * unit).sum(dim=-1), torch.zeros_like(length))
 
 
 def flip_paf(field: Tensor, flip_indices: Sequence[int], is_cross: Sequence[bool]) -> Tensor:
-    """Mirror fields left to right, with the labels of the two sides swapped.
+    """Mirror ``(B, 2 L, H, W)`` fields left to right, with the labels of the two sides swapped.
 
-    Mirroring negates x. A relation across the body also changes ends, which negates both
+    Each relation becomes that of ``flip_indices``. Mirroring negates x. A relation across the body,
+    which joins a landmark to its own mirror image, also changes ends, which negates both
     components; so it keeps x and negates y.
-
-    Args:
-        field: ``(B, 2 L, H, W)``.
-        flip_indices: for each relation, the one that it becomes.
-        is_cross: for each relation, whether it joins a landmark to its own mirror image.
-
-    Returns:
-        ``(B, 2 L, H, W)``: what the mirrored image should have given.
-
-    Raises:
-        ValueError: the numbers of relations disagree.
 
     Example:
         >>> field = torch.tensor([[[[1.0, 0.0]], [[2.0, 0.0]]]])
@@ -204,16 +186,8 @@ def flip_paf(field: Tensor, flip_indices: Sequence[int], is_cross: Sequence[bool
 def paf_mse(pred: Tensor, target: Tensor, relation_weights: Tensor | None = None) -> Tensor:
     """Return the mean squared error over the supervised relations: the field term of eq. (9).
 
-    Args:
-        pred: ``(B, 2 L, H, W)``.
-        target: ``(B, 2 L, H, W)``.
-        relation_weights: ``(B, L)``; 0 leaves a relation out. ``None``: all count.
-
-    Returns:
-        Scalar; 0 with a gradient of zeros when nothing is supervised.
-
-    Raises:
-        ValueError: shapes disagree.
+    A ``(B, L)`` weight of 0 leaves a relation out; None: all count. It is 0 with a gradient of
+    zeros when nothing is supervised.
 
     Example:
         >>> pred, target = torch.ones(1, 4, 2, 2), torch.zeros(1, 4, 2, 2)
@@ -296,8 +270,7 @@ def _near(
 ) -> Tensor:
     """Return ``(B, L, H, W)``: 1 in the cells near each segment, else 0.
 
-    Distances along and across are linear in x and y. Both are scaled so that a cell is near when
-    neither exceeds 1; each is then the sum of a row and a column.
+    Distances along and across are linear in x and y: each is the sum of a row and a column.
     """
     height, width = size_hw
     columns = torch.arange(width, dtype=tail.dtype, device=tail.device)
@@ -314,9 +287,3 @@ def _near(
     farther = distance(along[..., 0], along[..., 1])
     torch.maximum(farther, distance(-across[..., 1], across[..., 0]), out=farther)
     return (farther <= 1).to(tail.dtype)
-
-
-def _on_map(points: Tensor, height: int, width: int) -> Tensor:
-    """Tell which ``(..., 2)`` points lie on a cell of the map."""
-    x, y = points[..., 0], points[..., 1]
-    return (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)

@@ -46,12 +46,6 @@ class MaskedAdaptiveWingLoss(nn.Module):
     def forward(
         self, output: Tensor, target: Tensor, target_weights: Tensor | None = None
     ) -> Tensor:
-        """Return the mean loss of the supervised channels.
-
-        Args:
-            output: ``(B, K, H, W)`` predicted heatmaps.
-            target: ``(B, K, H, W)`` target heatmaps.
-            target_weights: ``(B, K)``; 0 leaves a channel out. ``None``: all count.
-        """
+        """Return the mean loss of the channels that ``(B, K)`` weights supervise; None: all."""
         loss = masked_adaptive_wing(output, target, target_weights, **self.settings)
         return self.loss_weight * loss

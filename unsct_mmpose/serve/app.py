@@ -78,12 +78,7 @@ class ServeOptions:
 
 
 def create_app(backend: Backend, options: ServeOptions, reader: ProcessReader | None = None) -> Any:
-    """Return the application, for uvicorn or any other ASGI server.
-
-    Args:
-        backend: the model.
-        options: limits.
-        reader: decodes uploads (default: a new one).
+    """Return the application, for uvicorn or any other ASGI server; by default with a new reader.
 
     Raises:
         ImportError: FastAPI is missing; the message says how to install it.
@@ -113,7 +108,9 @@ def create_app(backend: Backend, options: ServeOptions, reader: ProcessReader | 
     @app.post('/api/predict', responses=_responses(), openapi_extra=_BODY)
     async def predict(request: Request) -> Response:
         """Return the prediction of one radiograph."""
-        status, text = await _answer(request, desk, options, _json)
+        status, text = await _answer(
+            request, desk, options, lambda result: result.prediction.to_json()
+        )
         if status == 200:
             return Response(text, media_type='application/json')
         return JSONResponse({'error': text}, status)
@@ -147,10 +144,6 @@ async def _answer(
     size = megabytes(request.state.received)
     LOG.info('%s MB: %d, %.1f s', size, status, time.monotonic() - started)
     return status, text
-
-
-def _json(result: OneResult) -> str:
-    return result.prediction.to_json()
 
 
 def _responses() -> dict[int | str, dict[str, Any]]:

@@ -103,23 +103,13 @@ class THAVisualizer(PoseLocalVisualizer):
         step: int = 0,
         **kwargs,
     ) -> np.ndarray:
-        """Draw a sample; show it, write it, or hand it to the backends.
+        """Draw a sample; show it, write it, or hand it to the backends, as MMPose does.
 
-        Args:
-            name: title of the window, or name in the backends.
-            image: ``(H, W)`` or ``(H, W, 3)`` radiograph, any depth.
-            data_sample: see :func:`unsct_mmpose.visualization.drawable.unpack`.
-            draw_gt: draw the true landmarks, where there are any.
-            draw_pred: draw the predicted ones.
-            draw_heatmap: draw the panels of the maps.
-            show: show it in a window.
-            wait_time: seconds that the window waits.
-            out_file: file to write instead of handing it to the backends. A name that is no
-                picture's, such as that of a DICOM file, gets ``.png``, and a number where this
-                visualizer has had the same one before: MMPose's tools hand on the names of images,
-                which may lie in several folders.
-            step: step in the backends.
-            **kwargs: further ones of MMPose's, for samples that it draws.
+        The image is ``(H, W)`` or ``(H, W, 3)`` of any depth, the sample what
+        :func:`unsct_mmpose.visualization.drawable.unpack` takes. An ``out_file`` that is called as
+        no picture is, such as a DICOM file, gets ``.png``, and a number where this visualizer has
+        had the same one before: MMPose's tools hand on the names of images, which may lie in
+        several folders.
 
         Returns:
             ``(H', W', 3)`` RGB picture.
@@ -219,7 +209,10 @@ def _panel(name: str, gray: np.ndarray, drawable: Drawable, width_px: int) -> np
     if name == 'fields':
         return paf_panel(gray, drawable.pafs, drawable.relations, **maps)
     if name == 'certainty':
-        return certainty_panel(gray, _certainty(drawable), **maps)
+        fields = (drawable.heatmaps, drawable.pafs, drawable.cells)
+        tensors = (torch.from_numpy(np.asarray(values, np.float32))[None] for values in fields)
+        certainty = certainty_map(*tensors, drawable.relations)[0].numpy()
+        return certainty_panel(gray, certainty, **maps)
     grid = dict(box=drawable.box, width_px=width_px)
     if name == 'heatmap_grid':
         return heatmap_grid(gray, drawable.heatmaps, landmarks, **grid)
@@ -240,12 +233,3 @@ def _landmark_panel(gray: np.ndarray, drawable: Drawable, long_side_px: int) -> 
     shown = [mark for mark in drawable.estimates if math.isfinite(mark.x)]
     legend = landmark_legend(width, shown, truth=drawable.truth is not None)
     return np.concatenate([picture, caption_strip(width, drawable.caption.splitlines()), legend])
-
-
-def _certainty(drawable: Drawable) -> np.ndarray:
-    """Compute the map of the paper's Figure 9: ``(h, w)``."""
-    maps = (
-        torch.from_numpy(np.asarray(values, np.float32))[None]
-        for values in (drawable.heatmaps, drawable.pafs, drawable.cells)
-    )
-    return certainty_map(*maps, drawable.relations)[0].numpy()
