@@ -21,7 +21,7 @@ from unsct_mmpose.research.gradients import (
 
 LARGE = [path for path in PATHS if path.parent.name != 'demo']
 # of the ablations, those whose network at full size is one of its own
-SAME = ('ema', 'loss_', 'no_paf', 'unsct_hrnet_cover', 'srf_long', 'srf_none_long', 'mmpose_weights')
+SAME = ('ema', 'loss_', 'no_paf', 'unsct_hrnet_cover', 'srf_long', 'srf_none_long', 'mmpose')
 LARGE = [path for path in LARGE if not path.stem.startswith(SAME)]
 # the networks of unsct_hrnet_tha and of srf_stages, as test_flat_configs.py holds
 LARGE = [path for path in LARGE if path.stem not in ('unsct-hrnet', 'unsct_hrnet_paper')]
