@@ -198,7 +198,7 @@ def check_fields(record: Any) -> None:
 
 
 def _record_problem(record: Any, place: str) -> str | None:
-    hints = _hints(type(record))
+    hints = _hints(record.__class__)
     for part in fields(record):
         value = getattr(record, part.name)
         if problem := _problem(value, hints[part.name], f'{place}{part.name}'):
