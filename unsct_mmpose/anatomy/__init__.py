@@ -15,3 +15,31 @@ from .landmarks import (
 from .parameters import MEASUREMENT_NAMES, ClinicalParameter, parameter, split_side
 from .records import Estimate, LandmarkEstimate, Measurement, Region, Spacing
 from .relations import RELATION_SETS, RelationSet, relation_set
+
+__all__ = [
+    'FLIP_INDICES',
+    'HIP',
+    'LANDMARK_CLASSES',
+    'LANDMARK_NAMES',
+    'MEASUREMENT_NAMES',
+    'NUM_CLASSES',
+    'NUM_LANDMARKS',
+    'RELATION_SETS',
+    'SIDES',
+    'ClinicalParameter',
+    'Estimate',
+    'LandmarkClass',
+    'LandmarkEstimate',
+    'LandmarkSet',
+    'Measurement',
+    'Region',
+    'RelationSet',
+    'Spacing',
+    'index_of',
+    'landmark_set',
+    'landmarks_of',
+    'parameter',
+    'relation_set',
+    'side_index',
+    'split_side',
+]

@@ -1,6 +1,6 @@
 """Data sets and transforms of MMPose, and what reads DICOM in its own."""
 
-import unsct_mmpose.host
+import unsct_mmpose.host  # noqa: F401
 
 from .carry_landmarks import CarryLandmarks
 from .load_radiograph import LoadRadiograph
@@ -13,3 +13,13 @@ from .tha_dataset import THADataset
 
 find_shipped_metainfo()
 read_dicom_everywhere()
+
+__all__ = [
+    'CarryLandmarks',
+    'LoadRadiograph',
+    'RadiographAffine',
+    'RadiographicNoise',
+    'RandomCover',
+    'THADataset',
+    'read_dicom_everywhere',
+]

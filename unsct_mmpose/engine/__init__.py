@@ -1,6 +1,6 @@
 """Machinery of MMEngine and MMPose: optimiser wrappers, hooks, what inferencers find and return."""
 
-import unsct_mmpose.host
+import unsct_mmpose.host  # noqa: F401
 
 from .bf16_optim_wrapper import Bf16OptimWrapper
 from .bf16_optim_wrapper_constructor import Bf16OptimWrapperConstructor
@@ -19,3 +19,14 @@ register_names()
 remember_misfits()
 save_plain_checkpoints()
 read_weight_files()
+
+__all__ = [
+    'Bf16OptimWrapper',
+    'Bf16OptimWrapperConstructor',
+    'CUDAGraphHook',
+    'EpochSeedHook',
+    'LateRuntimeInfoHook',
+    'NonFiniteLossHook',
+    'find_model',
+    'list_models',
+]

@@ -1,3 +1,3 @@
 """Models handed on: ONNX graphs, quantization, small checkpoints."""
 
-import unsct_mmpose.register
+import unsct_mmpose.register  # noqa: F401

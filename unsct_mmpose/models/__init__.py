@@ -1,6 +1,6 @@
 """Models of MMPose: backbones, necks, heads and losses."""
 
-import unsct_mmpose.host
+import unsct_mmpose.host  # noqa: F401
 
 from .batch_data_preprocessor import BatchDataPreprocessor
 from .heatmap_paf_head import HeatmapPAFHead
@@ -14,3 +14,18 @@ from .srf_neck import SRFNeck
 from .srf_u_net import SRFUNet
 from .stacked_heatmap_paf_head import StackedHeatmapPAFHead
 from .u_net import UNet
+
+__all__ = [
+    'BatchDataPreprocessor',
+    'HeatmapPAFHead',
+    'HigherHeatmapHead',
+    'HigherHeatmapPAFHead',
+    'MaskedAdaptiveWingLoss',
+    'PAFMSELoss',
+    'SRFHRNet',
+    'SRFNeck',
+    'SRFUNet',
+    'SlimHourglassNet',
+    'StackedHeatmapPAFHead',
+    'UNet',
+]

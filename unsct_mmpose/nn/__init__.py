@@ -8,3 +8,14 @@ from .polarized_attention import (
     PolarizedSpatialAttention,
 )
 from .srf import SRFBlock, split_srf_settings
+
+__all__ = [
+    'PolarizedChannelAttention',
+    'PolarizedSelfAttention',
+    'PolarizedSpatialAttention',
+    'SRFBlock',
+    'boundary_channels',
+    'coordinate_channels',
+    'pointwise',
+    'split_srf_settings',
+]

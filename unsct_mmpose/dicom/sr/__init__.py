@@ -3,3 +3,10 @@
 from .read import StructuredReport, read_structured_report
 from .records import Algorithm
 from .write import write_structured_report
+
+__all__ = [
+    'Algorithm',
+    'StructuredReport',
+    'read_structured_report',
+    'write_structured_report',
+]
