@@ -66,6 +66,10 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
 
     Whoever reads ``path`` meanwhile sees the old file or the new one, never half of one.
 
+    Args:
+        path: the file to write; its folder must exist.
+        content: everything that it is to hold.
+
     Raises:
         OSError: the folder does not exist or cannot be written to; ``path`` is as it was.
     """
@@ -197,7 +201,12 @@ def is_finished(record: Mapping[str, Any] | None, file: Path) -> bool:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write what :func:`jsonable` takes, whole or not at all; its folder is made if need be."""
+    """Write a result as json, whole or not at all; NaN becomes null.
+
+    Args:
+        path: the file; its folder is made if it is not there.
+        content: what :func:`jsonable` takes.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps(jsonable(content), indent=1, allow_nan=False)
     replace_file(path, (text + '\n').encode())

@@ -59,10 +59,20 @@ def collect_scores(
     batch_size: int = 8,
     progress: bool = True,
 ) -> EvidenceTable:
-    """Do as :func:`collect_evidence` with any pose estimator of MMPose: scores are all there is.
+    """Run any pose estimator of MMPose over a data set; its scores are all the evidence there is.
 
-    The fields of the relations are taken as silent: only the points and, as ``peak``, the scores
-    mean anything in the table.
+    Args:
+        model: pose estimator.
+        dataset: :class:`THADataset` in test mode.
+        relations: relations whose fields are taken as silent.
+        batch_size: images at a time.
+        progress: show a bar.
+
+    Returns:
+        A table in which only the points and, as ``peak``, the scores mean anything.
+
+    Raises:
+        ValueError: an image has no pixel spacing; the message names it.
     """
     parts = []
     with torch.no_grad():

@@ -87,9 +87,13 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
     The estimate is cross-fitted: every patient is judged by a calibration that was fitted on all
     others.
 
+    Args:
+        request: what to calibrate on what.
+
     Returns:
         The calibration, the cross-fitted figures (empty with a single patient or without an
-        ``estimate``) and the checkpoint that holds it; its json lies beside it.
+        ``estimate``) and the
+        checkpoint that holds it; its json lies beside it.
 
     Raises:
         ValueError: the images lack absent landmarks or spacings; the message says what to do.
@@ -127,8 +131,14 @@ def calibrate(request: CalibrationRequest) -> tuple[Calibration, dict[str, float
 def write_calibrated(checkpoint: Path, out: Path, calibration: Calibration) -> Path:
     """Write a checkpoint with a calibration in its ``meta`` and its weights, and a json beside it.
 
-    ``out`` may be the checkpoint itself and is returned; its suffix says in which format it is
-    written, :func:`~unsct_mmpose.engine.weight_files.write_checkpoint`.
+    Args:
+        checkpoint: the checkpoint to take.
+        out: the one to write, whole or not at all; may be the same. Its suffix says in which
+            format, :func:`~unsct_mmpose.engine.weight_files.write_checkpoint`.
+        calibration: what to store.
+
+    Returns:
+        ``out``.
     """
     content = copy.copy(_load_checkpoint(str(checkpoint), map_location='cpu'))
     content['meta'] = {**content.get('meta', {}), META_KEY: calibration.to_dict()}
@@ -170,8 +180,15 @@ def judged_samples(
 ) -> list[dict]:
     """Decide about the images of a table, no patient by a calibration that has seen the patient.
 
-    Those of ``base``, which may be the same, are calibrated on. Returns data samples as
-    :func:`predicted_samples` does.
+    Args:
+        table: images to decide about.
+        base: images to calibrate on; may be the same, or hold the same patients.
+        relations: the model's relations.
+        options: what the calibration is asked for.
+        decision: how to decide.
+
+    Returns:
+        Data samples, as :func:`predicted_samples` gives them.
     """
     samples: list[dict] = []
     for others, own in disjoint_parts(table, base):
@@ -185,7 +202,11 @@ def predicted_samples(
 ) -> list[dict]:
     """Return what MMPose would hand to its metrics for the images of a table.
 
-    A calibration that does not apply is as if there were none.
+    Args:
+        table: images to decide about.
+        relations: the model's relations.
+        calibration: the stored one, if any; where it does not apply, it is as if there were none.
+        decision: how to decide.
 
     Raises:
         ValueError: the calibration is for other settings and the decision has no threshold.
@@ -216,9 +237,15 @@ def predicted_samples(
 def evaluate(
     samples: Sequence[dict], bootstrap: int = 0, landmarks: LandmarkSet = HIP
 ) -> dict[str, float]:
-    """Return the figures ``metric/subset/figure`` of the metrics that the landmarks have.
+    """Return the figures of the project's metrics that are defined on the landmarks.
 
-    ``bootstrap`` is how often patients are resampled for confidence intervals; 0: none.
+    Args:
+        samples: data samples with predictions and truth.
+        bootstrap: resamples of patients for confidence intervals; 0: none.
+        landmarks: those of the samples.
+
+    Returns:
+        Figures with keys ``metric/subset/figure``.
     """
     figures: dict[str, float] = {}
     for prefix, name in _METRICS_OF.items():

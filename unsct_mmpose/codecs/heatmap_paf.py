@@ -189,10 +189,16 @@ class HeatmapPAF(LandmarkCodec):
     def draw(
         self, points: Tensor, shown: Tensor, size_hw: tuple[int, int] | None = None
     ) -> tuple[Tensor, Tensor]:
-        """Draw ``(B, K, H, W)`` heatmaps and ``(B, 2 L, H, W)`` fields on the device of the points.
+        """Draw the maps of a batch, on the device of its points.
 
-        These are ``(B, K, 2)`` cells, shown ``(B, K)``: present and on the grid. ``sigma`` and
-        ``paf_width`` are of so many cells on maps of any size; by default they have the codec's.
+        Args:
+            points: ``(B, K, 2)`` landmarks, cells.
+            shown: ``(B, K)`` bool, present and on the grid.
+            size_hw: height and width of the maps, cells; None: those of the codec. ``sigma`` and
+                ``paf_width`` are of so many cells on any.
+
+        Returns:
+            ``(B, K, H, W)`` heatmaps and ``(B, 2 L, H, W)`` fields.
         """
         size_hw, pairs = size_hw or self.heatmap_size[::-1], self.relations.pairs
         return (
@@ -232,13 +238,29 @@ class HeatmapPAF(LandmarkCodec):
         return sized.encode(points[None], present, labelled)
 
     def decode(self, encoded: Any) -> DecodedLandmarks:
-        """Find landmarks in ``(K + 2 L, H, W)`` or ``(K, H, W)`` maps and decide on each."""
+        """Find the landmarks of one image and decide which of them it shows.
+
+        Args:
+            encoded: ``(K + 2 L, H, W)`` network output, or the ``(K, H, W)`` heatmaps alone.
+
+        Returns:
+            ``keypoints`` ``(1, K, 2)`` in input pixels, ``keypoint_scores`` ``(1, K)`` heatmap
+            peaks, ``keypoint_uncertainties`` ``(1, K)`` and ``keypoints_visible`` ``(1, K)``, 0
+            where a landmark is rejected; it keeps its coordinates.
+        """
         maps = torch.as_tensor(encoded)
         batch = self.batch_decode(maps[None] if maps.ndim == 3 else maps)
         return DecodedLandmarks(*(column[0] for column in batch))
 
     def batch_decode(self, batch_encoded: Tensor) -> DecodedLandmarks:
-        """Do the same for a batch: a list for each, one array for each image."""
+        """Find the landmarks of a batch and decide which of them each image shows.
+
+        Args:
+            batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
+
+        Returns:
+            As :meth:`decode`, a list for each, one array for each image.
+        """
         rows = self.decode_maps(batch_encoded)
         return DecodedLandmarks(*([row[name] for row in rows] for name in DecodedLandmarks._fields))
 
@@ -290,13 +312,24 @@ class HeatmapPAF(LandmarkCodec):
     def assess(
         self, batch_encoded: Tensor, noise: Tensor | None = None
     ) -> tuple[Evidence, Assessment]:
-        """Gather the evidence of a batch, in cells, and decide; see :meth:`decode_maps`."""
+        """Gather the evidence of a batch, in cells, and decide.
+
+        Args:
+            batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps,
+                which no calibration applies to.
+            noise: ``(B,)`` of the images; None: unknown.
+        """
         decision, calibration = self.deciding(self._has_fields(batch_encoded))
         evidence = self.gather(batch_encoded, noise)
         return evidence, assess(evidence, self.evidence_relations.pairs, decision, calibration)
 
     def gather(self, batch_encoded: Tensor, noise: Tensor | None = None) -> Evidence:
-        """Gather the evidence of a batch, in cells, without any decision."""
+        """Gather the evidence of a batch, in cells, without any decision.
+
+        Args:
+            batch_encoded: ``(B, K + 2 L, H, W)`` network output, or ``(B, K, H, W)`` heatmaps.
+            noise: ``(B,)`` of the images; None: unknown.
+        """
         heatmaps = batch_encoded[:, : len(self.landmarks)]
         pafs = batch_encoded[:, len(self.landmarks) :]
         if pafs.shape[1] == 0:
@@ -361,8 +394,13 @@ def prediction_fields(
 ) -> dict[str, np.ndarray]:
     """Return the fields of ``pred_instances``, one row for each image.
 
-    ``(B, K, 2)`` points and ``(B, K, 2, 2)`` covariances are in one unit and its square; the
-    calibration is the one that decided, if any did.
+    Args:
+        points: ``(B, K, 2)`` landmarks.
+        covariances: ``(B, K, 2, 2)`` of their positions, in the square of the same unit.
+        evidence: what the maps say.
+        assessment: what was decided.
+        calibration: what decided, if anything.
+        landmarks: which K.
     """
     count = len(points)
     return dict(

@@ -62,12 +62,26 @@ class LandmarkHeatmap(LandmarkCodec):
         )
 
     def decode(self, encoded: Any) -> tuple[np.ndarray, np.ndarray]:
-        """Return ``(1, K, 2)`` landmarks, input pixels, and ``(1, K)`` peaks of one image."""
+        """Find the landmarks of one image.
+
+        Args:
+            encoded: ``(K, H, W)`` heatmaps.
+
+        Returns:
+            ``(1, K, 2)`` landmarks in input pixels and ``(1, K)`` peaks.
+        """
         points, scores = self.batch_decode(torch.as_tensor(encoded)[None])
         return points[0], scores[0]
 
     def batch_decode(self, batch_encoded: Tensor) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """Return the same of ``(B, K, H, W)`` heatmaps: lists of one array for each image."""
+        """Find the landmarks of a batch.
+
+        Args:
+            batch_encoded: ``(B, K, H, W)`` heatmaps.
+
+        Returns:
+            As :meth:`decode`, a list for each, one array for each image.
+        """
         cells, peaks = decode_heatmaps(batch_encoded.detach().float(), self.refinement)
         points = self.to_pixels(cells.cpu().numpy().astype(np.float64))
         return list(points[:, None]), list(peaks.cpu().numpy()[:, None])

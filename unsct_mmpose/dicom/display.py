@@ -201,11 +201,18 @@ def ranges_itself(words: str) -> bool:
 
 
 def robust_window(values_: FloatArray, counts: NDArray[np.int64]) -> tuple[float, float]:
-    """Choose the range of ``(V,)`` values to display by how many pixels have each.
+    """Choose the range of values to display from the values themselves.
 
     The range runs from the 0.5th to the 99.5th percentile. A plateau at either end (collimator,
     direct exposure, lead) that holds more than 5 % of the pixels within 0.5 % of the range is
     left out first, unless hardly anything else remains.
+
+    Args:
+        values_: ``(V,)`` values.
+        counts: ``(V,)`` pixels that have each value.
+
+    Returns:
+        Lowest and highest value of the range.
 
     Example:
         >>> robust_window(np.arange(101.0), np.ones(101, dtype=np.int64))

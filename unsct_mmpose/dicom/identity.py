@@ -64,7 +64,13 @@ def simulation_mark(dataset: Dataset) -> str | None:
 
 @quiet()
 def patient_identity(path: str | os.PathLike[str]) -> dict[str, str]:
-    """Return PatientID and PatientName of a DICOM file as far as it has them, or nothing.
+    """Return PatientID and PatientName of a DICOM file, for those who asked to keep them.
+
+    Args:
+        path: DICOM file; a picture has no identity.
+
+    Returns:
+        What the header holds of both; empty values are left out.
 
     Raises:
         RadiographError: the file cannot be read.

@@ -60,7 +60,12 @@ def radiograph_from_array(
 def grey_channel(
     array: NDArray[Any], name: str = 'array'
 ) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Separate the grey values of an array from its opacity, by :func:`.pictures.split_channels`.
+    """Separate the grey values of an array from its opacity.
+
+    Args:
+        array: ``(H, W)`` or ``(H, W, C)``, see
+            :func:`unsct_mmpose.dicom.pictures.split_channels`.
+        name: what messages call it.
 
     Raises:
         RadiographError: the array has another shape, or nothing in it.
@@ -76,7 +81,12 @@ def grey_channel(
 def display_values(
     grey: NDArray[Any], hidden: NDArray[np.bool_] | None = None, name: str = 'array'
 ) -> tuple[NDArray[np.float32], str]:
-    """Turn ``(H, W)`` grey values of any type, bone bright, into display values; hidden ones black.
+    """Turn grey values of any type into display values.
+
+    Args:
+        grey: ``(H, W)`` values, bone bright.
+        hidden: ``(H, W)`` pixels that become black; None for none.
+        name: what messages call it.
 
     Returns:
         ``(H, W)`` display values in [0, 1], and in words where the mapping comes from.

@@ -100,7 +100,22 @@ def radiograph_from_bytes(
     frame: int | None = None,
     mirrored: bool | None = None,
 ) -> Radiograph:
-    """Read a whole file that is in memory as :func:`read_radiograph` does one on disk."""
+    """Read a file that is in memory; nothing touches a disk.
+
+    Args:
+        content: the whole file.
+        name: what messages call it.
+        spacing_xy_mm: see :func:`read_radiograph`, as the next four.
+        magnification: see there.
+        window: see there.
+        frame: see there.
+        mirrored: see there.
+
+    Raises:
+        NoRadiographError: it is whole, and no image.
+        RadiographError: it cannot be read; the message says why.
+        ValueError: an argument is not positive and finite.
+    """
     _check_window(window)
     given = given_spacing(spacing_xy_mm, magnification, 'a picture file has no pixel spacing')
     if not content:
@@ -129,9 +144,21 @@ def radiograph_from_dataset(
     mirrored: bool | None = None,
     name: str = 'dataset',
 ) -> Radiograph:
-    """Display a parsed DICOM file as :func:`read_radiograph` does one on disk.
+    """Display a parsed DICOM file, as :func:`read_radiograph` does with one on disk.
 
-    It is not changed except that a missing transfer syntax is filled in.
+    Args:
+        dataset: from ``pydicom.dcmread``, with its pixel data; it is not changed except that a
+            missing transfer syntax is filled in.
+        spacing_xy_mm: see :func:`read_radiograph`, as the next four.
+        magnification: see there.
+        window: see there.
+        frame: see there.
+        mirrored: see there.
+        name: what messages call it.
+
+    Raises:
+        RadiographError: it cannot be displayed; the message says why.
+        ValueError: spacing or magnification is not positive and finite.
     """
     stored = values(dataset, 'PixelData')[:1]
     content = stored[0] if stored and isinstance(stored[0], bytes) else b''
@@ -171,7 +198,15 @@ def assemble(
     provenance: Provenance,
     orientation: Orientation | None = None,
 ) -> Radiograph:
-    """Put together what was read, which becomes read-only, and turn it to the standard display.
+    """Put together what was read and turn it to the standard display.
+
+    Args:
+        name: what messages call it.
+        pixels: ``(H, W)`` display values as the file lays them; they become read-only.
+        spacing: of the file's pixels.
+        laterality: the sides that the image shows, if known.
+        provenance: what is known about it; what was done is added.
+        orientation: how to turn it; None leaves it as it is.
 
     Raises:
         RadiographError: the display values are not what a display can show.

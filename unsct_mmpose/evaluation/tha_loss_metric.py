@@ -19,6 +19,10 @@ class THALossMetric(BaseMetric):
     and does not count, and a figure of nothing is NaN. ``save_best='loss', rule='less'`` keeps the
     checkpoint that the paper would.
 
+    Args:
+        collect_device: see ``BaseMetric``.
+        prefix: see ``BaseMetric``.
+
     Raises:
         ValueError: the predictions carry no losses; the message says how to get them.
     """

@@ -241,8 +241,16 @@ def interval_score(
 
     ``width + 2 / (1 - level) * (how far the truth lies outside)``: a wide interval does not win,
     nor does a narrow one that misses (R. L. Winkler, JASA 67, 1972; T. Gneiting and A. E. Raftery,
-    JASA 102, 2007). The smaller the better, in the unit of the values; ``level``, inside (0, 1), is
-    what the intervals claim to hold, and the other inputs are those of :func:`interval_coverage`.
+    JASA 102, 2007). The smaller the better, in the unit of the values.
+
+    Args:
+        values: ``(n,)`` measurements, centres of their intervals.
+        half_widths: ``(n,)`` half widths, in the same unit; infinity scores infinity.
+        truths: ``(n,)`` what they measure.
+        level: what the intervals claim to hold.
+
+    Raises:
+        ValueError: as :func:`interval_coverage`, or the level is not inside (0, 1).
 
     Example:
         >>> round(interval_score([1.0, 2.0], [0.5, 0.5], [1.5, 3.0], 0.95), 6)

@@ -153,13 +153,21 @@ def measure_many(
     magnification: ArrayLike = 1.0,
     error_correlation: ArrayLike | None = None,
 ) -> tuple[Floats, Floats]:
-    """Measure the clinical parameters of N images at once, as :func:`measure` does one.
+    """Measure the clinical parameters of many images at once.
 
-    Every input has an axis of N images in front; spacing, magnification and correlation may also be
-    one for all.
+    Args:
+        points_px: ``(N, 24, 2)`` landmarks (x, y), pixels; not read where not present.
+        present: ``(N, 24)`` bool.
+        spacing_xy_mm: ``(N, 2)`` size of a pixel along x and y, or ``(2,)`` for all images.
+        covariances_px: ``(N, 24, 2, 2)`` as for :func:`measure`, or None.
+        magnification: ``(N,)`` or one number.
+        error_correlation: ``(48, 48)`` for all images or ``(N, 48, 48)``, as for :func:`measure`.
 
     Returns:
         Values and standard errors, ``(N, M)`` each, in the order of ``MEASUREMENT_NAMES``.
+
+    Raises:
+        ValueError: as for :func:`measure`.
 
     Example:
         >>> values, errors = measure_many(np.zeros((3, 24, 2)), np.zeros((3, 24), bool), (1.0, 1.0))
@@ -334,7 +342,17 @@ def slopes_many(
     spacing_xy_mm: ArrayLike,
     magnification: ArrayLike = 1.0,
 ) -> Slopes:
-    """Measure images, as :func:`measure_many` does, and keep how each landmark moves each value."""
+    """Measure many images and keep how each value changes with each landmark.
+
+    Args:
+        points_px: ``(N, 24, 2)`` landmarks (x, y), pixels; not read where not present.
+        present: ``(N, 24)`` bool.
+        spacing_xy_mm: ``(N, 2)`` size of a pixel along x and y, or ``(2,)`` for all images.
+        magnification: ``(N,)`` or one number.
+
+    Raises:
+        ValueError: as for :func:`measure`.
+    """
     points = np.asarray(points_px, float)
     batch = _Batch.build(points, np.asarray(present), spacing_xy_mm, None, magnification)
     values, _, lines = batch.measure(None)

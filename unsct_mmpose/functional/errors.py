@@ -153,8 +153,18 @@ def set_error(
     and a false positive cost as much as the worst placed one, so that rejecting everything scores
     c, the worst.
 
+    Args:
+        errors: ``(N, K)`` errors, mm; read where a landmark is present and reported.
+        present: ``(N, K)`` bool, in the ground truth.
+        reported: ``(N, K)`` bool.
+        cutoff: c, mm.
+
     Returns:
         ``(N,)`` errors, mm; NaN for an image where nothing is present and nothing is reported.
+
+    Raises:
+        ValueError: shapes disagree, the cutoff is not positive, or an error that is read is not
+            finite.
 
     Example:
         >>> set_error([[2.0, 50.0, 0.0]], [[True, True, True]], [[True, True, False]]).tolist()
@@ -176,6 +186,15 @@ def mean_set_error(
 ) -> float:
     """Return the mean of :func:`set_error` over the images that have one, or NaN.
 
+    Args:
+        errors: ``(N, K)`` errors, mm.
+        present: ``(N, K)`` bool, in the ground truth.
+        reported: ``(N, K)`` bool.
+        cutoff: c, mm.
+
+    Raises:
+        ValueError: as :func:`set_error`.
+
     Example:
         >>> mean_set_error([[2.0], [0.0]], [[True], [False]], [[True], [False]])
         2.0
@@ -194,8 +213,18 @@ def localisation_recall_precision(
     |FN| + |FP|)``, a true positive being present, reported and within c. As there, a report that
     is further off than c counts twice: it is a false positive, and its landmark is missed.
 
+    Args:
+        errors: ``(N, K)`` errors, mm; read where a landmark is present and reported.
+        present: ``(N, K)`` bool, in the ground truth.
+        reported: ``(N, K)`` bool.
+        cutoff: c, mm.
+
     Returns:
         0 (all found in place, nothing else reported) to 1 (nothing found, as by rejecting all).
+
+    Raises:
+        ValueError: shapes disagree, the cutoff is not positive, or an error that is read is not
+            finite.
 
     Example:
         >>> localisation_recall_precision([[5.0, 50.0]], [[True, True]], [[True, True]], 20.0)
@@ -276,8 +305,19 @@ def normalised_mean_error(
 ) -> NormalisedMeanError:
     """Return the mean of the masked errors over ``norm_scale * distance``: paper eq. (10).
 
-    The ``(N,)`` distances come from :func:`reference_distances_mm`, in the unit of the errors; NaN
-    or 0 drops the image. A norm_scale of 0.5 gives figures of the paper's magnitude.
+    Args:
+        errors: ``(N, K)`` errors; those outside the mask are not read.
+        mask: ``(N, K)`` bool.
+        distances: ``(N,)`` reference distances in the unit of the errors, from
+            :func:`reference_distances_mm`; NaN or 0 drops the image.
+        norm_scale: factor of the distance; 0.5 gives figures of the paper's magnitude.
+
+    Returns:
+        The mean over the masked landmarks of the images that have a distance, and how many
+        images have none.
+
+    Raises:
+        ValueError: shapes disagree, a masked error is not finite, or norm_scale is not positive.
 
     Example:
         >>> normalised_mean_error([[8.0], [5.0]], [[True], [True]], [160.0, float('nan')])

@@ -75,9 +75,21 @@ def paper_errors_mm(
     spacing_xy_mm: ArrayLike,
     magnification: ArrayLike = 1.0,
 ) -> Floats:
-    """Return ``(N, K)`` distances of predictions from the truth, mm, either (0, 0) if not shown.
+    """Return the distance of each prediction from the truth, either being (0, 0) if not shown.
 
-    The arguments are those of :func:`paper_figures`. A correct rejection is at 0.
+    Args:
+        pred: ``(N, K, 2)`` predicted landmarks, pixels.
+        reported: ``(N, K)`` bool.
+        true: ``(N, K, 2)`` true landmarks, pixels.
+        present: ``(N, K)`` bool, in the ground truth.
+        spacing_xy_mm: ``(N, 2)`` or ``(2,)`` size of a pixel along x and y.
+        magnification: ``(N,)`` or one number.
+
+    Returns:
+        ``(N, K)`` distances, mm; 0 for a correct rejection.
+
+    Raises:
+        ValueError: shapes disagree, or a spacing or magnification is not positive.
 
     Example:
         >>> paper_errors_mm([[[30.0, 40.0]]], [[True]], [[[9.0, 9.0]]], [[False]], (0.5, 0.5))

@@ -108,12 +108,24 @@ def masked_adaptive_wing(
 ) -> Tensor:
     """Return the mean of ``L (W mask + 1)`` over the supervised elements: paper eq. (8).
 
-    L is :func:`adaptive_wing` of ``(B, K, H, W)`` heatmaps, the mask :func:`dilated_mask` of the
-    target and W ``mask_weight``; 0 switches the mask off. Weights are ``(B, K)``: 1 supervises a
-    landmark, an absent one too, and 0 leaves an unlabelled one out; None: all count.
+    Args:
+        pred: ``(B, K, H, W)`` heatmaps.
+        target: ``(B, K, H, W)`` heatmaps, values in [0, 1]; zero where a landmark is absent.
+        weights: ``(B, K)``; 1 supervises a landmark, an absent one too, and 0 leaves an
+            unlabelled one out of the mean. ``None``: all count.
+        alpha: exponent, above 2.
+        omega: scale of the logarithmic part.
+        epsilon: width of the logarithmic part.
+        theta: error at which the linear part begins.
+        mask_weight: W; 0 switches the mask off.
+        threshold: dilated target value above which the mask is 1.
+        kernel: side of the dilation, cells.
 
     Returns:
         Scalar; 0 with a gradient of zeros when nothing is supervised.
+
+    Raises:
+        ValueError: shapes disagree, a setting is out of range, or the target requires a gradient.
 
     Example:
         >>> pred, target = torch.ones(1, 2, 4, 4), torch.zeros(1, 2, 4, 4)

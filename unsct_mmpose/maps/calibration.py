@@ -52,10 +52,16 @@ def recall_threshold(
 
     With patients, each counts once, and the share holds for the next one where they allow it
     (:func:`unsct_mmpose.functional.hierarchical.allowed_level`); else it is these patients' own.
-    Without, landmarks count alike.
+
+    Args:
+        uncertainty: ``(N, K)``.
+        present: ``(N, K)`` bool.
+        labelled: ``(N, K)`` bool.
+        recall: share, above 0 and at most 1.
+        patients: ``(N,)`` whose image each row is; None counts landmarks alike.
 
     Raises:
-        ValueError: nothing is present, or the share is not in (0, 1].
+        ValueError: nothing is present, or the share is out of range.
 
     Example:
         >>> recall_threshold([[0.1, 0.2, 0.3, 0.9]], [[True] * 4], [[True] * 4], 0.75)
@@ -82,6 +88,11 @@ def youden_threshold(uncertainty: ArrayLike, present: ArrayLike, labelled: Array
     """Return the threshold with the largest sensitivity + specificity - 1 (Youden 1950).
 
     Midway between the two uncertainties that it separates, so that it does not sit on a landmark.
+
+    Args:
+        uncertainty: ``(N, K)``.
+        present: ``(N, K)`` bool.
+        labelled: ``(N, K)`` bool.
 
     Raises:
         ValueError: no landmark is present, or none is absent.
@@ -117,6 +128,13 @@ def conformal_risk_threshold(
     keeps the expected loss of a new, exchangeable image at alpha or below (Angelopoulos et al.,
     "Conformal risk control", ICLR 2024). With patients the loss is a patient's, the mean over its
     images, and n is their number: images of one patient are not exchangeable with others'.
+
+    Args:
+        uncertainty: ``(N, K)``.
+        present: ``(N, K)`` bool.
+        labelled: ``(N, K)`` bool.
+        alpha: bound of the expected loss.
+        patients: ``(N,)`` whose image each row is; None takes every image for a patient.
 
     Returns:
         The threshold; infinity (report everything) when n < 1 / alpha - 1, too few for any promise.
@@ -163,7 +181,13 @@ def equal_cost_threshold(
 
     A missed landmark and a false positive cost the same in the set error, so that this is the
     decision with the smallest expected cost. The probability is a logistic function of the
-    uncertainty, fitted with this penalty by :func:`unsct_mmpose.maps.fusion.fit_logistic`.
+    uncertainty.
+
+    Args:
+        uncertainty: ``(N, K)``.
+        present: ``(N, K)`` bool.
+        labelled: ``(N, K)`` bool.
+        penalty: see :func:`unsct_mmpose.maps.fusion.fit_logistic`.
 
     Returns:
         The threshold; infinity when the uncertainty does not fall with presence at all.
@@ -181,8 +205,14 @@ def equal_cost_threshold(
 def conformal_quantile(scores: ArrayLike, level: float) -> float:
     """Return the quantile below which a new, exchangeable score falls with at least a probability.
 
-    The ``ceil((n + 1) level)``-th smallest of n scores (Vovk et al. 2005; Lei et al. 2018), NaN
-    left out; infinity when there are too few scores for the level.
+    The ``ceil((n + 1) level)``-th smallest of n scores (Vovk et al. 2005; Lei et al. 2018).
+
+    Args:
+        scores: any number of scores; NaN ones are left out.
+        level: probability, in (0, 1).
+
+    Returns:
+        The quantile; infinity when there are too few scores for the level.
 
     Example:
         >>> conformal_quantile(range(1, 20), 0.95), conformal_quantile(range(1, 19), 0.95)

@@ -153,7 +153,14 @@ def decode_evidence(
     options: DecodeOptions,
     noise: Tensor | None = None,
 ) -> Evidence:
-    """Find landmarks in ``(B, K, H, W)`` heatmaps and gather what ``(B, 2 L, H, W)`` fields say.
+    """Find landmarks in a batch of maps and gather what speaks for each.
+
+    Args:
+        heatmaps: ``(B, K, H, W)``.
+        pafs: ``(B, 2 L, H, W)``.
+        relations: ``(L, 2)`` tail and head of each relation.
+        options: how to read.
+        noise: ``(B,)`` of the images; None: unknown.
 
     Raises:
         ValueError: a map holds NaN or infinity; the message names it.

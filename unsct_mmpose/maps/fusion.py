@@ -170,9 +170,15 @@ class Fusion:
 def relation_reference(
     relation_alignment: ArrayLike, present: ArrayLike, relations: Sequence[tuple[int, int]]
 ) -> NDArray[np.float64]:
-    """Return ``(L,)`` medians of ``(N, L)`` alignments, of the images that show both ends.
+    """Return the median alignment of each relation whose two ends are present.
 
-    The median of all where a relation is never there, and at least 0.05.
+    Args:
+        relation_alignment: ``(N, L)``.
+        present: ``(N, K)`` bool.
+        relations: ``(L, 2)`` landmarks that each one joins.
+
+    Returns:
+        ``(L,)``; the median of all where a relation is never there, and at least 0.05.
     """
     aligned, present = np.asarray(relation_alignment, float), np.asarray(present, bool)
     pairs = np.asarray(relations)
@@ -292,10 +298,16 @@ def fit_fusion(
 ) -> Fusion:
     """Fit P(present) to a calibration set.
 
-    Of the evidence of N images, on the CPU, with ``(N, K)`` masks; what is not labelled counts
-    nowhere. The fields' penalty is that of :data:`FIELD_FEATURES`, see
-    :func:`unsct_mmpose.maps.fusion_choice.choose_field_penalty`; infinity leaves the decision to
-    the heatmaps, None takes ``penalty``, see :func:`fit_logistic`.
+    Args:
+        evidence: of N images, on the CPU.
+        present: ``(N, K)`` bool.
+        labelled: ``(N, K)`` bool; the others count nowhere.
+        relations: ``(L, 2)`` landmarks that each relation joins.
+        features: what to use.
+        penalty: see :func:`fit_logistic`.
+        field_penalty: that of :data:`FIELD_FEATURES`, see
+            :func:`unsct_mmpose.maps.fusion_choice.choose_field_penalty`; infinity leaves the
+            decision to the heatmaps, None takes ``penalty``.
 
     Raises:
         ValueError: no landmark is absent, or none is present.

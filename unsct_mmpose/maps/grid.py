@@ -15,7 +15,15 @@ from torch import Tensor
 def pixels_to_cells(
     points: NDArray[np.floating], input_size_wh: tuple[int, int], map_size_wh: tuple[int, int]
 ) -> NDArray[np.float64]:
-    """Convert ``(..., 2)`` points (x, y) from input pixels to map cells.
+    """Convert input pixels to map cells.
+
+    Args:
+        points: ``(..., 2)`` points (x, y), pixels.
+        input_size_wh: size of the input, pixels.
+        map_size_wh: size of the map, cells.
+
+    Returns:
+        ``(..., 2)`` points (x, y), cells.
 
     Example:
         >>> pixels_to_cells(np.array([1.5, 1.5]), (64, 64), (16, 16)).tolist()
@@ -29,6 +37,14 @@ def cells_to_pixels(
     points: NDArray[np.floating], input_size_wh: tuple[int, int], map_size_wh: tuple[int, int]
 ) -> NDArray[np.float64]:
     """Convert map cells to input pixels: the inverse of :func:`pixels_to_cells`.
+
+    Args:
+        points: ``(..., 2)`` points (x, y), cells.
+        input_size_wh: size of the input, pixels.
+        map_size_wh: size of the map, cells.
+
+    Returns:
+        ``(..., 2)`` points (x, y), pixels.
 
     Example:
         >>> cells_to_pixels(np.array([0.0, 15.0]), (64, 64), (16, 16)).tolist()
@@ -49,10 +65,17 @@ def inside_grid(points: Tensor, size_wh: tuple[int, int]) -> Tensor:
 
 
 def coarsen_heatmaps(heatmaps: Tensor, size_hw: tuple[int, int]) -> Tensor:
-    """Reduce target heatmaps ``(B, K, H, W)`` to a coarser grid and keep their peaks.
+    """Reduce target heatmaps to a coarser grid and keep their peaks.
 
     The largest value of each block survives, since averaging would fade a Gaussian that is
-    narrower than a coarse cell. Those of the same size come back as they are.
+    narrower than a coarse cell.
+
+    Args:
+        heatmaps: ``(B, K, H, W)``.
+        size_hw: ``(H', W')``, at most ``(H, W)``.
+
+    Returns:
+        ``(B, K, H', W')``; the input itself when the size does not change.
 
     Example:
         >>> coarsen_heatmaps(torch.eye(4)[None, None], (2, 2)).flatten().tolist()

@@ -169,10 +169,18 @@ def refine_peaks(
 def decode_heatmaps(
     heatmaps: Tensor, method: str = 'dark', blur: float = 1.5
 ) -> tuple[Tensor, Tensor]:
-    """Find the landmarks that heatmaps show, by :func:`find_peaks` and :func:`refine_peaks`.
+    """Find the landmarks that heatmaps show.
+
+    Args:
+        heatmaps: ``(B, K, H, W)``.
+        method: ``'dark'``, ``'quadratic'`` or ``'none'``, see :func:`refine_peaks`.
+        blur: standard deviation of the blur of ``'dark'``, cells.
 
     Returns:
         ``(B, K, 2)`` points, cells, and ``(B, K)`` values of the highest cells.
+
+    Raises:
+        ValueError: a heatmap holds NaN or its peak is infinite; the message names it.
 
     Example:
         >>> maps = draw_heatmaps(torch.tensor([[[7.3, 5.8]]]), torch.tensor([[True]]), (16, 16))
@@ -184,7 +192,14 @@ def decode_heatmaps(
 
 
 def flip_heatmaps(heatmaps: Tensor, flip_indices: Sequence[int]) -> Tensor:
-    """Mirror ``(B, K, H, W)`` heatmaps left to right and give each to its landmark's mirror image.
+    """Mirror heatmaps left to right and give each landmark's map to its mirror image.
+
+    Args:
+        heatmaps: ``(B, K, H, W)``.
+        flip_indices: for each landmark, the one that it becomes.
+
+    Returns:
+        ``(B, K, H, W)``: what the mirrored image should have given.
 
     Example:
         >>> flip_heatmaps(torch.tensor([[[[1.0, 0.0]], [[0.0, 3.0]]]]), (1, 0)).tolist()

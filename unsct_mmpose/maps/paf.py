@@ -119,8 +119,17 @@ def segment_alignment(
 def candidate_alignment(field: Tensor, tails: Tensor, heads: Tensor, samples: int = 16) -> Tensor:
     """Project the field on the segments between candidate ends: paper eq. (3) for each pair.
 
-    ``(B, L, M, N)`` projections, as :func:`segment_alignment` gives them, of ``(B, L, M, 2)``
-    candidates for the tail of each relation and ``(B, L, N, 2)`` for its head, cells.
+    Args:
+        field: ``(B, 2 L, H, W)``.
+        tails: ``(B, L, M, 2)`` candidates for the tail of each relation, cells.
+        heads: ``(B, L, N, 2)`` candidates for its head, cells.
+        samples: S, number of samples on a segment, at least 2.
+
+    Returns:
+        ``(B, L, M, N)`` mean projections, as :func:`segment_alignment` gives them.
+
+    Raises:
+        ValueError: shapes disagree or there are fewer than 2 samples.
 
     Example:
         >>> points = torch.tensor([[[1.0, 2.0], [5.0, 2.0]]])
@@ -158,11 +167,21 @@ def candidate_alignment(field: Tensor, tails: Tensor, heads: Tensor, samples: in
 
 
 def flip_paf(field: Tensor, flip_indices: Sequence[int], is_cross: Sequence[bool]) -> Tensor:
-    """Mirror ``(B, 2 L, H, W)`` fields left to right, with the labels of the two sides swapped.
+    """Mirror fields left to right, with the labels of the two sides swapped.
 
-    Each relation becomes that of ``flip_indices``. Mirroring negates x. A relation across the body,
-    which joins a landmark to its own mirror image, also changes ends, which negates both
+    Mirroring negates x. A relation across the body also changes ends, which negates both
     components; so it keeps x and negates y.
+
+    Args:
+        field: ``(B, 2 L, H, W)``.
+        flip_indices: for each relation, the one that it becomes.
+        is_cross: for each relation, whether it joins a landmark to its own mirror image.
+
+    Returns:
+        ``(B, 2 L, H, W)``: what the mirrored image should have given.
+
+    Raises:
+        ValueError: the numbers of relations disagree.
 
     Example:
         >>> field = torch.tensor([[[[1.0, 0.0]], [[2.0, 0.0]]]])
@@ -186,8 +205,16 @@ def flip_paf(field: Tensor, flip_indices: Sequence[int], is_cross: Sequence[bool
 def paf_mse(pred: Tensor, target: Tensor, relation_weights: Tensor | None = None) -> Tensor:
     """Return the mean squared error over the supervised relations: the field term of eq. (9).
 
-    A ``(B, L)`` weight of 0 leaves a relation out; None: all count. It is 0 with a gradient of
-    zeros when nothing is supervised.
+    Args:
+        pred: ``(B, 2 L, H, W)``.
+        target: ``(B, 2 L, H, W)``.
+        relation_weights: ``(B, L)``; 0 leaves a relation out. ``None``: all count.
+
+    Returns:
+        Scalar; 0 with a gradient of zeros when nothing is supervised.
+
+    Raises:
+        ValueError: shapes disagree.
 
     Example:
         >>> pred, target = torch.ones(1, 4, 2, 2), torch.zeros(1, 4, 2, 2)

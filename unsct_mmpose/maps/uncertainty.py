@@ -181,11 +181,21 @@ def certainty_map(
     For every landmark and every cell the landmark is placed there, its relations to the other
     landmarks, where these were found, are projected on the fields, and the entropy of their mean
     turns into a certainty ``1 - U / U(0)``, which weighs the heatmap at that cell. The brightest
-    landmark of a cell gives its value. The entropy's mode must be bounded: ``'mirror'`` or
-    ``'linear'``.
+    landmark of a cell gives its value.
+
+    Args:
+        heatmaps: ``(B, K, H, W)``.
+        field: ``(B, 2 L, H, W)``.
+        points: ``(B, K, 2)`` where the landmarks were found, cells.
+        relations: ``(L, 2)`` tail and head of each relation.
+        mode: entropy mode, bounded: ``'mirror'`` or ``'linear'``.
+        samples: samples on a segment.
 
     Returns:
         ``(B, H, W)`` in [0, 1]; bright is certain.
+
+    Raises:
+        ValueError: the mode is not one of the two.
     """
     if mode not in ('mirror', 'linear'):
         raise ValueError(

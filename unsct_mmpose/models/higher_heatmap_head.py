@@ -68,14 +68,28 @@ class HigherHeatmapHead(HeatmapHead):
         return [inner, dict(type='Constant', layer='BatchNorm2d', val=1)]
 
     def forward_levels(self, feats: Features) -> list[Tensor]:
-        """Return both levels, the coarse one first, of the last feature map, ``(B, C, H, W)``."""
+        """Return the maps of both levels.
+
+        Args:
+            feats: feature maps; the last one, ``(B, C, H, W)``, is read.
+
+        Returns:
+            ``(B, out_channels, H, W)`` and ``(B, out_channels, 2 H, 2 W)``.
+        """
         features = feats[-1]
         low = self.final_layer(features)
         high = self.high_layer(self.blocks(self.deconv(torch.cat([features, low], dim=1))))
         return [low, high]
 
     def forward(self, feats: Features) -> Tensor:
-        """Return both levels averaged at the higher resolution, ``(B, out_channels, 2 H, 2 W)``."""
+        """Return both levels averaged at the higher resolution.
+
+        Args:
+            feats: feature maps; the last one, ``(B, C, H, W)``, is read.
+
+        Returns:
+            ``(B, out_channels, 2 H, 2 W)``.
+        """
         low, high = self.forward_levels(feats)
         raised = F.interpolate(low, size=high.shape[-2:], mode='bilinear', align_corners=False)
         return (raised + high) * 0.5
@@ -84,6 +98,12 @@ class HigherHeatmapHead(HeatmapHead):
         self, feats: Features, batch_data_samples: OptSampleList, train_cfg: OptConfigType = None
     ) -> dict[str, Tensor]:
         """Return ``loss_kpt``, summed over both levels.
+
+        Args:
+            feats: feature maps.
+            batch_data_samples: data samples with targets of both levels, from
+                ``GenerateTarget(encoder=[low, high], multilevel=True)``.
+            train_cfg: unused.
 
         Raises:
             ValueError: the targets have one level only, or levels of other sizes.

@@ -46,6 +46,12 @@ class MaskedAdaptiveWingLoss(nn.Module):
     def forward(
         self, output: Tensor, target: Tensor, target_weights: Tensor | None = None
     ) -> Tensor:
-        """Return the mean loss of the channels that ``(B, K)`` weights supervise; None: all."""
+        """Return the mean loss of the supervised channels.
+
+        Args:
+            output: ``(B, K, H, W)`` predicted heatmaps.
+            target: ``(B, K, H, W)`` target heatmaps.
+            target_weights: ``(B, K)``; 0 leaves a channel out. ``None``: all count.
+        """
         loss = masked_adaptive_wing(output, target, target_weights, **self.settings)
         return self.loss_weight * loss

@@ -23,5 +23,11 @@ class PAFMSELoss(nn.Module):
     def forward(
         self, output: Tensor, target: Tensor, target_weights: Tensor | None = None
     ) -> Tensor:
-        """Return the mean loss of the relations that ``(B, L)`` weights supervise; None: all."""
+        """Return the mean loss of the supervised relations.
+
+        Args:
+            output: ``(B, 2 L, H, W)`` predicted fields.
+            target: ``(B, 2 L, H, W)`` target fields.
+            target_weights: ``(B, L)``; 0 leaves a relation out. ``None``: all count.
+        """
         return self.loss_weight * paf_mse(output, target, target_weights)

@@ -21,9 +21,17 @@ class StackedHeatmapPAFHead(UncertaintyMixin, CPMHead):
     """
 
     def forward(self, feats: Features) -> Tensor:
-        """Return the maps of the last stack, ``(B, K + 2 L, H, W)``, of each one's feature map."""
+        """Return the maps of the last stack, ``(B, K + 2 L, H, W)``.
+
+        Args:
+            feats: the feature map of each stack.
+        """
         return self.multi_final_layers[-1](feats[-1])
 
     def forward_levels(self, feats: Features) -> list[Tensor]:
-        """Return the maps of every stack."""
+        """Return the maps of every stack.
+
+        Args:
+            feats: the feature map of each stack.
+        """
         return [layer(each) for layer, each in zip(self.multi_final_layers, feats, strict=True)]

@@ -31,7 +31,14 @@ from unsct_mmpose.maps.regions import covariances_to_px
 
 
 class Targets(NamedTuple):
-    """What a batch's maps should be on one level: ``(B, K, H, W)``, ``(B, 2 L, H, W)``, weights."""
+    """What a batch's maps should be on one level of resolution.
+
+    Attributes:
+        heatmaps: ``(B, K, H, W)``.
+        pafs: ``(B, 2 L, H, W)``.
+        weights: ``(B, K)``.
+        relation_weights: ``(B, L)``.
+    """
 
     heatmaps: Tensor
     pafs: Tensor
@@ -149,9 +156,14 @@ class UncertaintyMixin:
         return preds, [PixelData(heatmaps=first, pafs=second) for first, second in pairs]
 
     def flip_average(self, direct: Features, mirrored: Features) -> Tensor:
-        """Average the maps, ``(B, K + 2 L, H, W)``, of images' and mirrored images' feature maps.
+        """Average the maps of images and of their mirror images.
 
-        Heatmaps and fields are mirrored back, each by its own rule.
+        Args:
+            direct: feature maps of the images.
+            mirrored: feature maps of the mirrored images.
+
+        Returns:
+            ``(B, K + 2 L, H, W)``; heatmaps and fields are mirrored back, each by its own rule.
         """
         return (self.forward(direct) + self._unflip(self.forward(mirrored))) * 0.5
 
@@ -161,7 +173,15 @@ class UncertaintyMixin:
         return torch.cat([flip_heatmaps(heatmaps, self.landmarks.flip_indices), flipped], dim=1)
 
     def decode(self, batch_outputs: Tensor, noise: Tensor | None = None) -> InstanceList:
-        """Return for each image the fields of :meth:`HeatmapPAF.decode_maps`, in input pixels."""
+        """Turn network outputs into instances.
+
+        Args:
+            batch_outputs: ``(B, K + 2 L, H, W)``.
+            noise: ``(B,)`` of the images; None: unknown.
+
+        Returns:
+            For each image the fields of :meth:`HeatmapPAF.decode_maps`, in input pixels.
+        """
         if self.decoder is None:
             raise RuntimeError(
                 f'{type(self).__name__} has no decoder; set head=dict(decoder=codec)'
@@ -178,7 +198,13 @@ class UncertaintyMixin:
         batch_data_samples: OptSampleList,
         train_cfg: OptConfigType = None,
     ) -> dict[str, Tensor]:
-        """Return ``loss_heatmap``, ``loss_paf`` and, when asked for, ``loss_intermediate``."""
+        """Return ``loss_heatmap``, ``loss_paf`` and, when asked for, ``loss_intermediate``.
+
+        Args:
+            feats: coarse heatmaps (if any), then the feature map.
+            batch_data_samples: the batch's data samples with their targets.
+            train_cfg: unused.
+        """
         if self.decoder is not None:
             self.decoder.calibration = None  # it belongs to the weights that are about to change
             self.decoder.learning = True

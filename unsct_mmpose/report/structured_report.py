@@ -19,7 +19,15 @@ _HIP_SOCKET_LINE = '2L-2R'
 
 
 def report_prediction(prediction: Prediction, source: Path, out: Path) -> str:
-    """Write a prediction of a DICOM file as a structured report; return its SOP Instance UID.
+    """Write a DICOM structured report of a prediction.
+
+    Args:
+        prediction: what was found in the image.
+        source: the DICOM file that was read; others are refused.
+        out: the file to write, whole or not at all.
+
+    Returns:
+        SOP Instance UID of the report.
 
     Raises:
         ValueError: the source is no DICOM image, or lacks what a report must refer to; the message

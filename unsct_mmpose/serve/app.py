@@ -78,7 +78,12 @@ class ServeOptions:
 
 
 def create_app(backend: Backend, options: ServeOptions, reader: ProcessReader | None = None) -> Any:
-    """Return the application, for uvicorn or any other ASGI server; by default with a new reader.
+    """Return the application, for uvicorn or any other ASGI server.
+
+    Args:
+        backend: the model.
+        options: limits.
+        reader: decodes uploads (default: a new one).
 
     Raises:
         ImportError: FastAPI is missing; the message says how to install it.

@@ -103,13 +103,23 @@ class THAVisualizer(PoseLocalVisualizer):
         step: int = 0,
         **kwargs,
     ) -> np.ndarray:
-        """Draw a sample; show it, write it, or hand it to the backends, as MMPose does.
+        """Draw a sample; show it, write it, or hand it to the backends.
 
-        The image is ``(H, W)`` or ``(H, W, 3)`` of any depth, the sample what
-        :func:`unsct_mmpose.visualization.drawable.unpack` takes. An ``out_file`` that is called as
-        no picture is, such as a DICOM file, gets ``.png``, and a number where this visualizer has
-        had the same one before: MMPose's tools hand on the names of images, which may lie in
-        several folders.
+        Args:
+            name: title of the window, or name in the backends.
+            image: ``(H, W)`` or ``(H, W, 3)`` radiograph, any depth.
+            data_sample: see :func:`unsct_mmpose.visualization.drawable.unpack`.
+            draw_gt: draw the true landmarks, where there are any.
+            draw_pred: draw the predicted ones.
+            draw_heatmap: draw the panels of the maps.
+            show: show it in a window.
+            wait_time: seconds that the window waits.
+            out_file: file to write instead of handing it to the backends. A name that is no
+                picture's, such as that of a DICOM file, gets ``.png``, and a number where this
+                visualizer has had the same one before: MMPose's tools hand on the names of images,
+                which may lie in several folders.
+            step: step in the backends.
+            **kwargs: further ones of MMPose's, for samples that it draws.
 
         Returns:
             ``(H', W', 3)`` RGB picture.
