@@ -145,7 +145,3 @@ def silent_losses(
             for name in names:
                 delattr(head, name)
     return {name: float(value) for name, value in losses.items() if 'loss' in name}
-
-
-def _larger(shape: torch.Size, times: int) -> tuple[int, ...]:
-    return *shape[:-2], times * shape[-2], times * shape[-1]
