@@ -122,11 +122,7 @@ def check_cfg_options(arguments: Sequence[str]) -> None:
 
 
 def explain(error: BaseException) -> str | None:
-    """Say in words what a user can do about an error; None for one that is no user's affair.
-
-    Args:
-        error: an exception that has been raised.
-    """
+    """Say in words what a user can do about an error; None for one that is no user's affair."""
     rules = (_own_text, _missing_package, _missing_config, _options_that_do_not_fit)
     return next((text for rule in rules if (text := rule(error)) is not None), None)
 

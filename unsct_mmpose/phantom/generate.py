@@ -26,14 +26,7 @@ FIELD_MM = 430.0
 
 @dataclass(frozen=True)
 class Patient:
-    """Who is imaged: the same in every radiograph of this person.
-
-    Attributes:
-        patient_id: without any identity.
-        dimensions: healthy dimensions.
-        findings: pathologies.
-        habitus: soft tissue.
-    """
+    """Who is imaged, without any identity: healthy dimensions, what is ill, soft tissue."""
 
     patient_id: str
     dimensions: Dimensions
@@ -84,12 +77,7 @@ def _child(seed: int | np.random.SeedSequence, number: int) -> np.random.Generat
 
 
 def sample_patient(seed: int | np.random.SeedSequence, patient_id: str = 'phantom') -> Patient:
-    """Draw a person.
-
-    Args:
-        seed: of the person.
-        patient_id: name in files.
-    """
+    """Draw a person."""
     size = sample_dimensions(_child(seed, 0))
     return Patient(
         patient_id,
@@ -167,16 +155,9 @@ def render(
     layout: Layout,
     seed: int | np.random.SeedSequence,
 ) -> npt.NDArray[np.float32]:
-    """Compute the display image of a laid-out scene.
+    """Return the ``(H, W)`` display image, in [0, 1], of a laid-out scene.
 
-    Args:
-        scene: posed patient.
-        habitus: soft tissue.
-        layout: geometry and obstacles.
-        seed: of texture, tissue, exposure, noise and the letter.
-
-    Returns:
-        ``(H, W)`` in [0, 1].
+    The seed decides texture, tissue, exposure, noise and the letter.
     """
     # Coarse detectors are rendered finer and averaged, so that no thin structure is skipped.
     fine = max(round(layout.beam.spacing_xy_mm[0]), 1)

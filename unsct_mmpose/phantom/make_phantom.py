@@ -116,14 +116,7 @@ class PhantomOptions:
 
 @dataclass(frozen=True)
 class CasePlan:
-    """Which image to make.
-
-    Attributes:
-        split: ``'train'``, ``'val'`` or ``'test'``.
-        index: number within the split, from 0.
-        patient: number of the patient within the split.
-        subset: ``'structured'`` or ``'unstructured'``.
-    """
+    """Which image to make: its number and that of its patient within the split, from 0."""
 
     split: str
     index: int
@@ -142,14 +135,7 @@ class CasePlan:
 
 
 def plan_split(options: PhantomOptions, split: str) -> list[CasePlan]:
-    """Distribute images over patients and subsets.
-
-    Args:
-        options: of the data set.
-        split: one of ``SPLITS``.
-
-    Returns:
-        One plan per image; neighbouring images may show the same patient.
+    """Distribute images over patients and subsets: neighbours may show the same patient.
 
     Example:
         >>> plans = plan_split(PhantomOptions(), 'train')

@@ -63,13 +63,7 @@ Licence: {licence}
 
 @dataclass(frozen=True)
 class _Task:
-    """One image of the source.
-
-    Attributes:
-        case: its record.
-        image: its file.
-        name: file name of what is made of it, without suffix.
-    """
+    """One image of the source: its record, its file, and the name of what is made of it."""
 
     case: AnnotatedRadiograph
     image: Path

@@ -78,14 +78,7 @@ def _share(
 
 
 def surface_points(distances: Grid) -> FloatArray:
-    """Return points on the surface, each a near voxel moved along the gradient.
-
-    Args:
-        distances: signed distances, mm.
-
-    Returns:
-        ``(N, 3)`` x, y, z in mm.
-    """
+    """Return ``(N, 3)`` points on the surface, mm: near voxels moved along the gradient."""
     inside = distances.inside
     depth = distances.values.ravel()[inside]
     near = inside[np.flatnonzero(depth > np.float32(-0.7 * distances.voxel_mm.max()))]

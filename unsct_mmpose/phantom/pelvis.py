@@ -28,10 +28,6 @@ def acetabular_points(size: Dimensions, side: SideDimensions) -> dict[str, Float
     medial end where a chord with the roof's slope meets the cup again; the teardrop follows from
     the acetabular offset and the Sharp angle.
 
-    Args:
-        size: the person.
-        side: one side of it.
-
     Returns:
         Points, mm: ``center``, ``upper_edge``, ``lower_edge``, ``cartilage``, ``teardrop``.
     """
@@ -74,12 +70,7 @@ def _floor_depth(radius: float, far: float, rise: float) -> float:
 def hip_bone(size: Dimensions, side: SideDimensions) -> Bone:
     """Build one hip bone: ilium, acetabulum, ischium, pubis.
 
-    Args:
-        size: the person.
-        side: one side of it.
-
-    Returns:
-        The bone with its landmarks 2, 3, 4 and 8 and the acetabular centre in ``points``.
+    Its landmarks 2, 3, 4 and 8 and the acetabular centre are in ``points``.
     """
     points = acetabular_points(size, side)
     quality = size.bone_quality

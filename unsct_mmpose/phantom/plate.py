@@ -81,14 +81,7 @@ def _look_up(maps: FloatArray, columns: FloatArray, rows: FloatArray) -> FloatAr
 
 
 def polygon_distance(polygon: FloatArray, points: FloatArray) -> FloatArray:
-    """Return signed distances to a closed polygon, negative inside.
-
-    Args:
-        polygon: ``(N, 2)`` corners.
-        points: ``(P, 2)``.
-
-    Returns:
-        ``(P,)``.
+    """Return ``(P,)`` signed distances of points to a closed ``(N, 2)`` polygon, negative inside.
 
     Example:
         >>> square = np.array([[0, 0], [2, 0], [2, 2], [0, 2]], float)

@@ -26,13 +26,7 @@ VOXEL_MM = (1.1, 1.1, 1.25)
 
 @dataclass(frozen=True)
 class PlacedBone:
-    """A bone in the world frame with its sampled distances.
-
-    Attributes:
-        side: ``'left'``, ``'right'`` or ``'both'``.
-        bone: in the world frame.
-        distances: signed distances around it.
-    """
+    """A bone in the world frame, of side left, right or both, with its sampled distances."""
 
     side: str
     bone: Bone
@@ -76,14 +70,7 @@ def build_scene(
     *,
     voxel_mm: tuple[float, float, float] = VOXEL_MM,
 ) -> Scene:
-    """Build and pose all bones and sample their distances.
-
-    Args:
-        size: healthy dimensions.
-        pose: of the pelvis and the legs.
-        findings: pathologies.
-        voxel_mm: of the grids, along x, y, z.
-    """
+    """Build and pose all bones and sample their distances on grids of x, y, z voxels."""
     size = alter_dimensions(size, findings)
     turn = pelvis_rotation(pose)
     origin = np.zeros(3)
@@ -130,10 +117,6 @@ def landmarks_px(scene: Scene, beam: ConeBeam) -> FloatArray:
     the hip bone, the trochanter's tip (7) the point of the trochanter furthest along the projected
     shaft axis, and the innermost ilium (1) the place where the inner outline of the hip bone,
     followed upwards from the widest part of the inlet, meets the sacrum.
-
-    Args:
-        scene: posed patient.
-        beam: geometry.
 
     Returns:
         ``(24, 2)`` x, y; finite also for landmarks outside the detector.
@@ -198,15 +181,9 @@ def _innermost_ilium(
 def bone_path(
     scene: Scene, beam: ConeBeam, rng: np.random.Generator | None = None
 ) -> npt.NDArray[np.float32]:
-    """Project all bones.
+    """Return the ``(H, W)`` path through all bones, as mm of cortical bone.
 
-    Args:
-        scene: posed patient.
-        beam: geometry.
-        rng: places the trabecular texture; None leaves the bones smooth.
-
-    Returns:
-        ``(H, W)`` path through bone, as mm of cortical bone.
+    Without ``rng``, which places the trabecular texture, bones are smooth.
     """
     image = np.zeros(beam.size_hw, np.float32)
     for placed in scene.bones:

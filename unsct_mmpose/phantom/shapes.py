@@ -44,12 +44,7 @@ def along(
 
 
 def _elliptic(values: FloatArray, radii: FloatArray) -> FloatArray:
-    """Return the first-order distance ``k0 (k0 - 1) / k1`` to an ellipse or ellipsoid.
-
-    Args:
-        values: ``(D, ...)`` along the axes, mm; lost.
-        radii: broadcastable, mm.
-    """
+    """Return the first-order distance ``k0 (k0 - 1) / k1`` to an ellipse; the values are lost."""
     scaled = np.divide(values, radii, out=values)
     steep = scaled / radii
     scaled *= scaled
@@ -75,10 +70,6 @@ def _total(parts: FloatArray) -> FloatArray:
 def larger_or_corner(a: FloatArray, b: FloatArray) -> FloatArray:
     """Return the distance to where two solids that are square to each other meet.
 
-    Args:
-        a: ``(...)`` signed distances to the first, mm.
-        b: ``(...)`` to the second.
-
     Example:
         >>> larger_or_corner(np.array([-1.0, 2.0, 3.0]), np.array([-2.0, -5.0, 4.0])).tolist()
         [-1.0, 2.0, 5.0]
@@ -102,10 +93,6 @@ def unit(vector: Vector) -> FloatArray:
 
 def frame_about(axis: Vector, side: Vector) -> FloatArray:
     """Return three orthonormal rows: the side direction made square to the axis, third, axis.
-
-    Args:
-        axis: direction of the last row.
-        side: direction near the first row, not parallel to the axis.
 
     Example:
         >>> frame_about([0, 0, 2], [3, 0, 1]).round(6).tolist()

@@ -37,11 +37,7 @@ def _factors() -> npt.NDArray[np.float32]:
 def trabecular_texture(
     rng: np.random.Generator,
 ) -> Callable[[Place], npt.NDArray[np.float32]]:
-    """Return a function from positions x, y, z, mm, to factors about 1.
-
-    Args:
-        rng: places the bone in the texture.
-    """
+    """Return a function from positions x, y, z, mm, to factors about 1, placed by ``rng``."""
     offset = rng.uniform(0, TILE * STEP_MM, 3)
     factors = _factors()
 

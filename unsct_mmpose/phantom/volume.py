@@ -127,12 +127,7 @@ class Grid:
 
 
 def smooth_minimum(a: FloatArray, b: FloatArray, blend: float) -> FloatArray:
-    """Return the minimum with a fillet: the polynomial smooth minimum of I. Quilez.
-
-    Args:
-        a: distances.
-        b: distances.
-        blend: width of the transition, mm; 0 is the plain minimum.
+    """Return the minimum with a fillet, mm wide: the polynomial smooth minimum of I. Quilez.
 
     Example:
         >>> smooth_minimum(np.ones(1), np.ones(1), 4.0).tolist()

@@ -87,15 +87,11 @@ def run_experiment(
 ) -> Result:
     """Train, calibrate, test and record; an interrupted run goes on.
 
-    Training and test are MMPose's own scripts. The best checkpoint on the validation split is
-    calibrated there and tested; where the validation split itself is tested, nothing is
+    Training and test are MMPose's own scripts, in the folder ``tools``; ``run`` runs one and
+    returns its wall time (default: :func:`run_tool`). The best checkpoint on the validation split
+    is calibrated there and tested; where the validation split itself is tested, nothing is
     calibrated, and a fixed limit decides what is reported. Overlays lie in ``work_dir/overlays``,
     the record in ``work_dir/results.json``.
-
-    Args:
-        experiment: what to train on what.
-        tools: folder with ``train.py`` and ``test.py``.
-        run: runs a Python tool and returns its wall time; None: :func:`run_tool`.
 
     Raises:
         RuntimeError: a stage failed; the message names its command.
@@ -146,13 +142,9 @@ def announce(stage: str, experiment: Experiment) -> None:
 
 
 def check_result(path: Path) -> list[str]:
-    """Hold a result file against the ``expected`` block of its config.
+    """Return what differs in a result file from the ``expected`` block of its config.
 
-    Args:
-        path: result file; its config is found from the working directory.
-
-    Returns:
-        What differs, one sentence each; empty when all agree.
+    The config is found from the working directory.
     """
     result = read_result(path, needs='metrics')
     expected = Config.fromfile(result.config).get('expected', {})
@@ -185,10 +177,6 @@ def print_summary(result: Result, work_dir: Path) -> None:
 def format_command(command: Sequence[str], root: Path | None = None) -> str:
     """Return a Python command as a user types it, its paths relative to a folder.
 
-    Args:
-        command: script and arguments.
-        root: the folder; None takes the working directory.
-
     Example:
         >>> format_command([str(Path.cwd() / 'tools' / 'train.py'), '--amp'])
         'python tools/train.py --amp'
@@ -213,11 +201,6 @@ def run_tool(command: Sequence[str]) -> float:
 
 def attempt(command: Sequence[str], text: str, work_dir: Path) -> None:
     """Run a training; it prints to ``log.txt``, its time is added to that of earlier attempts.
-
-    Args:
-        command: program and arguments.
-        text: the command as a reader would type it.
-        work_dir: folder of the training.
 
     Raises:
         RuntimeError: the training failed; the message names its command.

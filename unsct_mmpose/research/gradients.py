@@ -47,14 +47,7 @@ def term_gradients(
     """Return value and gradient of each loss term, at the first step and after some of training.
 
     The model is initialised as MMEngine's runner does it, and trained by the config's optimiser,
-    without its schedule, on one batch.
-
-    Args:
-        config: config with ``model``, ``codec`` and ``optim_wrapper``.
-        batch_size: images in the batch.
-        at_steps: numbers of optimiser steps after which to look.
-        data: see :func:`.benchmark.training_batch`.
-        device: ``'cpu'`` or ``'cuda'``.
+    without its schedule, on one :func:`.benchmark.training_batch`.
     """
     init_default_scope('mmpose')
     torch.manual_seed(0)
@@ -95,13 +88,7 @@ def _look_at_terms(model: Any, wrapper: Any, batch: dict, step: int) -> list[Ter
 def silent_losses(
     head: Any, feats: Sequence[torch.Tensor], samples: Sequence[Any]
 ) -> dict[str, float]:
-    """Return what each loss term costs when all maps of the head are 0.
-
-    Args:
-        head: head of a model.
-        feats: what the head reads, of which only the shapes matter.
-        samples: data samples of the batch, with its targets.
-    """
+    """Return what each loss term costs when all maps of the head are 0."""
     names = [name for name in ('forward', 'forward_levels') if hasattr(head, name)]
     plain = {name: getattr(head, name) for name in names}
 

@@ -74,15 +74,7 @@ def compare_exports(
     data: Path | None = None,
     ann_file: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Read annotated images with PyTorch and with exported models.
-
-    Args:
-        config: config of the model.
-        checkpoint: its weights.
-        files: the exported models.
-        devices: what each of them is run on, see :class:`OnnxModel`.
-        data: folder of the images; None takes that of the config's ``test_dataloader``.
-        ann_file: annotation file in it; None takes the config's.
+    """Read annotated images, by default the config's, with PyTorch and with exported models.
 
     Returns:
         For PyTorch and each file on each device its figures: :data:`FIGURES`, ``megabytes``,
@@ -146,12 +138,7 @@ def _row(predictions: Sequence[Mapping], usual: Sequence[Mapping], truth: Sequen
 
 
 def render_onnx_page(folder: Path) -> str:
-    """Return the page of a folder of results.
-
-    Args:
-        folder: holds ``onnx/exports*.json`` of ``tools/benchmark.py exports`` and perhaps
-            ``notes/onnx.md``.
-    """
+    """Return the page of ``onnx/exports*.json``, which ``tools/benchmark.py exports`` writes."""
     files = read_folder(folder / 'onnx', pattern='exports*.json').values()
     rows = [row for content in files for row in content['models']]
     parts = [

@@ -64,11 +64,7 @@ class OutsideModel:
 def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
     """Pack the images, let the peer's script train on them, return its command.
 
-    Args:
-        run: what to train.
-        config: of a stock model, whose images, augmentations and steps the peer gets.
-        root: folder of checkpoints and evidence.
-        tools: folder with the peer's script.
+    The config is of a stock model, whose images, augmentations and steps the peer gets.
 
     Raises:
         RuntimeError: the peer's environment is not named, or its training failed.
@@ -125,9 +121,7 @@ def pack(run: Run, settings: Config, folder: Path) -> None:
 def training_arrays(run: Run, settings: Config) -> dict[str, np.ndarray]:
     """Return all images of a training, in the order of its steps.
 
-    Args:
-        run: whose data and seed to take.
-        settings: of a stock model that draws heatmaps; its pipeline augments.
+    The settings are of a stock model that draws heatmaps; its pipeline augments.
 
     Returns:
         ``images`` ``(N, H, W)`` uint8, ``points`` ``(N, K, 2)`` (x, y) in pixels of them, and

@@ -174,14 +174,7 @@ def _tables() -> tuple[Table, ...]:
 
 
 def write_paper_page(results: Path) -> Path:
-    """Write the page beside the folder of results, and each table's CSV into it.
-
-    Args:
-        results: folder with ``BUDGET/DATA/NAME.json``, such as ``docs/results/paper``.
-
-    Returns:
-        The path of the page, ``RESULTS.md``.
-    """
+    """Write ``RESULTS.md`` beside the folder ``RESULTS`` of results, each table's CSV into it."""
     for name, text in render_csv(results).items():
         replace_file(results / f'{name}.csv', text.encode())
     page = results.with_suffix('.md')

@@ -210,13 +210,7 @@ def judged_file(data: Path) -> str:
 
 
 def plan(budget: str, data: Path, only: Sequence[str] = (), seeds: int | None = None) -> list[Run]:
-    """Return the trainings in order of importance.
-
-    Args:
-        budget: ``'cpu'`` or ``'gpu'``.
-        data: folder of the data set.
-        only: names of configs, such as ``'unsct-hrnet'``; empty for all.
-        seeds: trainings of each row; None takes the row's own number.
+    """Return the trainings in order of importance, of all configs and their own seeds by default.
 
     Raises:
         ValueError: the budget or a config is unknown.

@@ -20,14 +20,7 @@ FOLDER = 'performance'
 
 
 class Target(NamedTuple):
-    """Something that is wanted.
-
-    Attributes:
-        words: what, with its unit.
-        bound: the least that is wanted, or the most.
-        is_least: which of them.
-        unmeasured: why there may be no figure.
-    """
+    """Something that is wanted, with its unit, at least or at most; why it may be unmeasured."""
 
     words: str
     bound: float
@@ -81,12 +74,7 @@ _ROWS = ('rows', 'annotations', 'evaluation', 'decoding', 'pixels', 'landmarks',
 
 
 def render_performance_page(folder: Path) -> str:
-    """Return the page of a folder of results.
-
-    Args:
-        folder: holds ``performance/*.json``, which the benchmarks write, perhaps
-            ``full_size/timings.json`` and ``notes/performance.md``.
-    """
+    """Return the page of ``performance/*.json`` and, if it is there, ``full_size/timings.json``."""
     files = {**_from_full_size(folder), **read_folder(folder / FOLDER)}
     parts = [
         'Made by `python tools/results.py page docs/results` from the json files in '

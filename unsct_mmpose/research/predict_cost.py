@@ -330,9 +330,7 @@ def _whole(way: _Way, paths: Sequence[Path]) -> list[str]:
 def onnx_memory_growth_mb(request: PredictRequest, images: int) -> float:
     """Return by how much the resident memory grows over reads of the exported model, 2**20 bytes.
 
-    Args:
-        request: whose model and files.
-        images: reads; the first tenth does not count.
+    The first tenth of the reads does not count.
 
     Raises:
         ValueError: they are fewer than 10.
@@ -382,16 +380,9 @@ def device_throughput(
 
 
 def phantom_cost(images: int = 72, rounds: int = 5, jobs: int | None = None) -> dict[str, Any]:
-    """Time making a data set of simulated radiographs of 512 x 512 pixels.
+    """Time making data sets of simulated radiographs of 512 x 512 pixels, from their own seeds.
 
-    Args:
-        images: in each data set.
-        rounds: data sets.
-        jobs: processes; None is one for each free core.
-
-    Returns:
-        ``rows`` with the seconds and ``images_per_s`` of each data set, the start of the processes
-        included, and ``targets`` for the page.
+    The start of the processes is included.
     """
     what = 'data sets of simulated radiographs of 512 x 512 pixels, each from its own seed'
     rows = []

@@ -82,17 +82,10 @@ def compare(
     levels: Sequence[float] = LEVELS,
     judged_patients: int | None = None,
 ) -> dict[str, Any]:
-    """Calibrate on drawn patients, again and again, and judge on the others.
+    """Calibrate on drawn patients of a pool, again and again, and judge on the others.
 
-    Args:
-        pool: images whose patients calibrate and, where not drawn, are judged.
-        shifted: further tables to judge on, each without the patients that calibrate.
-        relations: relations of the tables.
-        sizes: numbers of patients to calibrate on; those that would leave nobody are left out.
-        draws: of each number; where only one patient is left, every one is left out once.
-        seed: of the drawing.
-        levels: to promise.
-        judged_patients: of the others in the pool, at most so many, drawn; None judges on all.
+    Sizes that would leave nobody are left out; where only one patient is left, every one is left
+    out once. At most ``judged_patients`` of the others are judged on, drawn.
 
     Returns:
         ``sizes``: for each size, unit (``patient``, and ``image`` as before) and level what was
@@ -233,10 +226,7 @@ def _judge(
 
 
 def _along(residual: np.ndarray, covariances: np.ndarray) -> np.ndarray:
-    """Return ``(N, K)`` which share of an error, as the ellipse sees it, lies on its long axis.
-
-    One half where directions are right: more where ellipses are too short for their length.
-    """
+    """Return ``(N, K)`` shares of an error, as ellipses see it, on the long axis: 1/2 if right."""
     clean = np.where(np.isfinite(covariances), covariances, 0.0)
     _, axes = np.linalg.eigh(clean)
     long = (residual * axes[..., 1]).sum(axis=-1) ** 2
@@ -305,11 +295,7 @@ def write_promise_picture(folder: Path) -> None:
 
 
 def render_promise_page(folder: Path) -> str:
-    """Return the page of a folder of results.
-
-    Args:
-        folder: holds ``promise/*.json`` and perhaps ``notes/promise.md``.
-    """
+    """Return the page of ``promise/*.json``."""
     parts = [
         'Made by `python tools/results.py page docs/results` from the json files in `promise/`, '
         'each written by `tools/study.py promise`, whose command stands in it. Patients are drawn '

@@ -51,11 +51,7 @@ def run_tries(
 ) -> Iterator[Entry]:
     """Try everything that is numbered; what came of it comes in any order.
 
-    Args:
-        numbers: of the tries.
-        work: does one; an exception that leaves it is a fault.
-        jobs: processes.
-        bounds: of each try.
+    An exception that leaves ``work`` is a fault.
     """
     cv2.setNumThreads(1)  # here: a pool of threads that a process inherits cannot be ended there
     waiting = iter(numbers)

@@ -139,13 +139,7 @@ class Depth:
 
 @dataclass(frozen=True)
 class Shown:
-    """A display, and the header that asks for it.
-
-    Attributes:
-        name: for people.
-        display: what the standard makes of the header.
-        header: its elements.
-    """
+    """A display, as the standard makes it of a header, and the elements that ask for it."""
 
     name: str
     display: Display
@@ -278,18 +272,7 @@ def _grey_case(
     slack: float = 0,
     **more: Any,
 ) -> Case:
-    """Return a grey case.
-
-    Args:
-        syntax: name of the transfer syntax.
-        depth: of the values.
-        values: ``(H, W)`` those that were encoded.
-        shown: how.
-        low_is_black: MONOCHROME2, else MONOCHROME1.
-        decoded: what decoding gives by the encoding's own rules, where that is not ``values``.
-        slack: how far a lossy encoding may move a value.
-        **more: for :func:`.dicom_cases.make`.
-    """
+    """Return a grey case; a lossy encoding may move a value by ``slack``."""
     photometric = f'MONOCHROME{1 + low_is_black}'
     display = replace(shown.display, inverted=not low_is_black)
     exact = values if decoded is None else decoded

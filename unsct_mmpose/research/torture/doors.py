@@ -33,15 +33,9 @@ _DRAWN_PIXELS = 2**20
 
 
 def read_file(content: bytes, number: int, scratch: Path) -> tuple[str, str]:
-    """Bring a file through the door of images, and through another one.
+    """Bring a file through the door of images, and through another one that the number chooses.
 
-    Args:
-        content: the file.
-        number: chooses the other door.
-        scratch: where it is laid for those that read paths.
-
-    Returns:
-        ``survived``, ``refused`` or ``wrong``, and words, of the image.
+    ``survived``, ``refused`` or ``wrong`` comes back, and words, of the image.
     """
     outcome, words = read_image(content)
     look = _HEADERS[number % len(_HEADERS)]

@@ -16,14 +16,7 @@ KILLS_A_ROUND = 4
 
 
 def kill_rounds(shop: Shop, kills: int, done: frozenset[int], scratch: Path) -> Iterator[Entry]:
-    """Kill every job of a shop so often; yield what came of each round.
-
-    Args:
-        shop: its inputs are there.
-        kills: of each job.
-        done: rounds that are not done again.
-        scratch: a folder to write to.
-    """
+    """Kill every job of a shop so often; yield what came of each round that is not done yet."""
     rounds = -(-kills // KILLS_A_ROUND)
     for place, job in enumerate(shop.jobs()):
         numbers = [place * 1000 + k for k in range(rounds)]

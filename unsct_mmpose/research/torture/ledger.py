@@ -41,11 +41,7 @@ class Entry:
 
 
 class Ledger:
-    """The tries of one stage, in a file of one json object a line.
-
-    Args:
-        path: the file; what is in it counts as done.
-    """
+    """The tries of one stage, in a file of one json object a line; what is in it is done."""
 
     def __init__(self, path: Path) -> None:
         self.path = path

@@ -56,13 +56,7 @@ Change = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 
 def mutant(number: int, seeds: Sequence[bytes], seed: int = 0) -> tuple[str, bytes]:
-    """Return the kind and the bytes of a mutant.
-
-    Args:
-        number: from 0; the same number and files give the same mutant.
-        seeds: files to start from.
-        seed: for other mutants of the same files.
-    """
+    """Return the kind and the bytes of a mutant: the same number and files give the same one."""
     rng = random.Random(f'{seed}/{number}')
     content = rng.choice(seeds)
     count = rng.choices((1, 2, 3, 5), (70, 18, 8, 4))[0]
@@ -389,8 +383,7 @@ _EXIF = bytes.fromhex('4578696600004d4d002a0000000800010112000300000001000600000
 def seed_files(folder: Path | None = None) -> list[bytes]:
     """Return the files, in an order that is the same each time.
 
-    Args:
-        folder: more files; those that look like radiographs and are not too large.
+    Of those in a folder, the ones that look like radiographs and are not too large.
     """
     beside = Path(pydicom.data.__file__).parent / 'test_files'
     paths = sorted(path for path in beside.rglob('*') if path.is_file())

@@ -59,11 +59,7 @@ class Request:
 def run_stages(names: Sequence[str], request: Request, out: Path, root: Path) -> int:
     """Do what stages still lack, and write the one json after each; return how many tries failed.
 
-    Args:
-        names: of :data:`STAGES`; the json keeps what it says of others.
-        request: how much of each.
-        out: the json.
-        root: the checkout, whose commit is noted.
+    The json keeps what it says of other stages, and the commit of the checkout.
     """
     summary: dict[str, Any] = read_record(out) or {}
     stages: dict[str, Any] = summary.get('stages', {})
