@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .curves import swept_tube
 from .dimensions import Dimensions, SideDimensions
-from .shapes import Ellipsoid, FloatArray, Limb
+from .shapes import Ellipsoid, FloatArray, Limb, swept_tube
 from .volume import Bone
 
 SHAFT_END_MM = 225.0

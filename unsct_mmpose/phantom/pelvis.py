@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .curves import swept_tube
 from .dimensions import Dimensions, SideDimensions
 from .plate import curved_plate
-from .shapes import Cap, Ellipsoid, FloatArray, HalfSpace, Limb, Vector, unit
+from .shapes import Cap, Ellipsoid, FloatArray, HalfSpace, Limb, Vector, swept_tube, unit
 from .volume import Bone
 
 WALL_MM = 5.5

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from .curves import smooth_curve
-from .shapes import FloatArray, Vector, along, frame_about, larger_or_corner
+from .shapes import FloatArray, Vector, along, frame_about, larger_or_corner, smooth_curve
 
 _REMAP_LIMIT = 32000  # cv2.remap takes fewer than 2**15 rows
 _AT_ONCE = 16384  # pairs of a point and an edge, so that they stay in a core's own cache

@@ -11,14 +11,13 @@ import numpy.typing as npt
 from ..anatomy import NUM_LANDMARKS, SIDES, side_index
 from .dimensions import Dimensions
 from .femur import femur
-from .material import density, surface_points
+from .material import density, surface_points, trabecular_texture
 from .pathology import Pathology, alter_dimensions, alter_femur, alter_hip, head_shift
 from .pelvis import hip_bone
 from .pose import Pose, femur_rotation, mirror, pelvis_rotation
 from .projection import ConeBeam, project
 from .shapes import FloatArray
 from .spine import spine
-from .texture import trabecular_texture
 from .volume import Bone, Grid, evaluate
 
 VOXEL_MM = (1.1, 1.1, 1.25)

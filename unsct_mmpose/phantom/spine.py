@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 
-from .curves import swept_tube
 from .dimensions import Dimensions
-from .shapes import Block, Ellipsoid, FloatArray, HalfSpace, Limb, Shape, frame_about, unit
+from .shapes import (
+    Block,
+    Ellipsoid,
+    FloatArray,
+    HalfSpace,
+    Limb,
+    Shape,
+    frame_about,
+    swept_tube,
+    unit,
+)
 from .volume import Bone
 
 LATERAL = np.array([1.0, 0.0, 0.0])
