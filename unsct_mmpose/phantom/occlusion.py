@@ -67,12 +67,7 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class Field:
-    """What part of the detector is exposed.
-
-    Attributes:
-        corners: ``(4, 2)`` of the convex aperture, pixels, or None without visible blades.
-        size_hw: of the detector.
-    """
+    """The exposed part of the detector: all, or a convex aperture of ``(4, 2)`` pixel corners."""
 
     corners: FloatArray | None
     size_hw: tuple[int, int]

@@ -151,15 +151,10 @@ def evaluate(
     *,
     clip: tuple[FloatArray, FloatArray] | None = None,
 ) -> Grid:
-    """Sample a bone's signed distance on a grid just large enough for it.
+    """Sample a bone's signed distance, mm, on a grid just large enough for it.
 
-    Args:
-        bone: in the frame of the grid.
-        voxel_mm: edge lengths along x, y, z.
-        clip: box, mm, beyond which nothing is needed.
-
-    Returns:
-        Distances in mm, at most ``FAR_MM``.
+    Voxels are x, y, z mm; beyond the box ``clip`` nothing is needed. Distances are at most
+    ``FAR_MM``.
     """
     low, high = bone.bounds()
     voxel = np.asarray(voxel_mm, dtype=np.float64)

@@ -33,18 +33,11 @@ STAGES = dict(
 
 @dataclass(frozen=True)
 class Experiment:
-    """What to train on what.
+    """What to train on what, under which name; what the figures are from must be described.
 
-    Attributes:
-        config: config to train.
-        data: folder of the data set, with ``train.json``, ``val.json`` and the tested file.
-        work_dir: folder of checkpoints, overlays and results.
-        describe: what the figures are from; must say so when images are simulated.
-        name: short name of the run.
-        test_file: annotation file that is tested, in ``data``.
-        seed: seed of the training.
-        options: further ``key=value`` pairs of ``--cfg-options``.
-        estimate: calibration is followed by its cross-fitted estimate on the same images.
+    The folder ``data`` holds ``train.json``, ``val.json`` and the tested file; ``options`` are
+    further ``key=value`` pairs of ``--cfg-options``; with ``estimate`` calibration is followed by
+    its cross-fitted estimate on the same images.
     """
 
     config: Path

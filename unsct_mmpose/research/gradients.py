@@ -19,14 +19,9 @@ from .benchmark import training_batch
 
 @dataclass(frozen=True)
 class TermGradient:
-    """A loss term at one training step.
+    """A loss term, weighted, after some optimiser steps, and its unclipped norm on the backbone.
 
-    Attributes:
-        step: number of optimiser steps made before.
-        term: name of the loss term.
-        value: of the term, its weight included.
-        silence: what the term costs when every map that it reads is 0; NaN where it reads none.
-        norm: of its gradient on the backbone's parameters, before any clipping.
+    ``silence`` is what it costs when every map that it reads is 0; NaN where it reads none.
     """
 
     step: int

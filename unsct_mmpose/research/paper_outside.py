@@ -37,10 +37,7 @@ CHANNELS = dict(cpu=64, gpu=128)
 class OutsideModel:
     """What a peer found, in the guise of a pose estimator: it is read like any other.
 
-    Args:
-        points: ``(N, K, 2)`` landmarks, pixels of the network's input.
-        peaks: ``(N, K)`` largest values of the maps.
-        ids: ``img_id`` of each of the N images.
+    Landmarks are ``(N, K, 2)`` pixels of the network's input, peaks ``(N, K)`` largest values.
     """
 
     def __init__(self, points: np.ndarray, peaks: np.ndarray, ids: Sequence[int]) -> None:

@@ -36,16 +36,10 @@ _DIGITS = {'MRE': 2, 'E_20': 2, 'recall': 4, 'AUROC': 4}
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the page.
+    """One table of the page: its CSV file, heading, what to know before reading it.
 
-    Attributes:
-        name: of its CSV file.
-        title: heading.
-        text: what to know before reading it.
-        columns: headings, after those of model, decision and seeds.
-        keys: figures in the columns, as ``metric/subset/figure``.
-        rows: config stem and decision of each row.
-        published: which of the paper's tables stands below it; empty for none.
+    Columns come after those of model, decision and seeds; their keys are ``metric/subset/figure``;
+    rows are config stem and decision; ``published`` is the paper's table below it.
     """
 
     name: str

@@ -156,14 +156,7 @@ Table 5, UNSCT-HourglassNet, is missing from our copy of the text."""
 
 @dataclass(frozen=True)
 class Run:
-    """One training of a row.
-
-    Attributes:
-        row: what is trained.
-        budget: ``'cpu'`` or ``'gpu'``.
-        data: folder of the data set, with ``train.json``, ``val.json`` and perhaps ``test.json``.
-        seed: of the training.
-    """
+    """One training of a row: in a budget, on a data set, with a seed."""
 
     row: Row
     budget: str

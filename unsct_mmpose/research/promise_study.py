@@ -40,8 +40,7 @@ from unsct_mmpose.maps.regions import (
 )
 
 from .markdown import format_number, read_notes, render_page, render_table
-from .results import Result as StudyResult
-from .results import read_result as read_study
+from .results import Result, read_folder, read_result
 from .study import draw_patients
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -139,8 +138,7 @@ def compare(
             }
     whole = fit_calibration(pool, relations, FitOptions())
     figures['offsets'] = {name: vars(offset) for name, offset in whole.offsets.items()}
-    rounded: dict[str, Any] = _rounded(figures)
-    return rounded
+    return _rounded(figures)
 
 
 def _rounded(value: Any) -> Any:
@@ -181,9 +179,7 @@ def _without(tables: Mapping[str, EvidenceTable], base: EvidenceTable) -> dict[s
 
 
 def _usual(table: EvidenceTable, calibration: Calibration) -> np.ndarray:
-    state = image_state(table.evidence, calibration)
-    usual: np.ndarray = state.numpy() == TYPICAL
-    return usual
+    return image_state(table.evidence, calibration).numpy() == TYPICAL
 
 
 def _judge(
@@ -231,8 +227,7 @@ def _along(residual: np.ndarray, covariances: np.ndarray) -> np.ndarray:
     _, axes = np.linalg.eigh(clean)
     long = (residual * axes[..., 1]).sum(axis=-1) ** 2
     with np.errstate(invalid='ignore', divide='ignore'):
-        share: np.ndarray = long / (residual**2).sum(axis=-1)
-    return share
+        return long / (residual**2).sum(axis=-1)
 
 
 def _aspect(claims: Sequence[_Claims]) -> dict[str, float]:
@@ -267,11 +262,7 @@ def _summary(rows: _Claims, with_ends: bool) -> dict[str, Any]:
         radius = rows['region_radius'].sum() / rows['region_counts'].sum()
     parameters = {}
     for index, name in enumerate(_OUTPUTS):
-        parameters[name] = dict(
-            coverage=coverage[index],
-            width=width[index],
-            score=score[index],
-        )
+        parameters[name] = dict(coverage=coverage[index], width=width[index], score=score[index])
         if with_ends:
             hits, counted = (rows[f'interval_{kind}'][:, index] for kind in ('hits', 'counts'))
             ends = share_by_patient(hits, counted, rows['patients'])
@@ -320,16 +311,16 @@ def render_promise_page(folder: Path) -> str:
     return render_page('Intervals that hold for the next patient', parts)
 
 
-def _results(folder: Path, kind: str = 'promise') -> list[StudyResult]:
-    results = (read_study(path) for path in sorted((folder / 'promise').glob('*.json')))
+def _results(folder: Path, kind: str = 'promise') -> list[Result]:
+    results = read_folder(folder / 'promise', read_result).values()
     return [result for result in results if result.kind == kind]
 
 
-def _source(result: StudyResult) -> str:
+def _source(result: Result) -> str:
     return f'{result.data}; {result.model}; {result.calibrated_on}.'
 
 
-def _regions(result: StudyResult) -> str:
+def _regions(result: Result) -> str:
     levels = result.figures
     rows = [
         [name]
@@ -343,7 +334,7 @@ def _regions(result: StudyResult) -> str:
     return 'Held, and mean radius of the circle as large.\n\n' + render_table(columns, rows)
 
 
-def _curves(result: StudyResult) -> dict[str, Any]:
+def _curves(result: Result) -> dict[str, Any]:
     sizes = result.figures['sizes']
     return {
         'patients': [int(size) for size in sizes],
@@ -357,7 +348,7 @@ def _curves(result: StudyResult) -> dict[str, Any]:
     }
 
 
-def _by_size(result: StudyResult) -> str:
+def _by_size(result: Result) -> str:
     rows = []
     for size, units in result.figures['sizes'].items():
         for level, held in units['patient'].items():
@@ -384,7 +375,7 @@ def _by_size(result: StudyResult) -> str:
     return render_table(columns, rows)
 
 
-def _by_parameter(result: StudyResult) -> str:
+def _by_parameter(result: Result) -> str:
     units = list(result.figures['sizes'].values())[-1]
     ours, before = (units[unit]['0.95'] for unit in UNITS)
     rows = []
@@ -406,7 +397,7 @@ def _by_parameter(result: StudyResult) -> str:
     return render_table(columns, rows)
 
 
-def _by_variant(result: StudyResult) -> str:
+def _by_variant(result: Result) -> str:
     variants = result.figures['variants']
     first = next(iter(variants.values()))['all']
     rows = []
@@ -437,7 +428,7 @@ def _by_variant(result: StudyResult) -> str:
     return render_table(columns, rows)
 
 
-def _offsets(result: StudyResult) -> str:
+def _offsets(result: Result) -> str:
     rows = []
     for name, offset in result.figures['offsets'].items():
         value, low, high = (format_number(offset[key], 2, '+') for key in ('value', 'low', 'high'))
@@ -446,7 +437,7 @@ def _offsets(result: StudyResult) -> str:
     return render_table(['parameter', 'measured minus true', 'patients', 'interval'], rows)
 
 
-def _aspects(result: StudyResult) -> str:
+def _aspects(result: Result) -> str:
     aspect = result.figures['aspect']
     rows = [
         [
@@ -465,7 +456,7 @@ def _aspects(result: StudyResult) -> str:
     return words + render_table(['landmark', *aspect], rows)
 
 
-def _under_shift(result: StudyResult) -> str:
+def _under_shift(result: Result) -> str:
     rows = []
     for name, units in result.figures['shifted'].items():
         for level in sorted({'0.8', '0.95'} & units['patient'].keys()):

@@ -41,12 +41,7 @@ METRICS = ('THALandmarkMetric', 'THASetErrorMetric', 'THAPresenceMetric', 'THACl
 
 @dataclass
 class Meter:
-    """What something took.
-
-    Attributes:
-        seconds: wall time.
-        peak_mb: most memory above what there was before, 2**20 bytes.
-    """
+    """What something took: wall time, and most memory above what there was before, 2**20 bytes."""
 
     seconds: float = 0.0
     peak_mb: float = 0.0
@@ -199,9 +194,7 @@ def evaluation_cost(counts: Sequence[int]) -> list[dict[str, Any]]:
 def _predictions() -> Iterator[PoseDataSample]:
     """Yield what a calibrated model predicts of images without end: truth and errors are drawn."""
     rng = np.random.default_rng(0)
-    codec = KEYPOINT_CODECS.build(
-        dict(type='HeatmapPAF', input_size=(128, 128), heatmap_size=(32, 32))
-    )
+    codec = _codec(32)
     relations = codec.evidence_relations
     codec.calibration = any_calibration(len(relations), relations.name)
     decoded = codec.decode_maps(_maps(codec, BATCH))
@@ -224,9 +217,7 @@ def _predictions() -> Iterator[PoseDataSample]:
 
 def decoding_cost(counts: Sequence[int]) -> list[dict[str, Any]]:
     """Decode the maps of so many images, batch by batch, and keep none: memory stays flat."""
-    codec = KEYPOINT_CODECS.build(
-        dict(type='HeatmapPAF', input_size=(128, 128), heatmap_size=(32, 32))
-    )
+    codec = _codec(32)
     maps, rows = _maps(codec, BATCH), []
     codec.decode_maps(maps)
     for count in counts:
@@ -265,14 +256,7 @@ def landmark_cost(
     """Time drawing of targets and decoding, by the numbers of landmarks and relations."""
     rows = []
     for landmarks, relations in sizes:
-        codec = KEYPOINT_CODECS.build(
-            dict(
-                type='HeatmapPAF',
-                input_size=(4 * cells, 4 * cells),
-                heatmap_size=(cells, cells),
-                landmarks=some_landmarks(landmarks, relations),
-            )
-        )
+        codec = _codec(cells, landmarks=some_landmarks(landmarks, relations))
         rows.append(dict(landmarks=landmarks, relations=relations, **_codec_ms(codec, rounds)))
     return rows
 
@@ -298,6 +282,11 @@ def some_landmarks(count: int, relations: int) -> LandmarkSet:
     )
 
 
+def _codec(cells: int, **more: Any) -> HeatmapPAF:
+    sizes = dict(input_size=(4 * cells, 4 * cells), heatmap_size=(cells, cells))
+    return KEYPOINT_CODECS.build(dict(type='HeatmapPAF', **sizes, **more))
+
+
 def _codec_ms(codec: HeatmapPAF, rounds: int) -> dict[str, float]:
     maps = _maps(codec, 1)
     points = torch.rand(1, len(codec.landmarks), 2) * min(codec.heatmap_size)
@@ -310,12 +299,7 @@ def _codec_ms(codec: HeatmapPAF, rounds: int) -> dict[str, float]:
 
 def _best_ms(function: Callable[[], object], rounds: int) -> float:
     function()
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return round(1000 * min(times), 2)
+    return round(1000 * min(seconds_of(function) for _ in range(rounds)), 2)
 
 
 def _maps(codec: HeatmapPAF, count: int) -> torch.Tensor:

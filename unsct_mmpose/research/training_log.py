@@ -88,14 +88,8 @@ def read_log(
 ) -> TrainingRun:
     """Read the log of one training; one that was interrupted tells as far as it got.
 
-    Args:
-        path: MMEngine's text log, or what the training printed.
-        name: short name of the run.
-        config: what was trained; a log does not name its config file.
-        data: what it was trained and validated on.
-        command: how it was started, in words.
-        revision: the code, in words.
-        machine: the machine in words; empty takes the GPU that the log names.
+    A log does not name its config file. Without a machine in words the GPU that the log names is
+    taken.
 
     Raises:
         ValueError: the file is no log of a training by epochs, or ends before its first line of

@@ -54,14 +54,9 @@ _WRITABLE = ('1.2.840.10008.1.2.4.90', '1.2.840.10008.1.2.4.203', '1.2.840.10008
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A file, and what reading it must give.
+    """A file, or what makes it, and the ``(H, W)`` display values that reading it must give.
 
-    Attributes:
-        name: what it is, parts joined by slashes; the first is its transfer syntax.
-        content: the file, or what makes it.
-        expected: ``(H, W)`` display values; None where it must be refused.
-        tolerance: largest difference of a value.
-        frame: which frame is read.
+    None where it must be refused. The name is parts joined by slashes, first its transfer syntax.
     """
 
     name: str
@@ -77,14 +72,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Depth:
-    """How one sample is stored.
+    """How one sample is stored: BitsAllocated, BitsStored, PixelRepresentation.
 
-    Attributes:
-        allocated: BitsAllocated.
-        stored: BitsStored.
-        signed: PixelRepresentation.
-        shift: bits between HighBit and where it usually is.
-        noise: whether bits that count nothing are set.
+    ``shift`` are bits between HighBit and where it usually is; ``noise`` sets bits that count
+    nothing.
     """
 
     allocated: int

@@ -314,15 +314,9 @@ _UNDEFINED = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Place:
-    """Where an element stands.
+    """Where an element stands: its first byte, its length field of 2 or 4 bytes, its value.
 
-    Attributes:
-        start: its first byte, that of its tag.
-        length_at: where its length stands.
-        length_bytes: 2 or 4.
-        value: first byte of its value.
-        end: first byte after it.
-        vr_at: where its value representation stands; None where there is none.
+    ``end`` is the first byte after it; ``vr_at`` is None where it has no value representation.
     """
 
     start: int

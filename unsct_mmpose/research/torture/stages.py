@@ -37,15 +37,10 @@ def _no_commands(words: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Request:
-    """How much is tried, and where what came of it is kept.
+    """How much is tried, by how many processes, and where what came of it is kept.
 
-    Attributes:
-        folder: of the ledgers; a run goes on there.
-        limits: tries of each stage; None: all of it.
-        jobs: processes.
-        seeds: folder of more files to make mutants of.
-        bounds: of each try.
-        main: runs a command line of this package, for the stages that need one.
+    A stage without a limit tries all of it; ``seeds`` is a folder of more files to make mutants of;
+    ``main`` runs a command line of this package, for the stages that need one.
     """
 
     folder: Path
