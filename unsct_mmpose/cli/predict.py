@@ -15,7 +15,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from .options import add_device, add_frame, add_spacing, load_backend, split_model
+from .options import (
+    add_device,
+    add_frame,
+    add_spacing,
+    load_backend,
+    options_from,
+    split_model,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,15 +81,8 @@ def run(args: argparse.Namespace) -> int:
         args.mirrored,
         args.frame,
     )
-    options = PredictOptions(
-        read=read,
-        batch_size=args.batch_size,
-        jobs=args.jobs,
-        overwrite=args.overwrite,
-        report=not args.no_report,
-        structured_report=args.sr,
-        progress=not args.quiet,
-    )
+    reports = dict(report=not args.no_report, structured_report=args.sr)
+    options = options_from(PredictOptions, args, read=read, progress=not args.quiet, **reports)
     files = find_inputs(inputs, leave_out=args.out)
     result = predict_files(load_backend(model, args.device), files, args.out, options)
     print_summary(result, args.out)
