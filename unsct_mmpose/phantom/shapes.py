@@ -348,16 +348,10 @@ def swept_tube(
     side: Vector = (1.0, 0.0, 0.0),
     pieces: int = 3,
 ) -> list[Limb]:
-    """Sweep a varying circle or ellipse along a spline.
+    """Sweep a varying circle, or ellipse whose first radius lies along a side, along a spline.
 
-    Args:
-        points: control points of the centre line, mm.
-        radii: one radius, or the two radii of the ellipse, at each point, mm.
-        side: direction of the first radius of the ellipse.
-        pieces: straight limbs from one control point to the next.
-
-    Returns:
-        The limbs, in order.
+    Centres and radii, one or two at each, are mm; ``pieces`` straight limbs lead from one control
+    point to the next.
     """
     centers = smooth_curve(np.asarray(points, float), pieces)
     table = np.asarray(radii, dtype=np.float64)

@@ -314,20 +314,9 @@ def onnx_memory_growth_mb(request: PredictRequest, images: int) -> float:
     return round(memory_growth_mb(lambda path: _ours(model, [path]), files, images // 10), 1)
 
 
-def device_throughput(
-    request: PredictRequest, side: int = 512, batch: int = 32, rounds: int = 10
-) -> dict[str, Any]:
-    """Time the network in bfloat16 with decoding on a device, images there already.
-
-    Args:
-        request: whose model and device.
-        side: of the images, pixels.
-        batch: images.
-        rounds: batches that are timed, after two.
-
-    Returns:
-        A row, with ``images_per_s``.
-    """
+def device_throughput(request: PredictRequest) -> dict[str, Any]:
+    """Time the network in bfloat16 with decoding on a device, images there already."""
+    side, batch, rounds = 512, 32, 10
     backend = TorchBackend(request.config, request.checkpoint, request.device)
     model = backend.model.to(memory_format=torch.channels_last)
     images = torch.rand(batch, 3, side, side, device=request.device)

@@ -72,8 +72,7 @@ class Result:
     def figure(self, *keys: str) -> float:
         """Return one figure; NaN where it is undefined or was not measured.
 
-        Args:
-            keys: such as ``'set_error/all/E_20'``, after the decision where there are several.
+        Keys are such as ``'set_error/all/E_20'``, after the decision where there are several.
         """
         value: Any = self.figures
         for key in keys:
@@ -87,11 +86,7 @@ def write_result(path: Path, result: Result) -> None:
 
 
 def read_result(path: Path, needs: str = 'figures') -> Result:
-    """Read a result file.
-
-    Args:
-        path: the file.
-        needs: a field that this kind of result has.
+    """Read a result file; this kind of result has the field that it ``needs``.
 
     Raises:
         ValueError: the file is not such a file; the message names it and the cause.

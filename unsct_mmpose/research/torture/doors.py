@@ -64,12 +64,12 @@ _HEADERS: tuple[Callable[[bytes, Path], object], ...] = (
 """What else reads a file; each is given its bytes and its path."""
 
 
-def read_image(content: bytes, frame: int | None = None) -> tuple[str, str]:
+def read_image(content: bytes) -> tuple[str, str]:
     """Read an image; say whether it can be shown, or was refused in words that can be printed."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         try:
-            radiograph = radiograph_from_bytes(content, 'file', frame=frame)
+            radiograph = radiograph_from_bytes(content, 'file')
         except RadiographError as error:
             if error.cause and str(error).isprintable() and len(str(error)) < 1000:
                 return ('wrong', 'a warning is shown') if caught else ('refused', error.cause)

@@ -164,14 +164,16 @@ def _starve(
 
 
 def _mount(place: Path, size: int) -> None:
-    options = ['-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(place)]
-    subprocess.run(['mount', *options], check=True, capture_output=True, text=True)
+    _call('mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(place))
 
 
 def _resize(place: Path, size: int) -> None:
-    options = ['-o', f'remount,size={size}', str(place)]
-    subprocess.run(['mount', *options], check=True, capture_output=True, text=True)
+    _call('mount', '-o', f'remount,size={size}', str(place))
 
 
 def _unmount(place: Path) -> None:
-    subprocess.run(['umount', str(place)], check=True, capture_output=True, text=True)
+    _call('umount', str(place))
+
+
+def _call(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True, text=True)

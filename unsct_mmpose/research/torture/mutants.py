@@ -55,9 +55,9 @@ _J2K = b'\xff\x4f\xff\x51'
 Change = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 
-def mutant(number: int, seeds: Sequence[bytes], seed: int = 0) -> tuple[str, bytes]:
+def mutant(number: int, seeds: Sequence[bytes]) -> tuple[str, bytes]:
     """Return the kind and the bytes of a mutant: the same number and files give the same one."""
-    rng = random.Random(f'{seed}/{number}')
+    rng = random.Random(f'0/{number}')
     content = rng.choice(seeds)
     count = rng.choices((1, 2, 3, 5), (70, 18, 8, 4))[0]
     chosen = rng.choices(_OFTEN, k=count)
@@ -261,19 +261,12 @@ def _deflated_bomb(rng: random.Random, rows: int, columns: int) -> bytes:
         return _tag(tag) + vr + struct.pack('<H', len(value)) + value
 
     bits = rng.choice((8, 16))
-    header = b''.join(
-        [
-            short(0x00080016, b'UI', b'1.2.840.10008.5.1.4.1.1.7'),
-            short(0x00280002, b'US', struct.pack('<H', 1)),
-            short(0x00280004, b'CS', b'MONOCHROME2'),
-            short(0x00280010, b'US', struct.pack('<H', rows)),
-            short(0x00280011, b'US', struct.pack('<H', columns)),
-            short(0x00280100, b'US', struct.pack('<H', bits)),
-            short(0x00280101, b'US', struct.pack('<H', bits)),
-            short(0x00280102, b'US', struct.pack('<H', bits - 1)),
-            short(0x00280103, b'US', struct.pack('<H', 0)),
-        ]
-    )
+    header = short(0x00080016, b'UI', b'1.2.840.10008.5.1.4.1.1.7')
+    header += short(0x00280002, b'US', struct.pack('<H', 1))
+    header += short(0x00280004, b'CS', b'MONOCHROME2')
+    numbers = (rows, columns, bits, bits, bits - 1, 0)
+    for tag, number in zip((0x10, 0x11, 0x100, 0x101, 0x102, 0x103), numbers, strict=True):
+        header += short(0x00280000 + tag, b'US', struct.pack('<H', number))
     size = min(rows * columns * bits // 8, 2**28)
     size += size % 2
     header += _tag(0x7FE00010) + b'OW\0\0' + struct.pack('<I', size)
