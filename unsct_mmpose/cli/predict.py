@@ -105,11 +105,11 @@ def print_summary(result, out: Path) -> None:
         print(
             f'{len(result.passed_over)} entries of folders are no images (errors.json names them)'
         )
-    if result.errors:
-        print(f'{len(result.errors)} could not be predicted:', file=sys.stderr)
-        for name, cause in result.errors:
-            print(f'  {name}: {cause}', file=sys.stderr)
-    if result.report_errors:
-        print(f'{len(result.report_errors)} have no structured report:', file=sys.stderr)
-        for name, cause in result.report_errors:
+    for failed, text in (
+        (result.errors, 'could not be predicted'),
+        (result.report_errors, 'have no structured report'),
+    ):
+        if failed:
+            print(f'{len(failed)} {text}:', file=sys.stderr)
+        for name, cause in failed:
             print(f'  {name}: {cause}', file=sys.stderr)

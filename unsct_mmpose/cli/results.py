@@ -69,12 +69,13 @@ def print_differences(result: Path) -> int:
 
 
 def _read_training(args: argparse.Namespace) -> None:
-    from unsct_mmpose.research.training_log import read_log, write_run
+    from unsct_mmpose.files import write_json
+    from unsct_mmpose.research.training_log import read_log
 
     run = read_log(
         args.log, name=args.name, config=args.config, data=args.data,
         command=args.started, revision=args.revision, machine=args.machine,
     )  # fmt: skip
-    write_run(args.out, run)
+    write_json(args.out, run)
     end = 'finished' if run.finished else 'cut off'
     print(f'{args.out}: {run.epochs} of {run.planned_epochs} epochs, {end}')

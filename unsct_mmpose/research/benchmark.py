@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
 import multiprocessing
-import re
 import resource
 import statistics
 import time
@@ -34,6 +34,8 @@ from unsct_mmpose.engine.device import AUTO, resolve_device
 from unsct_mmpose.maps.calibration import Calibration
 from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.fusion import DEFAULT_FEATURES, FEATURE_SIGNS, Fusion, MonotoneLogistic
+
+from .memory import memory_mb
 
 
 @dataclass(frozen=True)
@@ -455,8 +457,5 @@ def _peak_memory_mb(config_text: str, batch_size: int, device: str) -> float:
         step()
     if device.startswith('cuda'):
         return torch.cuda.max_memory_allocated(device) / 2**20
-    status = Path('/proc/self/status')  # getrusage would also count what the parent process had
-    text = status.read_text() if status.is_file() else ''
-    if match := re.search(r'^VmHWM:\s*(\d+) kB', text, re.MULTILINE):
-        return int(match[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    peak = memory_mb('VmHWM')  # getrusage would also count what the parent process had
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10 if math.isnan(peak) else peak

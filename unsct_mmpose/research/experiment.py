@@ -91,27 +91,24 @@ def run_experiment(
     """
     work_dir, config = experiment.work_dir, str(experiment.config)
     run = run or run_tool
-    announce('train', experiment)
+    seconds: dict[str, float] = {}
+    commands: list[list[str]] = []
+
+    def do(stage: str, *words: object) -> None:
+        announce(stage, experiment)
+        commands.append([str(tools / f'{stage}.py'), config, *map(str, words)])
+        seconds[stage] = run(commands[-1])
+
     # with --resume MMPose's script would not take what the config starts from
     resume = ['--resume'] if (work_dir / 'last_checkpoint').is_file() else []
-    train = [str(tools / 'train.py'), config, '--work-dir', str(work_dir), *resume,
-             '--cfg-options', *experiment.cfg_options()]  # fmt: skip
-    seconds = {'train': run(train)}
+    options = ['--cfg-options', *experiment.cfg_options()]
+    do('train', '--work-dir', work_dir, *resume, *options)
     checkpoint, metrics = best_checkpoint(work_dir), work_dir / 'metrics.json'
-    commands = [train]
     if experiment.test_file != _CALIBRATION_FILE:
-        calibrate = [str(tools / 'calibrate.py'), config, str(checkpoint),
-                     '--data', str(experiment.data), '--ann-file', _CALIBRATION_FILE,
-                     *([] if experiment.estimate else ['--no-estimate'])]  # fmt: skip
-        announce('calibrate', experiment)
-        seconds['calibrate'] = run(calibrate)
-        commands.append(calibrate)
-    test = [str(tools / 'test.py'), config, str(checkpoint), '--work-dir', str(work_dir / 'test'),
-            '--out', str(metrics), '--show-dir', str((work_dir / 'overlays').resolve()),
-            '--cfg-options', *experiment.cfg_options()]  # fmt: skip
-    announce('test', experiment)
-    seconds['test'] = run(test)
-    commands.append(test)
+        images = ['--data', experiment.data, '--ann-file', _CALIBRATION_FILE]
+        do('calibrate', checkpoint, *images, *([] if experiment.estimate else ['--no-estimate']))
+    outputs = ['--out', metrics, '--show-dir', (work_dir / 'overlays').resolve()]
+    do('test', checkpoint, '--work-dir', work_dir / 'test', *outputs, *options)
     result = Result(
         name=experiment.name,
         config=config,

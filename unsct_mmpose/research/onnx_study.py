@@ -21,6 +21,7 @@ from unsct_mmpose.inference.onnx_model import OnnxModel
 
 from .benchmark import PairedTimes
 from .markdown import read_notes, render_page, render_records
+from .memory import memory_mb
 from .results import read_folder
 
 FIGURES = ('landmark/all/MRE', 'set_error/all/E_20', 'set_error/unstructured/E_20')
@@ -52,17 +53,9 @@ def memory_growth_mb(read: Callable[[Path], Any], files: Any, warm_up: int) -> f
     start = 0.0
     for number, path in enumerate(files):
         if number == warm_up:
-            start = resident_mb()
+            start = memory_mb('VmRSS')
         read(path)
-    return resident_mb() - start
-
-
-def resident_mb() -> float:
-    """Return the resident memory of this process, in units of 2**20 bytes; NaN if unknown."""
-    statm = Path('/proc/self/statm')
-    if not statm.is_file():
-        return float('nan')
-    return int(statm.read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2**20
+    return memory_mb('VmRSS') - start
 
 
 def compare_exports(

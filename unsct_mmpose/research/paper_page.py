@@ -23,9 +23,9 @@ from .paper_plan import (
     PEERS,
     PUBLISHED,
     PUBLISHED_COLUMNS,
+    ROW_OF,
     ROWS,
     is_old,
-    row_of,
     runs_of,
 )
 from .results import Result, read_folder, read_result
@@ -160,7 +160,7 @@ def _tables() -> tuple[Table, ...]:
                 'set_error/unstructured/E_20', 'presence/all/AUROC',
             ),
             tuple(
-                (stem, 'fused' if row_of(stem).fields and stem != 'no_paf' else 'peak')
+                (stem, 'fused' if ROW_OF[stem].fields and stem != 'no_paf' else 'peak')
                 for stem in _ABLATIONS
             ),
         ),
@@ -291,7 +291,7 @@ def result_groups(results: Path) -> dict[tuple[str, str], list[Result]]:
 
 def _label(stem: str, runs: Sequence[Result]) -> str:
     """Return what a table calls a row; marked where a result is older than what it trains."""
-    return row_of(stem).label + ' †' * any(map(is_old, runs))
+    return ROW_OF[stem].label + ' †' * any(map(is_old, runs))
 
 
 def _spread(values: Sequence[float], key: str) -> str:

@@ -103,7 +103,7 @@ ROWS = (
     Row('ablation/attention_parallel.py', 'attention parallel', 'attention', True, 1, 6),
     Row('ablation/attention_code.py', 'attention as in code', 'attention', True, 1, 6),
 )  # fmt: skip
-_ROWS = {row.stem: row for row in ROWS}
+ROW_OF = {row.stem: row for row in ROWS}
 
 PAIRS = (
     ('ori-hrnet', 'unsct-hrnet'),
@@ -182,14 +182,9 @@ class Run:
         return results / self.budget / self.data.name / f'{self.name}.json'
 
 
-def row_of(stem: str) -> Row:
-    """Return the row of a config's name."""
-    return _ROWS[stem]
-
-
 def is_old(result: Result) -> bool:
     """Return whether the row has changed since, so that the result awaits another run."""
-    return result.stem in _ROWS and (result.revision or 1) < _ROWS[result.stem].since
+    return result.stem in ROW_OF and (result.revision or 1) < ROW_OF[result.stem].since
 
 
 def runs_of(results: Sequence[Result], stem: str) -> list[Result]:

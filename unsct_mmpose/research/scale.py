@@ -33,6 +33,7 @@ from unsct_mmpose.datasets import THADataset
 from unsct_mmpose.phantom.generate import make_case
 
 from .benchmark import any_calibration, seconds_of
+from .memory import forget_peak, memory_mb
 
 BATCH = 16
 METRICS = ('THALandmarkMetric', 'THASetErrorMetric', 'THAPresenceMetric', 'THAClinicalMetric',
@@ -52,12 +53,12 @@ def measured() -> Iterator[Meter]:
     """Measure what is done inside, in this process."""
     gc.collect()
     _give_back()
-    meter, before = Meter(), _memory_mb('VmRSS')
-    _forget_peak()
+    meter, before = Meter(), memory_mb('VmRSS')
+    forget_peak()
     started = time.perf_counter()
     yield meter
     meter.seconds = time.perf_counter() - started
-    meter.peak_mb = max(_memory_mb('VmHWM') - before, 0.0)
+    meter.peak_mb = max(memory_mb('VmHWM') - before, 0.0)
 
 
 def _give_back() -> None:
@@ -65,22 +66,6 @@ def _give_back() -> None:
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if os.name == 'posix' else None
     if trim is not None:
         trim(0)
-
-
-def _memory_mb(field: str) -> float:
-    """Return a figure of this process; NaN where the system does not tell."""
-    try:
-        rows = Path('/proc/self/status').read_text().splitlines()
-    except OSError:
-        return float('nan')
-    return next(int(row.split()[1]) / 1024 for row in rows if row.startswith(field))
-
-
-def _forget_peak() -> None:
-    try:
-        Path('/proc/self/clear_refs').write_text('5')
-    except OSError:  # the peak is then that of the whole process: too large, never too small
-        return
 
 
 def growth(numbers: Sequence[float], seconds: Sequence[float]) -> float:

@@ -6,11 +6,11 @@ import ast
 import re
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unsct_mmpose.files import read_json, write_json
+from unsct_mmpose.files import read_json
 
 CURVE_FIGURES = tuple(
     f'{subset}/{figure}'
@@ -131,13 +131,8 @@ def read_log(
     )
 
 
-def write_run(path: Path, run: TrainingRun) -> None:
-    """Write what a log said as json, whole or not at all."""
-    write_json(path, asdict(run))
-
-
 def read_run(path: Path) -> TrainingRun:
-    """Read what :func:`write_run` wrote.
+    """Read a training that was written as json.
 
     Raises:
         ValueError: the file is another one; the message names it and the cause.
