@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import types
 from pathlib import Path
 
 import unsct_mmpose.register  # noqa: F401  tests of adapters build them by name
@@ -84,6 +85,24 @@ def _configs_as_they_come():
     """Laying out a config for the log and each checkpoint takes longer than a tiny training."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr('mmengine.config.config.FormatCode', lambda text, **_: (text, False))
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _data_sets_collect_no_garbage():
+    """A walk over all objects for each data set, where a test's has some images, takes longest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr('mmengine.dataset.base_dataset.gc', types.SimpleNamespace(collect=int))
+        yield
+
+
+@pytest.fixture(scope='session', autouse=True)
+def _weights_start_untold():
+    """Keep no account of which call drew a weight: a mean of all at each, a line for each."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ('weight_init.update_init_info', 'base_module.update_init_info'):
+            patch.setattr(f'mmengine.model.{name}', lambda *_, **__: None)
+        patch.setattr('mmengine.model.BaseModule._dump_init_info', lambda *_: None)
         yield
 
 

@@ -110,10 +110,7 @@ def host_tools() -> dict[str, Path]:
 
 
 def run_host_tool(name: str) -> None:
-    """Run one of the installed MMPose's own scripts with this process's arguments.
-
-    Args:
-        name: such as ``'train'`` or ``'browse_dataset'``, see :func:`host_tools`.
+    """Run one of the scripts of :func:`host_tools` by its name, with this process's arguments.
 
     Raises:
         SystemExit: there is no such script, or it needs what is not installed; otherwise as the
@@ -143,11 +140,7 @@ def _loads_of(script: Path) -> contextlib.AbstractContextManager[None]:
 
 
 def _repair_flops() -> None:
-    """Let MMPose's get_flops count a batch and print an HRNet, which mmengine refuses.
-
-    The script gives a shape beside the batch; and an HRNet's lists hold None where a branch is
-    passed on as it is, which is left out of what is printed.
-    """
+    """Let get_flops give a batch beside its shape, and print an HRNet, whose lists hold None."""
     from mmengine import analysis
     from mmengine.analysis import print_helper
 
@@ -280,15 +273,12 @@ class _Distribution:
         return self._files.read_text(name) or ''
 
 
-def _fill_pkg_resources(module: ModuleType) -> None:
-    vars(module).update(DistributionNotFound=DistributionNotFound, get_distribution=_Distribution)
-
-
 def _repair_pkg_resources() -> Repair | None:
     fault = _import_fault('pkg_resources')
     if fault is None:
         return None
-    _stand_ins.install({'pkg_resources': _fill_pkg_resources})
+    names = dict(DistributionNotFound=DistributionNotFound, get_distribution=_Distribution)
+    _stand_ins.install({'pkg_resources': lambda module: vars(module).update(names)})
     return Repair('pkg_resources', fault, 'stand-in through importlib.metadata')
 
 
@@ -360,14 +350,7 @@ class ToPILImage:
     """Turn a float tensor in [0, 1] or a uint8 array into a PIL image."""
 
     def __call__(self, picture: Any) -> Any:
-        """Convert one picture.
-
-        Args:
-            picture: tensor ``(H, W)``, ``(1, H, W)`` or ``(3, H, W)``, or array ``(H, W[, C])``.
-
-        Returns:
-            A grey or RGB PIL image.
-        """
+        """Convert a tensor ``([C, ]H, W)`` or an array ``(H, W[, C])``, C of 1 or 3."""
         import numpy as np
         from PIL import Image
 
@@ -737,10 +720,8 @@ def _repair_targets() -> Repair | None:
     @functools.wraps(affine)
     def transform_affine(self: Any, results: dict) -> dict:
         found = affine(self, results)
-        found['input_center'], found['input_scale'] = (
-            found['bbox_center'][0],
-            found['bbox_scale'][0],
-        )
+        for name in ('center', 'scale'):
+            found[f'input_{name}'] = found[f'bbox_{name}'][0]
         return found
 
     common.GenerateTarget.transform = transform_targets

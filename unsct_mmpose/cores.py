@@ -16,9 +16,6 @@ def allowed_cores(groups: Path = _GROUPS) -> int:
 
     Those of its affinity, and no more than the quota of its control group allows: a container on a
     large machine sees all of the machine's cores and is stopped when it uses them.
-
-    Args:
-        groups: where the system shows control groups.
     """
     if hasattr(os, 'sched_getaffinity'):
         cores = len(os.sched_getaffinity(0))

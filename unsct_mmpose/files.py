@@ -37,11 +37,7 @@ def _temporary(target: Path) -> Path:
 
 
 def sweep_temporaries(files: Iterable[Path]) -> None:
-    """Remove what killed processes of this machine left half-written.
-
-    Args:
-        files: among these; whatever is no temporary file of a dead process stays.
-    """
+    """Remove of these files those that dead processes of this machine left half-written."""
     for path in files:
         named = _TEMPORARY.fullmatch(path.name)
         if named and not _lives(int(named[1])):
@@ -88,13 +84,9 @@ def replace_file(path: str | os.PathLike[str], content: bytes) -> None:
 
 @contextmanager
 def replacing_text(path: str | os.PathLike[str]) -> Iterator[TextIO]:
-    """Open a text file to be written piece by piece; it appears when all pieces are there.
+    """Open a UTF-8 file to be written piece by piece; it appears when all pieces are there.
 
-    Args:
-        path: the file to write; its folder must exist. It stays as it was if writing fails.
-
-    Yields:
-        A file to write UTF-8 text to.
+    It stays as it was if writing fails.
 
     Raises:
         OSError: the folder does not exist or cannot be written to.

@@ -8,7 +8,7 @@ import pytest
 from tests.golden_hip import GOLDEN_MM
 from unsct_mmpose.anatomy import FLIP_INDICES, HIP, LANDMARK_NAMES
 from unsct_mmpose.annotations import coco
-from unsct_mmpose.annotations.screen import Screened, screen
+from unsct_mmpose.annotations.screen import screen
 
 SIZE, SPACING = (860, 760), [0.5, 0.5]
 POINTS = GOLDEN_MM / SPACING
@@ -101,8 +101,8 @@ def test_problems_doubts_and_cases_are_those_of_a_look_at_each(tmp_path, monkeyp
     quick = outcome(path)
 
     def trust_nothing(images, annotations, landmarks):
-        result = screen(images, annotations, landmarks)
-        return Screened(result.points, result.present, np.zeros_like(result.sound))
+        points, present, sound = screen(images, annotations, landmarks)
+        return points, present, np.zeros_like(sound)
 
     monkeypatch.setattr(coco, 'screen', trust_nothing)
     slow = outcome(path)
@@ -112,7 +112,7 @@ def test_problems_doubts_and_cases_are_those_of_a_look_at_each(tmp_path, monkeyp
 
 def test_sound_images_are_not_looked_at_again():
     content = document(1)
-    sound = screen(content['images'], content['annotations'], HIP).sound
+    *_, sound = screen(content['images'], content['annotations'], HIP)
     unchanged = CHANGES.index(next(change for change in CHANGES if change.__name__ == 'change'))
     assert sound[unchanged] and sound.sum() >= 5
     assert not sound[1:5].any()

@@ -2,6 +2,7 @@
 
 import sys
 import types
+from multiprocessing import active_children
 
 import numpy as np
 import pytest
@@ -68,6 +69,43 @@ def test_the_status_tells_some_from_none_and_the_causes_are_listed(tool, hip):
     assert 'nowhere.dcm: there is no such file or folder' in done.stderr
     done = tool('nowhere.dcm')
     assert done.returncode == 2 and '1 could not be predicted' in done.stderr
+
+
+def test_a_program_of_a_user_s_own_is_not_run_again_in_each_process(
+    hip, tmp_path, run_python, request
+):
+    program = tmp_path / 'program.py'
+    program.write_text(
+        'from pathlib import Path\n'
+        'from tests.fake_backend import FakeBackend\n'
+        'from unsct_mmpose.dicom.find_inputs import find_inputs\n'
+        'from unsct_mmpose.inference.predict import PredictOptions, predict_files\n'
+        'options = PredictOptions(jobs=1, progress=False)\n'
+        "print(predict_files(FakeBackend(), find_inputs(['hip.dcm']), Path('out'), options))\n"
+    )
+    done = run_python(program, cwd=tmp_path, path=[request.config.rootpath])
+    assert done.stdout.count('PredictResult(predicted=1, ') == 1 and 'errors=()' in done.stdout
+
+
+@pytest.mark.parametrize('loads', [True, False])
+def test_the_processes_start_while_the_model_is_loaded_and_end_with_it(
+    hip, tmp_path, unsct, monkeypatch, loads
+):
+    started = []
+
+    def load(model, device):
+        started.extend(active_children())
+        if not loads:
+            raise ValueError('this model is none')
+        return FakeBackend()
+
+    monkeypatch.setattr('unsct_mmpose.cli.predict.load_backend', load)
+    (tmp_path / 'model.onnx').write_bytes(b'')
+    done = unsct('predict', 'model.onnx', hip, '--out', 'out', '--quiet', '--jobs', 4, cwd=tmp_path)
+    assert done.returncode == (0 if loads else 2)
+    assert len(started) == 1  # one file, one process
+    started[0].join(20)
+    assert not started[0].is_alive()
 
 
 def test_what_cannot_be_is_refused_before_anything_is_written(tool, hip, tmp_path):

@@ -7,7 +7,8 @@ import torch
 from mmpose.registry import KEYPOINT_CODECS
 
 from unsct_mmpose.anatomy import FLIP_INDICES, LANDMARK_CLASSES, relation_set
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
+from unsct_mmpose.anatomy.parameters import split_side
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.maps.calibration import RULES, Calibration
 from unsct_mmpose.maps.deciders import DECIDERS, PAPER_THRESHOLD, DecisionOptions

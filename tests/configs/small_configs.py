@@ -1,6 +1,11 @@
 """The configs, and the same at a size that a test can train."""
 
+import functools
+import os
 from pathlib import Path
+from unittest.mock import patch
+
+from mmengine.config import Config
 
 CONFIGS = Path(__file__).resolve().parents[2] / 'configs'
 ASIDE = ('_base_', 'flat')
@@ -8,6 +13,13 @@ ASIDE = ('_base_', 'flat')
 PATHS = sorted(
     path for path in CONFIGS.rglob('*.py') if path.relative_to(CONFIGS).parts[0] not in ASIDE
 )
+
+
+@functools.cache
+def parsed(path, budget):
+    """Return a config of a budget, which nobody may change: each is parsed once."""
+    with patch.dict(os.environ, UNSCT_BUDGET=budget):
+        return Config.fromfile(path)
 
 
 def shrink(content, side):

@@ -11,7 +11,7 @@ from mmengine.registry import init_default_scope
 from mmengine.visualization import Visualizer
 from mmpose.registry import HOOKS, MODELS
 
-from tests.configs.small_configs import CONFIGS, PATHS, shrink
+from tests.configs.small_configs import CONFIGS, PATHS, parsed, shrink
 from unsct_mmpose.anatomy import FLIP_INDICES
 
 EACH = pytest.mark.parametrize('path', PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
@@ -22,9 +22,7 @@ BUDGETED = [path for path in PATHS if 'UNSCT_BUDGET' in path.read_text()]
 @pytest.fixture(scope='module', params=PATHS, ids=lambda path: str(path.relative_to(CONFIGS)))
 def config(request):
     """Return each config, those of two budgets with the small one, large ones shrunk."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv('UNSCT_BUDGET', 'cpu')
-        config = Config.fromfile(request.param)
+    config = parsed(request.param, 'cpu')
     if config.input_size[0] > MOST_PX:
         config = Config(shrink(config.to_dict(), MOST_PX), filename=request.param)
     return config
@@ -82,11 +80,10 @@ def test_it_builds_at_the_paper_s_setting(path, monkeypatch):
     assert all(max(scheduler.get('milestones', [0])) < last for scheduler in config.param_scheduler)
 
 
-def test_two_budgets_differ_in_size_and_schedule_only(monkeypatch):
+def test_two_budgets_differ_in_size_and_schedule_only():
     found = {}
     for budget in ('cpu', 'gpu'):
-        monkeypatch.setenv('UNSCT_BUDGET', budget)
-        found[budget] = [Config.fromfile(path) for path in BUDGETED]
+        found[budget] = [parsed(path, budget) for path in BUDGETED]
     assert len(BUDGETED) > 5
     for small, large in zip(found['cpu'], found['gpu'], strict=True):
         assert small.model.head.type == large.model.head.type
@@ -120,9 +117,8 @@ def test_the_learning_rate_reaches_its_last_milestone(config):
 
 @pytest.mark.parametrize('budget', ['cpu', 'gpu'])
 @EACH
-def test_the_learning_rate_is_said_to_belong_to_the_batch_size_there_is(path, budget, monkeypatch):
-    monkeypatch.setenv('UNSCT_BUDGET', budget)
-    config = Config.fromfile(path)
+def test_the_learning_rate_is_said_to_belong_to_the_batch_size_there_is(path, budget):
+    config = parsed(path, budget)
     assert config.auto_scale_lr.base_batch_size == config.train_dataloader.batch_size
 
 

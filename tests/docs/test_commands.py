@@ -1,6 +1,8 @@
 """Every command line that README and docs show is one that its parser takes."""
 
 import argparse
+import ast
+import importlib
 import re
 import shlex
 from pathlib import Path
@@ -66,3 +68,18 @@ def test_a_command_line_parses(page, whole, words):
 
 def test_every_command_is_shown_somewhere():
     assert {words[0] for _, _, words in LINES if words} >= set(COMMANDS) - {'run', 'demo'}
+
+
+PROGRAMS = [
+    (page.relative_to(ROOT).as_posix(), program)
+    for page in PAGES
+    for program in re.findall(r'```python\n(.*?)```', page.read_text('utf-8'), re.S)
+]
+
+
+@pytest.mark.parametrize(('page', 'program'), PROGRAMS, ids=[page for page, _ in PROGRAMS])
+def test_what_the_python_of_a_page_imports_is_there(page, program):
+    imports = [node for node in ast.walk(ast.parse(program)) if isinstance(node, ast.ImportFrom)]
+    for node in imports:
+        module = importlib.import_module(node.module)
+        assert [alias.name for alias in node.names if not hasattr(module, alias.name)] == []

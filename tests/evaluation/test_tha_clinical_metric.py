@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import index_of
+from unsct_mmpose.anatomy.parameters import split_side
 from unsct_mmpose.functional import agreement
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many
 
 METRIC = 'THAClinicalMetric'
 OUTPUTS = list(dict.fromkeys(split_side(name)[1] for name in MEASUREMENT_NAMES))

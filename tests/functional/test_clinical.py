@@ -7,7 +7,7 @@ import pytest
 
 from tests.golden_hip import GOLDEN_MM
 from unsct_mmpose.anatomy import LANDMARK_NAMES, Measurement, side_index
-from unsct_mmpose.anatomy.parameters import CLINICAL_PARAMETERS, reference_label
+from unsct_mmpose.anatomy.parameters import CLINICAL_PARAMETERS, reference_label, split_side
 from unsct_mmpose.functional.clinical import (
     MEASUREMENT_NAMES,
     REFERENCE_LINES,
@@ -15,7 +15,6 @@ from unsct_mmpose.functional.clinical import (
     measure,
     measure_many,
     slopes_many,
-    split_side,
 )
 from unsct_mmpose.functional.geometry import symmetric_root
 

@@ -25,7 +25,7 @@ from unsct_mmpose.dicom.read_ahead import FileOptions, read_ahead
 from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference import predict as predict_module
-from unsct_mmpose.inference.inferencer import Inferencer
+from unsct_mmpose.inference.inferencer import Inferencer, open_source
 from unsct_mmpose.inference.predict import PredictOptions, predict_files, predict_one
 from unsct_mmpose.report import run_files
 from unsct_mmpose.report.prediction import prediction_schema
@@ -358,6 +358,36 @@ def test_generators_are_read_a_batch_at_a_time(study, make_backend):
     assert taken == []
     assert next(stream).image.file_name == 'array-0' and taken == [0, 1]
     assert len(list(stream)) == 4 and backend.batches == [2, 2, 1]
+
+
+def test_of_a_list_the_next_batch_is_read_while_the_model_is_busy(make_backend, monkeypatch):
+    backend, third_is_read = make_backend(), threading.Event()
+    infer = backend.infer
+    monkeypatch.setattr(backend, 'infer', lambda images: third_is_read.wait(20) and infer(images))
+    given = dict(spacing_xy_mm=(5.0, 5.0))
+    images = [np.full((40, 43), level, np.uint8) for level in range(5)]
+
+    def opened(source, **given):
+        if source is images[2]:
+            third_is_read.set()
+        return open_source(source, **given)
+
+    monkeypatch.setattr('unsct_mmpose.inference.inferencer.open_source', opened)
+    names = [f'array-{number}' for number in range(5)]
+    stream = Inferencer(backend, batch_size=2).stream
+    assert [prediction.image.file_name for prediction in stream(images, **given)] == names
+    assert backend.batches == [2, 2, 1]
+
+
+@pytest.mark.parametrize('bad', range(5))
+def test_of_a_list_what_precedes_a_bad_file_is_handed_out_before_it(bad, make_backend):
+    images = [np.zeros((40, 43), np.uint8) for _ in range(5)]
+    images[bad] = np.full((4, 4), np.nan)
+    stream = Inferencer(make_backend(), batch_size=2).stream(images, spacing_xy_mm=(5.0, 5.0))
+    handed_out = []
+    with pytest.raises(RadiographError, match='not finite'):
+        handed_out.extend(prediction.image.file_name for prediction in stream)
+    assert handed_out == [f'array-{number}' for number in range(bad // 2 * 2)]
 
 
 def test_what_is_no_radiograph_is_refused_with_a_cure(make_backend):

@@ -6,12 +6,9 @@ from dataclasses import replace
 import pytest
 import torch
 
+from unsct_mmpose.anatomy.records import IMAGE_WORDS, NOTHING_FOUND, TYPICAL, UNUSUAL
 from unsct_mmpose.maps.assessment import (
-    IMAGE_WORDS,
-    NOTHING_FOUND,
     QUORUM_SHARE,
-    TYPICAL,
-    UNUSUAL,
     applicable,
     assess,
     decides,

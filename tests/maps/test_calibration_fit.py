@@ -10,10 +10,12 @@ from scipy.stats import chi2, rankdata
 
 from tests.golden_hip import PELVIS_MM
 from unsct_mmpose.anatomy import HIP, LANDMARK_CLASSES, LandmarkSet, relation_set
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
+from unsct_mmpose.anatomy.parameters import split_side
+from unsct_mmpose.anatomy.records import NOTHING_FOUND, TYPICAL
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many
 from unsct_mmpose.functional.error_structure import peak_variances
 from unsct_mmpose.functional.presence import squared_mahalanobis
-from unsct_mmpose.maps.assessment import NOTHING_FOUND, TYPICAL, assess, image_agreement
+from unsct_mmpose.maps.assessment import assess, image_agreement
 from unsct_mmpose.maps.calibration import (
     RULES,
     Calibration,

@@ -2,7 +2,7 @@
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import numpy as np
 import pytest
@@ -338,7 +338,7 @@ def test_a_better_peak_never_lowers_the_probability_of_its_landmark(name, sign):
 def test_a_fusion_survives_json():
     evidence, present = random_evidence()
     fusion = fit_fusion(evidence, present, np.ones_like(present), PAIRS, ('spread', 'supported'))
-    again = Fusion.from_dict(json.loads(json.dumps(fusion.to_dict())))
+    again = Fusion.from_dict(json.loads(json.dumps(asdict(fusion))))
     assert again == fusion
     assert torch.equal(again.log_odds(evidence, PAIRS), fusion.log_odds(evidence, PAIRS))
     assert again.model.signs == (-1, 1)

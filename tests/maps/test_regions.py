@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, LANDMARK_NAMES
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
+from unsct_mmpose.anatomy.parameters import split_side
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.maps.calibration import Calibration, SystematicOffset
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.maps.regions import (

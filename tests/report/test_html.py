@@ -7,9 +7,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
+from unsct_mmpose.anatomy.parameters import split_side
 from unsct_mmpose.dicom import radiograph_from_array
 from unsct_mmpose.drawing.strokes import LEVELS, REJECTED, certainty_of
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.inference.interpret import interpret
 from unsct_mmpose.report.html import render_report
 from unsct_mmpose.report.picture import draw_prediction

@@ -23,7 +23,9 @@ from .relations import RELATION_SETS, RelationSet
 _SIGMA = 0.025
 """COCO's falloff constant of a landmark that has none of its own, for OKS."""
 
-_FIELDS = ('name', 'names', 'pairs', 'labels', 'descriptions', 'relations', 'normalise_by')
+_FIELDS = tuple(
+    ['name', 'names', 'pairs', 'labels', 'descriptions', 'relations', 'normalise_by', 'sigmas']
+)
 _REQUIRED = ('name', 'names', 'relations')
 
 
@@ -78,12 +80,17 @@ class LandmarkSet:
         if len(set(self.class_names)) < len(self.classes):
             self._refuse('names', 'gives two classes one name', 'let no landmark be called as a '
                          'pair without its sides')  # fmt: skip
-        object.__setattr__(self, 'labels', self.labels or self._default_labels())
-        object.__setattr__(self, 'descriptions', self.descriptions or self._default_descriptions())
-        object.__setattr__(self, 'sigmas', self.sigmas or (_SIGMA,) * len(self))
-        for name in ('labels', 'descriptions', 'sigmas'):
-            if len(getattr(self, name)) != len(self):
-                self._refuse(name, f'has {len(getattr(self, name))} entries', self._one_each)
+        sides = {'left': 'L', 'right': 'R', None: ''}
+        defaults = dict(
+            labels=(f'{i + 1}{sides[self.side_of(k)]}' for k, i in enumerate(self.class_indices)),
+            descriptions=(plain_name(_without_side(name)).capitalize() for name in self.names),
+            sigmas=(_SIGMA for _ in self.names),
+        )
+        for name, default in defaults.items():
+            values = getattr(self, name) or tuple(default)
+            object.__setattr__(self, name, values)
+            if len(values) != len(self):
+                self._refuse(name, f'has {len(values)} entries', self._one_each)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -96,11 +103,8 @@ class LandmarkSet:
     @cached_property
     def classes(self) -> tuple[tuple[int, ...], ...]:
         """The landmarks of each class: ``(first, mirror image)``, or ``(landmark,)``."""
-        return tuple(
-            (k,) if twin == k else (k, twin)
-            for k, twin in enumerate(self.flip_indices)
-            if twin >= k
-        )
+        pairs = enumerate(self.flip_indices)
+        return tuple((k,) if twin == k else (k, twin) for k, twin in pairs if twin >= k)
 
     @cached_property
     def class_indices(self) -> tuple[int, ...]:
@@ -111,10 +115,8 @@ class LandmarkSet:
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """The name of each class: that of its first landmark, without the side if it has two."""
-        return tuple(
-            _without_side(self.names[members[0]]) if len(members) == 2 else self.names[members[0]]
-            for members in self.classes
-        )
+        firsts = ((self.names[members[0]], len(members) == 2) for members in self.classes)
+        return tuple(_without_side(name) if sided else name for name, sided in firsts)
 
     def index_of(self, name: str) -> int:
         """Return the position of a landmark.
@@ -154,14 +156,7 @@ class LandmarkSet:
         return self.relations[name]
 
     def require_clinical(self, who: str) -> None:
-        """Refuse landmarks on which the clinical parameters are not defined.
-
-        Args:
-            who: what needs them.
-
-        Raises:
-            ValueError: they are not.
-        """
+        """Raise ValueError where the clinical parameters, which ``who`` needs, are not defined."""
         if not self.clinical:
             raise ValueError(
                 f'{who} needs the clinical parameters, which are defined on the landmarks '
@@ -201,13 +196,13 @@ class LandmarkSet:
             ValueError: a field is missing, unknown or contradicts another; the message names
                 source, field and cure.
         """
-        fields = (*_FIELDS, 'sigmas')
         for name in _REQUIRED:
             if name not in content:
                 raise ValueError(f'{source}: field {name!r} is missing; give {list(_REQUIRED)}')
         for name in content:
-            if name not in fields:
-                raise ValueError(f'{source}: unknown field {name!r}; the fields are {list(fields)}')
+            if name not in _FIELDS:
+                fields = list(_FIELDS)
+                raise ValueError(f'{source}: unknown field {name!r}; the fields are {fields}')
         try:
             return cls._of_names(content)
         except (LookupError, TypeError, ValueError, AttributeError) as error:
@@ -296,15 +291,6 @@ class LandmarkSet:
             if not (0 <= a < len(self) and 0 <= b < len(self)) or a == b or not factor > 0:
                 self._refuse('reference_pairs', f'holds {(a, b, factor)}',
                              'give two landmarks and a positive factor')  # fmt: skip
-
-    def _default_labels(self) -> tuple[str, ...]:
-        sides = {'left': 'L', 'right': 'R', None: ''}
-        return tuple(
-            f'{number + 1}{sides[self.side_of(k)]}' for k, number in enumerate(self.class_indices)
-        )
-
-    def _default_descriptions(self) -> tuple[str, ...]:
-        return tuple(plain_name(_without_side(name)).capitalize() for name in self.names)
 
 
 class _Positions(dict[str, int]):

@@ -459,14 +459,12 @@ def reference_label(name: str, value: float | None) -> str:
     if value is None or math.isnan(value):
         return 'not measured'
     unit = f' {row.unit}'
-    texts = [f'{_place(ends, value)} usual range {ends.limits(unit)}' for ends in row.usual_ranges]
+    texts = []
+    for usual in row.usual_ranges:
+        outside = 'below' if usual.low is not None and value < usual.low else 'above'
+        place = 'within' if usual.contains(value) else outside
+        texts.append(f'{place} usual range {usual.limits(unit)}')
     texts += [
         ends.limits(unit) for ends in row.references if not ends.is_usual and ends.contains(value)
     ]
     return '; '.join(texts)
-
-
-def _place(usual: ReferenceRange, value: float) -> str:
-    if usual.contains(value):
-        return 'within'
-    return 'below' if usual.low is not None and value < usual.low else 'above'

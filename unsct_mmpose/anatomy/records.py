@@ -6,6 +6,7 @@ import math
 import types
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from functools import cache
 from typing import Any, NamedTuple, Union, get_args, get_origin, get_type_hints
 
 from .landmarks import LANDMARK_NAMES, SIDES, side_index
@@ -197,12 +198,17 @@ def check_fields(record: Any) -> None:
 
 
 def _record_problem(record: Any, place: str) -> str | None:
-    hints = get_type_hints(type(record))
+    hints = _hints(record.__class__)
     for part in fields(record):
         value = getattr(record, part.name)
         if problem := _problem(value, hints[part.name], f'{place}{part.name}'):
             return problem
     return None
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
 
 
 def _problem(value: Any, hint: Any, place: str) -> str | None:

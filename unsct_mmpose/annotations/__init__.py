@@ -5,13 +5,12 @@ from .coco import (
     AnnotationError,
     AnnotationFile,
     LandmarkStates,
-    check_patient_splits,
     infer_subset,
     landmark_states,
     read_annotations,
-    split_by_patient,
     write_annotations,
 )
+from .splits import check_patient_splits, split_by_patient
 
 __all__ = [
     'AnnotatedRadiograph',

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from unsct_mmpose.dicom.identity import peek_orientation, peek_size_wh
+from unsct_mmpose.dicom.pixel_format import DecodeError
 from unsct_mmpose.dicom.placement import Placement
 from unsct_mmpose.dicom.radiograph import Radiograph, RadiographError
 from unsct_mmpose.dicom.read import radiograph_from_bytes, read_radiograph
 from unsct_mmpose.functional.crop import Squared, square_pixels
 
-from .coco import KEPT, AnnotatedRadiograph
+from .coco import KEPT, AnnotatedRadiograph, AnnotationFile
 from .landmark_checks import sides_problem
+
+_MOST_PEEKS = 256
 
 
 def read_annotated(
@@ -68,12 +73,7 @@ def read_annotated(
 
 
 def lay(case: AnnotatedRadiograph, placement: Placement | None) -> AnnotatedRadiograph:
-    """Return an annotation as its image lies once it is turned.
-
-    Args:
-        case: in pixels of the file.
-        placement: how the image was turned; None when it was not.
-    """
+    """Return an annotation in pixels of its file as its image lies once it is turned, if it is."""
     mirrored = KEPT if case.mirrored == KEPT else None
     if placement is None:
         return replace(case, mirrored=mirrored)
@@ -113,11 +113,7 @@ def read_display(
 def _check_size(
     path: str | os.PathLike[str], radiograph: Radiograph, size_wh: tuple[int, int]
 ) -> None:
-    """Refuse an image whose size is not that of its annotation.
-
-    Raises:
-        RadiographError: the message says both sizes and what the difference looks like.
-    """
+    """Refuse an image whose size is not that of its annotation."""
     stored = stored_size_wh(radiograph)
     if stored != tuple(size_wh):
         raise RadiographError(path, size_problem(stored, (size_wh[0], size_wh[1])))
@@ -151,3 +147,34 @@ image was shrunk by 2 for annotation? then multiply width, height and keypoints
             'keypoints'
         )
     return f'{text}: is it the right image? correct the annotation file'
+
+
+def turned_problems(annotations: AnnotationFile, image_root: str | os.PathLike[str]) -> list[str]:
+    """Say which images a reader turns to the standard display; some leave points behind."""
+    problems = []
+    for case in annotations.cases:
+        try:
+            orientation = peek_orientation(Path(image_root) / case.file_name, case.read_mirrored)
+        except DecodeError as error:
+            problems.append(f'image {case.image_id} ({case.file_name}): {error}')
+            continue
+        if orientation is not None and orientation.turn:
+            problems.append(
+                f'image {case.image_id} ({case.file_name}): it is {orientation.words()}'
+            )
+    return problems
+
+
+def size_problems(annotations: AnnotationFile, image_root: str | os.PathLike[str]) -> list[str]:
+    """Say which records contradict the size of their image, for a sample of at most 256 images.
+
+    The others are compared when they are decoded.
+    """
+    cases = annotations.cases
+    step = max(1, -(-len(cases) // _MOST_PEEKS))
+    sizes = ((case, peek_size_wh(Path(image_root) / case.file_name)) for case in cases[::step])
+    return [
+        f'image {case.image_id} ({case.file_name}): {size_problem(size, case.size_wh)}'
+        for case, size in sizes
+        if size is not None and size != tuple(case.size_wh)
+    ]

@@ -28,11 +28,11 @@ from .coco import (
     AnnotatedRadiograph,
     AnnotationError,
     AnnotationProblem,
-    check_patient_splits,
     find_problems,
 )
 from .landmark_checks import sides_problem
 from .record_checks import describe
+from .splits import check_patient_splits
 
 _SAME_LENGTH = 0.03
 
@@ -131,7 +131,7 @@ def _annotation_files(data: Path) -> list[Path]:
         return [data]
     if not data.is_dir():
         raise FileNotFoundError(f'{data}: there is no such folder or file')
-    paths = [path for path in sorted(data.glob('*.json')) if _is_coco(path)]
+    paths = sorted(filter(_is_coco, data.glob('*.json')))
     if not paths:
         raise ValueError(f'{data}: no COCO keypoint file (*.json with images and annotations)')
     return paths

@@ -37,22 +37,6 @@ from .record_checks import (
     subset_problems,
 )
 from .screen import screen
-from .splits import check_patient_splits, split_by_patient
-
-__all__ = [
-    'AnnotatedRadiograph',
-    'AnnotationError',
-    'AnnotationFile',
-    'AnnotationProblem',
-    'LandmarkStates',
-    'check_patient_splits',
-    'find_problems',
-    'infer_subset',
-    'landmark_states',
-    'read_annotations',
-    'split_by_patient',
-    'write_annotations',
-]
 
 _OWN_FIELDS = (
     'id',

@@ -19,9 +19,9 @@ from unsct_mmpose.dicom.pseudonyms import Pseudonyms
 from unsct_mmpose.dicom.read_ahead import KILLED, work_ahead
 from unsct_mmpose.files import claim_folder
 
-from .coco import AnnotatedRadiograph, read_annotations, split_by_patient, write_annotations
+from .coco import AnnotatedRadiograph, read_annotations, write_annotations
 from .convert_one import IMAGES, RECORDS, Converted, ConvertOptions, Source, Task, convert_one
-from .splits import paper_shares
+from .splits import paper_shares, split_by_patient
 
 MANIFEST = 'conversion.json'
 _SPLITTINGS = ('paper', 'keep', 'none')
@@ -186,7 +186,9 @@ def convert(
     names: set[str] = set()
     tasks = tasks_of(sources, out, key, options.picture, options.overwrite)
     with tqdm(total=len(sources.files), unit='image', disable=not options.progress) as bar:
-        results = work_ahead(tasks, convert_one, _killed, options.jobs)
+        results = work_ahead(
+            tasks, convert_one, lambda task: Converted(task.source, cause=KILLED), options.jobs
+        )
         for number, result in enumerate(results, 1):
             bar.update()
             if result.case is None:
@@ -209,10 +211,6 @@ def tasks_of(
     """Yield a task for each file, in their order."""
     for source in sources.files:
         yield Task(source, out, options, key, overwrite)
-
-
-def _killed(task: Task) -> Converted:
-    return Converted(task.source, cause=KILLED)
 
 
 def _claim(out: Path, sources: Sources, key: bytes) -> None:

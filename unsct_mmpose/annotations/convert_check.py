@@ -19,9 +19,10 @@ from unsct_mmpose.dicom.read_ahead import KILLED, work_ahead
 from unsct_mmpose.files import read_record
 from unsct_mmpose.functional.crop import fine_levels, grey_levels
 
-from .coco import AnnotatedRadiograph, AnnotationError, check_patient_splits, read_annotations
+from .coco import AnnotatedRadiograph, AnnotationError, read_annotations
 from .convert import OWN_FILES, Sources, tasks_of
 from .convert_one import IMAGES, RECORDS, ConvertOptions, Task, open_source, render
+from .splits import check_patient_splits
 
 _OWN_WORDS = (
     'spacing_source', 'spacing_problem', 'magnification_source', 'window', 'simulated',
@@ -112,7 +113,7 @@ def check_conversion(
     names: set[str] = set()
     differences, distances = [], [0.0]
     with tqdm(total=len(sources.files), unit='image', disable=not progress) as bar:
-        results = work_ahead(tasks, _check_one, _killed, jobs)
+        results = work_ahead(tasks, _check_one, lambda _: Checked(problems=(KILLED,)), jobs)
         for number, (source, result) in enumerate(zip(sources.files, results, strict=True), 1):
             bar.update()
             texts, case = list(result.problems), cases.get(result.file_name)
@@ -154,10 +155,6 @@ def _check_one(task: Task) -> Checked:
         problems.append('its picture holds words of the header')
     name, placement = record['file_name'], radiograph.placement
     return Checked(name, tuple(problems), difference, words, placement)
-
-
-def _killed(task: Task) -> Checked:
-    return Checked(problems=(KILLED,))
 
 
 def _options(record: Mapping[str, Any]) -> ConvertOptions:

@@ -193,11 +193,8 @@ def render(task: Task, content: bytes) -> tuple[Radiograph, NDArray[np.float32]]
         RadiographError: it cannot be read, or is not of the size that its record says.
     """
     source, options = task.source, task.options
-    given: dict[str, Any] = dict(
-        spacing_xy_mm=options.spacing_xy_mm,
-        magnification=options.magnification,
-        frame=options.frame,
-    )
+    names = ('spacing_xy_mm', 'magnification', 'frame')
+    given: dict[str, Any] = {name: getattr(options, name) for name in names}
     if source.case:
         radiograph, _ = read_annotated(source.path, source.case, content=content, **given)
     else:
@@ -237,7 +234,9 @@ def _new_case(source: Source, record: Mapping[str, Any]) -> AnnotatedRadiograph:
     states = LandmarkStates(np.zeros((_NUM_LANDMARKS, 2)), nothing, nothing)
     mirrored = None
     if source.case:
-        case = lay(source.case, _placement_of(record))
+        turned = record['turned']
+        placement = turned and Placement(Turn(*turned['turn']), tuple(turned['size']))
+        case = lay(source.case, placement)
         states, mirrored = moved(case.states, case.size_wh, size), case.mirrored
     spacing = record['pixel_spacing']
     return AnnotatedRadiograph(
@@ -252,12 +251,6 @@ def _new_case(source: Source, record: Mapping[str, Any]) -> AnnotatedRadiograph:
         mirrored=mirrored,
         extra=record['extra'],
     )
-
-
-def _placement_of(record: Mapping[str, Any]) -> Placement | None:
-    """Return how a record's source was turned to the standard display; None when it was not."""
-    turned = record['turned']
-    return turned and Placement(Turn(*turned['turn']), (turned['size'][0], turned['size'][1]))
 
 
 def moved(
@@ -318,11 +311,7 @@ def _record(
         'magnification': magnification,
         'patient_id': opened.patient,
         'extra': {name: value for name, value in extra.items() if value is not None},
-        'turned': placement
-        and {
-            'turn': list(astuple(placement.turn)),
-            'size': list(placement.size_wh),
-        },
+        'turned': placement and dict(turn=[*astuple(placement.turn)], size=[*placement.size_wh]),
         'notes': notes,
         'how': _how(task),
     }
@@ -354,11 +343,8 @@ def _write(out: Path, record: dict[str, Any], picture: bytes) -> None:
 def _earlier(task: Task, opened: Opened) -> dict[str, Any] | None:
     """Return the record of an earlier run, if its picture is still whole and made alike."""
     record = read_record(_record_path(task.out, opened.name))
-    if (
-        record is None
-        or not {'turned', 'file_name'} <= set(record)
-        or record.get('how') != _how(task)
-    ):
+    known = record is not None and {'turned', 'file_name'} <= set(record)
+    if record is None or not known or record.get('how') != _how(task):
         return None
     return record if is_finished(record, task.out / IMAGES / record['file_name']) else None
 

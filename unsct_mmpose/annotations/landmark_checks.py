@@ -1,4 +1,8 @@
-"""Landmarks that cannot lie in their image as they are said to, and those that hardly can."""
+"""Landmarks that cannot lie in their image as they are said to, and those that hardly can.
+
+They are in pixels of the file; ``mirrored`` says that left and right are exchanged in these. The
+spacing is that at the detector, the magnification size there over size at the bone.
+"""
 
 from __future__ import annotations
 
@@ -25,12 +29,7 @@ _SHOWN = 4
 
 
 def contradictions(states: LandmarkStates, size_wh: tuple[int, int] | None) -> list[str]:
-    """Say what makes all landmarks of an image unusable; empty when nothing does.
-
-    Args:
-        states: the landmarks, pixels of the file.
-        size_wh: width and height of the image; None when unknown.
-    """
+    """Say what makes all landmarks of an image unusable; empty when nothing does."""
     points = states.points[states.present]
     if len(points) < 2:
         return []
@@ -51,12 +50,7 @@ def contradictions(states: LandmarkStates, size_wh: tuple[int, int] | None) -> l
 
 
 def sides_problem(states: LandmarkStates, mirrored: bool = False) -> str | None:
-    """Say that every left landmark lies where the right one should; None when not.
-
-    Args:
-        states: the landmarks, pixels of the file.
-        mirrored: whether left and right are exchanged in the file's pixels.
-    """
+    """Say that every left landmark lies where the right one should; None when not."""
     pairs, exchanged = _pairs(states, mirrored)
     if len(pairs) < _LEAST_PAIRS or len(exchanged) < len(pairs):
         return None
@@ -73,14 +67,7 @@ def doubts(
     magnification: float,
     mirrored: bool = False,
 ) -> list[str]:
-    """Say what is unlikely about the landmarks of an image; empty when nothing is.
-
-    Args:
-        states: the landmarks, pixels of the file.
-        spacing_xy_mm: width and height of a pixel at the detector; None when unknown.
-        magnification: size on the detector over size at the bone.
-        mirrored: whether left and right are exchanged in the file's pixels.
-    """
+    """Say what is unlikely about the landmarks of an image; empty when nothing is."""
     doubts = []
     at_corner = states.present & (states.points == 0).all(axis=1)
     if at_corner.any():
@@ -99,15 +86,9 @@ def doubts(
 def head_diameters_mm(
     points_mm: NDArray[np.float64], present: NDArray[np.bool_], side: str
 ) -> NDArray[np.float64]:
-    """Estimate the diameter of a femoral head from its centre and the ends of its roof.
+    """Estimate ``(...)`` diameters of femoral heads from their centres and the ends of their roofs.
 
-    Args:
-        points_mm: ``(..., K, 2)`` of hips at the bone.
-        present: ``(..., K)``.
-        side: ``'left'`` or ``'right'``.
-
-    Returns:
-        ``(...,)`` mm; NaN where a landmark is not there.
+    Of ``(..., K, 2)`` points at the bone, mm; NaN where a landmark is not there.
     """
     indices = [
         index_of(f'{side}_{name}')

@@ -14,7 +14,6 @@ px^2. A landmark that is not listed, is ``null`` or has ``"present": false`` is 
 from __future__ import annotations
 
 import difflib
-import math
 import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -31,7 +30,7 @@ from unsct_mmpose.files import JsonError, read_json
 from .coco import AnnotationError, read_annotations
 from .landmark_checks import contradictions
 from .landmark_states import LandmarkStates, unknown_names
-from .record_checks import scale_problems
+from .record_checks import is_number, scale_problems
 
 _COCO_FIELDS = ('images', 'annotations', 'categories')
 _RECORD_FIELDS = ('image', 'pixel_spacing', 'magnification', 'simulated', 'landmarks')
@@ -86,9 +85,6 @@ def read_landmarks(path: str | os.PathLike[str]) -> LandmarkFile:
 
     A magnification of exactly 1.0 in a COCO file counts as unknown, because that is what this
     project's writer puts there when nobody knows it.
-
-    Args:
-        path: the json file.
 
     Raises:
         AnnotationError: something is wrong; the message lists the problems of the whole file with
@@ -154,7 +150,7 @@ def _from_records(path: Path, documents: Sequence[Mapping[str, Any]]) -> Landmar
 
 def _record(image: str, document: Mapping[str, Any], problems: list[str]) -> LandmarkRecord:
     """Read one plain record; append what is wrong with it."""
-    problems += _misspelt(document, _RECORD_FIELDS, 'field')
+    problems += _misspelt(document, _RECORD_FIELDS)
     spacing = document.get('pixel_spacing')
     factor = document.get('magnification')
     if wrong := scale_problems(document):
@@ -195,7 +191,7 @@ def _landmark(value: Any) -> tuple[tuple[Any, Any] | None, list[str]]:
         if _is_pair(value):
             return (value, unknown), []
         return None, [f'{value!r} is no place; give [x, y] in pixels']
-    wrong = _misspelt(value, _LANDMARK_FIELDS, 'field')
+    wrong = _misspelt(value, _LANDMARK_FIELDS)
     present = value.get('present', True)
     if not isinstance(present, bool):
         return None, [*wrong, f"field 'present' is {present!r}; give true or false"]
@@ -215,24 +211,19 @@ def _landmark(value: Any) -> tuple[tuple[Any, Any] | None, list[str]]:
     return (point, covariance), wrong
 
 
-def _misspelt(document: Mapping[str, Any], fields: Sequence[str], what: str) -> list[str]:
+def _misspelt(document: Mapping[str, Any], fields: Sequence[str]) -> list[str]:
     """Say which unknown fields look like known ones that are missing; others are ignored."""
     missing = [field for field in fields if field not in document]
     hints = []
     for field in document:
         close = difflib.get_close_matches(field, missing, n=1, cutoff=0.8)
         if field not in fields and close:
-            hints.append(f'unknown {what} {field!r}; did you mean {close[0]!r}?')
+            hints.append(f'unknown field {field!r}; did you mean {close[0]!r}?')
     return hints
 
 
-def _is_number(value: Any) -> bool:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return number and math.isfinite(value)
-
-
 def _is_pair(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(map(_is_number, value))
+    return isinstance(value, list) and len(value) == 2 and all(map(is_number, value))
 
 
 def _is_covariance(value: Any) -> bool:

@@ -115,16 +115,7 @@ def name_states(
 ) -> LandmarkStates:
     """Decide as :func:`landmark_states` does, of keypoints that were read already.
 
-    Args:
-        points: ``(K, 2)`` pixels.
-        present: ``(K,)``.
-        image: COCO image record.
-        annotation: COCO annotation record; its keypoints are not read.
-        landmarks: which K.
-        problems: what is wrong with the keypoints.
-
-    Raises:
-        AnnotationError: as there.
+    ``problems`` say what is wrong with them.
     """
     problems, names = list(problems), landmarks.names
     absent_names = _name_mask(image.get('absent'), "image field 'absent'", names, problems)

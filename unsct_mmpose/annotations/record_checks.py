@@ -80,11 +80,10 @@ def keypoint_orders(
         where = f'category {category.get("id")!r}'
         names = category.get('keypoints')
         if not isinstance(names, list):
-            cure = (
-                f'list the {len(expected)} landmark names, or take the category and its '
-                'annotations out'
+            problems.append(
+                f"{where} has no 'keypoints'; list the {len(expected)} landmark names, or take "
+                'the category and its annotations out'
             )
-            problems.append(f"{where} has no 'keypoints'; {cure}")
             continue
         unknown = unknown_names(names, expected)
         missing = [name for name in expected if name not in names]
@@ -140,10 +139,7 @@ def landmark_problems(
 ) -> list[str]:
     """Say where placed landmarks contradict their image, its subset or their sides.
 
-    Args:
-        image: its record.
-        states: its landmarks.
-        folders: where the image may be, whose header says how it lies; None leaves the sides out.
+    The image may be in one of the folders: its header says how it lies; None leaves the sides out.
     """
     problems = []
     width, height = image.get('width'), image.get('height')
@@ -158,8 +154,7 @@ def landmark_problems(
                 )
         problems += contradictions(states, (width, height))
     exchanged = None if folders is None else _exchanged(image, states, folders)
-    if exchanged is not None:
-        problems.append(exchanged)
+    problems += [] if exchanged is None else [exchanged]
     return problems + subset_problems(image, states)
 
 
@@ -202,11 +197,10 @@ def repeated_problems(images: list[Record], annotations: list[Record]) -> list[s
                 )
     ids = {str(image.get('id')) for image in images}
     for image_id, count in Counter(str(record.get('image_id')) for record in annotations).items():
+        shown = printable(image_id)
         if image_id not in ids:
-            shown = printable(image_id)
             problems.append(f'an annotation names image_id {shown}, which is not in images')
         elif count > 1:
-            shown = printable(image_id)
             problems.append(f'image {shown} has {count} annotations; a radiograph has one')
     return problems
 
@@ -247,7 +241,11 @@ def _is_integer(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
+def is_number(value: object) -> TypeGuard[float]:
+    """Tell a finite number from all else."""
+    is_bool = isinstance(value, bool)
+    return isinstance(value, (int, float)) and not is_bool and math.isfinite(value)
+
+
 def _is_length(value: object) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return math.isfinite(value) and value > 0
+    return is_number(value) and value > 0

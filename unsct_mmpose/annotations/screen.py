@@ -8,7 +8,6 @@ arrays tells the images in which :mod:`.landmark_states`, :mod:`.record_checks` 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,34 +18,24 @@ from .landmark_checks import NORMALISED_PX, PLAUSIBLE_HEAD_MM, head_diameters_mm
 from .record_checks import KEPT, Record
 
 
-class Screened(NamedTuple):
-    """What one pass over a file says.
-
-    Attributes:
-        points: ``(N, K, 2)`` pixels, 0 where a landmark is not present.
-        present: ``(N, K)``.
-        sound: ``(N,)`` whether both are right, and neither wrong nor unlikely.
-    """
-
-    points: NDArray[np.float64]
-    present: NDArray[np.bool_]
-    sound: NDArray[np.bool_]
-
-
 def screen(
     images: Sequence[Record], annotations: Sequence[Record], landmarks: LandmarkSet
-) -> Screened:
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_]]:
     """Tell which images have sound landmarks; of the others nothing is known.
 
     Args:
         images: image records.
         annotations: the annotation record of each, its keypoints in the order of the set.
         landmarks: which K.
+
+    Returns:
+        ``(N, K, 2)`` pixels, 0 where a landmark is not present; ``(N, K)`` which are; ``(N,)``
+        whether both are right, and neither wrong nor unlikely.
     """
     tables, sound = _tables(annotations, len(landmarks))
-    width, height = (
-        _numbers([image.get(name) for image in images]) for name in ('width', 'height')
-    )
+    sizes = [[image.get(name) for name in ('width', 'height')] for image in images]
+    whole = [[side if type(side) is int else np.nan for side in size] for size in sizes]
+    width, height = np.array(whole, float).reshape(-1, 2).T
     points, states = tables[..., :2], tables[..., 2]
     present = states > 0
     sound &= np.isin(states, (0, 1, 2)).all(axis=1)
@@ -62,7 +51,7 @@ def screen(
         sound &= ~_exchanged(images, x, present, landmarks)
         if landmarks.clinical:
             sound &= _plausible_heads(images, points, present)
-    return Screened(np.where(present[..., None], points, 0.0), present, sound)
+    return np.where(present[..., None], points, 0.0), present, sound
 
 
 def _tables(
@@ -77,11 +66,6 @@ def _tables(
     except (TypeError, ValueError):  # some hold what is no number: each for itself
         whole[:] = False
     return tables.reshape(-1, count, 3), whole
-
-
-def _numbers(values: Sequence[Any]) -> NDArray[np.float64]:
-    """Return whole numbers; NaN for what is none."""
-    return np.array([value if type(value) is int else np.nan for value in values], float)
 
 
 def _exchanged(

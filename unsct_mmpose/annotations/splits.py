@@ -120,17 +120,13 @@ def split_by_patient(
         >>> len(parts['train']), len(parts['val'])
         (6, 2)
     """
-    subsets = sorted(
-        {
-            name
-            for fraction in fractions.values()
-            if isinstance(fraction, Mapping)
-            for name in fraction
-        }
-    )
-    shares = np.array(
-        [_shares(fraction, subsets or ['']) for fraction in fractions.values()], float
-    )
+    by_subset = [fraction for fraction in fractions.values() if isinstance(fraction, Mapping)]
+    subsets = sorted(set().union(*by_subset))
+    rows = [
+        [share[name] if isinstance(share, Mapping) else share for name in subsets or ['']]
+        for share in fractions.values()
+    ]
+    shares = np.array(rows, float)
     if (shares <= 0).any() or not np.allclose(shares.sum(0), 1.0, rtol=0, atol=1e-6):
         raise ValueError(f'fractions must be positive and add up to 1, not {dict(fractions)}')
     counts: dict[str, NDArray[np.int64]] = {}
@@ -155,10 +151,6 @@ def split_by_patient(
     for image in images:
         parts[home[_known_patient(image)]].append(image)
     return parts
-
-
-def _shares(share: _Share, subsets: Sequence[str]) -> list[float]:
-    return [share[name] if isinstance(share, Mapping) else share for name in subsets]
 
 
 def _misfit(

@@ -28,11 +28,7 @@ from unsct_mmpose.models.uncertainty_mixin import noted_noise
 
 
 def collect_evidence(
-    model: torch.nn.Module,
-    dataset: Any,
-    *,
-    batch_size: int = 8,
-    progress: bool = True,
+    model: torch.nn.Module, dataset: Any, *, batch_size: int = 8, progress: bool = True
 ) -> EvidenceTable:
     """Run a model over a data set.
 
@@ -102,11 +98,7 @@ def load_model(
 ):
     """Return a pose estimator with its weights, in evaluation mode, and its config.
 
-    Args:
-        config: config of the model.
-        checkpoint: its weights.
-        device: as :func:`resolve_device` takes it.
-        cfg_options: settings of the config to replace, such as ``model.head.decoder.mode``.
+    ``cfg_options`` replace settings of the config, such as ``model.head.decoder.mode``.
 
     Raises:
         ValueError: this machine has no such device.
@@ -119,13 +111,7 @@ def load_model(
 
 
 def build_dataset(config: Config, split: str, root: Path | None, ann_file: str | None):
-    """Build one of a config's data sets for evaluation.
-
-    Args:
-        config: the config.
-        split: ``'val'`` or ``'test'``: whose settings to take.
-        root: folder of the data; None takes the config's.
-        ann_file: annotation file in it; None takes the config's.
+    """Build a config's ``'val'`` or ``'test'`` data set, with other data where some are given.
 
     Raises:
         ValueError: a folder or file is given for several data sets in one.
@@ -135,12 +121,8 @@ def build_dataset(config: Config, split: str, root: Path | None, ann_file: str |
 
 def concatenate(parts: Sequence[EvidenceTable]) -> EvidenceTable:
     """Return the images of several tables in one."""
-    evidence = Evidence(
-        **{
-            name: torch.cat([getattr(part.evidence, name) for part in parts])
-            for name in vars(parts[0].evidence)
-        }
-    )
+    rows = zip(*(vars(part.evidence).values() for part in parts), strict=True)
+    evidence = Evidence(*map(torch.cat, rows))
     columns = {name: np.concatenate([getattr(part, name) for part in parts]) for name in COLUMNS}
     return replace(parts[0], evidence=evidence, **columns)
 
@@ -160,12 +142,8 @@ def load_table(path: Path) -> EvidenceTable:
     with np.load(path) as arrays:
         content = dict(arrays)
     content.setdefault('evidence.noise', np.full(len(content['files']), np.nan, np.float32))
-    evidence = Evidence(
-        **{
-            column.name: torch.from_numpy(content[f'evidence.{column.name}'])
-            for column in fields(Evidence)
-        }
-    )
+    names = [column.name for column in fields(Evidence)]
+    evidence = Evidence(*(torch.from_numpy(content[f'evidence.{name}']) for name in names))
     landmarks = HIP
     if 'landmarks' in content:
         landmarks = landmark_set(json.loads(str(content['landmarks'])))

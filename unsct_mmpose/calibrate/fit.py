@@ -266,16 +266,12 @@ def promise_lines(calibration: Calibration) -> list[str]:
     patients, settings = calibration.patients, calibration.settings
     recall = promise_words(settings['recall'], patients, model=False)
     loss = promise_words(1 - settings['alpha'], patients, model=False)
+    all_reported = math.isinf(calibration.threshold('fused', 'conformal'))
     lines = [
         f'intervals: {promise_words(calibration.interval_level, patients)}',
         f'regions: {promise_words(calibration.region_level, patients)}',
         f'recall rule reports {recall}',
-        f'conformal rule reports {loss}'
-        + (
-            ': everything is reported'
-            if math.isinf(calibration.threshold('fused', 'conformal'))
-            else ''
-        ),
+        f'conformal rule reports {loss}' + (': everything is reported' if all_reported else ''),
     ]
     for name, offset in calibration.offsets.items():
         if offset.corrected:
@@ -301,21 +297,13 @@ def too_few_patients(calibration: Calibration) -> str | None:
     )
 
 
-def baseline_table(figures: Mapping[str, float], cutoff: int = 20) -> str:
-    """Return the decisions beside their baselines as a Markdown table.
-
-    Args:
-        figures: from :func:`evaluate`.
-        cutoff: cut-off of the set error, mm.
-    """
+def baseline_table(figures: Mapping[str, float]) -> str:
+    """Return decisions beside their baselines, of :func:`evaluate`, as a Markdown table."""
     names = ('keep_all', 'reject_all', *DECIDERS, 'oracle')
-    lines = [
-        f'| subset | reported | E_{cutoff} [mm] |',
-        '|---|---|---|',
-    ]
+    lines = ['| subset | reported | E_20 [mm] |', '|---|---|---|']
     for subset in ('structured', 'unstructured', 'all'):
         for name in (*names, None):
-            key = '/'.join(filter(None, ('set_error', subset, name, f'E_{cutoff}')))
+            key = '/'.join(filter(None, ('set_error', subset, name, 'E_20')))
             value = figures.get(key, np.nan)
             if not np.isnan(value):
                 lines.append(f'| {subset} | {name or "**this model**"} | {value:.3f} |')

@@ -55,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     from unsct_mmpose.dicom.find_inputs import find_inputs
     from unsct_mmpose.dicom.isolation import current_limits
-    from unsct_mmpose.dicom.read_ahead import FileOptions
+    from unsct_mmpose.dicom.read_ahead import FileOptions, Workers
     from unsct_mmpose.dicom.spacing import check_magnification, check_spacing
     from unsct_mmpose.inference.predict import (
         PredictOptions,
@@ -84,7 +84,9 @@ def run(args: argparse.Namespace) -> int:
     reports = dict(report=not args.no_report, structured_report=args.sr)
     options = options_from(PredictOptions, args, read=read, progress=not args.quiet, **reports)
     files = find_inputs(inputs, leave_out=args.out)
-    result = predict_files(load_backend(model, args.device), files, args.out, options)
+    with Workers(min(options.jobs, len(files.paths))) as workers:  # they start beside the model
+        backend = load_backend(model, args.device)
+        result = predict_files(backend, files, args.out, options, workers)
     print_summary(result, args.out)
     return result.exit_status
 

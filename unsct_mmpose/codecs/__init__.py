@@ -5,4 +5,7 @@ import unsct_mmpose.host  # noqa: F401
 from .heatmap_paf import HeatmapPAF
 from .landmark_heatmap import LandmarkHeatmap
 
-__all__ = ['HeatmapPAF', 'LandmarkHeatmap']
+__all__ = [
+    'HeatmapPAF',
+    'LandmarkHeatmap',
+]

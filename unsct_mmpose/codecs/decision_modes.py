@@ -60,14 +60,9 @@ def decision_options(
     threshold: float | None,
     weights: Sequence[float] | None,
 ) -> DecisionOptions:
-    """Return how to decide.
+    """Return how to decide by the settings that :func:`mode_settings` gave for a mode.
 
-    Args:
-        mode: one of :data:`MODES`.
-        settings: what :func:`mode_settings` gave.
-        rule: threshold rule of the calibration.
-        threshold: explicit threshold, if any.
-        weights: of the relations that speak, if any.
+    Rule, threshold and weights of the relations that speak are the explicit ones, if any.
     """
     return DecisionOptions(
         evidence=settings['evidence'],
@@ -81,12 +76,7 @@ def decision_options(
 
 
 def bare_decision(options: DecisionOptions, keep_all: bool) -> DecisionOptions:
-    """Return how to decide without a calibration.
-
-    Args:
-        options: what was asked for; its threshold, if any, decides.
-        keep_all: whether nothing may be rejected without a threshold.
-    """
+    """Return how to decide without a calibration; ``keep_all`` rejects only by an own threshold."""
     if options.threshold is not None:
         return options
     limit = float('inf') if keep_all else DECIDERS[options.evidence].bare_threshold(options)
@@ -99,16 +89,9 @@ def decision_notice(
     used: Calibration | None,
     learning: bool,
 ) -> str | None:
-    """Say what decides where neither a calibration nor an explicit threshold does.
+    """Say what decides where neither a calibration nor an explicit threshold does; else None.
 
-    Args:
-        options: what was asked for.
-        stored: the calibration of the checkpoint, if any.
-        used: the same if it applies.
-        learning: whether the weights are being trained.
-
-    Returns:
-        A sentence or two; None where a calibration decides, or a threshold that was asked for.
+    The stored calibration is that of the checkpoint; it is used where it applies.
     """
     decided = used is not None and decides(used, options)
     if decided or options.threshold is not None:

@@ -12,7 +12,7 @@ from mmpose.registry import KEYPOINT_CODECS
 from mmpose.structures import PoseDataSample
 from torch import Tensor
 
-from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet, landmark_set
+from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet
 from unsct_mmpose.maps.assessment import Assessment, applicable, assess
 from unsct_mmpose.maps.calibration import Calibration
 from unsct_mmpose.maps.deciders import DecisionOptions
@@ -22,7 +22,6 @@ from unsct_mmpose.maps.evidence import (
     decode_evidence,
     refuse_unreadable_fields,
 )
-from unsct_mmpose.maps.grid import cells_to_pixels
 from unsct_mmpose.maps.heatmap import draw_heatmaps
 from unsct_mmpose.maps.paf import draw_paf
 from unsct_mmpose.maps.regions import (
@@ -34,9 +33,7 @@ from unsct_mmpose.maps.regions import (
 )
 
 from .decision_modes import bare_decision, decision_notice, decision_options, mode_settings
-from .landmark_cells import LandmarkCells, LandmarkCodec, estimator_stretch
-
-_FRAME = ('input_center', 'input_scale')
+from .landmark_cells import LandmarkCodec, estimator_stretch
 
 
 class DecodedLandmarks(NamedTuple):
@@ -46,7 +43,7 @@ class DecodedLandmarks(NamedTuple):
         keypoints: ``(1, K, 2)`` input pixels.
         keypoint_scores: ``(1, K)`` heatmap peaks.
         keypoint_uncertainties: ``(1, K)`` larger is less sure.
-        keypoints_visible: ``(1, K)`` 1 where reported.
+        keypoints_visible: ``(1, K)`` 1 where reported; a rejected one keeps its coordinates.
     """
 
     keypoints: Any
@@ -140,8 +137,7 @@ class HeatmapPAF(LandmarkCodec):
         use_udp: bool = False,
         landmarks: str | Mapping[str, Any] | LandmarkSet = HIP.name,
     ) -> None:
-        super().__init__()
-        self.landmarks = landmark_set(landmarks)
+        super().__init__(input_size, heatmap_size, sigma, use_udp, landmarks)
         self.draw_late = draw_late
         if draw_late:
             self.field_mapping_table = {}
@@ -150,17 +146,9 @@ class HeatmapPAF(LandmarkCodec):
                 keypoint_fractions='keypoint_fractions',
                 keypoint_shown='keypoint_shown',
             )
-        self.input_size = tuple(input_size)
-        self.heatmap_size = tuple(heatmap_size)
-        self.sigma = sigma
-        self.use_udp = use_udp
         self.relations = self.landmarks.relation_set(relations)
         self.paf_width = paf_width
-        self.reading = DecodeOptions(
-            sigma=sigma,
-            refinement=refinement,
-            samples=samples,
-        )
+        self.reading = DecodeOptions(sigma, refinement, samples)
         asked = dict(
             evidence=evidence,
             entropy=entropy,
@@ -171,24 +159,31 @@ class HeatmapPAF(LandmarkCodec):
         self.decision = decision_options(mode, settings, rule, threshold, relation_weights)
         self.evidence_relations = self.landmarks.relation_set(settings['evidence_relations'])
         self.decision_channels = _subset_channels(self.relations, self.evidence_relations)
-        _refuse_other_number(relation_weights, self.evidence_relations)
+        number = len(self.evidence_relations)
+        if relation_weights is not None and len(relation_weights) != number:
+            raise ValueError(
+                f'{len(relation_weights)} relation_weights for the {number} '
+                f'{self.evidence_relations.name!r} relations: give one for each, in the order of '
+                'docs/explanation/relations.md'
+            )
         self.calibration: Calibration | None = None
         self.learning = False
 
-    def _targets(self, cells: LandmarkCells) -> dict[str, np.ndarray]:
-        weights = cells.labelled.astype(np.float32)
+    def _targets(
+        self, points: Tensor, shown: Tensor, labelled: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        weights = labelled.astype(np.float32)
         pairs = np.asarray(self.relations.pairs)
         labels = dict(
             keypoint_weights=weights,
             relation_weights=weights[:, pairs[:, 0]] * weights[:, pairs[:, 1]],
         )
         if self.draw_late:
-            fractions = (cells.points.double() + 0.5) / torch.tensor(self.heatmap_size)
-            shown = cells.shown.numpy()
+            fractions = ((points.double() + 0.5) / torch.tensor(self.heatmap_size)).float()
             return dict(
-                keypoint_fractions=fractions.float().numpy(), keypoint_shown=shown, **labels
+                keypoint_fractions=fractions.numpy(), keypoint_shown=shown.numpy(), **labels
             )
-        heatmaps, pafs = self.draw(cells.points, cells.shown)
+        heatmaps, pafs = self.draw(points, shown)
         return dict(heatmaps=heatmaps[0].numpy(), pafs=pafs[0].numpy(), **labels)
 
     def draw(
@@ -232,7 +227,8 @@ class HeatmapPAF(LandmarkCodec):
         Returns:
             As :meth:`encode`, never late.
         """
-        truth, centre, scale = (sample.get(key) for key in ('raw_ann_info', *_FRAME))
+        keys = ('raw_ann_info', 'input_center', 'input_scale')
+        truth, centre, scale = (sample.get(key) for key in keys)
         fraction = (np.asarray(truth['points'], float) - centre) / scale + 0.5
         stretch = estimator_stretch(self.input_size, self.use_udp)
         points = fraction * np.asarray(self.input_size, float) / stretch
@@ -266,8 +262,7 @@ class HeatmapPAF(LandmarkCodec):
             As :meth:`decode`, a list for each, one array for each image.
         """
         rows = self.decode_maps(batch_encoded)
-        columns = ('keypoints', 'keypoint_scores', 'keypoint_uncertainties', 'keypoints_visible')
-        return DecodedLandmarks(*([row[name] for row in rows] for name in columns))
+        return DecodedLandmarks(*([row[name] for row in rows] for name in DecodedLandmarks._fields))
 
     def decode_maps(
         self, batch_encoded: Tensor, noise: Tensor | None = None
@@ -376,29 +371,12 @@ class HeatmapPAF(LandmarkCodec):
         self.evidence_relations = self.relations
         self.decision_channels = _subset_channels(self.relations, self.relations)
 
-    def to_pixels(self, points: np.ndarray) -> np.ndarray:
-        """Convert ``(..., 2)`` cells to input pixels as MMPose's pose estimators take them."""
-        stretch = estimator_stretch(self.input_size, self.use_udp)
-        return cells_to_pixels(points, self.input_size, self.heatmap_size) * stretch
-
     def _has_fields(self, batch_encoded: Tensor) -> bool:
         return batch_encoded.shape[1] > len(self.landmarks)
 
 
-def _refuse_other_number(weights: Sequence[float] | None, relations: RelationSet) -> None:
-    if weights is not None and len(weights) != len(relations):
-        raise ValueError(
-            f'{len(weights)} relation_weights for the {len(relations)} {relations.name!r} '
-            'relations: give one for each, in the order of docs/explanation/relations.md'
-        )
-
-
 def _subset_channels(relations: RelationSet, smaller: RelationSet) -> list[int]:
-    """Return the field channels of a smaller set of relations.
-
-    Raises:
-        ValueError: a relation of the smaller set is not among the others.
-    """
+    """Return the field channels of a smaller set of relations."""
     try:
         positions = relations.positions_of(smaller)
     except ValueError as error:

@@ -2,30 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import torch
 from mmpose.codecs.base import BaseKeypointCodec
 from numpy.typing import NDArray
-from torch import Tensor
 
-from unsct_mmpose.anatomy import LandmarkSet
-from unsct_mmpose.maps.grid import inside_grid, pixels_to_cells
-
-
-class LandmarkCells(NamedTuple):
-    """The landmarks of one image on the grid.
-
-    Attributes:
-        points: ``(1, K, 2)`` cells.
-        shown: ``(1, K)`` bool, present and on the grid.
-        labelled: ``(1, K)`` bool.
-    """
-
-    points: Tensor
-    shown: Tensor
-    labelled: NDArray[np.bool_]
+from unsct_mmpose.anatomy import LandmarkSet, landmark_set
+from unsct_mmpose.maps.grid import cells_to_pixels, inside_grid, pixels_to_cells
 
 
 def estimator_stretch(input_size: tuple[int, int], use_udp: bool) -> NDArray[np.float64]:
@@ -34,10 +20,6 @@ def estimator_stretch(input_size: tuple[int, int], use_udp: bool) -> NDArray[np.
     MMPose's ``TopdownAffine(use_udp=True)`` maps its frame onto w - 1 pixels, from centre to
     centre, and else onto w, from edge to edge. MMPose's pose estimators undo the second alone;
     after the first a codec has to stretch, or landmarks come back up to a pixel off.
-
-    Args:
-        input_size: ``(w, h)`` of the network's input, pixels.
-        use_udp: whether the pipeline's affine map has it.
 
     Example:
         >>> estimator_stretch((64, 33), use_udp=False).tolist()
@@ -50,18 +32,28 @@ def estimator_stretch(input_size: tuple[int, int], use_udp: bool) -> NDArray[np.
 
 
 class LandmarkCodec(BaseKeypointCodec):
-    """A codec of one instance of the landmarks of a set.
+    """A codec of one instance of the landmarks of a set; arguments as :class:`HeatmapPAF` has them.
 
-    Attributes:
-        landmarks: the set.
-        input_size: ``(w, h)`` of the network's input, pixels.
-        heatmap_size: ``(w, h)`` of the maps, cells.
+    It has ``_targets(points, shown, labelled)``: the targets of an image with landmarks
+    ``(1, K, 2)``, cells, of which ``(1, K)`` are present and on the grid, and labelled.
     """
 
-    landmarks: LandmarkSet
-    input_size: tuple[int, int]
-    heatmap_size: tuple[int, int]
     auxiliary_encode_keys = {'keypoints_visible_weights'}
+
+    def __init__(
+        self,
+        input_size: tuple[int, int],
+        heatmap_size: tuple[int, int],
+        sigma: float,
+        use_udp: bool,
+        landmarks: str | Mapping[str, Any] | LandmarkSet,
+    ) -> None:
+        super().__init__()
+        self.landmarks = landmark_set(landmarks)
+        self.input_size = tuple(input_size)
+        self.heatmap_size = tuple(heatmap_size)
+        self.sigma = sigma
+        self.use_udp = use_udp
 
     def encode(
         self,
@@ -91,10 +83,9 @@ class LandmarkCodec(BaseKeypointCodec):
         cells = pixels_to_cells(keypoints, self.input_size, self.heatmap_size)
         points = torch.from_numpy(cells).float()
         shown = torch.from_numpy(np.asarray(present) > 0) & inside_grid(points, self.heatmap_size)
-        return self._targets(
-            LandmarkCells(points, shown, (np.asarray(labelled) > 0).reshape(shape))
-        )
+        return self._targets(points, shown, (np.asarray(labelled) > 0).reshape(shape))
 
-    def _targets(self, cells: LandmarkCells) -> dict[str, np.ndarray]:
-        """Return the targets of an image whose landmarks lie in these cells."""
-        raise NotImplementedError
+    def to_pixels(self, points: np.ndarray) -> np.ndarray:
+        """Convert ``(..., 2)`` cells to input pixels as MMPose's pose estimators take them."""
+        stretch = estimator_stretch(self.input_size, self.use_udp)
+        return cells_to_pixels(points, self.input_size, self.heatmap_size) * stretch

@@ -10,11 +10,10 @@ import torch
 from mmpose.registry import KEYPOINT_CODECS
 from torch import Tensor
 
-from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
-from unsct_mmpose.maps.grid import cells_to_pixels
+from unsct_mmpose.anatomy import HIP, LandmarkSet
 from unsct_mmpose.maps.heatmap import decode_heatmaps, draw_heatmaps
 
-from .landmark_cells import LandmarkCells, LandmarkCodec, estimator_stretch
+from .landmark_cells import LandmarkCodec
 
 
 @KEYPOINT_CODECS.register_module()
@@ -50,20 +49,16 @@ class LandmarkHeatmap(LandmarkCodec):
         use_udp: bool = False,
         landmarks: str | Mapping[str, Any] | LandmarkSet = HIP.name,
     ) -> None:
-        super().__init__()
-        self.landmarks = landmark_set(landmarks)
-        self.input_size = tuple(input_size)
-        self.heatmap_size = tuple(heatmap_size)
-        self.sigma = sigma
+        super().__init__(input_size, heatmap_size, sigma, use_udp, landmarks)
         self.refinement = refinement
-        self.use_udp = use_udp
 
-    def _targets(self, cells: LandmarkCells) -> dict[str, np.ndarray]:
-        weights = cells.labelled & cells.shown.numpy()
+    def _targets(
+        self, points: Tensor, shown: Tensor, labelled: np.ndarray
+    ) -> dict[str, np.ndarray]:
         size_hw = self.heatmap_size[::-1]
         return dict(
-            heatmaps=draw_heatmaps(cells.points, cells.shown, size_hw, self.sigma)[0].numpy(),
-            keypoint_weights=weights.astype(np.float32),
+            heatmaps=draw_heatmaps(points, shown, size_hw, self.sigma)[0].numpy(),
+            keypoint_weights=(labelled & shown.numpy()).astype(np.float32),
         )
 
     def decode(self, encoded: Any) -> tuple[np.ndarray, np.ndarray]:
@@ -88,8 +83,5 @@ class LandmarkHeatmap(LandmarkCodec):
             As :meth:`decode`, a list for each, one array for each image.
         """
         cells, peaks = decode_heatmaps(batch_encoded.detach().float(), self.refinement)
-        points = cells_to_pixels(
-            cells.cpu().numpy().astype(np.float64), self.input_size, self.heatmap_size
-        )
-        points = points * estimator_stretch(self.input_size, self.use_udp)
+        points = self.to_pixels(cells.cpu().numpy().astype(np.float64))
         return list(points[:, None]), list(peaks.cpu().numpy()[:, None])

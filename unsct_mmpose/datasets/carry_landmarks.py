@@ -9,7 +9,7 @@ import numpy as np
 from mmcv.transforms import BaseTransform, Compose
 from mmpose.registry import TRANSFORMS
 
-from .image_noise import note_noise
+from .radiograph_affine import note_noise
 
 _MARKS = 33
 _FROM_EDGE = 1e-3

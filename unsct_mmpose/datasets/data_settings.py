@@ -9,14 +9,7 @@ from typing import Any
 
 
 def inner_settings(settings: Mapping[str, Any], name: str = '') -> Iterator[tuple[str, Any]]:
-    """Find the data sets that read files in the settings of one, which may wrap others.
-
-    Args:
-        settings: a data set of a config.
-        name: dotted name of these settings in the config.
-
-    Yields:
-        Dotted name and settings of each.
+    """Yield dotted name and settings of each data set that reads files in one that may wrap others.
 
     Example:
         >>> one, two = dict(type='THADataset', ann_file='a'), dict(type='THADataset', ann_file='b')
@@ -59,12 +52,7 @@ def pipeline_settings(settings: Mapping[str, Any]) -> Sequence[Any]:
 def with_data(
     settings: Mapping[str, Any], root: str | Path | None, ann_file: str | None
 ) -> dict[str, Any]:
-    """Return settings of a data set that reads other files.
-
-    Args:
-        settings: a data set of a config, perhaps one that wraps others.
-        root: folder of the data; None keeps the config's.
-        ann_file: annotation file in it; None keeps the config's.
+    """Return settings of a data set that reads other files, where a folder or a file is given.
 
     Raises:
         ValueError: it wraps several data sets, so that one folder or file does not say which.

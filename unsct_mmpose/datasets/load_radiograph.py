@@ -15,7 +15,6 @@ from mmengine.logging import print_log
 from mmpose.registry import TRANSFORMS
 
 from unsct_mmpose.annotations.annotated import read_display
-from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.display import ranges_itself
 from unsct_mmpose.dicom.in_memory import display_values, grey_channel
 from unsct_mmpose.dicom.placement import Placement
@@ -26,13 +25,7 @@ from .pipeline_checks import check_pipeline
 
 @dataclass(frozen=True, eq=False)
 class _Loaded:
-    """An image as the network sees it, and how to take points of its file along.
-
-    Attributes:
-        grey: ``(H, W)`` uint8, turned to the standard display, pixels square.
-        placement: how it was turned; None when it was not.
-        squared: how it was resampled, without its pixels.
-    """
+    """An image as the network sees it, ``(H, W)`` uint8, and how it was turned and resampled."""
 
     grey: np.ndarray
     placement: Placement | None
@@ -130,7 +123,9 @@ class LoadRadiograph(BaseTransform):
         radiograph, squared = read_display(path, notes)
         if radiograph.provenance['format'] != 'DICOM':
             self._warn(path, str(radiograph.provenance['window']))
-        loaded = _loaded(radiograph, self._shrink(squared))
+        squared = self._shrink(squared)
+        grey = grey_levels(squared.pixels)
+        loaded = _Loaded(grey, radiograph.placement, replace(squared, pixels=grey))
         if self._cached_bytes + loaded.grey.nbytes <= self.cache_mb * 2**20:
             self._cache[path] = loaded
             self._cached_bytes += loaded.grey.nbytes
@@ -167,11 +162,6 @@ class LoadRadiograph(BaseTransform):
 
     def __repr__(self) -> str:
         return f'{type(self).__name__}(cache_mb={self.cache_mb}, shrink_to={self.shrink_to})'
-
-
-def _loaded(radiograph: Radiograph, squared: Squared) -> _Loaded:
-    grey = grey_levels(squared.pixels)
-    return _Loaded(grey, radiograph.placement, replace(squared, pixels=grey))
 
 
 def _take_along(results: dict, loaded: _Loaded) -> None:

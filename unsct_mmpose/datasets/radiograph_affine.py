@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import cv2
-from mmpose.datasets.transforms import TopdownAffine
+import numpy as np
+from mmpose.datasets.transforms import PackPoseInputs, TopdownAffine
 from mmpose.registry import TRANSFORMS
 
 from unsct_mmpose.functional.crop import average_footprint
+from unsct_mmpose.functional.image_noise import relative_noise
 
-from .image_noise import note_noise
+
+def note_noise(results: dict) -> dict:
+    """Add ``image_noise`` to a sample whose ``img`` has its last size, and have it packed.
+
+    It reaches the head as ``gt_instances.image_noise``, ``(1,)``: the head sees no pixels.
+    """
+    grey = results['img'][..., 0].astype(np.float32)
+    results['image_noise'] = np.array([relative_noise(grey)], np.float32)
+    tables = results.get('instance_mapping_table', PackPoseInputs.instance_mapping_table)
+    results['instance_mapping_table'] = {**tables, 'image_noise': 'image_noise'}
+    return results
 
 
 @TRANSFORMS.register_module()
@@ -38,7 +48,8 @@ class RadiographAffine(TopdownAffine):
             results['bbox_scale'], aspect_ratio=self.input_size[0] / self.input_size[1]
         )
         shrink = float(scale[0, 0] / self.input_size[0])
-        is_grey = _is_grey(results)
+        some = results['img'][::16, ::16]  # three equal channels still, as LoadRadiograph made it?
+        is_grey = results.get('grey', False) and some.ndim == 3 and (some == some[..., :1]).all()
         if is_grey:  # a third of the work
             results['img'] = cv2.extractChannel(results['img'], 0)
         results['img'] = average_footprint(results['img'], shrink)
@@ -48,9 +59,3 @@ class RadiographAffine(TopdownAffine):
         if is_grey:
             warped['img'] = cv2.merge([warped['img']] * 3)
         return note_noise(warped)
-
-
-def _is_grey(results: dict[str, Any]) -> bool:
-    """Tell whether the image has three equal channels still, as :class:`LoadRadiograph` made it."""
-    some = results['img'][::16, ::16]
-    return bool(results.get('grey', False) and some.ndim == 3 and (some == some[..., :1]).all())

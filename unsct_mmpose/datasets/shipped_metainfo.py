@@ -15,11 +15,7 @@ FOLDER = Path('configs') / '_base_' / 'datasets'
 
 
 def shipped_metainfo(name: str) -> Path | None:
-    """Return a file of meta information that this package ships; None if it has none such.
-
-    Args:
-        name: name of the file, such as ``tha.py``.
-    """
+    """Return a file of meta information, such as ``tha.py``, that this package ships, or None."""
     package = Path(__file__).resolve().parents[1]
     places = (package / '.mim' / FOLDER / name, package.parent / FOLDER / name)
     return next((path for path in places if path.is_file()), None)

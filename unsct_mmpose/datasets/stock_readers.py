@@ -26,26 +26,20 @@ from unsct_mmpose.dicom import looks_like_radiograph, radiograph_from_bytes
 from unsct_mmpose.dicom.identity import dicom_size_wh, holds_dicom, looks_like_dicom
 from unsct_mmpose.functional.crop import grey_levels
 
-_MARK = 'reads_radiographs'
 _GREY = ('grayscale', 'grayscale_ignore_orientation', cv2.IMREAD_GRAYSCALE)
 
 
 def read_dicom_everywhere() -> None:
     """Teach MMCV, Pillow and MMPose's inferencers to read DICOM. Calling again changes nothing."""
-    if getattr(mmcv.imfrombytes, _MARK, False):
+    if getattr(mmcv.imfrombytes, 'reads_radiographs', False):
         return
-    reader = _marked(_imfrombytes(mmcv.imfrombytes))
+    reader = _imfrombytes(mmcv.imfrombytes)
     for module in (mmcv, mmcv.image, mmcv.image.io):
         module.imfrombytes = reader
     BaseMMPoseInferencer._inputs_to_list = _inputs_to_list(BaseMMPoseInferencer._inputs_to_list)
     Image.init()  # Pillow's own formats come first
     Image.register_open(DicomImage.format, DicomImage)
     Image.register_extensions(DicomImage.format, ['.dcm', '.dicom', '.ima'])
-
-
-def _marked(function: Callable[..., Any]) -> Callable[..., Any]:
-    setattr(function, _MARK, True)
-    return function
 
 
 def _imfrombytes(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,6 +50,7 @@ def _imfrombytes(original: Callable[..., Any]) -> Callable[..., Any]:
         gray = _decode(content)
         return gray if flag in _GREY else cv2.merge([gray, gray, gray])
 
+    imfrombytes.reads_radiographs = True
     return imfrombytes
 
 
@@ -108,8 +103,7 @@ def _radiographs(place: str | os.PathLike[str]) -> list[str] | None:
     files = sorted(file for file in path.iterdir() if file.is_file())
     if not any(map(looks_like_dicom, files)):
         return None
-    return [str(file) for file in files if looks_like_radiograph(file) or _is_picture(file)]
-
-
-def _is_picture(path: Path) -> bool:
-    return str(mimetypes.guess_type(path.name)[0]).startswith('image/')
+    kinds = {file: mimetypes.guess_type(file.name)[0] or '' for file in files}
+    return [
+        str(file) for file in files if looks_like_radiograph(file) or kinds[file][:6] == 'image/'
+    ]

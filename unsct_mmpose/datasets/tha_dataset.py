@@ -15,15 +15,15 @@ from mmpose.datasets.datasets.base import BaseCocoStyleDataset
 from mmpose.registry import DATASETS
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
+from unsct_mmpose.annotations.annotated import size_problems, turned_problems
 from unsct_mmpose.annotations.coco import (
     AnnotatedRadiograph,
     AnnotationError,
     AnnotationFile,
-    check_patient_splits,
     read_annotations,
     without_collector,
 )
-from unsct_mmpose.annotations.image_checks import size_problems, turned_problems
+from unsct_mmpose.annotations.splits import check_patient_splits
 
 from .pipeline_checks import check_pipeline
 

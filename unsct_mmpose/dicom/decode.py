@@ -6,7 +6,7 @@ import re
 import struct
 import zlib
 from io import BytesIO
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,20 +47,6 @@ _NATIVE = (
 _LARGE_RLE_BYTES = 2**22
 
 
-class Decoded(NamedTuple):
-    """One frame of a DICOM file.
-
-    Attributes:
-        values: ``(H, W)`` stored values of a grey image; luma (ITU-R BT.601) of a coloured one.
-        white: the value that is white; None for grey images, whose header decides.
-        notes: what is odd about the data, in words.
-    """
-
-    values: NDArray[Any]
-    white: float | None
-    notes: tuple[str, ...]
-
-
 def parse_dicom(content: bytes) -> Dataset:
     """Parse a DICOM file, with or without preamble and file meta information.
 
@@ -68,7 +54,8 @@ def parse_dicom(content: bytes) -> Dataset:
         DecodeError: it is none, or ends too early.
     """
     try:
-        if _is_deflated(content):
+        deflated = DeflatedExplicitVRLittleEndian.encode() in content[:4096]
+        if deflated and content[128:132] == b'DICM':
             dataset = _parse_deflated(content, current_limits())
         else:
             dataset = dcmread(BytesIO(content))
@@ -83,7 +70,9 @@ def parse_dicom(content: bytes) -> Dataset:
     return dataset
 
 
-def decode_frame(dataset: Dataset, frame: int | None = None) -> Decoded:
+def decode_frame(
+    dataset: Dataset, frame: int | None = None
+) -> tuple[NDArray[Any], float | None, tuple[str, ...]]:
     """Decode one frame.
 
     What the header and the compressed stream promise is compared before anything is decoded;
@@ -92,6 +81,10 @@ def decode_frame(dataset: Dataset, frame: int | None = None) -> Decoded:
     Args:
         dataset: a parsed DICOM file.
         frame: number of the frame, from 0; required when the file holds several.
+
+    Returns:
+        ``(H, W)`` stored values of a grey image, luma (ITU-R BT.601) of a coloured one; the value
+        that is white, None for grey images, whose header decides; what is odd about the data.
 
     Raises:
         NoImageError: the file is no image.
@@ -107,12 +100,18 @@ def decode_frame(dataset: Dataset, frame: int | None = None) -> Decoded:
     notes: list[str] = []
     if syntax in _NATIVE:
         stored = _read_native(dataset, promised, index, notes)
-        stored = _shift(stored, promised)
+        steps = promised.high_bit - (promised.stored - 1)
+        if steps and not promised.is_float:  # the stored bits lie higher
+            stored = stored >> np.array(steps, dtype=stored.dtype)
     else:
-        _check_high_bit(promised)
+        if promised.high_bit != promised.stored - 1:
+            raise DecodeError(
+                f'HighBit is {promised.high_bit} and BitsStored {promised.stored}: compressed '
+                f'values end at bit {promised.stored - 1}'
+            )
         stored = _read_encapsulated(dataset, promised, index, limits, notes)
     stored = _only_stored_bits(stored, promised)
-    return Decoded(*_to_values(stored, promised, dataset), tuple(notes))
+    return *_to_values(stored, promised, dataset), tuple(notes)
 
 
 def transfer_syntax_name(dataset: Dataset) -> str:
@@ -137,10 +136,6 @@ def guess_transfer_syntax(dataset: Dataset) -> None:
 def _transfer_syntax(dataset: Dataset) -> UID | None:
     meta = getattr(dataset, 'file_meta', None)
     return None if meta is None else uid(meta, 'TransferSyntaxUID')
-
-
-def _is_deflated(content: bytes) -> bool:
-    return content[128:132] == b'DICM' and DeflatedExplicitVRLittleEndian.encode() in content[:4096]
 
 
 def _parse_deflated(content: bytes, limits: Limits) -> Dataset:
@@ -228,10 +223,7 @@ _INTEGER_OPTIONS = ('correct_unused_bits', 'pixel_representation', 'bits_stored'
 
 
 def _is_padding(surplus: bytes, picture: bytes, promised: PixelFormat) -> bool:
-    """Tell padding from pixels: zeros, at most a row of them, after a row that is not black.
-
-    Where Columns is too small by a little, the rest of the last row is surplus.
-    """
+    """Tell padding from pixels: zeros, at most a row of them, after a row that is not black."""
     row = promised.frame_bits // 8 // promised.rows
     column = promised.frame_bits // 8 // promised.columns
     is_short = len(surplus) <= min(row, column)
@@ -243,14 +235,6 @@ def _pixel_bytes(dataset: Dataset, promised: PixelFormat) -> bytes:
     if len(content) != 1 or not isinstance(content[0], bytes):
         raise DecodeError(f'its pixel data ({promised.element}) cannot be read')
     return content[0]
-
-
-def _check_high_bit(promised: PixelFormat) -> None:
-    if promised.high_bit != promised.stored - 1:
-        raise DecodeError(
-            f'HighBit is {promised.high_bit} and BitsStored {promised.stored}: compressed values '
-            f'end at bit {promised.stored - 1}'
-        )
 
 
 def _read_encapsulated(
@@ -307,11 +291,7 @@ def _read_rle(stream: bytes, promised: PixelFormat, limits: Limits) -> NDArray[A
 
 
 def _compare(header: StreamHeader, promised: PixelFormat, notes: list[str]) -> None:
-    """Refuse a stream that is not the image of the header; note what can be mended.
-
-    A stream may have more bits than are stored (the rest is no part of the image), or fewer. Its
-    sign may differ from the header's, which then decides (PS3.5, 8.2.4).
-    """
+    """Refuse a stream that is not the header's image; note what can be mended (PS3.5, 8.2.4)."""
     size, wanted = (header.columns, header.rows), (promised.columns, promised.rows)
     if size != wanted:
         raise DecodeError(
@@ -367,14 +347,6 @@ def _decoder_words(error: Exception) -> str:
     text = re.sub(r"'NoneType' object has no attribute '\w+'", 'cannot decode it', text)
     text = ', '.join(text.split('plugins:')[-1].strip().splitlines())
     return printable(' '.join(text.split()))
-
-
-def _shift(stored: NDArray[Any], promised: PixelFormat) -> NDArray[Any]:
-    """Bring the stored bits down to bit 0 where HighBit says that they lie higher."""
-    steps = promised.high_bit - (promised.stored - 1)
-    if not steps or promised.is_float:
-        return stored
-    return stored >> np.array(steps, dtype=stored.dtype)
 
 
 def _only_stored_bits(stored: NDArray[Any], promised: PixelFormat) -> NDArray[Any]:

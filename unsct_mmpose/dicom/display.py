@@ -90,11 +90,7 @@ def find_levels(stored: NDArray[Any]) -> Levels:
 
 
 def apply_modality(stored: FloatArray, dataset: Dataset) -> FloatArray:
-    """Apply the modality LUT, or else rescale slope and intercept (PS3.3, C.11.1).
-
-    Args:
-        stored: ``(V,)`` stored values.
-        dataset: the header.
+    """Apply the modality LUT, or else rescale slope and intercept, to ``(V,)`` values (C.11.1).
 
     Raises:
         DisplayError: a table or a number is malformed, zero or absurd.
@@ -176,12 +172,9 @@ def show_by_own_range(
     hidden: NDArray[np.bool_] | None = None,
     window: tuple[float, float] | None = None,
 ) -> tuple[NDArray[np.float32], str]:
-    """Display grey values of which nobody says what is black and what is white.
+    """Display ``(H, W)`` grey values of which nobody says what is black and what is white.
 
-    Args:
-        grey: ``(H, W)`` finite values of any integer or floating type.
-        hidden: ``(H, W)`` pixels that do not count; None for none.
-        window: the caller's (centre, width); None takes :func:`robust_window`.
+    Hidden pixels do not count; without the caller's window that of :func:`robust_window` is taken.
 
     Returns:
         ``(H, W)`` display values in [0, 1], and in words where the mapping comes from.
@@ -235,8 +228,7 @@ def robust_window(values_: FloatArray, counts: NDArray[np.int64]) -> tuple[float
             kept &= ~plateau
     if weights[kept].sum() < _PLATEAU_SHARE * weights.sum():
         kept[:] = True
-    low, high = _percentiles(ascending[kept], weights[kept])
-    return low, high
+    return _percentiles(ascending[kept], weights[kept])
 
 
 def _percentiles(ascending: FloatArray, weights: NDArray[np.int64]) -> tuple[float, float]:

@@ -125,8 +125,12 @@ def _search(
         if leave_out is not None and os.path.realpath(root) == leave_out:
             folders.clear()
             continue
-        other += [Path(root, name) for name in sorted(folders) if _is_link(root, name)]
         folders.sort()
+        other += [
+            Path(root, name)
+            for name in folders
+            if not name.startswith('.') and os.path.islink(os.path.join(root, name))
+        ]
         for name in sorted(names):
             path = Path(root, name)
             if name.startswith('.'):
@@ -138,10 +142,6 @@ def _search(
             else:
                 missing.append((printable(str(path)), _why_no_file(str(path)) or 'it is gone'))
     return taken, other
-
-
-def _is_link(root: str, name: str) -> bool:
-    return not name.startswith('.') and os.path.islink(os.path.join(root, name))
 
 
 def _fixed_part(pattern: str) -> str:

@@ -47,9 +47,6 @@ def simulation_mark(dataset: Dataset) -> str | None:
 
     SyntheticData (PS3.3, C.12.1.1.1) decides where it is set; older files say it in words.
 
-    Args:
-        dataset: a header.
-
     Example:
         >>> header = Dataset()
         >>> header.SeriesDescription = 'Simulated AP pelvis'
@@ -99,9 +96,6 @@ def _text(dataset: Dataset, keyword: str) -> str:
 def patient_key(content: bytes) -> str | None:
     """Return what tells a file's patient from others; to be hashed, never to be shown.
 
-    Args:
-        content: a whole file.
-
     Returns:
         PatientID with its issuer; else PatientName with the date of birth; else the study. None
         for a picture, or where the header says nothing of these.
@@ -120,9 +114,6 @@ def identifying_words(content: bytes) -> frozenset[str]:
 
     Names, numbers, dates and UIDs of all elements that the basic profile of PS3.15 removes or
     replaces and that hold text; words under four characters are left out.
-
-    Args:
-        content: a whole file; a picture has none.
     """
     dataset = _header(content)
     texts = [
@@ -239,11 +230,7 @@ def peek_size_wh(path: str | os.PathLike[str]) -> tuple[int, int] | None:
 def peek_orientation(
     path: str | os.PathLike[str], mirrored: bool | None = None
 ) -> Orientation | None:
-    """Return how an image lies, by the first bytes of its file.
-
-    Args:
-        path: a DICOM file or a picture.
-        mirrored: what is said by hand.
+    """Return how an image lies, by the first bytes of its file or by hand.
 
     Raises:
         DecodeError: its header contradicts itself.

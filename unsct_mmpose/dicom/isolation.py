@@ -76,28 +76,20 @@ def current_limits() -> Limits:
     Raises:
         ValueError: a variable is no positive number; the message names it.
     """
-    usual = Limits()
-    return Limits(
-        pixels=int(_setting('pixels', usual.pixels)),
-        seconds=_setting('seconds', usual.seconds),
-        memory_mb=int(_setting('memory_mb', usual.memory_mb)),
-        trusting=os.environ.get(VARIABLES['trusting'], '1') != '0',
-        file_seconds=_setting('file_seconds', usual.file_seconds),
-    )
-
-
-def _setting(name: str, usual: float) -> float:
-    variable = VARIABLES[name]
-    text = os.environ.get(variable)
-    if not text:
-        return usual
-    try:
-        value = float(text)
-    except ValueError:
-        raise ValueError(f'{variable} must be a number, not {text!r}') from None
-    if not 0 < value < float('inf'):
-        raise ValueError(f'{variable} must be above 0, not {text!r}')
-    return value
+    values: dict[str, Any] = {}
+    for name, variable in VARIABLES.items():
+        text, kind = os.environ.get(variable), type(getattr(Limits, name))
+        if kind is bool:
+            values[name] = text != '0'
+        elif text:
+            try:
+                value = float(text)
+            except ValueError:
+                raise ValueError(f'{variable} must be a number, not {text!r}') from None
+            if not 0 < value < float('inf'):
+                raise ValueError(f'{variable} must be above 0, not {text!r}')
+            values[name] = kind(value)
+    return Limits(**values)
 
 
 class OutOfTimeError(Exception):
@@ -255,12 +247,14 @@ class _Worker:
         except (OSError, ValueError):
             late = clock.rang or self.end() in _OUT_OF_TIME
             self.end()
-            raise DecoderError(_took_too_long(seconds) if late else _ENDED) from None
+            too_long = f'decoding takes longer than {seconds:.3g} s ({VARIABLES["seconds"]})'
+            raise DecoderError(too_long if late else _ENDED) from None
         except BaseException:  # an answer that nobody reads must not meet the next question
             self.end()
             raise
         if answer.get('error') == 'memory':
-            raise DecoderError(_took_too_much(limits))
+            most = f'{limits.memory_mb} MiB ({VARIABLES["memory_mb"]})'
+            raise DecoderError(f'decoding takes more than {most}')
         if 'error' in answer:
             raise DecoderRefusal(answer['words'] or answer['error'])
         return np.frombuffer(decoded, np.dtype(answer['dtype'])).reshape(answer['shape'])
@@ -343,14 +337,6 @@ def _forget_worker() -> None:
         _current.let_go()
         _current.process.returncode = 0  # none of this process's children
     _current, _LOCK = None, threading.Lock()
-
-
-def _took_too_long(seconds: float) -> str:
-    return f'decoding takes longer than {seconds:.3g} s ({VARIABLES["seconds"]})'
-
-
-def _took_too_much(limits: Limits) -> str:
-    return f'decoding takes more than {limits.memory_mb} MiB ({VARIABLES["memory_mb"]})'
 
 
 atexit.register(end_worker)

@@ -104,15 +104,12 @@ def _read_png(content: bytes) -> list[PageHeader]:
 
 
 def _read_jpeg(content: bytes) -> list[PageHeader]:
-    header = read_stream_header(content)
-    return [PageHeader(header.columns, header.rows, _jpeg_orientation(content))]
-
-
-def _jpeg_orientation(content: bytes) -> int:
+    header, orientation = read_stream_header(content), 1
     for marker, start, end in jpeg_segments(content):
         if marker == 0xE1 and content[start:end].startswith(_EXIF):
-            return _exif_orientation(content[start + len(_EXIF) : end])
-    return 1
+            orientation = _exif_orientation(content[start + len(_EXIF) : end])
+            break
+    return [PageHeader(header.columns, header.rows, orientation)]
 
 
 def _exif_orientation(block: bytes) -> int:
@@ -221,11 +218,7 @@ def encode_picture(pixels: NDArray[np.floating], form: str, quality: int = 95) -
 
 
 def decode_picture(content: bytes, frame: int | None = None) -> Picture:
-    """Decode a picture and lay it as its EXIF or TIFF orientation says.
-
-    Args:
-        content: the whole file.
-        frame: page of a TIFF file, from 0; required when it holds several.
+    """Decode a picture, or one page of a TIFF, and lay it as its EXIF or TIFF orientation says.
 
     Raises:
         DecodeError: it is damaged, cut off, too large, or holds several pages and no choice.

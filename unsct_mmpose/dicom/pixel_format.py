@@ -103,10 +103,6 @@ class PixelFormat:
 def read_pixel_format(dataset: Dataset, limits: Limits) -> PixelFormat:
     """Read the Image Pixel module (PS3.3, C.7.6.3) and check that it can be true.
 
-    Args:
-        dataset: a header.
-        limits: how many pixels are allowed.
-
     Raises:
         NoImageError: the file is of a kind that has no pixels.
         DecodeError: an element is missing, unreadable or contradicts another one; the message

@@ -97,18 +97,16 @@ class Placement:
 
     def to_stored(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Convert ``(..., 2)`` pixels of the image to pixels of the file."""
-        x, y = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0)
-        width, height = self.size_wh
-        x = width - 1 - x if self.turn.flip_x else x
-        y = height - 1 - y if self.turn.flip_y else y
-        return np.stack((y, x) if self.turn.transpose else (x, y), axis=-1)
+        flipped = self._flip(np.asarray(points, dtype=np.float64))
+        return flipped[..., ::-1].copy() if self.turn.transpose else flipped
 
     def from_stored(self, points: NDArray[np.floating]) -> NDArray[np.float64]:
         """Convert ``(..., 2)`` pixels of the file to pixels of the image."""
-        x, y = np.moveaxis(np.asarray(points, dtype=np.float64), -1, 0)
-        if self.turn.transpose:
-            x, y = y, x
-        width, height = self.size_wh
+        stored = np.asarray(points, dtype=np.float64)
+        return self._flip(stored[..., ::-1] if self.turn.transpose else stored)
+
+    def _flip(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        (x, y), (width, height) = np.moveaxis(points, -1, 0), self.size_wh
         x = width - 1 - x if self.turn.flip_x else x
         y = height - 1 - y if self.turn.flip_y else y
         return np.stack((x, y), axis=-1)

@@ -130,7 +130,7 @@ def radiograph_from_bytes(
             dataset = parse_dicom(content)
             pixels, orientation = _render_dicom(dataset, window, frame, provenance, mirrored)
             spacing = read_spacing(dataset, spacing_xy_mm, magnification)
-            laterality = _laterality(dataset)
+            laterality = code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
     return assemble(name, pixels, spacing, laterality, provenance, orientation)
 
 
@@ -172,16 +172,13 @@ def radiograph_from_dataset(
             guess_transfer_syntax(dataset)
         pixels, orientation = _render_dicom(dataset, window, frame, provenance, mirrored)
         spacing = read_spacing(dataset, spacing_xy_mm, magnification)
-        laterality = _laterality(dataset)
+        laterality = code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
     return assemble(name, pixels, spacing, laterality, provenance, orientation)
 
 
 @contextmanager
 def _refusals(name: str | os.PathLike[str], provenance: Provenance) -> Iterator[None]:
-    """Name the file in what is refused.
-
-    Some messages of pydicom quote header values, which may identify a patient: they are counted.
-    """
+    """Name the file in what is refused; messages of pydicom may quote a patient and are counted."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         try:
@@ -191,10 +188,6 @@ def _refusals(name: str | os.PathLike[str], provenance: Provenance) -> Iterator[
         except DecodeError as error:
             raise RadiographError(name, str(error)) from None
     provenance['warnings'] = len(caught)
-
-
-def _laterality(dataset: Dataset) -> str | None:
-    return code(dataset, 'ImageLaterality') or code(dataset, 'Laterality')
 
 
 def assemble(
@@ -288,11 +281,8 @@ def _render_dicom(
     if notes:
         provenance['notes'] = '; '.join(notes)
     aspect = numbers(dataset, 'PixelAspectRatio')  # vertical over horizontal (PS3.3, C.7.6.3.1.7)
-    if (
-        len(aspect) == 2
-        and all(0 < length < math.inf for length in aspect)
-        and aspect[0] != aspect[1]
-    ):
+    is_pair = len(aspect) == 2 and all(0 < length < math.inf for length in aspect)
+    if is_pair and aspect[0] != aspect[1]:
         ratio = aspect[1] / aspect[0]
         provenance['pixel_aspect'] = 1 / ratio if orientation.turn.transpose else ratio
     if white is not None:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import faulthandler
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from pathlib import Path
+from types import ModuleType
 from typing import Any, TypeVar
 
 import cv2
@@ -73,7 +75,9 @@ class ReadFile:
     patient: dict[str, str] = field(default_factory=dict)
 
 
-def read_ahead(paths: Iterable[Path], options: FileOptions, jobs: int) -> Iterator[ReadFile]:
+def read_ahead(
+    paths: Iterable[Path], options: FileOptions, jobs: int, workers: Workers | None = None
+) -> Iterator[ReadFile]:
     """Read files in their order; at most ``jobs + 2`` radiographs wait for the model.
 
     A decoder that ends its whole process costs its own file only: what was under way with it is
@@ -84,8 +88,9 @@ def read_ahead(paths: Iterable[Path], options: FileOptions, jobs: int) -> Iterat
         paths: the files, taken from the iterable as they are needed.
         options: how to read them.
         jobs: processes; 0 reads in this one.
+        workers: so many processes that were started before, and end with the reading.
     """
-    return work_ahead(paths, partial(read_file, options=options), _read_killed, jobs)
+    return work_ahead(paths, partial(read_file, options=options), _read_killed, jobs, workers)
 
 
 def work_ahead(
@@ -93,6 +98,7 @@ def work_ahead(
     work: Callable[[Item], Result],
     killed: Callable[[Item], Result],
     jobs: int,
+    workers: Workers | None = None,
 ) -> Iterator[Result]:
     """Do something with items in their order; at most ``jobs + 2`` results wait to be taken.
 
@@ -101,13 +107,14 @@ def work_ahead(
         work: what to do with each; a function that can be pickled, which needs no MMPose.
         killed: the result of an item whose work has ended its whole process, twice.
         jobs: processes; 0 works in this one.
+        workers: so many processes that were started before, and end with the work.
     """
     if jobs < 1:
         yield from map(work, items)
         return
     remaining = iter(items)
     waiting: deque[tuple[Item, Future[Result]]] = deque()
-    pool = _Workers(jobs)
+    pool = workers or Workers(jobs)
     try:
         while True:
             while len(waiting) < jobs + 2 and (item := next(remaining, None)) is not None:
@@ -122,7 +129,7 @@ def work_ahead(
                 for other in [item, *(later for later, _ in waiting)]:
                     yield _alone(work, killed, other)
                 waiting.clear()
-                pool = _Workers(jobs)
+                pool = Workers(jobs)
     finally:
         pool.end()
 
@@ -164,7 +171,7 @@ def _read_killed(path: Path) -> ReadFile:
 
 
 def _alone(work: Callable[[Item], Result], killed: Callable[[Item], Result], item: Item) -> Result:
-    pool = _Workers(1)
+    pool = Workers(1)
     try:
         return pool.submit(work, item).result()
     except BrokenProcessPool:
@@ -173,11 +180,14 @@ def _alone(work: Callable[[Item], Result], killed: Callable[[Item], Result], ite
         pool.end()
 
 
-class _Workers:
-    """Processes that end with this one, however it ends.
+class Workers:
+    """Processes that end with this one, however it ends, and start at once.
 
     Each holds the reading end of a pipe whose writing end is here alone: the system closes it even
     for a process that is killed.
+
+    Args:
+        jobs: how many; 0 is none.
     """
 
     def __init__(self, jobs: int) -> None:
@@ -185,13 +195,22 @@ class _Workers:
         context = get_context('spawn')
         self._theirs, self._lifeline = context.Pipe(duplex=False)
         self._pool = ProcessPoolExecutor(
-            jobs, mp_context=context, initializer=_prepare, initargs=(self._theirs,)
+            max(jobs, 1), mp_context=context, initializer=_prepare, initargs=(self._theirs,)
         )
+        for _ in range(jobs):
+            self.submit(os.getpid)  # a pool starts no process without work
 
-    def submit(self, work: Callable[[Item], Result], item: Item) -> Future[Result]:
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def submit(self, work: Callable[..., Result], *items: Any) -> Future[Result]:
         """Submit an item; where a process has ended meanwhile, its future says so."""
         try:
-            return self._pool.submit(work, item)
+            with without_main():
+                return self._pool.submit(work, *items)
         except BrokenProcessPool as error:
             broken: Future[Result] = Future()
             broken.set_exception(error)
@@ -202,6 +221,25 @@ class _Workers:
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._lifeline.close()
         self._theirs.close()
+
+
+@contextmanager
+def without_main() -> Iterator[None]:
+    """Hide the program from processes that are started: they would run it, all of it, once more.
+
+    A script without ``if __name__ == '__main__'`` would start processes in each process, and a
+    program from standard input cannot be found there.
+    """
+    with _STARTING:
+        main = sys.modules['__main__']
+        sys.modules['__main__'] = ModuleType('__main__')
+        try:
+            yield
+        finally:
+            sys.modules['__main__'] = main
+
+
+_STARTING = threading.Lock()
 
 
 def _prepare(lifeline: Connection) -> None:

@@ -29,9 +29,6 @@ _CONFLICT = 0.05
 def spacing_problem(spacing_xy_mm: Sequence[float]) -> str | None:
     """Say why two numbers can be no spacing of a radiograph's pixels; None when they can.
 
-    Args:
-        spacing_xy_mm: two finite numbers.
-
     Example:
         >>> spacing_problem((0.143, 0.143))
         >>> spacing_problem((143, 143))
@@ -43,12 +40,9 @@ def spacing_problem(spacing_xy_mm: Sequence[float]) -> str | None:
     problem = f'is not a plausible spacing ({low:g} to {high:g} mm)'
     for factor, unit in _UNITS:
         meant = [value * factor for value in spacing_xy_mm]
-        if all(_USUAL_MM[0] <= value <= _USUAL_MM[1] for value in meant):
+        if all(0.04 <= value <= 1.0 for value in meant):  # mm, what is usual
             return f'{problem}; in {unit} it would be {meant[0]:g} x {meant[1]:g} mm'
     return problem
-
-
-_USUAL_MM = (0.04, 1.0)
 
 
 def spacing_question(spacing_xy_mm: Sequence[float]) -> str | None:
@@ -141,13 +135,7 @@ def read_number(text: str) -> float:
 def given_spacing(
     spacing_xy_mm: tuple[float, float] | None, magnification: float | None, nothing: str
 ) -> Spacing:
-    """Return what the caller says, for files that say nothing.
-
-    Args:
-        spacing_xy_mm: the caller's pixel spacing, mm, or None.
-        magnification: the caller's magnification, or None.
-        nothing: why the file has no spacing.
-    """
+    """Return what the caller says, for files that say nothing, and why they do."""
     factor, source = _given_magnification(magnification) or (1.0, 'unknown')
     if spacing_xy_mm is None:
         return Spacing(None, 'none', nothing, factor, source)

@@ -81,11 +81,7 @@ def read_stream_header(stream: bytes) -> StreamHeader:
 
 
 def _rle_segments(frame: bytes) -> list[bytes]:
-    """Return the segments of an RLE frame (PS3.5, annex G).
-
-    Raises:
-        StreamError: its header is damaged or the frame is cut off.
-    """
+    """Return the segments of an RLE frame (PS3.5, annex G)."""
     if len(frame) < 64:
         raise StreamError('its RLE header is cut off')
     count, *offsets = struct.unpack_from('<16I', frame)
@@ -102,9 +98,6 @@ def _rle_segments(frame: bytes) -> list[bytes]:
 
 def _unpack_bits(segment: bytes, length: int) -> bytes:
     r"""Decode one RLE segment to exactly so many bytes; nothing grows beyond them.
-
-    Raises:
-        StreamError: the segment holds fewer, or more than that.
 
     Example:
         >>> _unpack_bits(bytes([2, 7, 8, 9, 254, 5]), 6)
@@ -236,14 +229,7 @@ def _read_j2k(stream: bytes, start: int) -> StreamHeader:
 def _decode_stream(
     stream: bytes, syntax: str, plugin: str, options: dict[str, Any]
 ) -> NDArray[Any]:
-    """Decode one frame of JPEG, JPEG-LS or JPEG 2000: grey as it is stored, colour as RGB.
-
-    Args:
-        stream: the frame, not encapsulated.
-        syntax: UID of the transfer syntax.
-        plugin: which of pydicom's decoders to ask; an empty name leaves the choice to pydicom.
-        options: pydicom's decoding options.
-    """
+    """Decode one frame of JPEG, JPEG-LS or JPEG 2000: grey as it is stored, colour as RGB."""
     array, _ = get_decoder(UID(syntax)).as_array(
         encapsulate([stream], has_bot=False), index=0, decoding_plugin=plugin, **options
     )
@@ -251,18 +237,7 @@ def _decode_stream(
 
 
 def _decode_rle(frame: bytes, rows: int, columns: int, samples: int, width: int) -> NDArray[Any]:
-    """Decode one RLE frame (PS3.5, annex G).
-
-    Args:
-        frame: the frame.
-        rows: height, pixels.
-        columns: width, pixels.
-        samples: values for each pixel.
-        width: bytes of each value.
-
-    Returns:
-        ``(H, W)`` or ``(H, W, samples)`` unsigned integers.
-    """
+    """Decode one RLE frame (PS3.5, annex G) to ``(H, W[, samples])`` of so many bytes of width."""
     segments = _rle_segments(frame)
     if len(segments) != samples * width:
         raise ValueError(f'it has {len(segments)} RLE segments, the header asks for '

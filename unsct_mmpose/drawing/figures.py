@@ -1,7 +1,10 @@
 """The figures of the paper, drawn from arrays: convergence, training, uncertainty.
 
-Each says where its data come from: ``source`` is required, since a figure of simulated images
-must not pass for one of clinical images.
+Each says where its data come from: ``source``, such as ``'simulated radiographs'``, is required,
+since a figure of simulated images must not pass for one of clinical images; ValueError is raised
+where it is empty, or where there is nothing to draw. ``image`` and ``box`` are those of
+:mod:`unsct_mmpose.drawing.panels`, ``panel_px`` is the width of each small picture; every figure is
+an ``(H, W, 3)`` RGB picture.
 """
 
 from __future__ import annotations
@@ -54,12 +57,6 @@ def figure_convergence(
             line is the mean over seeds, the band reaches from the lowest to the highest. NaN
             leaves a gap.
         source: where the data come from, such as ``'simulated radiographs'``.
-
-    Returns:
-        ``(H, W, 3)`` RGB picture.
-
-    Raises:
-        ValueError: there is no curve, its shapes disagree, or the source is not named.
     """
     if not curves:
         raise ValueError('a figure of convergence needs at least one curve')
@@ -87,9 +84,6 @@ def figure_promise(studies: Mapping[str, Mapping[str, Any]], *, source: str) -> 
 
     Returns:
         ``(H, W, 3)`` RGB picture: coverage of the regions, the mean parameter, and the worst one.
-
-    Raises:
-        ValueError: there is no study, or the source is not named.
     """
     if not studies:
         raise ValueError('a figure of promises needs at least one study')
@@ -144,17 +138,9 @@ def _shown_coverage(summary: Mapping[str, Any], column: int, level: float) -> fl
 def figure_growth(
     runs: Mapping[str, Sequence[Mapping[str, float]]], *, source: str
 ) -> NDArray[np.uint8]:
-    """Draw time and memory against the number of images, on logarithmic scales.
+    """Draw rows of ``images``, ``seconds`` and ``peak_mb`` of each run, on logarithmic scales.
 
-    Args:
-        runs: by the name of what was done, rows with ``images``, ``seconds`` and ``peak_mb``.
-        source: where the data come from.
-
-    Returns:
-        ``(H, W, 3)`` RGB picture; a thin line shows what would be linear.
-
-    Raises:
-        ValueError: there is no run, or the source is not named.
+    A thin line shows what would be linear.
     """
     if not runs:
         raise ValueError('a figure of growth needs at least one run')
@@ -185,21 +171,10 @@ def figure_training(
     box: Box | None = None,
     panel_px: int = 300,
 ) -> NDArray[np.uint8]:
-    """Show heatmaps and fields as training goes on: the paper's Figure 8.
+    """Show heatmaps above fields as training goes on: the paper's Figure 8.
 
-    Args:
-        image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
-        snapshots: by epoch, heatmaps ``(K, h, w)`` and fields ``(2 L, h, w)``; the strongest
-            landmark and the strongest relation of each cell are shown.
-        source: where the image comes from, such as ``'simulated radiograph'``.
-        box: edges of the maps in the image; None: they cover it.
-        panel_px: width of each small picture.
-
-    Returns:
-        ``(H', W', 3)`` RGB picture: heatmaps above fields, a column for each epoch.
-
-    Raises:
-        ValueError: there is no snapshot, or the source is not named.
+    Snapshots are, by epoch, heatmaps ``(K, h, w)`` and fields ``(2 L, h, w)``; the strongest
+    landmark and the strongest relation of each cell are shown.
     """
     if not snapshots:
         raise ValueError('a figure of training needs at least one snapshot')
@@ -212,7 +187,10 @@ def figure_training(
         show_map(panels[0][column], heat_colors(heat), edges)
         show_map(panels[1][column], direction_colors(vectors), edges)
     for row, words in zip(panels, ('heatmaps', 'fields'), strict=True):
-        _tag(row[0], words)
+        row[0].text(
+            0.03, 0.95, words, transform=row[0].transAxes, color=INK, fontsize=10.5, va='top',
+            path_effects=outlined(3, SHEET),
+        )  # fmt: skip
     return to_picture(figure)
 
 
@@ -229,22 +207,8 @@ def figure_uncertainty(
     """Show what uncertainty estimation (UE) rejects: the paper's Figure 9.
 
     From the left: the radiograph; the certainty map, bright is certain; the landmarks without UE;
-    those that remain with it, with yellow boxes where others were rejected.
-
-    Args:
-        image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
-        certainty: ``(h, w)`` in [0, 1].
-        points: ``(K, 2)`` landmarks, image pixels.
-        reported: ``(K,)`` bool.
-        source: where the image comes from, such as ``'simulated radiograph'``.
-        box: edges of the map in the image; None: it covers it.
-        panel_px: width of each picture.
-
-    Returns:
-        ``(H', W', 3)`` RGB picture.
-
-    Raises:
-        ValueError: the source is not named.
+    those that remain with it, with yellow boxes where others were rejected. Certainty is ``(h, w)``
+    in [0, 1], points are ``(K, 2)`` image pixels.
     """
     gray, reported = to_gray(image), np.asarray(reported, bool)
     points = np.asarray(points, float)
@@ -258,8 +222,8 @@ def figure_uncertainty(
     panels[1].images[0].set_alpha(0.35)  # what is behind is dark
     show_map(panels[1], certainty_colors(certainty), box or whole(image))
     everything = np.isfinite(points).all(axis=1)
-    _dots(panels[2], points, everything)
-    _dots(panels[3], points, everything & reported)
+    for panel, shown in ((panels[2], everything), (panels[3], everything & reported)):
+        panel.plot(*points[shown].T, 'o', ms=4.5, color='#35d07f', mec='black', mew=0.7)
     _boxes(panels[3], points, everything & ~reported, gray.shape[1] / panel_px)
     return to_picture(figure)
 
@@ -305,10 +269,6 @@ def _panels(
     return figure, rows
 
 
-def _dots(axes: Axes, points: NDArray[np.floating], shown: NDArray[np.bool_]) -> None:
-    axes.plot(*points[shown].T, 'o', ms=4.5, color='#35d07f', mec='black', mew=0.7)
-
-
 def _boxes(
     axes: Axes, points: NDArray[np.floating], shown: NDArray[np.bool_], pixel: float
 ) -> None:
@@ -320,14 +280,6 @@ def _boxes(
             *(points[index] + (side * 0.65, 0)), HIP.labels[index], color=_YELLOW, fontsize=8,
             va='center', path_effects=outlined(2.5, SHEET), clip_on=True,
         )  # fmt: skip
-
-
-def _tag(axes: Axes, words: str) -> None:
-    """Write what a row shows into its first picture."""
-    axes.text(
-        0.03, 0.95, words, transform=axes.transAxes, color=INK, fontsize=10.5, va='top',
-        path_effects=outlined(3, SHEET),
-    )  # fmt: skip
 
 
 def _named(source: str) -> str:

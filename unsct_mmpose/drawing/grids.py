@@ -1,7 +1,12 @@
-"""Grids of single maps: every landmark's heatmap, every relation's field, named."""
+"""Grids of single maps: every landmark's heatmap, every relation's field, named.
+
+``image`` and ``box`` are those of :mod:`unsct_mmpose.drawing.panels`; a picture is ``width_px``
+wide and has ``columns`` small ones in a row.
+"""
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import cv2
@@ -42,18 +47,7 @@ def heatmap_grid(
     width_px: int = 1440,
     columns: int = 6,
 ) -> NDArray[np.uint8]:
-    """Show the heatmap of each landmark by itself, with its name and its peak.
-
-    Args:
-        image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
-        heatmaps: ``(K, h, w)``.
-        landmarks: what the maps are of.
-        box: edges of the maps in the image; None: they cover it.
-        width_px: width of the picture.
-        columns: small pictures in a row.
-
-    Returns:
-        ``(H', width_px, 3)`` RGB picture.
+    """Show each of ``(K, h, w)`` heatmaps by itself, with its landmark's name and its peak.
 
     Raises:
         ValueError: there is not a heatmap for each landmark.
@@ -77,19 +71,7 @@ def paf_grid(
     width_px: int = 1440,
     columns: int = 8,
 ) -> NDArray[np.uint8]:
-    """Show the field of each relation by itself, named by its tail and its head.
-
-    Args:
-        image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
-        pafs: ``(2 L, h, w)``, x and y of each relation in turn.
-        relations: L pairs of tail and head.
-        landmarks: what they join.
-        box: edges of the maps in the image; None: they cover it.
-        width_px: width of the picture.
-        columns: small pictures in a row.
-
-    Returns:
-        ``(H', width_px, 3)`` RGB picture.
+    """Show the field of each relation, of ``(2 L, h, w)``, named by its tail and its head.
 
     Raises:
         ValueError: the number of channels is not twice that of the relations.
@@ -153,6 +135,4 @@ def _write(figure: Figure, x: float, y: float, words: str, align: str) -> None:
 
 def _short(name: str) -> str:
     """Shorten a landmark's name: without side, without what its number tells anyway."""
-    for prefix in _PREFIXES:
-        name = name.removeprefix(prefix)
-    return plain_name(name)
+    return plain_name(functools.reduce(str.removeprefix, _PREFIXES, name))

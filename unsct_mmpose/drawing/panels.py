@@ -1,4 +1,8 @@
-"""Pictures of what the network sees: heatmaps, part affinity fields, certainty."""
+"""Pictures of what the network sees: heatmaps, part affinity fields, certainty.
+
+``image`` is an ``(H, W)`` or ``(H, W, C)`` radiograph of any depth, ``box`` the edges of the maps
+in it (None: they cover it), ``long_side_px`` its longer side in the ``(H', W', 3)`` RGB picture.
+"""
 
 from __future__ import annotations
 
@@ -35,17 +39,7 @@ def heatmap_panel(
     box: Box | None = None,
     long_side_px: int = 900,
 ) -> NDArray[np.uint8]:
-    """Lay the strongest heatmap of each cell over the radiograph.
-
-    Args:
-        image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
-        heatmaps: ``(K, h, w)``, 1 at a sure landmark.
-        box: edges of the maps in the image; None: they cover it.
-        long_side_px: the radiograph's longer side in the picture.
-
-    Returns:
-        ``(H', W', 3)`` RGB picture.
-    """
+    """Lay the strongest of ``(K, h, w)`` heatmaps, 1 at a sure landmark, over the radiograph."""
     heat = np.clip(_maps(heatmaps), 0, 1).max(axis=0)
     figure, axes, strip = radiograph_panel(image, long_side_px=long_side_px, brightness=0.8)
     show_map(axes, heat_colors(heat), box or whole(image))
@@ -62,17 +56,7 @@ def paf_panel(
     box: Box | None = None,
     long_side_px: int = 900,
 ) -> NDArray[np.uint8]:
-    """Lay the strongest field of each cell over the radiograph: its hue is its direction.
-
-    Args:
-        image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
-        pafs: ``(2 L, h, w)``, x and y of each relation in turn.
-        relations: L pairs of tail and head.
-        box: edges of the maps in the image; None: they cover it.
-        long_side_px: the radiograph's longer side in the picture.
-
-    Returns:
-        ``(H', W', 3)`` RGB picture.
+    """Lay the strongest of ``(2 L, h, w)`` fields over the radiograph: its hue is its direction.
 
     Raises:
         ValueError: the number of channels is not twice that of the relations.
@@ -95,17 +79,7 @@ def certainty_panel(
     box: Box | None = None,
     long_side_px: int = 900,
 ) -> NDArray[np.uint8]:
-    """Show where landmarks fit their neighbours: the paper's Figure 9, bright is certain.
-
-    Args:
-        image: ``(H, W)`` or ``(H, W, C)`` radiograph, any depth.
-        certainty: ``(h, w)`` in [0, 1], such as ``functional.uncertainty.certainty_map`` gives.
-        box: edges of the map in the image; None: it covers it.
-        long_side_px: the radiograph's longer side in the picture.
-
-    Returns:
-        ``(H', W', 3)`` RGB picture.
-    """
+    """Show ``(h, w)`` certainties of :func:`unsct_mmpose.maps.uncertainty.certainty_map`."""
     figure, axes, strip = radiograph_panel(image, long_side_px=long_side_px, brightness=0.3)
     show_map(axes, certainty_colors(certainty), box or whole(image))
     title(strip, 'Certainty: fitting its neighbours')

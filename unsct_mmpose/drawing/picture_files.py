@@ -25,12 +25,7 @@ def picture_path(path: Path) -> Path:
 
 
 def encode_picture(picture: NDArray[np.uint8], suffix: str, options: Sequence[int] = ()) -> bytes:
-    """Return a grey or RGB picture as the content of a file.
-
-    Args:
-        picture: ``(H, W)`` or ``(H, W, 3)`` RGB.
-        suffix: of a file of that format.
-        options: pairs of OpenCV's, such as the quality.
+    """Return a grey or RGB picture as a file of a suffix's format, with OpenCV's pairs of options.
 
     Raises:
         OSError: it could not be encoded.
@@ -43,14 +38,7 @@ def encode_picture(picture: NDArray[np.uint8], suffix: str, options: Sequence[in
 
 
 def write_picture(path: Path, picture: NDArray[np.uint8]) -> Path:
-    """Write an RGB picture, whole or not at all, in the format of the file's suffix.
-
-    Args:
-        path: the file, see :func:`picture_path`; its folder is made if it is not there.
-        picture: ``(H, W, 3)`` RGB.
-
-    Returns:
-        The file that was written.
+    """Write an RGB picture, whole or not at all, in the format of :func:`picture_path`'s suffix.
 
     Raises:
         OSError: the file cannot be written.

@@ -57,20 +57,22 @@ def figure_relations(
     for pair, cross in zip(relations.pairs, relations.is_cross, strict=True):
         sign = -1 if landmarks.class_indices[pair[0]] + 1 in _BENT_DOWN else 1
         _arrow(axes, *places[list(pair)], bend=sign * _BEND * cross, decides=pair in decisive)
-    _number_landmarks(axes, places, landmarks)
+    axes.scatter(*places.T, s=150, color='#20242c', edgecolors=INK, linewidths=0.8, zorder=3)
+    for index, (x, y) in zip(landmarks.class_indices, places, strict=True):
+        axes.text(
+            x, y, str(index + 1), color=INK, fontsize=8, zorder=4, ha='center',
+            va='center_baseline', path_effects=outlined(1.0),
+        )  # fmt: skip
+    crossing = sum(relations.is_cross)
     words = (
-        (f'{_same(relations)} relations of one side', SAME_SIDE),
-        (f'{sum(relations.is_cross)} of both sides, from the left to the right', BOTH_SIDES),
+        (f'{len(relations) - crossing} relations of one side', SAME_SIDE),
+        (f'{crossing} of both sides, from the left to the right', BOTH_SIDES),
         (f'broken: drawn and learnt, but not among the {len(decisive)} that decide', NOT_DECIDING),
     )
     for row, (text, color) in enumerate(words[: 2 if deciding is None else 3]):
         figure.text(0.03, share * (0.78 - 0.26 * row), text, color=color, fontsize=11)
     figure.text(0.97, share * 0.78, "the patient's left", color=FAINT, fontsize=11, ha='right')
     return to_picture(figure)
-
-
-def _same(relations: RelationSet) -> int:
-    return len(relations) - sum(relations.is_cross)
 
 
 def _arrow(
@@ -97,13 +99,3 @@ def _arrow(
             shrinkB=7,
         ),
     )
-
-
-def _number_landmarks(axes: Axes, places: NDArray[np.float64], landmarks: LandmarkSet) -> None:
-    """Write the number of its class into each landmark's disc."""
-    axes.scatter(*places.T, s=150, color='#20242c', edgecolors=INK, linewidths=0.8, zorder=3)
-    for index, (x, y) in enumerate(places):
-        axes.text(
-            x, y, str(landmarks.class_indices[index] + 1), color=INK, fontsize=8, zorder=4,
-            ha='center', va='center_baseline', path_effects=outlined(1.0),
-        )  # fmt: skip

@@ -164,26 +164,9 @@ def draw_line(
     cv2.line(canvas, _pair(start), _pair(end), color, thickness, cv2.LINE_AA, _SHIFT)
 
 
-def _draw_cross(
-    canvas: NDArray[np.uint8],
-    point: NDArray[np.floating],
-    color: _Color,
-    size_px: float = 6.0,
-    thickness: int = 2,
-) -> None:
-    """Draw a diagonal cross."""
-    for offset in np.array([[size_px, size_px], [size_px, -size_px]]):
-        draw_line(canvas, point - offset, point + offset, color, thickness)
-
-
 def draw_loop(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: _Color) -> None:
     """Draw a closed curve through ``(N, 2)`` points."""
     cv2.polylines(canvas, [_fixed(points)], True, color, 1, cv2.LINE_AA, _SHIFT)
-
-
-def _fill_shape(canvas: NDArray[np.uint8], points: NDArray[np.floating], color: _Color) -> None:
-    """Fill the shape with the corners ``(N, 2)``."""
-    cv2.fillPoly(canvas, [_fixed(points)], color, cv2.LINE_AA, _SHIFT)
 
 
 def draw_label(
@@ -205,10 +188,12 @@ def draw_marker(
             thickness = -1 if certainty.shape == 'circle' else 1 + grow
             draw_disc(canvas, point, 4 + grow, color, thickness)
         elif certainty.shape == 'cross':
-            _draw_cross(canvas, point, color, 5.0, 2 + grow)
+            for offset in np.array([[5.0, 5.0], [5.0, -5.0]]):
+                draw_line(canvas, point - offset, point + offset, color, 2 + grow)
         else:
             corners = _DIAMOND if certainty.shape == 'diamond' else _SQUARE
-            _fill_shape(canvas, point + (4.0 + grow) * corners, color)
+            shape = _fixed(point + (4.0 + grow) * corners)
+            cv2.fillPoly(canvas, [shape], color, cv2.LINE_AA, _SHIFT)
 
 
 def caption_strip(width_px: int, lines: Sequence[str]) -> NDArray[np.uint8]:
@@ -224,12 +209,7 @@ def caption_strip(width_px: int, lines: Sequence[str]) -> NDArray[np.uint8]:
 def legend_strip(
     width_px: int, entries: Sequence[tuple[str, Certainty | None]]
 ) -> NDArray[np.uint8]:
-    """Return a dark strip with texts, each after the marker of its level, in rows that fit.
-
-    Args:
-        width_px: width of the strip.
-        entries: text and level; None where there is no marker.
-    """
+    """Return a dark strip with texts in rows that fit, each after the marker of its level."""
     strip = np.zeros((LINE_PX * len(entries) + 8, width_px, 3), np.uint8)
     left, row = _MARGIN_PX, 0
     for text, level in entries:

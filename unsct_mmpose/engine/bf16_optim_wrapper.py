@@ -26,9 +26,6 @@ def has_bf16(device_type: str) -> bool:
 
     ``ONEDNN_MAX_CPU_ISA=AVX512_CORE`` in the environment, which keeps PyTorch's convolutions from
     such instructions, makes a CPU one without.
-
-    Args:
-        device_type: ``'cpu'`` or ``'cuda'``; of others nothing is known.
     """
     if device_type == 'cuda':
         return torch.cuda.is_bf16_supported()

@@ -37,12 +37,7 @@ def remember_misfits() -> None:
 
 
 def describe_misfit(module: nn.Module, state_dict: Mapping[str, Any]) -> str | None:
-    """Say how the weights of a checkpoint differ from those of a model; None if they fit.
-
-    Args:
-        module: the model.
-        state_dict: weights by name; what counts batches, and a calibration, may differ.
-    """
+    """Say how the weights of a checkpoint differ from those of a model; None if they fit."""
     own = {k: tuple(v.shape) for k, v in module.state_dict().items() if _counts(k)}
     given = {k: tuple(getattr(v, 'shape', ())) for k, v in state_dict.items() if _counts(k)}
     parts = dict(

@@ -35,11 +35,7 @@ class EpochSeedHook(DistSamplerSeedHook):
         self._fetch: _SeededFetch | None = None
 
     def before_train_epoch(self, runner: Runner) -> None:
-        """Seed the sampler, this process, and what it is going to load.
-
-        Args:
-            runner: the runner.
-        """
+        """Seed the sampler, this process, and what it is going to load."""
         super().before_train_epoch(runner)
         dataset = runner.train_loop.dataloader.dataset
         if self._fetch is None and hasattr(dataset, '__dict__'):

@@ -29,13 +29,6 @@ class LateRuntimeInfoHook(RuntimeInfoHook):
         data_batch: Any = None,
         outputs: Mapping[str, Tensor | float] | None = None,
     ) -> None:
-        """Keep the losses of an iteration, or hand all that were kept to the log.
-
-        Args:
-            runner: the runner.
-            batch_idx: number of the batch in the epoch.
-            data_batch: the batch.
-            outputs: what ``train_step`` returned.
-        """
+        """Keep the losses of an iteration, or hand all that were kept to the log."""
         for row in Losses.after(runner, batch_idx, data_batch, outputs):
             super().after_train_iter(runner, batch_idx, data_batch, row.values)

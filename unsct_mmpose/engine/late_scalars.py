@@ -84,12 +84,6 @@ class Losses(LateScalars):
 
         Numbers that make nobody wait are returned at once. Every hook that asks after the same
         iteration gets the same rows: a device is waited for once.
-
-        Args:
-            runner: the runner.
-            batch_idx: number of the batch in the epoch.
-            data_batch: the batch, as the dataloader gave it.
-            outputs: what ``train_step`` returned.
         """
         own: Losses = runner.__dict__.setdefault('_losses', cls())
         outputs = {} if outputs is None else outputs

@@ -115,10 +115,6 @@ def find_model(name: str) -> ZooModel:
 def load_from_unsct(filename: str, map_location: Any = None) -> Any:
     """Load released weights by name; MMEngine calls this for what starts with ``unsct://``.
 
-    Args:
-        filename: ``'unsct://NAME'``; with one slash too, which is what ``pathlib`` leaves.
-        map_location: as for ``torch.load``.
-
     Raises:
         ValueError: there is no such model, it has no weights, or their hash is another.
     """

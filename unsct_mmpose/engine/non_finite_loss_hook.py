@@ -54,13 +54,6 @@ class NonFiniteLossHook(Hook):
     ) -> None:
         """Look at the losses, and at the weights if they are saved in this iteration.
 
-        Args:
-            runner: the runner.
-            batch_idx: number of the batch in the epoch.
-            data_batch: the batch, as the dataloader gave it.
-            outputs: what ``train_step`` returned; as for MMEngine, a name with ``loss`` in it is
-                a loss.
-
         Raises:
             FloatingPointError: a loss is not finite.
         """
@@ -83,12 +76,7 @@ class NonFiniteLossHook(Hook):
         _stop_together(self._broken(runner, runner.iter, runner.model.state_dict()))
 
     def before_save_checkpoint(self, runner: Runner, checkpoint: dict) -> None:
-        """Look at the weights that somebody saves; only the first process comes here.
-
-        Args:
-            runner: the runner.
-            checkpoint: what will be written.
-        """
+        """Look at the weights that somebody saves; only the first process comes here."""
         words = self._broken(runner, runner.iter, checkpoint['state_dict'])
         if words is not None:
             raise FloatingPointError(words)
@@ -118,11 +106,7 @@ class NonFiniteLossHook(Hook):
 
 
 def _stop_together(words: str | None) -> None:
-    """Raise ``FloatingPointError`` in every process if at least one of them has words.
-
-    Args:
-        words: what this process has to say; None if all is well. Every process must call.
-    """
+    """Raise ``FloatingPointError`` in every process if at least one of them has words."""
     trouble = torch.tensor(float(words is not None))
     all_reduce(trouble, 'max')
     if trouble:

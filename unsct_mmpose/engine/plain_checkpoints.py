@@ -83,11 +83,7 @@ def plain(value: Any) -> Any:
 
 
 def revived(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the state of a ``MessageHub`` with log histories in the place of plain ones.
-
-    Args:
-        state: ``message_hub`` of a checkpoint, plain or MMEngine's own.
-    """
+    """Return the state of a ``MessageHub`` with log histories in the place of plain ones."""
     scalars = {
         name: HistoryBuffer(value[_HISTORY].numpy(), value[_COUNTS].numpy(), value[_LENGTH])
         if isinstance(value, dict) and {_HISTORY, _COUNTS, _LENGTH} == set(value)

@@ -48,13 +48,6 @@ def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
 def read_safetensors(filename: str, map_location: Any = None) -> dict[str, Any]:
     """Read what :func:`write_checkpoint` wrote, or anybody's weights in this format.
 
-    Args:
-        filename: a safetensors file.
-        map_location: a device; None: the CPU.
-
-    Returns:
-        ``state_dict`` and ``meta``.
-
     Raises:
         FileNotFoundError: there is no such file.
         ImportError: safetensors is not installed.

@@ -112,12 +112,8 @@ def _column(values: list[Any]) -> np.ndarray:
 def decisions(table: Table) -> Table:
     """Return what each way to decide reports of the same landmarks, ``(N, K)`` bool.
 
-    Args:
-        table: columns as :func:`unpack` gives them.
-
-    Returns:
-        ``keep_all``, ``reject_all``, ``oracle`` (exactly the present ones) and, where the model
-        has our own head, each evidence by itself: ``peak``, ``paf`` and ``fused``.
+    ``keep_all``, ``reject_all``, ``oracle`` (exactly the present ones) and, where the model has our
+    own head, each evidence by itself: ``peak``, ``paf`` and ``fused``.
     """
     ways = dict(
         keep_all=table['labelled'],
@@ -154,6 +150,7 @@ class SampleMetric(BaseMetric):
 
     reads: ClassVar[tuple[str, ...]] = ()
     spent: ClassVar[tuple[str, ...]] = ()
+    knows_px: ClassVar[bool] = True
 
     def __init__(
         self,
@@ -230,15 +227,13 @@ class SampleMetric(BaseMetric):
             return (1.0, 1.0)
         spacing = truth['pixel_spacing']
         if spacing is None:
+            other = f" or use {type(self).__name__}(unit='px')" if self.knows_px else ''
             raise ValueError(
                 f'{truth["file_name"]}: no pixel_spacing, so errors in mm cannot be given; add '
-                'pixel_spacing to its image in the annotation file' + self._without_spacing()
+                f'pixel_spacing to its image in the annotation file{other}'
             )
         magnification = truth['magnification'] if self.plane == 'bone' else 1.0
         return (spacing[0] / magnification, spacing[1] / magnification)
-
-    def _without_spacing(self) -> str:
-        return f" or use {type(self).__name__}(unit='px')"
 
 
 def _array(value: Any) -> np.ndarray:

@@ -5,18 +5,16 @@ from __future__ import annotations
 import numpy as np
 from mmpose.registry import METRICS
 
-from unsct_mmpose.anatomy import Estimate, landmarks_of
+from unsct_mmpose.anatomy import HIP, Estimate, landmarks_of
 from unsct_mmpose.functional import agreement
 from unsct_mmpose.functional.bootstrap import share_by_patient
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, measure_many, split_side
+from unsct_mmpose.functional.clinical import IS_ANGLE, measure_many, output_columns
 
 from .samples import SampleMetric, Table
 
 _USUAL_SCALE = 1.96
-_IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
-_COLUMNS: dict[str, list[int]] = {}
-for _index, _name in enumerate(MEASUREMENT_NAMES):
-    _COLUMNS.setdefault(split_side(_name)[1], []).append(_index)
+_OF_INTERVALS = ('interval_scale', 'interval_offset')
+_COLUMNS = output_columns(HIP)
 
 
 @METRICS.register_module()
@@ -54,14 +52,9 @@ class THAClinicalMetric(SampleMetric):
     """
 
     default_prefix = 'clinical'
-    reads = (
-        'magnification',
-        'covariance',
-        'error_correlation',
-        'interval_scale',
-        'interval_offset',
-    )
+    reads = ('magnification', 'covariance', 'error_correlation', *_OF_INTERVALS)
     spent = ('pred', 'true', *reads)
+    knows_px = False
 
     def __init__(self, level: float = 0.95, **kwargs) -> None:
         super().__init__(unit='mm', **kwargs)
@@ -88,9 +81,9 @@ class THAClinicalMetric(SampleMetric):
         longer = table['magnification'] if self.plane == 'detector' else 1.0
         offset = table.get('interval_offset', np.zeros(measured.shape))
         return dict(
-            measured=np.where(_IS_ANGLE, agreement.nearest_turn(measured, truth), measured),
+            measured=np.where(IS_ANGLE, agreement.nearest_turn(measured, truth), measured),
             truth=truth,
-            offset=np.where(_IS_ANGLE, offset, offset * np.reshape(longer, (-1, 1))),
+            offset=np.where(IS_ANGLE, offset, offset * np.reshape(longer, (-1, 1))),
             half_width=table.get('interval_scale', _USUAL_SCALE) * spread,
         )
 
@@ -134,32 +127,24 @@ class THAClinicalMetric(SampleMetric):
             measured, truth, half_width, offset = _pairs(table, columns)
             centre = measured - offset
             limits = agreement.bland_altman(measured, truth)
-            has_width = not np.isnan(half_width).any()
+            icc = agreement.icc_agreement(np.stack([measured, truth], axis=1))
+            coverage = width = score = np.nan
+            if not np.isnan(half_width).any():
+                coverage = agreement.interval_coverage(centre, half_width, truth)
+                width = 2 * half_width.mean() if len(half_width) else np.nan
+                score = agreement.interval_score(centre, half_width, truth, self.level)
             figures |= {
                 f'{name}/MAE': agreement.mean_absolute_error(measured, truth),
                 f'{name}/bias': limits.bias.value,
                 f'{name}/LoA_lower': limits.lower.value,
                 f'{name}/LoA_upper': limits.upper.value,
-                f'{name}/ICC_A1': agreement.icc_agreement(
-                    np.stack([measured, truth], axis=1)
-                ).value,
+                f'{name}/ICC_A1': icc.value,
                 f'{name}/PCC': agreement.pearson(measured, truth).value,
-                f'{name}/interval_coverage': (
-                    agreement.interval_coverage(centre, half_width, truth) if has_width else np.nan
-                ),
-                f'{name}/interval_width': (
-                    2 * half_width.mean() if has_width and len(half_width) else np.nan
-                ),
-                f'{name}/interval_score': (
-                    agreement.interval_score(centre, half_width, truth, self.level)
-                    if has_width
-                    else np.nan
-                ),
+                f'{name}/interval_coverage': coverage,
+                f'{name}/interval_width': width,
+                f'{name}/interval_score': score,
             }
         return figures
-
-    def _without_spacing(self) -> str:
-        return ''
 
 
 def _pairs(table: Table, columns: list[int]) -> tuple[np.ndarray, ...]:

@@ -27,9 +27,6 @@ class THALossMetric(BaseMetric):
         ValueError: the predictions carry no losses; the message says how to get them.
     """
 
-    def __init__(self, collect_device: str = 'cpu', prefix: str | None = None) -> None:
-        super().__init__(collect_device=collect_device, prefix=prefix)
-
     def process(self, data_batch: Sequence[dict], data_samples: Sequence[dict]) -> None:
         """Keep the losses of each image."""
         for sample in data_samples:
@@ -47,9 +44,7 @@ class THALossMetric(BaseMetric):
     def compute_metrics(self, results: list[dict]) -> dict[str, float]:
         """Return the mean of each term and their sum."""
         counted = [terms for terms in results if not any(map(np.isnan, terms.values()))]
-        names = results[0] if results else ()
-        means = {
-            name: float(np.mean([terms[name] for terms in counted])) if counted else np.nan
-            for name in names
-        }
+        means = dict.fromkeys(results[0] if results else (), np.nan)
+        if counted:
+            means = {name: float(np.mean([terms[name] for terms in counted])) for name in means}
         return dict(loss=float(sum(means.values())) if means else np.nan, **means)

@@ -33,6 +33,8 @@ class THAPaperMetric(SampleMetric):
         ValueError: an image has no pixel spacing.
     """
 
+    knows_px = False
+
     def __init__(self, radii: Sequence[float] = (2.0,), norm_scale: float = 0.5, **kwargs) -> None:
         super().__init__(unit='mm', plane='detector', **kwargs)
         self.radii = tuple(radii)
@@ -80,9 +82,6 @@ class THAPaperMetric(SampleMetric):
             norm_scale=self.norm_scale,
             landmarks=self.landmarks,
         )
-
-    def _without_spacing(self) -> str:
-        return ''
 
 
 _DECISIONS = {'': 'reported', 'keep_all/': 'labelled'}

@@ -89,21 +89,9 @@ class THAPresenceMetric(SampleMetric):
 
     def summary(self, table: Table) -> dict[str, float]:
         """Return all figures."""
-        return {
-            **self._decisions(table),
-            **self._ranking(table),
-            **self._claims(table),
-            **self._regions(table),
-        }
-
-    def _decisions(self, table: Table) -> dict[str, float]:
         rates = presence.presence_rates(table['present'], table['reported'], table['labelled'])
-        return dict(
-            precision=rates.precision,
-            recall=rates.recall,
-            specificity=rates.specificity,
-            F1=rates.f1,
-        )
+        decided = dict(zip(('precision', 'recall', 'specificity', 'F1'), rates, strict=True))
+        return decided | self._ranking(table) | self._claims(table) | self._regions(table)
 
     def _ranking(self, table: Table) -> dict[str, float]:
         present, labelled, error = table['present'], table['labelled'], table['error']
@@ -132,18 +120,12 @@ class THAPresenceMetric(SampleMetric):
 
     def _regions(self, table: Table) -> dict[str, float]:
         hits, distance = table['present'] & table['reported'], table.get('mahalanobis')
-        has_regions = distance is not None and not np.isnan(distance[hits]).any()
-        figures = {
-            f'coverage@{level:g}': presence.region_coverage(distance, hits, level)
-            if has_regions
-            else np.nan
-            for level in self.levels
-        }
-        radius = errors.median_radial_error(table['radius'], hits) if has_regions else np.nan
         last = self.levels[-1]
-        score = (
-            presence.region_score(distance, table['radius'], hits, last)
-            if has_regions and distance is not None
-            else np.nan
-        )
-        return {**figures, f'radius@{last:g}': radius, f'region_score@{last:g}': score}
+        names = [f'coverage@{level:g}' for level in self.levels]
+        names += [f'radius@{last:g}', f'region_score@{last:g}']
+        if distance is None or np.isnan(distance[hits]).any():
+            return dict.fromkeys(names, np.nan)
+        figures = [presence.region_coverage(distance, hits, level) for level in self.levels]
+        figures.append(errors.median_radial_error(table['radius'], hits))
+        figures.append(presence.region_score(distance, table['radius'], hits, last))
+        return dict(zip(names, figures, strict=True))

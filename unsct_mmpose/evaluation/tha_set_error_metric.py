@@ -44,10 +44,7 @@ class THASetErrorMetric(SampleMetric):
     reads = ('decisions',)
 
     def __init__(
-        self,
-        cutoffs: Sequence[float] = (10.0, 20.0, 50.0),
-        lrp_cutoff: float = 20.0,
-        **kwargs,
+        self, cutoffs: Sequence[float] = (10.0, 20.0, 50.0), lrp_cutoff: float = 20.0, **kwargs
     ) -> None:
         super().__init__(**kwargs)
         self.cutoffs = tuple(cutoffs)

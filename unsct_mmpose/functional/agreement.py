@@ -1,8 +1,10 @@
 """Agreement of two ways to measure the same thing: correlation, ICC, Bland-Altman, paired t.
 
-The inputs hold measured pairs only: leave out undefined ones and count them. A statistic of too
-few data, or of data that do not vary, is NaN. Correlations of raw coordinates are almost 1 for
-any two observers; the clinical parameters are what is worth comparing.
+``first`` and ``second`` are ``(n,)`` measurements of the same targets in one unit, and hold
+measured pairs only: leave out undefined ones and count them. Shapes that disagree and values that
+are not finite raise ValueError. A statistic of too few data, or of data that do not vary, is NaN.
+Correlations of raw coordinates are almost 1 for any two observers; the clinical parameters are what
+is worth comparing.
 
 References:
     Shrout & Fleiss, Psychol Bull 86 (1979) 420-428; McGraw & Wong, Psychol Methods 1 (1996)
@@ -61,32 +63,14 @@ class PairedT(NamedTuple):
     p: float
 
 
-class _MeanSquares(NamedTuple):
-    """Two-way analysis of variance of n targets and k raters."""
-
-    n: int
-    k: int
-    between: float
-    raters: float
-    error: float
-
-
 _NAN = Estimate(math.nan, math.nan, math.nan)
 
 
-def pearson(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Estimate:
-    """Return Pearson's correlation (PCC), with Fisher's z interval.
-
-    Args:
-        first: ``(n,)`` measurements.
-        second: ``(n,)`` measurements of the same targets.
-        confidence: level of the interval.
+def pearson(first: ArrayLike, second: ArrayLike) -> Estimate:
+    """Return Pearson's correlation (PCC), with Fisher's z interval at 95 %.
 
     Returns:
         NaN with fewer than 3 pairs or a constant input; its interval needs 4 pairs.
-
-    Raises:
-        ValueError: shapes disagree, or a value is not finite.
 
     Example:
         >>> round(pearson([1.0, 2.0, 3.0, 4.0], [1.0, 3.0, 2.0, 4.0]).value, 4)
@@ -101,7 +85,7 @@ def pearson(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> Es
         return Estimate(r, math.nan, math.nan)
     if abs(r) == 1:
         return Estimate(r, r, r)
-    reach = _normal(confidence) / math.sqrt(len(first) - 3)
+    reach = float(special.ndtri(0.975)) / math.sqrt(len(first) - 3)
     return Estimate(r, math.tanh(math.atanh(r) - reach), math.tanh(math.atanh(r) + reach))
 
 
@@ -118,9 +102,6 @@ def icc_agreement(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
     Returns:
         NaN with fewer than 2 targets or 2 raters, or when nothing varies.
 
-    Raises:
-        ValueError: not a table, or a value is not finite.
-
     Example:
         >>> icc_agreement([[1.0, 3.0], [2.0, 4.0], [6.0, 8.0]]).value
         0.7777777777777778
@@ -128,7 +109,7 @@ def icc_agreement(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
     table = _mean_squares(ratings)
     if table is None:
         return _NAN
-    n, k, msb, msj, mse = table[:5]
+    n, k, msb, msj, mse = table
     whole = msb + (k - 1) * mse + k * (msj - mse) / n
     if whole <= 0:
         return _NAN
@@ -150,22 +131,14 @@ def icc_agreement(ratings: ArrayLike, confidence: float = 0.95) -> Estimate:
     return Estimate(value, float(low), float(high))
 
 
-def bland_altman(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) -> BlandAltman:
+def bland_altman(first: ArrayLike, second: ArrayLike) -> BlandAltman:
     """Return the bias and the limits of agreement of first minus second (Bland & Altman 1986).
 
     The standard error of a limit is ``sd sqrt(1/n + 1.96^2 / (2 (n - 1)))`` (1999); intervals
-    use Student's t with n - 1 degrees of freedom.
-
-    Args:
-        first: ``(n,)`` measurements, for example of the network.
-        second: ``(n,)`` measurements of the same targets, for example by hand.
-        confidence: level of the intervals.
+    are at 95 % and use Student's t with n - 1 degrees of freedom.
 
     Returns:
         The bias of one pair has no spread; with no pair all is NaN.
-
-    Raises:
-        ValueError: shapes disagree, or a value is not finite.
 
     Example:
         >>> agreement = bland_altman([2.0, 4.0, 6.0], [1.0, 4.0, 7.0])
@@ -178,7 +151,7 @@ def bland_altman(first: ArrayLike, second: ArrayLike, confidence: float = 0.95) 
     if n < 2:
         return BlandAltman(n, Estimate(bias, math.nan, math.nan), math.nan, _NAN, _NAN)
     sd = float(difference.std(ddof=1))
-    t = float(special.stdtrit(n - 1, (1 + confidence) / 2))
+    t = float(special.stdtrit(n - 1, 0.975))
     reach_bias = t * sd / math.sqrt(n)
     reach_limit = t * sd * math.sqrt(1 / n + _LIMIT**2 / (2 * (n - 1)))
     lower, upper = bias - _LIMIT * sd, bias + _LIMIT * sd
@@ -196,15 +169,8 @@ def paired_t(first: ArrayLike, second: ArrayLike) -> PairedT:
 
     ``p > 0.05`` is not evidence of agreement: it says that a mean difference was not shown.
 
-    Args:
-        first: ``(n,)`` measurements.
-        second: ``(n,)`` measurements of the same targets.
-
     Returns:
         NaN with fewer than 2 pairs or without any difference.
-
-    Raises:
-        ValueError: shapes disagree, or a value is not finite.
 
     Example:
         >>> round(paired_t([1.0, 2.0, 4.0], [0.0, 2.0, 3.0]).t, 4)
@@ -221,13 +187,6 @@ def paired_t(first: ArrayLike, second: ArrayLike) -> PairedT:
 
 def mean_absolute_error(first: ArrayLike, second: ArrayLike) -> float:
     """Return the mean distance of the pairs, in their own unit, or NaN.
-
-    Args:
-        first: ``(n,)`` measurements.
-        second: ``(n,)`` measurements of the same targets.
-
-    Raises:
-        ValueError: shapes disagree, or a value is not finite.
 
     Example:
         >>> mean_absolute_error([1.0, 5.0], [2.0, 2.0])
@@ -271,11 +230,8 @@ def interval_coverage(values: ArrayLike, half_widths: ArrayLike, truths: ArrayLi
         >>> interval_coverage([1.0, 2.0], [0.5, 0.5], [1.5, 3.0])
         0.5
     """
-    values, truths = _pairs(values, truths)
-    widths = np.asarray(half_widths, float)
-    if widths.shape != values.shape or not (widths >= 0).all():
-        raise ValueError(f'half widths {widths.shape} must be 0 or more for {values.shape} values')
-    return float((np.abs(values - truths) <= widths).mean()) if len(values) else math.nan
+    errors, widths = _errors_and_widths(values, half_widths, truths)
+    return float((errors <= widths).mean()) if len(errors) else math.nan
 
 
 def interval_score(
@@ -302,49 +258,48 @@ def interval_score(
     """
     if not 0 < level < 1:
         raise ValueError(f'level must lie inside (0, 1), got {level}')
+    errors, widths = _errors_and_widths(values, half_widths, truths)
+    if not len(errors):
+        return math.nan
+    outside = np.maximum(errors - widths, 0)
+    return float((2 * widths + 2 / (1 - level) * outside).mean())
+
+
+def _errors_and_widths(
+    values: ArrayLike, half_widths: ArrayLike, truths: ArrayLike
+) -> tuple[Floats, Floats]:
     values, truths = _pairs(values, truths)
     widths = np.asarray(half_widths, float)
     if widths.shape != values.shape or not (widths >= 0).all():
         raise ValueError(f'half widths {widths.shape} must be 0 or more for {values.shape} values')
-    if not len(values):
-        return math.nan
-    outside = np.maximum(np.abs(values - truths) - widths, 0)
-    return float((2 * widths + 2 / (1 - level) * outside).mean())
+    return np.abs(values - truths), widths
 
 
-def _mean_squares(ratings: ArrayLike) -> _MeanSquares | None:
-    """Return the mean squares, or None when there are too few data or they do not vary."""
+def _mean_squares(ratings: ArrayLike) -> tuple[int, int, float, float, float] | None:
+    """Return n, k and the mean squares between targets, between raters, and of what is left."""
     scores = np.asarray(ratings, float)
     if scores.ndim != 2:
         raise ValueError(f'ratings must be (targets, raters), got {scores.shape}')
-    _finite(scores)
+    _refuse_infinite(scores)
     n, k = scores.shape
     if n < 2 or k < 2 or np.ptp(scores) == 0:
         return None
     scores = scores - scores.mean()
     targets, raters = scores.mean(axis=1, keepdims=True), scores.mean(axis=0, keepdims=True)
     residual = scores - targets - raters
-    return _MeanSquares(
-        n,
-        k,
-        between=float(k * (targets**2).sum() / (n - 1)),
-        raters=float(n * (raters**2).sum() / (k - 1)),
-        error=float((residual**2).sum() / ((n - 1) * (k - 1))),
-    )
+    between, by_raters = k * (targets**2).sum() / (n - 1), n * (raters**2).sum() / (k - 1)
+    error = (residual**2).sum() / ((n - 1) * (k - 1))
+    return n, k, float(between), float(by_raters), float(error)
 
 
 def _pairs(first: ArrayLike, second: ArrayLike) -> tuple[Floats, Floats]:
     first, second = np.asarray(first, float), np.asarray(second, float)
     if first.shape != second.shape or first.ndim != 1:
         raise ValueError(f'measurements {first.shape} and {second.shape} are not pairs')
-    _finite(first, second)
+    _refuse_infinite(first, second)
     return first, second
 
 
-def _finite(*arrays: Floats) -> None:
+def _refuse_infinite(*arrays: Floats) -> None:
     if not all(np.isfinite(array).all() for array in arrays):
         raise ValueError('a value is not finite; leave undefined measurements out and count them')
-
-
-def _normal(confidence: float) -> float:
-    return float(special.ndtri((1 + confidence) / 2))

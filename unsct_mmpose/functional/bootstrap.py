@@ -2,12 +2,16 @@
 
 Images of one patient resemble each other, as do the landmarks of one image, so whole patients are
 drawn (a cluster bootstrap). Reference: Efron & Tibshirani, An Introduction to the Bootstrap, 1993.
+
+``patients`` is ``(N,)``, whose image each row is; as many as there are get drawn, with replacement,
+``resamples`` times. ``confidence`` is the level of an interval, ``seed`` a seed or a generator.
+Rows that disagree, no resamples and a confidence outside (0, 1) raise ValueError.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,8 +22,6 @@ from unsct_mmpose.anatomy import Estimate
 Table = Mapping[str, NDArray[Any]]
 """Arrays that share their leading axis: one row for each image."""
 
-Seed = int | np.random.Generator
-
 
 def bootstrap_interval(
     table: Table,
@@ -27,20 +29,9 @@ def bootstrap_interval(
     patients: ArrayLike,
     resamples: int = 1000,
     confidence: float = 0.95,
-    seed: Seed = 0,
+    seed: int | np.random.Generator = 0,
 ) -> Estimate:
-    """Return a figure with its percentile interval over resampled patients.
-
-    Args:
-        table: arrays with one row for each image.
-        statistic: the figure of such a table; NaN where it is undefined.
-        patients: ``(N,)`` whose image each row is.
-        resamples: how many times to draw as many patients as there are, with replacement.
-        confidence: level of the interval.
-        seed: seed or generator.
-
-    Raises:
-        ValueError: rows disagree, resamples is not positive or confidence not inside (0, 1).
+    """Return a figure of such a table, NaN where undefined, with its percentile interval.
 
     Example:
         >>> table = {'error': np.array([1.0, 1.0, 3.0, 3.0])}
@@ -60,29 +51,22 @@ def bootstrap_intervals(
     patients: ArrayLike,
     resamples: int = 1000,
     confidence: float = 0.95,
-    seed: Seed = 0,
+    seed: int | np.random.Generator = 0,
 ) -> dict[str, Estimate]:
-    """Return many figures with their intervals, each from the same resamples.
-
-    Args:
-        table: arrays with one row for each image.
-        statistics: all figures of such a table, always the same names.
-        patients: ``(N,)`` whose image each row is.
-        resamples: how many times to draw as many patients as there are, with replacement.
-        confidence: level of the intervals.
-        seed: seed or generator.
-
-    Raises:
-        ValueError: rows disagree, resamples is not positive or confidence not inside (0, 1).
-    """
+    """Return many figures with their intervals, each from the same resamples."""
     rows_of = _rows_by_patient(table, patients)
-    _check(resamples, confidence)
+    if resamples < 1:
+        raise ValueError(f'resamples must be positive, got {resamples}')
+    if not 0 < confidence < 1:
+        raise ValueError(f'confidence must lie inside (0, 1), got {confidence}')
     whole = {name: float(value) for name, value in statistics(table).items()}
     draws = np.full((resamples, len(whole)), np.nan)
     if len(rows_of) > 1:
         rng = np.random.default_rng(seed)
         for draw in draws:
-            figures = statistics(_take(table, _resample(rows_of, rng)))
+            drawn = rng.integers(0, len(rows_of), len(rows_of))
+            rows = np.concatenate([rows_of[index] for index in drawn])
+            figures = statistics({name: value[rows] for name, value in table.items()})
             draw[:] = [figures[name] for name in whole]
     return {
         name: Estimate(value, *_percentiles(draws[:, index], confidence))
@@ -91,25 +75,11 @@ def bootstrap_intervals(
 
 
 def share_by_patient(
-    hits: ArrayLike,
-    counts: ArrayLike,
-    patients: ArrayLike,
-    resamples: int = 1000,
-    confidence: float = 0.95,
-    seed: Seed = 0,
+    hits: ArrayLike, counts: ArrayLike, patients: ArrayLike, resamples: int = 1000
 ) -> Estimate:
-    """Return a share with its percentile interval over resampled patients, quickly.
+    """Return a share with its 95 % percentile interval over resampled patients, quickly.
 
-    Args:
-        hits: ``(N,)`` for each image how many of what counts are hits.
-        counts: ``(N,)`` for each image how many count.
-        patients: ``(N,)`` whose image each row is.
-        resamples: how many times to draw as many patients as there are, with replacement.
-        confidence: level of the interval.
-        seed: seed or generator.
-
-    Raises:
-        ValueError: rows disagree, resamples is not positive or confidence not inside (0, 1).
+    ``(N,)`` counts say for each image how many count, hits how many of these are hits.
 
     Example:
         >>> share_by_patient([2, 0, 1], [2, 2, 1], ['a', 'b', 'c']).value
@@ -119,7 +89,6 @@ def share_by_patient(
     table = {'hits': np.asarray(hits, float), 'counts': np.asarray(counts, float)}
     if any(values.shape != whose.shape for values in table.values()):
         raise ValueError(f'hits, counts and patients {whose.shape} disagree')
-    _check(resamples, confidence)
     sums = {name: np.bincount(whose, values, len(names)) for name, values in table.items()}
     whole = sums['counts'].sum()
     value = float(sums['hits'].sum() / whole) if whole else math.nan
@@ -130,9 +99,9 @@ def share_by_patient(
     # patients with the same counts need not be told apart: thousands become a few kinds
     pairs = np.stack([sums['hits'][used], sums['counts'][used]], axis=1)
     kinds, alike = np.unique(pairs, axis=0, return_counts=True)
-    drawn = np.random.default_rng(seed).multinomial(number, alike / number, resamples)
+    drawn = np.random.default_rng(0).multinomial(number, alike / number, resamples)
     shares = (drawn @ kinds[:, 0]) / (drawn @ kinds[:, 1])
-    return Estimate(value, *_percentiles(shares, confidence))
+    return Estimate(value, *_percentiles(shares, 0.95))
 
 
 def _rows_by_patient(table: Table, patients: ArrayLike) -> list[NDArray[np.intp]]:
@@ -144,25 +113,9 @@ def _rows_by_patient(table: Table, patients: ArrayLike) -> list[NDArray[np.intp]
     return [np.flatnonzero(names == name) for name in np.unique(names)]
 
 
-def _resample(rows_of: Sequence[NDArray[np.intp]], rng: np.random.Generator) -> NDArray[np.intp]:
-    drawn = rng.integers(0, len(rows_of), len(rows_of))
-    return np.concatenate([rows_of[index] for index in drawn])
-
-
-def _take(table: Table, rows: NDArray[np.intp]) -> dict[str, NDArray[Any]]:
-    return {name: value[rows] for name, value in table.items()}
-
-
 def _percentiles(draws: NDArray[np.float64], confidence: float) -> tuple[float, float]:
     defined = draws[~np.isnan(draws)]
     if 2 * len(defined) < len(draws) or not len(defined):
         return math.nan, math.nan
     low, high = np.quantile(defined, [(1 - confidence) / 2, (1 + confidence) / 2])
     return float(low), float(high)
-
-
-def _check(resamples: int, confidence: float) -> None:
-    if resamples < 1:
-        raise ValueError(f'resamples must be positive, got {resamples}')
-    if not 0 < confidence < 1:
-        raise ValueError(f'confidence must lie inside (0, 1), got {confidence}')

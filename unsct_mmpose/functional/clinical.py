@@ -26,27 +26,12 @@ from .clinical_formulas import (
     IS_ANGLE,
     IS_UNSIGNED,
     POSITION,
-    SHORTEST_VECTOR_MM,
     choose_reference_lines,
     evaluate,
     measurable,
     reasons_for,
 )
 from .geometry import quadratic_form, symmetric_root, to_mm, wrap_deg
-
-__all__ = [
-    'MEASUREMENT_NAMES',
-    'REFERENCE_LINES',
-    'SHORTEST_VECTOR_MM',
-    'Measurements',
-    'Slopes',
-    'interval',
-    'measure',
-    'measure_many',
-    'measurement_names',
-    'slopes_many',
-    'split_side',
-]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -59,6 +44,14 @@ _CHUNK = 128
 def measurement_names(landmarks: LandmarkSet) -> tuple[str, ...]:
     """Return ``MEASUREMENT_NAMES``, or none where these landmarks have no clinical parameters."""
     return MEASUREMENT_NAMES if landmarks.clinical else ()
+
+
+def output_columns(landmarks: LandmarkSet) -> dict[str, list[int]]:
+    """Return for each clinical output where its measurements stand, both sides of it."""
+    outputs: dict[str, list[int]] = {}
+    for index, name in enumerate(measurement_names(landmarks)):
+        outputs.setdefault(split_side(name)[1], []).append(index)
+    return outputs
 
 
 @dataclass(frozen=True, eq=False)
@@ -226,7 +219,8 @@ class _Batch:
 
     points: Floats
     present: Bools
-    covariances: Floats | None
+    mm_per_px: Floats
+    covariances: Floats | None = None
 
     @classmethod
     def build(
@@ -269,9 +263,9 @@ class _Batch:
         scale = to_mm(np.ones((images, 1, 2)), spacing.reshape(-1, 1, 2), factor.reshape(-1, 1))
         points = np.where(shown[..., None], points_px, 0.0) * scale
         if covariances_px is None:
-            return cls(points, shown, None)
+            return cls(points, shown, scale)
         checked = _covariances(covariances_px, shown)
-        return cls(points, shown, checked * scale[..., :, None] * scale[..., None, :])
+        return cls(points, shown, scale, checked * scale[..., :, None] * scale[..., None, :])
 
     def measure(self, error_correlation: ArrayLike | None) -> tuple[Floats, Floats, Ints]:
         """Return values and standard errors ``(N, M)``, and the reference line of each image."""
@@ -296,9 +290,8 @@ class _Batch:
         """Propagate the covariances to first order; every landmark counts wherever it enters."""
         assert self.covariances is not None
         jacobian = _jacobian(self.points[chosen], self.present[chosen], lines[chosen])
-        return _propagated(
-            jacobian, self.covariances[chosen], None if together is None else together[chosen]
-        )
+        correlations = None if together is None else together[chosen]
+        return _propagated(jacobian, self.covariances[chosen], correlations)
 
 
 def _propagated(jacobian: Floats, covariances: Floats, together: Floats | None) -> Floats:
@@ -367,15 +360,8 @@ def slopes_many(
         _jacobian(batch.points[rows], batch.present[rows], lines[rows])
         for rows in (slice(start, start + _CHUNK) for start in range(0, len(values), _CHUNK))
     ]
-    spacing = np.broadcast_to(np.asarray(spacing_xy_mm, float), (len(points), 2))
-    factor = np.broadcast_to(np.asarray(magnification, float), len(points))
     empty = np.zeros((0, len(MEASUREMENT_NAMES), NUM_LANDMARKS, 2))
-    return Slopes(
-        values,
-        batch.present,
-        np.concatenate([empty, *parts]),
-        to_mm(np.ones((len(points), 1, 2)), spacing[:, None], factor[:, None]),
-    )
+    return Slopes(values, batch.present, np.concatenate([empty, *parts]), batch.mm_per_px)
 
 
 def _correlations(values: ArrayLike | None, images: int) -> Floats | None:

@@ -1,7 +1,12 @@
 """Localisation errors and their summaries, always with a mask (eq. 10-11).
 
-Arrays are ``(N, K)``: N images, K landmarks. ``present`` marks the landmarks that the ground truth
-shows and ``reported`` those that the prediction reports. A summary of nothing is NaN, never 0.
+Arrays are ``(N, K)``: N images, K landmarks. Errors, radii and cutoffs are in mm. ``present`` marks
+the landmarks that the ground truth shows, ``reported`` those that the prediction reports, ``mask``
+those that count, all boolean. Errors are read where the mask says so; without one, where a landmark
+is present and reported. A summary of nothing is NaN, never 0.
+
+Every function raises ValueError where shapes disagree, a mask is not boolean, a setting is not
+positive, or an error that is read is not finite.
 """
 
 from __future__ import annotations
@@ -14,6 +19,7 @@ from numpy.typing import ArrayLike, NDArray
 from unsct_mmpose.anatomy import HIP, LandmarkSet
 
 from .geometry import to_mm
+from .presence import as_mask
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -62,13 +68,6 @@ def radial_errors_mm(
 def mean_radial_error(errors: ArrayLike, mask: ArrayLike) -> float:
     """Return the mean of the masked errors (MRE), or NaN when there is none.
 
-    Args:
-        errors: ``(N, K)`` errors, mm; those outside the mask are not read.
-        mask: ``(N, K)`` bool.
-
-    Raises:
-        ValueError: shapes disagree, or a masked error is not finite.
-
     Example:
         >>> mean_radial_error([[1.0, 3.0, 99.0]], [[True, True, False]])
         2.0
@@ -79,13 +78,6 @@ def mean_radial_error(errors: ArrayLike, mask: ArrayLike) -> float:
 
 def median_radial_error(errors: ArrayLike, mask: ArrayLike) -> float:
     """Return the median of the masked errors, or NaN when there is none.
-
-    Args:
-        errors: ``(N, K)`` errors, mm; those outside the mask are not read.
-        mask: ``(N, K)`` bool.
-
-    Raises:
-        ValueError: shapes disagree, or a masked error is not finite.
 
     Example:
         >>> median_radial_error([[1.0, 2.0, 30.0]], [[True, True, True]])
@@ -99,15 +91,7 @@ def success_detection_rate(errors: ArrayLike, mask: ArrayLike, radius: float) ->
     """Return the share of the masked landmarks found within a radius (SDR), or NaN.
 
     With the true positives as mask, it says nothing about landmarks that were rejected: print
-    :func:`recall` beside it, or use :func:`sdr_all`.
-
-    Args:
-        errors: ``(N, K)`` errors, mm; those outside the mask are not read.
-        mask: ``(N, K)`` bool.
-        radius: largest error of a success, mm; the limit itself succeeds.
-
-    Raises:
-        ValueError: shapes disagree, or a masked error is not finite.
+    :func:`recall` beside it, or use :func:`sdr_all`. The radius itself succeeds.
 
     Example:
         >>> success_detection_rate([[1.0, 2.0, 3.0, 0.0]], [[True, True, True, False]], 2.0)
@@ -119,15 +103,6 @@ def success_detection_rate(errors: ArrayLike, mask: ArrayLike, radius: float) ->
 
 def sdr_all(errors: ArrayLike, present: ArrayLike, reported: ArrayLike, radius: float) -> float:
     """Return the share of all present landmarks that are reported and within a radius, or NaN.
-
-    Args:
-        errors: ``(N, K)`` errors, mm; read where a landmark is present and reported.
-        present: ``(N, K)`` bool, in the ground truth.
-        reported: ``(N, K)`` bool.
-        radius: largest error of a success, mm.
-
-    Raises:
-        ValueError: shapes disagree, or an error that is read is not finite.
 
     Example:
         >>> sdr_all([[1.0, 1.0]], [[True, True]], [[True, False]], 2.0)
@@ -142,22 +117,15 @@ def sdr_all(errors: ArrayLike, present: ArrayLike, reported: ArrayLike, radius: 
 def image_success_rate(errors: ArrayLike, mask: ArrayLike, radius: float) -> float:
     """Return the share of images whose mean masked error is within a radius, or NaN.
 
-    The paper's SDR values are counts of images, as far as can be told from their denominators.
-
-    Args:
-        errors: ``(N, K)`` errors, mm; those outside the mask are not read.
-        mask: ``(N, K)`` bool; an image without any is left out.
-        radius: largest mean error of a success, mm.
-
-    Raises:
-        ValueError: shapes disagree, or a masked error is not finite.
+    The paper's SDR values are counts of images, as far as can be told from their denominators. An
+    image without any masked error is left out.
 
     Example:
         >>> image_success_rate([[1.0, 2.0], [3.0, 9.0]], [[True, True], [True, False]], 2.0)
         0.5
     """
     _masked(errors, mask)
-    mask = _bools(mask)
+    mask = as_mask(mask)
     count = mask.sum(axis=1)
     total = np.where(mask, np.asarray(errors, float), 0.0).sum(axis=1)
     mean = total[count > 0] / count[count > 0]
@@ -166,13 +134,6 @@ def image_success_rate(errors: ArrayLike, mask: ArrayLike, radius: float) -> flo
 
 def recall(present: ArrayLike, reported: ArrayLike) -> float:
     """Return the share of the present landmarks that are reported, or NaN when none is present.
-
-    Args:
-        present: ``(N, K)`` bool, in the ground truth.
-        reported: ``(N, K)`` bool.
-
-    Raises:
-        ValueError: shapes disagree.
 
     Example:
         >>> recall([[True, True, False]], [[True, False, True]])
@@ -327,7 +288,7 @@ def reference_distances_mm(
         ValueError: shapes disagree, or a spacing or magnification is not positive.
     """
     points = np.asarray(true, float)
-    present = _bools(present)
+    present = as_mask(present)
     if present.shape != points.shape[:2]:
         raise ValueError(f'true {points.shape} and present {present.shape} disagree')
     points = _to_mm(points, spacing_xy_mm, magnification)
@@ -365,7 +326,7 @@ def normalised_mean_error(
     if not norm_scale > 0:
         raise ValueError(f'norm_scale must be positive, got {norm_scale}')
     _masked(errors, mask)
-    errors, mask = np.asarray(errors, float), _bools(mask)
+    errors, mask = np.asarray(errors, float), as_mask(mask)
     distances = np.asarray(distances, float)
     if distances.shape != errors.shape[:1]:
         raise ValueError(f'distances {distances.shape} do not fit {len(errors)} images')
@@ -390,22 +351,15 @@ def _to_mm(values: Floats, spacing_xy_mm: ArrayLike, magnification: ArrayLike) -
     return to_mm(values, spacing.reshape(-1, 1, 2), scale.reshape(-1, 1))
 
 
-def _bools(mask: ArrayLike) -> Bools:
-    mask = np.asarray(mask)
-    if mask.dtype != np.bool_:
-        raise ValueError(f'a mask must be boolean, got {mask.dtype}')
-    return mask
-
-
 def _pair_of_masks(present: ArrayLike, reported: ArrayLike) -> tuple[Bools, Bools]:
-    present, reported = _bools(present), _bools(reported)
+    present, reported = as_mask(present), as_mask(reported)
     if present.shape != reported.shape:
         raise ValueError(f'present {present.shape} and reported {reported.shape} disagree')
     return present, reported
 
 
 def _masked(errors: ArrayLike, mask: ArrayLike) -> Floats:
-    errors, mask = np.asarray(errors, float), _bools(mask)
+    errors, mask = np.asarray(errors, float), as_mask(mask)
     if errors.shape != mask.shape:
         raise ValueError(f'errors {errors.shape} and mask {mask.shape} disagree')
     chosen = errors[mask]

@@ -7,7 +7,7 @@ differ decides how much wider a promise about the next one must be.
 Arrays are padded: P patients with at most n scores each, ``(..., P, n)`` or ``(..., P, n, D)``,
 NaN where a patient has fewer; leading axes are done at once. The last of them is that of groups
 (landmarks, parameters) of the same patients, whose scores are taken to be of much the same shape. D
-is 1 for a number and 2 for a point.
+is 1 for a number and 2 for a point. ``level`` is a probability in (0, 1), or ValueError is raised.
 
 References: R. Dunn, L. Wasserman and A. Ramdas, "Distribution-free prediction sets for two-layer
 hierarchical models", JASA 118 (2023); Y. Lee, R. F. Barber and R. Willett, "Distribution-free
@@ -163,15 +163,8 @@ def hierarchical_quantile(scores: ArrayLike, level: float) -> Floats:
     scores of each. With one score each it is the split conformal quantile,
     :func:`unsct_mmpose.maps.calibration.conformal_quantile`.
 
-    Args:
-        scores: ``(..., P, n)``; NaN counts nowhere.
-        level: probability, in (0, 1).
-
     Returns:
-        ``(...)``; infinity where ``level`` is above P / (P + 1).
-
-    Raises:
-        ValueError: the level is out of range.
+        ``(...)`` of ``(..., P, n)`` scores; infinity where ``level`` is above P / (P + 1).
 
     Example:
         >>> hierarchical_quantile([[1.0, 2.0], [3.0, 4.0], [5.0, np.nan]], 0.75).item()
@@ -211,16 +204,9 @@ def random_effects_radius(residuals: ArrayLike, level: float) -> Floats:
     that lies more than four robust standard deviations from its patient's median counts as if it
     lay there.
 
-    Args:
-        residuals: ``(..., G, P, n, D)`` of G groups, or ``(P, n, D)``; NaN where there is none; 0
-            is a perfect prediction.
-        level: probability, in (0, 1).
-
     Returns:
-        ``(...)`` radii, in the unit of the residuals; NaN without a residual.
-
-    Raises:
-        ValueError: the level is out of range.
+        ``(..., G)`` radii of ``(..., G, P, n, D)`` residuals, or one of ``(P, n, D)``, in their
+        unit; NaN without a residual.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -249,13 +235,6 @@ def new_patient_radius(residuals: ArrayLike, level: float) -> Radius:
     The patients alone say so, by :func:`hierarchical_quantile`, where at least
     :data:`MANY_PATIENTS` of them allow the level, or where every patient has one residual and the
     level is allowed (images are patients then); else :func:`random_effects_radius`.
-
-    Args:
-        residuals: ``(..., G, P, n, D)`` of G groups, or ``(P, n, D)``; NaN where there is none.
-        level: probability, in (0, 1).
-
-    Raises:
-        ValueError: the level is out of range.
     """
     values = np.asarray(residuals, float)
     size = np.sqrt((values**2).sum(axis=-1))
@@ -270,16 +249,12 @@ def new_patient_radius(residuals: ArrayLike, level: float) -> Radius:
     return Radius(value, ~alone, patients)
 
 
-def new_patient_most(values: ArrayLike, patients: ArrayLike, level: float = 0.95) -> float:
+def new_patient_most(values: ArrayLike, patients: ArrayLike) -> float:
     """Return what the largest value of a new patient hardly exceeds: the end of a usual range.
 
-    The most that was seen, or, where few patients have seen little, the upper end of the normal
-    prediction interval for the next one's largest value.
-
-    Args:
-        values: ``(N,)`` one of each image.
-        patients: ``(N,)`` whose image it is.
-        level: of the prediction; 1 - ``level`` is beyond it.
+    The most that was seen, or, where few patients have seen little, the 95 % end of the normal
+    prediction interval for the next one's largest value. ``(N,)`` values and patients, one of each
+    image.
 
     Example:
         >>> values, patients = [1.0, 2.0, 1.5, 3.0], ['a', 'a', 'b', 'c']
@@ -288,13 +263,12 @@ def new_patient_most(values: ArrayLike, patients: ArrayLike, level: float = 0.95
         >>> round(new_patient_most(values, patients), 2)
         4.74
     """
-    _check_level(level)
     most = np.nanmax(by_patient(values, patients), axis=1)
     number, largest = len(most), float(most.max())
     if number < 2:
         return largest
     error = most.std(ddof=1) * math.sqrt(1 + 1 / number)
-    return max(largest, float(most.mean() + special.stdtrit(number - 1, level) * error))
+    return max(largest, float(most.mean() + special.stdtrit(number - 1, 0.95) * error))
 
 
 def systematic_offset(errors: ArrayLike) -> Offset:

@@ -57,9 +57,6 @@ def with_sentinel(points: ArrayLike, shown: ArrayLike) -> Floats:
         points: ``(N, K, 2)`` landmarks, pixels; those not shown are not read.
         shown: ``(N, K)`` bool.
 
-    Raises:
-        ValueError: shapes disagree, or shown is not boolean.
-
     Example:
         >>> with_sentinel([[[3.0, 4.0], [5.0, 6.0]]], [[True, False]]).tolist()
         [[[3.0, 4.0], [0.0, 0.0]]]

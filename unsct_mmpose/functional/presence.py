@@ -2,8 +2,12 @@
 
 Arrays share any shape, usually ``(N, K)``. ``present`` marks the landmarks that the ground truth
 shows, ``reported`` those that the prediction reports, ``labelled`` those that somebody looked for:
-nothing else counts anywhere. An uncertainty is larger where a landmark is less certain. A figure
-of nothing is NaN.
+nothing else counts anywhere; the other masks are boolean, too. An uncertainty is larger where a
+landmark is less certain, on any monotone scale; a probability is the claimed one of being present.
+A figure of nothing is NaN.
+
+Every function raises ValueError where shapes disagree, a mask is not boolean, what counts is NaN
+(or an infinite loss), or a probability or level is out of range.
 """
 
 from __future__ import annotations
@@ -67,20 +71,12 @@ class ReliabilityCurve(NamedTuple):
 def presence_rates(present: ArrayLike, reported: ArrayLike, labelled: ArrayLike) -> PresenceRates:
     """Return precision, recall, specificity and F1 of "reported".
 
-    Args:
-        present: bool, in the ground truth.
-        reported: bool.
-        labelled: bool, somebody looked.
-
-    Raises:
-        ValueError: shapes disagree, or a mask is not boolean.
-
     Example:
         >>> presence_rates([True, True, False, False], [True, False, True, False], [True] * 4)
         PresenceRates(precision=0.5, recall=0.5, specificity=0.5, f1=0.5)
     """
-    labelled = _bools(labelled)
-    present, reported = (_inside(_bools(mask), labelled) for mask in (present, reported))
+    labelled = as_mask(labelled)
+    present, reported = (_inside(as_mask(mask), labelled) for mask in (present, reported))
     tp, fp = int((present & reported).sum()), int((~present & reported).sum())
     fn, tn = int((present & ~reported).sum()), int((~present & ~reported).sum())
     return PresenceRates(
@@ -94,18 +90,11 @@ def presence_rates(present: ArrayLike, reported: ArrayLike, labelled: ArrayLike)
 def absent_share(present: ArrayLike, labelled: ArrayLike) -> float:
     """Return the share of absent landmarks, the chance level of :func:`auprc_absent`, or NaN.
 
-    Args:
-        present: bool, in the ground truth.
-        labelled: bool, somebody looked.
-
-    Raises:
-        ValueError: shapes disagree, or a mask is not boolean.
-
     Example:
         >>> absent_share([True, False, False], [True, True, False])
         0.5
     """
-    there = _inside(_bools(present), _bools(labelled))
+    there = _inside(as_mask(present), as_mask(labelled))
     return _ratio(int((~there).sum()), len(there))
 
 
@@ -115,16 +104,8 @@ def auroc_absent(uncertainty: ArrayLike, present: ArrayLike, labelled: ArrayLike
     It is the probability that an absent landmark is less certain than a present one; a tie
     counts one half (Mann-Whitney).
 
-    Args:
-        uncertainty: larger is less certain; any monotone scale.
-        present: bool, in the ground truth.
-        labelled: bool, somebody looked.
-
     Returns:
         0 to 1, NaN without an absent or without a present landmark.
-
-    Raises:
-        ValueError: shapes disagree, a mask is not boolean, or an uncertainty that counts is NaN.
 
     Example:
         >>> auroc_absent([0.1, 0.2, 0.2, 0.9], [True, True, False, False], [True] * 4)
@@ -145,16 +126,8 @@ def auprc_absent(uncertainty: ArrayLike, present: ArrayLike, labelled: ArrayLike
     ``sum over thresholds of (R_i - R_(i-1)) P_i``, equal uncertainties being one threshold. A
     useless uncertainty scores :func:`absent_share`: print that beside it.
 
-    Args:
-        uncertainty: larger is less certain; any monotone scale.
-        present: bool, in the ground truth.
-        labelled: bool, somebody looked.
-
     Returns:
         0 to 1, NaN without an absent or without a present landmark.
-
-    Raises:
-        ValueError: shapes disagree, a mask is not boolean, or an uncertainty that counts is NaN.
 
     Example:
         >>> auprc_absent([0.1, 0.2, 0.2, 0.9], [True, True, False, False], [True] * 4)
@@ -177,21 +150,14 @@ def risk_coverage(losses: ArrayLike, uncertainty: ArrayLike, mask: ArrayLike) ->
 
     Equal uncertainties share their mean loss, so that the curve does not depend on the order.
 
-    Args:
-        losses: for example errors in mm; those outside the mask are not read.
-        uncertainty: larger is less certain.
-        mask: bool, what counts, for example landmarks that are labelled and present.
-
-    Raises:
-        ValueError: shapes disagree, the mask is not boolean, or a value that counts is NaN or,
-            for a loss, infinite.
-
     Example:
         >>> risk_coverage([1.0, 5.0, 3.0], [0.1, 0.9, 0.5], [True] * 3).risk.tolist()
         [1.0, 2.0, 3.0]
     """
-    mask = _bools(mask)
-    loss = _finite(_inside(np.asarray(losses, float), mask), 'loss')
+    mask = as_mask(mask)
+    loss = _inside(np.asarray(losses, float), mask)
+    if not np.isfinite(loss).all():
+        raise ValueError('a loss that counts is not finite; leave it out of the mask')
     scores = _not_nan(_inside(np.asarray(uncertainty, float), mask))
     if not len(loss):
         return RiskCoverage(np.zeros(0), np.zeros(0))
@@ -203,14 +169,6 @@ def risk_coverage(losses: ArrayLike, uncertainty: ArrayLike, mask: ArrayLike) ->
 
 def area_under_risk_coverage(losses: ArrayLike, uncertainty: ArrayLike, mask: ArrayLike) -> float:
     """Return the mean of :func:`risk_coverage` over all coverages (AURC), or NaN.
-
-    Args:
-        losses: for example errors in mm.
-        uncertainty: larger is less certain.
-        mask: bool, what counts.
-
-    Raises:
-        ValueError: as :func:`risk_coverage`.
 
     Example:
         >>> area_under_risk_coverage([1.0, 5.0, 3.0], [0.1, 0.9, 0.5], [True] * 3)
@@ -227,16 +185,8 @@ def area_under_sparsification_error(
 
     AUSE of Ilg et al. 2018: 0 when the uncertainty sorts the losses as they are, no unit.
 
-    Args:
-        losses: 0 or more, for example errors in mm.
-        uncertainty: larger is less certain.
-        mask: bool, what counts.
-
     Returns:
         NaN when nothing counts or every loss is 0.
-
-    Raises:
-        ValueError: as :func:`risk_coverage`.
 
     Example:
         >>> area_under_sparsification_error([1.0, 5.0, 3.0], [0.1, 0.9, 0.5], [True] * 3)
@@ -252,22 +202,14 @@ def area_under_sparsification_error(
 def spearman(uncertainty: ArrayLike, errors: ArrayLike, mask: ArrayLike) -> float:
     """Return Spearman's rank correlation of uncertainty and error, ties at their mean rank.
 
-    Args:
-        uncertainty: larger is less certain.
-        errors: for example in mm; those outside the mask are not read.
-        mask: bool, what counts.
-
     Returns:
         -1 to 1; NaN with fewer than 3 values or when either does not vary.
-
-    Raises:
-        ValueError: shapes disagree, the mask is not boolean, or a value that counts is NaN.
 
     Example:
         >>> spearman([0.1, 0.2, 0.3, 0.9], [1.0, 2.0, 4.0, 3.0], [True] * 4)
         0.8
     """
-    mask = _bools(mask)
+    mask = as_mask(mask)
     scores = _not_nan(_inside(np.asarray(uncertainty, float), mask))
     sizes = _not_nan(_inside(np.asarray(errors, float), mask))
     return pearson(stats.rankdata(scores), stats.rankdata(sizes)).value
@@ -275,15 +217,6 @@ def spearman(uncertainty: ArrayLike, errors: ArrayLike, mask: ArrayLike) -> floa
 
 def brier_score(probability: ArrayLike, present: ArrayLike, labelled: ArrayLike) -> float:
     """Return the mean of ``(P(present) - present)^2`` (Brier 1950), or NaN.
-
-    Args:
-        probability: claimed probability that a landmark is present.
-        present: bool, in the ground truth.
-        labelled: bool, somebody looked.
-
-    Raises:
-        ValueError: shapes disagree, a mask is not boolean, or a probability that counts is not
-            in [0, 1].
 
     Example:
         >>> brier_score([1.0, 0.5], [True, False], [True, True])
@@ -298,14 +231,7 @@ def reliability_curve(
 ) -> ReliabilityCurve:
     """Return what was claimed and what came true in ``bins`` equal parts of [0, 1].
 
-    Args:
-        probability: claimed probability that a landmark is present.
-        present: bool, in the ground truth.
-        labelled: bool, somebody looked.
-        bins: number of bins; each holds its lower end, the last both.
-
-    Raises:
-        ValueError: as :func:`brier_score`, or bins is not positive.
+    Each holds its lower end, the last both.
 
     Example:
         >>> reliability_curve([0.2, 0.9, 0.7], [False, True, False], [True] * 3, bins=2)
@@ -330,15 +256,6 @@ def expected_calibration_error(
     probability: ArrayLike, present: ArrayLike, labelled: ArrayLike, bins: int = 10
 ) -> float:
     """Return the mean gap between claim and outcome over :func:`reliability_curve` (ECE), or NaN.
-
-    Args:
-        probability: claimed probability that a landmark is present.
-        present: bool, in the ground truth.
-        labelled: bool, somebody looked.
-        bins: number of equal bins.
-
-    Raises:
-        ValueError: as :func:`reliability_curve`.
 
     Example:
         >>> round(expected_calibration_error([0.9, 0.9], [True, False], [True, True]), 4)
@@ -391,17 +308,11 @@ def squared_mahalanobis(pred: ArrayLike, true: ArrayLike, covariances: ArrayLike
 def region_coverage(distances: ArrayLike, mask: ArrayLike, level: float) -> float:
     """Return the share of true points inside the ellipses that claim to hold ``level`` of them.
 
-    Args:
-        distances: squared Mahalanobis distances, from :func:`squared_mahalanobis`.
-        mask: bool, what counts, for example present landmarks that are reported.
-        level: 0 to 1; the ellipse ends at the quantile of chi2 with two degrees of freedom.
+    The distances are those of :func:`squared_mahalanobis`: an ellipse ends at the quantile of chi2
+    with two degrees of freedom.
 
     Returns:
         0 to 1: equal to ``level`` for an honest claim, below it for a bold one; NaN for nothing.
-
-    Raises:
-        ValueError: shapes disagree, the mask is not boolean, a distance that counts is NaN, or
-            the level is not inside (0, 1).
 
     Example:
         >>> region_coverage([1.0, 6.1], [True, True], 0.95)
@@ -409,7 +320,7 @@ def region_coverage(distances: ArrayLike, mask: ArrayLike, level: float) -> floa
     """
     if not 0 < level < 1:
         raise ValueError(f'level must lie inside (0, 1), got {level}')
-    chosen = _not_nan(_inside(np.asarray(distances, float), _bools(mask)))
+    chosen = _not_nan(_inside(np.asarray(distances, float), as_mask(mask)))
     # chi2 with two degrees of freedom: P(x <= q) = 1 - exp(-q / 2)
     return float((chosen <= -2 * math.log1p(-level)).mean()) if chosen.size else math.nan
 
@@ -449,16 +360,8 @@ def region_score(distances: ArrayLike, radii: ArrayLike, mask: ArrayLike, level:
 
     Winkler's (see :func:`unsct_mmpose.functional.agreement.interval_score`) of the circle as large
     as the ellipse: its diameter, plus ``2 / (1 - level)`` times how far the true point lies
-    outside, along the ray through it, where the ellipse is stretched to that circle.
-
-    Args:
-        distances: squared Mahalanobis distances, from :func:`squared_mahalanobis`.
-        radii: radii of these circles, from :func:`region_radii`.
-        mask: bool, what counts.
-        level: what the ellipses claim to hold.
-
-    Raises:
-        ValueError: as :func:`region_coverage`.
+    outside, along the ray through it, where the ellipse is stretched to that circle. Distances are
+    those of :func:`squared_mahalanobis`, radii those of :func:`region_radii`.
 
     Example:
         >>> round(region_score([4 * 5.991464547], [2.0], [True], 0.95), 6)
@@ -466,8 +369,8 @@ def region_score(distances: ArrayLike, radii: ArrayLike, mask: ArrayLike, level:
     """
     if not 0 < level < 1:
         raise ValueError(f'level must lie inside (0, 1), got {level}')
-    squared = _not_nan(_inside(np.asarray(distances, float), _bools(mask)))
-    size = _not_nan(_inside(np.asarray(radii, float), _bools(mask)))
+    squared = _not_nan(_inside(np.asarray(distances, float), as_mask(mask)))
+    size = _not_nan(_inside(np.asarray(radii, float), as_mask(mask)))
     if not squared.size:
         return math.nan
     outside = size * np.maximum(np.sqrt(squared / (-2 * math.log1p(-level))) - 1, 0)
@@ -477,22 +380,23 @@ def region_score(distances: ArrayLike, radii: ArrayLike, mask: ArrayLike, level:
 def _scores_and_absence(
     uncertainty: ArrayLike, present: ArrayLike, labelled: ArrayLike
 ) -> tuple[Floats, Bools]:
-    labelled = _bools(labelled)
+    labelled = as_mask(labelled)
     scores = _not_nan(_inside(np.asarray(uncertainty, float), labelled))
-    return scores, ~_inside(_bools(present), labelled)
+    return scores, ~_inside(as_mask(present), labelled)
 
 
 def _claims(
     probability: ArrayLike, present: ArrayLike, labelled: ArrayLike
 ) -> tuple[Floats, Bools]:
-    labelled = _bools(labelled)
+    labelled = as_mask(labelled)
     claimed = _inside(np.asarray(probability, float), labelled)
     if not ((claimed >= 0) & (claimed <= 1)).all():
         raise ValueError('a probability that counts is not in [0, 1]')
-    return claimed, _inside(_bools(present), labelled)
+    return claimed, _inside(as_mask(present), labelled)
 
 
-def _bools(mask: ArrayLike) -> Bools:
+def as_mask(mask: ArrayLike) -> Bools:
+    """Return a mask as an array; only booleans are one."""
     mask = np.asarray(mask)
     if mask.dtype != np.bool_:
         raise ValueError(f'a mask must be boolean, got {mask.dtype}')
@@ -508,12 +412,6 @@ def _inside(values: NDArray[Scalar], mask: Bools) -> NDArray[Scalar]:
 def _not_nan(values: Floats) -> Floats:
     if np.isnan(values).any():
         raise ValueError('a value that counts is NaN; leave it out of the mask')
-    return values
-
-
-def _finite(values: Floats, what: str) -> Floats:
-    if not np.isfinite(values).all():
-        raise ValueError(f'a {what} that counts is not finite; leave it out of the mask')
     return values
 
 

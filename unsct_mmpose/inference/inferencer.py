@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -26,6 +26,7 @@ from unsct_mmpose.dicom import (
     read_radiograph,
 )
 from unsct_mmpose.dicom.header import printable
+from unsct_mmpose.dicom.marker import Marker, find_markers
 from unsct_mmpose.functional.crop import Squared, square_pixels
 from unsct_mmpose.report.prediction import Backend, Prediction
 
@@ -90,13 +91,18 @@ class Inferencer:
         )
         if _is_single(inputs):
             return next(self.stream([inputs], **given))
-        if isinstance(inputs, (list, tuple)):
-            return self._predict_all(inputs, given)
-        return self.stream(inputs, **given)
+        predictions = self.stream(inputs, **given)
+        return list(predictions) if isinstance(inputs, (list, tuple)) else predictions
 
     def stream(self, inputs: Iterable[Source], **given: Any) -> Iterator[Prediction]:
-        """Predict inputs as they come, in their order; see :meth:`__call__`."""
+        """Predict inputs as they come, in their order; see :meth:`__call__`.
+
+        Of a list or tuple, a batch is read and the last one interpreted while the model infers
+        another; of other iterables nothing is taken before the results of a batch are asked for.
+        """
         batches = self._read(inputs, given)
+        if isinstance(inputs, (list, tuple)) and len(inputs) > self.batch_size:
+            return self._overlapped(batches)
         return chain.from_iterable(map(self.predict_radiographs, batches))
 
     def _read(
@@ -109,26 +115,30 @@ class Inferencer:
         ]:
             yield batch
 
-    def _predict_all(self, inputs: Iterable[Source], given: Mapping[str, Any]) -> list[Prediction]:
-        """Predict inputs that are all there: a batch is read while the model infers another."""
-        batches = self._read(inputs, given)
-        first, second = next(batches, []), next(batches, [])
-        if not second:
-            return self.predict_radiographs(first)
-        background, predictions, before = Background(), [], first
-        inferring = background.submit(self._infer, first)
-        for batch in chain([second], batches, [[]]):
+    def _overlapped(self, batches: Iterator[list[tuple[Radiograph, str]]]) -> Iterator[Prediction]:
+        background, before = Background(), next(batches)
+        problem: Exception | None = None
+        inferring = background.submit(self._infer, before)
+        while before:
+            try:
+                batch = next(batches, [])
+            except Exception as error:  # its turn comes after what was read before it
+                batch, problem = [], error
             results = inferring.result()
             if batch:
                 inferring = background.submit(self._infer, batch)
-            predictions += self._interpret(before, results)
+            yield from self._interpret(before, results)
             before = batch
-        return predictions
+        if problem:
+            raise problem
 
     def predict_radiographs(self, named: Iterable[tuple[Radiograph, str]]) -> list[Prediction]:
         """Predict one batch of radiographs, each with the name that its prediction carries."""
         batch = list(named)
-        return self._interpret(batch, self._infer(batch))
+        with ThreadPoolExecutor(1) as beside:  # the network takes cores in turn, letters one
+            markers = [beside.submit(find_markers, radiograph.pixels) for radiograph, _ in batch]
+            results = self._infer(batch)
+            return self._interpret(batch, results, [each.result() for each in markers])
 
     def _infer(
         self, batch: Sequence[tuple[Radiograph, str]]
@@ -141,11 +151,16 @@ class Inferencer:
         self,
         batch: Sequence[tuple[Radiograph, str]],
         results: Sequence[tuple[Squared, Mapping[str, Any]]],
+        markers: Sequence[Sequence[Marker] | None] | None = None,
     ) -> list[Prediction]:
         identity = self.backend.identity
         return [
-            interpret(_noted(radiograph, square), _in_original(fields, square), identity, name)
-            for (radiograph, name), (square, fields) in zip(batch, results, strict=True)
+            interpret(
+                _noted(radiograph, square), _in_original(fields, square), identity, name, seen
+            )
+            for (radiograph, name), (square, fields), seen in zip(
+                batch, results, markers or [None] * len(batch), strict=True
+            )
         ]
 
 

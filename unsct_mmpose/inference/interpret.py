@@ -23,7 +23,7 @@ from unsct_mmpose.anatomy.landmarks import plain_name
 from unsct_mmpose.anatomy.records import IMAGE_WORDS, NOTHING_FOUND, UNUSUAL, USUAL_DECIDERS
 from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.display import ranges_itself
-from unsct_mmpose.dicom.marker import find_markers
+from unsct_mmpose.dicom.marker import Marker, find_markers
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.clinical import Measurements, interval, measure
 from unsct_mmpose.functional.geometry import region_of
@@ -41,6 +41,7 @@ def interpret(
     fields: Mapping[str, Any],
     identity: Mapping[str, Any],
     file_name: str,
+    markers: Sequence[Marker] | None = None,
 ) -> Prediction:
     """Turn what a backend inferred from a radiograph into a prediction.
 
@@ -50,6 +51,7 @@ def interpret(
         identity: the backend's identity; its ``landmarks`` say which they are, if not the hip's,
             its ``evidences`` what decides, if not the usual three.
         file_name: what the prediction calls the image; a folder in it is left out by the caller.
+        markers: the lead letters on it; None looks for them.
 
     Raises:
         KeyError: a field is missing.
@@ -84,7 +86,7 @@ def interpret(
     warnings = (
         *_about_the_image(state, calibrated),
         *(_about_the_spacing(spacing) if anatomy.clinical and state != NOTHING_FOUND else ()),
-        *_about_the_display(radiograph),
+        *_about_the_display(radiograph, markers),
         *_about_the_file(radiograph.provenance),
         *_about_the_landmarks(anatomy, reported, state),
         *_about_the_values(values, missing),
@@ -246,7 +248,9 @@ def _about_the_spacing(spacing: Spacing) -> Iterator[PredictionWarning]:
         )
 
 
-def _about_the_display(radiograph: Radiograph) -> Iterator[PredictionWarning]:
+def _about_the_display(
+    radiograph: Radiograph, markers: Sequence[Marker] | None
+) -> Iterator[PredictionWarning]:
     """Say what was done with the pixels, and what may be wrong with their sides."""
     provenance = radiograph.provenance
     if radiograph.placement is not None:
@@ -255,7 +259,7 @@ def _about_the_display(radiograph: Radiograph) -> Iterator[PredictionWarning]:
         yield PredictionWarning('turned', f'The image was {provenance["laid"]}.')
     if provenance.get('sides'):
         yield PredictionWarning('sides', f'Left and right may be exchanged: {provenance["sides"]}.')
-    for marker in find_markers(radiograph.pixels):
+    for marker in find_markers(radiograph.pixels) if markers is None else markers:
         if marker.contradicts:
             how = 'mirrored' if marker.mirrored else 'on the other side'
             yield PredictionWarning(

@@ -24,7 +24,7 @@ from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.find_inputs import FoundInputs
 from unsct_mmpose.dicom.header import printable
 from unsct_mmpose.dicom.isolation import OutOfTimeError, file_clock
-from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, read_ahead, read_file
+from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, Workers, read_ahead, read_file
 from unsct_mmpose.files import file_sha256, sweep_temporaries
 from unsct_mmpose.report.picture import draw_prediction, encode_png
 from unsct_mmpose.report.prediction import Backend, Prediction
@@ -157,7 +157,11 @@ def predict_one(
 
 
 def predict_files(
-    backend: Backend, inputs: FoundInputs, out: Path, options: PredictOptions | None = None
+    backend: Backend,
+    inputs: FoundInputs,
+    out: Path,
+    options: PredictOptions | None = None,
+    workers: Workers | None = None,
 ) -> PredictResult:
     """Predict files into a folder: ``NAME.json``, ``NAME.png`` and the tables of the run.
 
@@ -170,6 +174,8 @@ def predict_files(
         inputs: the files, from :func:`unsct_mmpose.dicom.find_inputs.find_inputs`.
         out: folder for the results; made if it is not there.
         options: how.
+        workers: the ``jobs`` processes, where they were started while the model was loaded; they
+            end with the run.
 
     Raises:
         OSError: the folder cannot be made or written to; the message says so.
@@ -182,7 +188,7 @@ def predict_files(
     except OSError as error:
         shown, why = printable(str(out)), error.strerror or error
         raise OSError(f'{shown}: no results can be written there ({why})') from None
-    return _Run(backend, inputs, out, options or PredictOptions()).run()
+    return _Run(backend, inputs, out, options or PredictOptions()).run(workers)
 
 
 class _Run:
@@ -205,7 +211,7 @@ class _Run:
         self.to_add = deque(dict.fromkeys(inputs.paths))
         self.items: dict[Path, Callable[[], Item] | None] = {}
 
-    def run(self) -> PredictResult:
+    def run(self, workers: Workers | None = None) -> PredictResult:
         paths, options = self.inputs.paths, self.options
         outputs = RunOutputs(
             self.out,
@@ -217,7 +223,7 @@ class _Run:
         with bar, outputs:
             self.bar, self.outputs = bar, outputs
             batch: list[ReadFile] = []
-            for read in read_ahead(self._to_read(), options.read, options.jobs):
+            for read in read_ahead(self._to_read(), options.read, options.jobs, workers):
                 if read.kind:
                     self.no_images.append((printable(str(read.path)), read.kind))
                     self._done(read.path)

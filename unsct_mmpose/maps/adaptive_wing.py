@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from .precision import widened
+from .heatmap import widened
 from .supervision import supervised_mean
 
 

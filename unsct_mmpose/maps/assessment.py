@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from unsct_mmpose.anatomy.records import IMAGE_WORDS, NOTHING_FOUND, TYPICAL, UNUSUAL
+from unsct_mmpose.anatomy.records import NOTHING_FOUND, UNUSUAL
 
 from .calibration import Calibration
 from .deciders import DECIDERS, DecisionOptions
@@ -16,23 +16,6 @@ from .evidence import Evidence
 from .fusion import normalised_alignment, row_quantile, upper_quartile
 from .paf import Relations
 from .uncertainty import landmark_alignment
-
-__all__ = [
-    'IMAGE_WORDS',
-    'NOTHING_FOUND',
-    'QUORUM_SHARE',
-    'TYPICAL',
-    'UNUSUAL',
-    'Assessment',
-    'DecisionOptions',
-    'applicable',
-    'assess',
-    'decides',
-    'image_agreement',
-    'image_state',
-    'median_peak',
-    'weigh_relations',
-]
 
 QUORUM_SHARE = 0.4
 """An image whose best quarter of relations falls below this share of the calibration's least
@@ -49,8 +32,8 @@ class Assessment:
         presence: ``(B, K)`` calibrated P(present); NaN without a calibration.
         evidence_uncertainties: ``(B, K, E)`` of each of the E that can decide.
         decisions: ``(B, K, E)`` bool, what each of them would keep.
-        image_state: ``(B,)`` one of :data:`TYPICAL`, :data:`UNUSUAL`, :data:`NOTHING_FOUND`;
-            typical without a calibration, which cannot tell.
+        image_state: ``(B,)`` one of :data:`~unsct_mmpose.anatomy.records.TYPICAL`, `UNUSUAL`,
+            `NOTHING_FOUND`; typical without a calibration, which cannot tell.
     """
 
     uncertainties: Tensor
@@ -112,11 +95,6 @@ def assess(
 def weigh_relations(evidence: Evidence, relations: Relations, options: DecisionOptions) -> Evidence:
     """Return evidence whose alignments are sums with the options' weights of the relations.
 
-    Args:
-        evidence: of B images, with sums of equal weights.
-        relations: ``(L, 2)`` landmarks that each relation joins.
-        options: whose weights to take.
-
     Raises:
         ValueError: there are more or fewer weights than relations.
     """
@@ -177,11 +155,6 @@ def applicable(
     One for another number of relations is left out altogether where the options hold a threshold;
     of one for another entropy, aggregation or weights only the threshold of ``'paf'`` is void.
 
-    Args:
-        calibration: the stored one, if any.
-        options: how to decide.
-        number: L, relations that speak.
-
     Raises:
         ValueError: the options hold no threshold, and this calibration has none for them.
     """
@@ -216,12 +189,7 @@ def _settings(of: Calibration | DecisionOptions) -> str:
 
 
 def decides(calibration: Calibration, options: DecisionOptions) -> bool:
-    """Return whether a calibration has a threshold for the evidence that decides.
-
-    Args:
-        calibration: for the same number of relations.
-        options: how to decide.
-    """
+    """Return whether a calibration, for as many relations, has a threshold for what decides."""
     return not DECIDERS[options.evidence].reads_fields or _fits(calibration, options)
 
 

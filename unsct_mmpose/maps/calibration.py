@@ -1,8 +1,10 @@
 """Thresholds, conformal quantiles and the record of a calibration.
 
 N images, K landmarks. A landmark is reported when its uncertainty is at most a threshold.
-Thresholds
-are fitted on images that the model was not trained on, and never on those it is judged on.
+Thresholds are fitted on images that the model was not trained on, and never on those it is judged
+on: from ``(N, K)`` uncertainties and the boolean masks of the landmarks that are present and of
+those that somebody looked for, ``labelled``; the others count nowhere. ``patients`` is ``(N,)``,
+whose image each row is.
 """
 
 from __future__ import annotations
@@ -70,19 +72,9 @@ def recall_threshold(
     of_present, _ = _split(uncertainty, present, labelled)
     if not of_present.size:
         raise ValueError('no landmark is present: a recall cannot be asked for')
-    if patients is not None:
-        return _recall_by_patient(uncertainty, present, labelled, recall, patients)
-    rank = math.ceil(recall * of_present.size - 1e-9)
-    return float(np.sort(of_present)[rank - 1])
-
-
-def _recall_by_patient(
-    uncertainty: ArrayLike,
-    present: ArrayLike,
-    labelled: ArrayLike,
-    recall: float,
-    patients: ArrayLike,
-) -> float:
+    if patients is None:
+        rank = math.ceil(recall * of_present.size - 1e-9)
+        return float(np.sort(of_present)[rank - 1])
     counted = np.asarray(present, bool) & np.asarray(labelled, bool)
     rows = by_patient(np.where(counted, np.asarray(uncertainty, float), np.nan), patients)
     scores = rows.reshape(len(rows), -1)
@@ -248,7 +240,8 @@ def grouped_scales(
     Returns:
         Scale of each group, and the pooled scale (1.0 when there are no scores at all).
     """
-    clean = {name: _finite(values) for name, values in scores.items()}
+    clean = {name: np.asarray(values, float).ravel() for name, values in scores.items()}
+    clean = {name: values[np.isfinite(values)] for name, values in clean.items()}
     everything = np.concatenate(list(clean.values())) if clean else np.empty(0)
     pooled = conformal_quantile(everything, level) / reference
     if not math.isfinite(pooled):
@@ -259,11 +252,6 @@ def grouped_scales(
         if len(values) >= least and math.isfinite(own):
             each[name] = own
     return each, pooled
-
-
-def _finite(values: ArrayLike) -> NDArray[np.float64]:
-    array = np.asarray(values, float).ravel()
-    return array[np.isfinite(array)]
 
 
 @dataclass(frozen=True)

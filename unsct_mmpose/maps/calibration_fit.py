@@ -15,12 +15,11 @@ from scipy.stats import chi2, norm
 from unsct_mmpose.anatomy import HIP, LandmarkSet, RelationSet
 from unsct_mmpose.functional.agreement import nearest_turn
 from unsct_mmpose.functional.clinical import (
-    MEASUREMENT_NAMES,
+    IS_ANGLE,
     Slopes,
     measure_many,
-    measurement_names,
+    output_columns,
     slopes_many,
-    split_side,
 )
 from unsct_mmpose.functional.error_structure import (
     class_residuals,
@@ -77,7 +76,6 @@ FOLLOWED = ('peak', 'direction', 'correlation', 'offset')
 """What can be followed: how high a landmark's peak is, the direction of its errors, how landmarks
 err together, and what all patients have in common."""
 
-_IS_ANGLE = np.array([name.endswith('_deg') for name in MEASUREMENT_NAMES])
 _CORRELATION_DIGITS = 4
 _LEAST_NOISE = 1e-6
 
@@ -137,11 +135,7 @@ COLUMNS = tuple(
 def disjoint_parts(
     table: EvidenceTable, base: EvidenceTable
 ) -> Iterator[tuple[EvidenceTable, EvidenceTable]]:
-    """Split so that nobody is judged by a calibration that has seen them.
-
-    Args:
-        table: images to judge.
-        base: images to calibrate on; may be the same, or hold the same patients.
+    """Split a table to judge and a base to calibrate on so that nobody is judged by one's own.
 
     Yields:
         Images to calibrate on and images to judge: whole tables where they share no patient, else
@@ -213,14 +207,13 @@ def fit_calibration(
     fusion, field_penalty = _fusion(table, pairs, options)
     presence = torch.sigmoid(fusion.log_odds(table.evidence, pairs))
     weighed = weigh_relations(table.evidence, pairs, options.decision)
-    thresholds = {
-        name: _thresholds(
-            decider,
-            decider.uncertainty(weighed, presence, options.decision).numpy(),
-            table,
-            options,
-        )
+    uncertainties = {
+        name: decider.uncertainty(weighed, presence, options.decision).numpy()
         for name, decider in DECIDERS.items()
+    }
+    thresholds = {
+        name: _thresholds(DECIDERS[name], values, table, options)
+        for name, values in uncertainties.items()
     }
     mean, quarter = image_agreement(table.evidence, fusion.reference)
     bare = Calibration(
@@ -244,7 +237,14 @@ def fit_calibration(
             penalty=options.penalty,
             field_penalty=field_penalty,
         ),
-        provenance={**dict(provenance or {}), **_counts(table)},
+        provenance=dict(
+            provenance or {},
+            images=len(table),
+            patients=len(set(table.patients.tolist())),
+            unstructured_images=int((table.subsets == 'unstructured').sum()),
+            present_landmarks=int((table.present & table.labelled).sum()),
+            absent_landmarks=int((~table.present & table.labelled).sum()),
+        ),
         weights=options.decision.weights,
         landmarks=table.landmarks,
     )
@@ -272,10 +272,8 @@ def measured_table(
     table: EvidenceTable, relations: RelationSet, calibration: Calibration
 ) -> MeasuredTable:
     """Decide by a calibration and measure what is reported."""
-    reported = assess(
-        table.evidence, relations.pairs, DecisionOptions(), calibration
-    ).reported.numpy()
-    return _measured(table, reported)
+    decided = assess(table.evidence, relations.pairs, DecisionOptions(), calibration)
+    return _measured(table, decided.reported.numpy())
 
 
 def refit_claims(
@@ -287,15 +285,14 @@ def refit_claims(
 ) -> Calibration:
     """Fit regions and intervals anew, at the options' level and unit; decisions stay.
 
-    Args:
-        calibration: whose decisions to keep.
-        table: images that the model was not trained on.
-        relations: the model's relations.
-        options: what is asked for.
-        measured: from :func:`measured_table`, where it is known already.
+    ``measured`` is that of :func:`measured_table`, where it is known already.
     """
     if measured is None:
-        measured = _measured(table, _reported(table, calibration, relations, options))
+        decision = replace(
+            options.decision, evidence='fused', rule=None, threshold=None, weights=None
+        )
+        decided = assess(table.evidence, relations.pairs, decision, calibration)
+        measured = _measured(table, decided.reported.numpy())
     bare = replace(
         calibration,
         region_level=options.level,
@@ -377,13 +374,6 @@ def _fit_to_patients(
     )
 
 
-def _reported(
-    table: EvidenceTable, calibration: Calibration, relations: RelationSet, options: FitOptions
-) -> Bools:
-    decision = replace(options.decision, evidence='fused', rule=None, threshold=None, weights=None)
-    return assess(table.evidence, relations.pairs, decision, calibration).reported.numpy()
-
-
 def _add_regions(
     table: EvidenceTable, reported: Bools, calibration: Calibration, options: FitOptions
 ) -> tuple[Calibration, NDArray[np.int64]]:
@@ -427,7 +417,7 @@ def _add_intervals(
         whole = error_correlation(products, table.landmarks).round(_CORRELATION_DIGITS)
         by_others = _by_others(products, table, whole)
         correlation = tuple(whole[np.triu_indices(len(whole), 1)].tolist())
-    outputs = _outputs(table.landmarks)
+    outputs = output_columns(table.landmarks)
     if not outputs:
         return replace(calibration, correlation=correlation), np.array([], int)
     errors, spread = measured.errors, measured.slopes.standard_errors(covariances, by_others)
@@ -469,27 +459,12 @@ def _whitened(table: EvidenceTable, reported: Bools, covariances: Floats) -> Flo
 
 
 def _by_others(products: Floats, table: EvidenceTable, correlation: Floats) -> Floats:
-    """Return ``(N, 2 K, 2 K)`` correlations that no image's own patient has a part in.
-
-    One of many patients hardly matters: then it is everyone's.
-    """
-    if len(products) >= MANY_PATIENTS:
+    """Return ``(N, 2 K, 2 K)`` correlations that no image's own patient has a part in."""
+    if len(products) >= MANY_PATIENTS:  # one of many hardly matters
         return correlation
-    each = np.stack(
-        [
-            error_correlation(np.delete(products, index, axis=0), table.landmarks)
-            for index in range(len(products))
-        ]
-    )
+    rests = (np.delete(products, index, axis=0) for index in range(len(products)))
+    each = np.stack([error_correlation(rest, table.landmarks) for rest in rests])
     return each[np.unique(table.patients, return_inverse=True)[1]]
-
-
-def _outputs(landmarks: LandmarkSet) -> dict[str, list[int]]:
-    """Return each clinical output with its measurements, both sides of it."""
-    outputs: dict[str, list[int]] = {}
-    for index, name in enumerate(measurement_names(landmarks)):
-        outputs.setdefault(split_side(name)[1], []).append(index)
-    return outputs
 
 
 def _measured(table: EvidenceTable, reported: Bools) -> MeasuredTable:
@@ -503,13 +478,13 @@ def _measured(table: EvidenceTable, reported: Bools) -> MeasuredTable:
         table.true_px, table.present & table.labelled, table.spacing_xy_mm, None,
         table.magnification,
     )  # fmt: skip
-    values = np.where(_IS_ANGLE, nearest_turn(slopes.values, truth), slopes.values)
+    values = np.where(IS_ANGLE, nearest_turn(slopes.values, truth), slopes.values)
     return MeasuredTable(reported, slopes, truth, values - truth)
 
 
 def _by_output(values: Floats, table: EvidenceTable) -> Floats:
     """Return ``(outputs, P, n)`` of ``(N, M)``, both sides of an output together."""
-    rows, outputs = by_patient(values, table.patients), _outputs(table.landmarks)
+    rows, outputs = by_patient(values, table.patients), output_columns(table.landmarks)
     people, images = rows.shape[:2]
     widest = max(len(columns) for columns in outputs.values())
     result = np.full((len(outputs), people, images, widest), np.nan)
@@ -549,19 +524,11 @@ def _fit_to_images(
     usable = np.isfinite(errors) & (spread > 0)
     ratio = np.full(errors.shape, np.nan)
     ratio[usable] = np.abs(errors)[usable] / spread[usable]
-    groups = {output: ratio[:, columns] for output, columns in _outputs(table.landmarks).items()}
+    groups = {
+        output: ratio[:, columns] for output, columns in output_columns(table.landmarks).items()
+    }
     scales, _ = grouped_scales(groups, level, 1.0, least=math.ceil(2 / (1 - level) - 1e-9))
     usual = float(norm.ppf(0.5 + level / 2))
     return replace(
         regions, interval_scales=scales if usable.any() else dict.fromkeys(groups, usual)
-    )
-
-
-def _counts(table: EvidenceTable) -> dict[str, int]:
-    return dict(
-        images=len(table),
-        patients=len(set(table.patients.tolist())),
-        unstructured_images=int((table.subsets == 'unstructured').sum()),
-        present_landmarks=int((table.present & table.labelled).sum()),
-        absent_landmarks=int((~table.present & table.labelled).sum()),
     )

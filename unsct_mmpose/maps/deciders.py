@@ -9,7 +9,6 @@ calibration is better in every respect. B images, K landmarks.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -49,9 +48,11 @@ class Decider:
         equal_cost: threshold at which a miss and a false positive cost the same, where its
             uncertainty is a probability; None: it is fitted.
         needs_pelvis: whether nothing is reported in an image without a pelvis.
+        limit: largest uncertainty that is reported without a calibration.
     """
 
     name: ClassVar[str]
+    limit: ClassVar[float]
     reads_fields: ClassVar[bool] = False
     equal_cost: ClassVar[float | None] = None
     needs_pelvis: ClassVar[bool] = False
@@ -68,7 +69,7 @@ class Decider:
 
     def bare_threshold(self, options: DecisionOptions) -> float:
         """Return the largest uncertainty that is reported without a calibration."""
-        raise NotImplementedError
+        return self.limit
 
 
 DECIDERS: dict[str, Decider] = {}
@@ -92,14 +93,11 @@ class PeakDecider(Decider):
     """One minus the heatmap's peak."""
 
     name = PEAK
+    limit = 1 - _LEAST_PEAK
 
     def uncertainty(self, evidence: Evidence, presence: Tensor, options: DecisionOptions) -> Tensor:
         """Return one minus the peaks."""
         return 1 - evidence.peak
-
-    def bare_threshold(self, options: DecisionOptions) -> float:
-        """Return that of :data:`_LEAST_PEAK`."""
-        return 1 - _LEAST_PEAK
 
 
 @register
@@ -128,29 +126,20 @@ class FusedDecider(Decider):
     name = FUSED
     equal_cost = 0.5
     needs_pelvis = True
+    limit = 1 - LEAST_STANDING
 
     def uncertainty(self, evidence: Evidence, presence: Tensor, options: DecisionOptions) -> Tensor:
         """Return P(absent)."""
         return torch.where(torch.isnan(presence), 1 - standing(evidence), 1 - presence)
 
-    def bare_threshold(self, options: DecisionOptions) -> float:
-        """Return that of :data:`LEAST_STANDING`."""
-        return 1 - LEAST_STANDING
-
 
 def standing(evidence: Evidence) -> Tensor:
-    """Return how well peak and fields together speak for each landmark, beside the image's others.
+    """Return ``(B, K)``, 0 to 1: how well peak and fields speak for each landmark of an image.
 
     The geometric mean of the peak and of the peeled alignment: both must speak. It is divided by
     the image's upper quartile, since a faint image has low peaks and weak fields throughout; by 0.3
     at least, so that an image in which nothing stands out reports nothing. An image whose fields
     are all silent, such as one of heatmaps alone, is judged by its peaks as they are.
-
-    Args:
-        evidence: of B images.
-
-    Returns:
-        ``(B, K)`` in [0, 1].
     """
     peak = evidence.peak.clamp(0, 1)
     both = (peak * evidence.peeled.clamp(0, 1)).sqrt()
@@ -192,14 +181,12 @@ class DecisionOptions:
         ):
             if value not in choices:
                 raise ValueError(f'unknown {name} {value!r}; choose from {choices}')
-        if self.weights is not None:
-            self._check_weights(self.weights)
-
-    def _check_weights(self, weights: Sequence[float]) -> None:
+        if self.weights is None:
+            return
         if not DECIDERS[self.evidence].reads_fields:
             raise ValueError(
                 f"weights of the relations belong to evidence 'paf', not {self.evidence!r}: leave "
                 'one of the two out'
             )
-        if not all(0 < weight < math.inf for weight in weights):
-            raise ValueError(f'weights of the relations must be positive, got {list(weights)}')
+        if not all(0 < weight < math.inf for weight in self.weights):
+            raise ValueError(f'weights of the relations must be positive, got {list(self.weights)}')

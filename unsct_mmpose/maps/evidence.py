@@ -12,10 +12,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .heatmap import refine_peaks, refuse_unreadable
+from .heatmap import refine_peaks, refuse_unreadable, widened
 from .moments import local_moments
 from .paf import Relations, segment_alignment
-from .precision import widened
 from .uncertainty import landmark_alignment
 
 _BLOCK = 4
@@ -176,6 +175,7 @@ def decode_evidence(
     width = (options.sigma,) if options.refinement == 'integral' else ()
     points = refine_peaks(heatmaps, cells, options.refinement, *width)
     covariances = local_moments(heatmaps, cells, options.sigma).covariance
+    area = covariances[..., 0, 0] * covariances[..., 1, 1] - covariances[..., 0, 1].square()
     aligned = segment_alignment(pafs, points, relations, options.samples)
     count = heatmaps.shape[1]
     peeled = landmark_alignment(aligned, relations, count, fallback=peak.clamp(0, 1))
@@ -184,7 +184,7 @@ def decode_evidence(
         covariances=covariances,
         peak=peak,
         rival=rival / (rival + peak.clamp(min=0)).clamp(min=1e-6),
-        spread=_area(covariances).clamp(min=1e-12) ** 0.25 / options.sigma,
+        spread=area.clamp(min=1e-12) ** 0.25 / options.sigma,
         alignment=landmark_alignment(aligned, relations, count, aggregation='paper').alignment,
         peeled=peeled.alignment,
         support=peeled.support,
@@ -194,14 +194,7 @@ def decode_evidence(
 
 
 def refuse_unreadable_fields(pafs: Tensor) -> None:
-    """Refuse fields that hold NaN or infinity.
-
-    Args:
-        pafs: ``(B, 2 L, H, W)``.
-
-    Raises:
-        ValueError: a value is not finite; the message names the image and the channel.
-    """
+    """Raise ValueError, naming image and channel, where a field holds NaN or infinity."""
     if not torch.isfinite(pafs.sum()):
         bad = (~torch.isfinite(pafs)).flatten(2).any(-1).nonzero()
         if len(bad):  # else only the sum is too large
@@ -210,8 +203,3 @@ def refuse_unreadable_fields(pafs: Tensor) -> None:
                 f'field channel {channel} of image {image} holds NaN or infinity: the network has '
                 'diverged, or was given an image with such values'
             )
-
-
-def _area(covariances: Tensor) -> Tensor:
-    """Return the ``(B, K)`` determinants of ``(B, K, 2, 2)`` symmetric matrices."""
-    return covariances[..., 0, 0] * covariances[..., 1, 1] - covariances[..., 0, 1].square()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -22,14 +22,7 @@ from .evidence import Evidence
 from .paf import Relations
 from .uncertainty import landmark_alignment
 
-FEATURE_SIGNS = {
-    'peak': 1,
-    'standout': 1,
-    'rival': -1,
-    'spread': -1,
-    'aligned': 1,
-    'supported': 1,
-}
+FEATURE_SIGNS = dict(peak=1, standout=1, rival=-1, spread=-1, aligned=1, supported=1)
 """What fusion may use, and whether a larger value speaks for (1) or against (-1) a landmark."""
 
 FIELD_FEATURES = ('aligned', 'supported')
@@ -162,23 +155,14 @@ class Fusion:
             fusion_features(evidence, relations, self.reference, self.features)
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain Python values."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> Fusion:
-        """Read what :meth:`to_dict` wrote."""
+        """Read what ``dataclasses.asdict`` made of one."""
         model = content['model']
+        rows = (tuple(model[name]) for name in ('weights', 'centres', 'scales', 'signs'))
         return cls(
             features=tuple(content['features']),
-            model=MonotoneLogistic(
-                intercept=float(model['intercept']),
-                weights=tuple(model['weights']),
-                centres=tuple(model['centres']),
-                scales=tuple(model['scales']),
-                signs=tuple(model['signs']),
-            ),
+            model=MonotoneLogistic(float(model['intercept']), *rows),
             reference=tuple(content['reference']),
         )
 
@@ -345,15 +329,7 @@ def fit_model(
     penalty: float,
     field_penalty: float,
 ) -> MonotoneLogistic:
-    """Fit the logistic model of a fusion.
-
-    Args:
-        columns: ``(M, F)`` from :func:`fusion_features`.
-        outcomes: ``(M,)`` bool, present.
-        features: their F names.
-        penalty: of the heatmaps' weights.
-        field_penalty: of the fields' weights.
-    """
+    """Fit the logistic model of a fusion to ``(M, F)`` columns of :func:`fusion_features`."""
     signs = [FEATURE_SIGNS[name] for name in features]
     penalties = [field_penalty if name in FIELD_FEATURES else penalty for name in features]
     return fit_logistic(columns, outcomes, signs, penalties)

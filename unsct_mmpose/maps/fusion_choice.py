@@ -49,26 +49,15 @@ def choose_field_penalty(
     Patients without an absent landmark do not count: they cannot show what fields say of one.
     With P of the others it is ``20 / P``, and infinity, which leaves the decision to the
     heatmaps, where P is 1. From 5 on every patient is also judged by fits to the others, and it is
-    infinity where heatmaps alone do better than that by more than one standard error.
-
-    Args:
-        evidence: of N images, on the CPU.
-        present: ``(N, K)`` bool.
-        labelled: ``(N, K)`` bool; the others count nowhere.
-        patients: ``(N,)`` whose image each one is.
-        relations: ``(L, 2)`` landmarks that each relation joins.
-        features: what fusion uses.
-        penalty: that of the heatmaps' weights, the least that is returned; returned as it is
-            where only heatmaps or only fields are used.
+    infinity where heatmaps alone do better than that by more than one standard error. The penalty
+    of the heatmaps' weights is the least that is returned, and all where only heatmaps or only
+    fields are used; the other arguments are those of :func:`unsct_mmpose.maps.fusion.fit_fusion`.
     """
     speaks = [name in FIELD_FEATURES for name in features]
     if all(speaks) or not any(speaks):
         return penalty
-    present, labelled, whose = (
-        np.asarray(present, bool),
-        np.asarray(labelled, bool),
-        np.asarray(patients),
-    )
+    present, labelled = np.asarray(present, bool), np.asarray(labelled, bool)
+    whose = np.asarray(patients)
     jury = sorted(set(whose[(labelled & ~present).any(axis=1)].tolist()))
     if len(jury) <= 1:
         return math.inf
@@ -97,28 +86,17 @@ def left_out_losses(
     features: Sequence[str] = DEFAULT_FEATURES,
     penalty: float = DEFAULT_PENALTY,
 ) -> NDArray[np.float64]:
-    """Judge every patient by fits that have not seen the patient.
+    """Judge every patient by fits that have not seen the patient, with S strengths of penalty.
 
-    Args:
-        evidence: of N images, on the CPU.
-        present: ``(N, K)`` bool.
-        labelled: ``(N, K)`` bool; the others count nowhere.
-        patients: ``(N,)`` whose image each one is.
-        relations: ``(L, 2)`` landmarks that each relation joins.
-        strengths: S penalties of the fields' weights.
-        features: what fusion uses.
-        penalty: that of the heatmaps' weights.
+    The other arguments are those of :func:`choose_field_penalty`.
 
     Returns:
         ``(P, S)`` negative log likelihood of each patient's landmarks, nats; at most ten fits for
         each strength. Patients whose absence leaves nothing absent, or nothing present, to fit
         to are left out.
     """
-    present, labelled, whose = (
-        np.asarray(present, bool),
-        np.asarray(labelled, bool),
-        np.asarray(patients),
-    )
+    present, labelled = np.asarray(present, bool), np.asarray(labelled, bool)
+    whose = np.asarray(patients)
     rows = []
     for judged in patient_folds(present, labelled, whose):
         others = ~judged
@@ -139,11 +117,6 @@ def left_out_losses(
 
 def patient_folds(present: Bools, labelled: Bools, patients: NDArray[np.str_]) -> Iterator[Bools]:
     """Split images into at most ten folds, no patient into two.
-
-    Args:
-        present: ``(N, K)``.
-        labelled: ``(N, K)``.
-        patients: ``(N,)``.
 
     Yields:
         ``(N,)`` images of each fold; patients that lack landmarks are spread evenly.

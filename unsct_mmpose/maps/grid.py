@@ -54,21 +54,14 @@ def cells_to_pixels(
 
 
 def inside_grid(points: Tensor, size_wh: tuple[int, int]) -> Tensor:
-    """Tell which points fall on the grid, to within half a cell of its border cells' centres.
-
-    Args:
-        points: ``(..., 2)`` cells.
-        size_wh: cells of the grid.
-
-    Returns:
-        ``(...)`` bool.
+    """Tell which ``(..., 2)`` points lie on a cell of the grid, its border included.
 
     Example:
         >>> inside_grid(torch.tensor([[-0.5, 0.0], [3.6, 0.0]]), (4, 4)).tolist()
         [True, False]
     """
-    limit = torch.tensor(size_wh, dtype=points.dtype) - 0.5
-    return ((points >= -0.5) & (points <= limit)).all(dim=-1)
+    (width, height), x, y = size_wh, points[..., 0], points[..., 1]
+    return (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)
 
 
 def coarsen_heatmaps(heatmaps: Tensor, size_hw: tuple[int, int]) -> Tensor:

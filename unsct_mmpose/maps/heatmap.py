@@ -11,11 +11,20 @@ import torch
 from torch import Tensor
 
 from .moments import local_moments
-from .precision import widened
 
 _METHODS = ('dark', 'quadratic', 'integral', 'none')
 _FLOOR = 1e-4
 _MAX_STEP = 1.0
+
+
+def widened(tensor: Tensor) -> Tensor:
+    """Return a tensor of half precision in single precision, any other as it is.
+
+    Example:
+        >>> widened(torch.zeros(1, dtype=torch.bfloat16)).dtype
+        torch.float32
+    """
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def draw_heatmaps(
@@ -58,11 +67,7 @@ def draw_heatmaps(
 
 
 def present_points(points: Tensor, present: Tensor) -> Tensor:
-    """Return the points in a floating type, with those of absent landmarks set to zero.
-
-    Args:
-        points: ``(B, K, 2)``.
-        present: ``(B, K)`` bool.
+    """Return ``(B, K, 2)`` points in a floating type, zero where ``(B, K)`` present is False.
 
     Raises:
         ValueError: shapes disagree, or a present point is not finite. The latter is not looked for
@@ -220,18 +225,10 @@ def _log_surface(maps: Tensor, centres: Tensor, blur: float) -> Tensor:
 
 
 def _blur_line(centres: Tensor, size: int, blur: float) -> tuple[Tensor, Tensor]:
-    """Return the cells around each centre and the matrix that blurs them to the middle three.
+    """Return ``(B, K, P)`` cells around centres, and ``(B, K, 3, P)`` weights of the middle three.
 
     The kernel is cut near a border until it fits, along that axis only: a padded one would move
     a peak at the border by half a cell and more.
-
-    Args:
-        centres: ``(B, K)`` whole cells along one axis.
-        size: number of cells along it.
-        blur: standard deviation, cells.
-
-    Returns:
-        ``(B, K, P)`` cells on the map and ``(B, K, 3, P)`` weights, of one sum for all three.
     """
     reach = int(3 * blur + 0.5)
     offsets = torch.arange(-reach - 1, reach + 2, device=centres.device)
@@ -243,10 +240,7 @@ def _blur_line(centres: Tensor, size: int, blur: float) -> tuple[Tensor, Tensor]
 
 
 def _top_of(surface: Tensor, cross: bool, usable: Tensor) -> Tensor:
-    """Return the ``(B, K, 2)`` step from the middle to the top; NaN where there is no dome.
-
-    ``usable`` tells for x and y whether the map has three cells along that axis.
-    """
+    """Return ``(B, K, 2)`` steps to the top, NaN without a dome; usable axes have three cells."""
     middle = surface[..., 1, 1]
     left, right = surface[..., 1, 0], surface[..., 1, 2]
     above, below = surface[..., 0, 1], surface[..., 2, 1]
@@ -264,14 +258,7 @@ def _top_of(surface: Tensor, cross: bool, usable: Tensor) -> Tensor:
 
 
 def refuse_unreadable(scores: Tensor) -> None:
-    """Refuse peaks that are NaN or infinite.
-
-    Args:
-        scores: ``(B, K)`` peak values.
-
-    Raises:
-        ValueError: one of them is not finite; the message names it.
-    """
+    """Raise ValueError, naming it, where one of ``(B, K)`` peak values is not finite."""
     bad = ~torch.isfinite(scores)
     if bad.any():
         image, landmark = bad.nonzero()[0].tolist()

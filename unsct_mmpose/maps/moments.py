@@ -30,12 +30,8 @@ def local_moments(heatmaps: Tensor, cells: Tensor, sigma: float) -> LocalMoments
 
     Values below a tenth of the peak do not count. On the Gaussian of a training target the
     covariance is a little below ``sigma^2``: what the network paints beyond that is its doubt. The
-    variance of a uniform cell is added, since a peak of one cell is no point without size.
-
-    Args:
-        heatmaps: ``(B, K, H, W)``.
-        cells: ``(B, K, 2)`` whole cells.
-        sigma: standard deviation of the training Gaussians, cells.
+    variance of a uniform cell is added, since a peak of one cell is no point without size. Of
+    ``(B, K, H, W)`` heatmaps around ``(B, K, 2)`` whole cells.
 
     Example:
         >>> x = torch.arange(32.0)

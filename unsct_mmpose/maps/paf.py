@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from .heatmap import present_points
-from .precision import widened
+from .grid import inside_grid
+from .heatmap import present_points, widened
 from .supervision import supervised_mean
 
 Relations = Tensor | np.ndarray | Sequence[tuple[int, int]]
@@ -161,7 +161,8 @@ def candidate_alignment(field: Tensor, tails: Tensor, heads: Tensor, samples: in
         align_corners=False,
     )
     mean = sampled.mean(dim=-1).transpose(1, 2).reshape(unit.shape)
-    valid = (length > 0) & _on_map(tail, height, width) & _on_map(head, height, width)
+    size_wh = (width, height)
+    valid = (length > 0) & inside_grid(tail, size_wh) & inside_grid(head, size_wh)
     return torch.where(valid, (mean * unit).sum(dim=-1), torch.zeros_like(length))
 
 
@@ -296,8 +297,7 @@ def _near(
 ) -> Tensor:
     """Return ``(B, L, H, W)``: 1 in the cells near each segment, else 0.
 
-    Distances along and across are linear in x and y. Both are scaled so that a cell is near when
-    neither exceeds 1; each is then the sum of a row and a column.
+    Distances along and across are linear in x and y: each is the sum of a row and a column.
     """
     height, width = size_hw
     columns = torch.arange(width, dtype=tail.dtype, device=tail.device)
@@ -314,9 +314,3 @@ def _near(
     farther = distance(along[..., 0], along[..., 1])
     torch.maximum(farther, distance(-across[..., 1], across[..., 0]), out=farther)
     return (farther <= 1).to(tail.dtype)
-
-
-def _on_map(points: Tensor, height: int, width: int) -> Tensor:
-    """Tell which ``(..., 2)`` points lie on a cell of the map."""
-    x, y = points[..., 0], points[..., 1]
-    return (x >= -0.5) & (x <= width - 0.5) & (y >= -0.5) & (y <= height - 0.5)

@@ -10,7 +10,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
 from unsct_mmpose.anatomy import HIP, LandmarkSet
-from unsct_mmpose.functional.clinical import measurement_names, split_side
+from unsct_mmpose.anatomy.parameters import split_side
+from unsct_mmpose.functional.clinical import measurement_names
 from unsct_mmpose.functional.error_structure import peak_variances, shaped, side_shapes
 
 from .calibration import Calibration

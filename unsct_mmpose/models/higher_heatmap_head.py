@@ -95,10 +95,7 @@ class HigherHeatmapHead(HeatmapHead):
         return (raised + high) * 0.5
 
     def loss(
-        self,
-        feats: Features,
-        batch_data_samples: OptSampleList,
-        train_cfg: OptConfigType = None,
+        self, feats: Features, batch_data_samples: OptSampleList, train_cfg: OptConfigType = None
     ) -> dict[str, Tensor]:
         """Return ``loss_kpt``, summed over both levels.
 
@@ -120,12 +117,9 @@ class HigherHeatmapHead(HeatmapHead):
                 'GenerateTarget(encoder=[low, high], multilevel=True)'
             )
         total = feats[-1].new_zeros(())
+        labels = [sample.gt_instance_labels for sample in batch_data_samples]
         for level, maps in enumerate(levels):
-            target = torch.stack(
-                [sample.gt_fields[level].heatmaps for sample in batch_data_samples]
-            )
-            weights = torch.cat(
-                [sample.gt_instance_labels.keypoint_weights[level] for sample in batch_data_samples]
-            )
-            total = total + self.loss_module(maps, target, weights)
+            drawn = [sample.gt_fields[level].heatmaps for sample in batch_data_samples]
+            weights = torch.cat([label.keypoint_weights[level] for label in labels])
+            total = total + self.loss_module(maps, torch.stack(drawn), weights)
         return dict(loss_kpt=total)

@@ -25,9 +25,8 @@ from torch import Tensor
 from unsct_mmpose.anatomy import HIP, LandmarkSet, landmark_set
 from unsct_mmpose.maps.calibration import CALIBRATION_KEY, Calibration, unpack_calibration
 from unsct_mmpose.maps.grid import coarsen_heatmaps
-from unsct_mmpose.maps.heatmap import flip_heatmaps
+from unsct_mmpose.maps.heatmap import flip_heatmaps, widened
 from unsct_mmpose.maps.paf import flip_paf
-from unsct_mmpose.maps.precision import widened
 from unsct_mmpose.maps.regions import covariances_to_px
 
 
@@ -131,7 +130,12 @@ class UncertaintyMixin:
             ``output_heatmaps`` also one ``PixelData`` for each, with ``heatmaps`` ``(K, H, W)`` and
             ``pafs`` ``(2 L, H, W)``.
         """
-        self._refuse_random_weights()
+        if self.misfit is not None:
+            raise ValueError(
+                f'the checkpoint does not fit the config: {self.misfit}. Its predictions would be '
+                'those of random weights. Take the config that the checkpoint was trained with '
+                '(a copy lies in its work_dir), with the same --cfg-options'
+            )
         test_cfg = test_cfg or {}
         direct = feats
         if test_cfg.get('flip_test', False):
@@ -163,6 +167,11 @@ class UncertaintyMixin:
         """
         return (self.forward(direct) + self._unflip(self.forward(mirrored))) * 0.5
 
+    def _unflip(self, maps: Tensor) -> Tensor:
+        heatmaps, pafs = self._split(maps)
+        flipped = flip_paf(pafs, self.relations.flip_indices, self.relations.is_cross)
+        return torch.cat([flip_heatmaps(heatmaps, self.landmarks.flip_indices), flipped], dim=1)
+
     def decode(self, batch_outputs: Tensor, noise: Tensor | None = None) -> InstanceList:
         """Turn network outputs into instances.
 
@@ -177,23 +186,11 @@ class UncertaintyMixin:
             raise RuntimeError(
                 f'{type(self).__name__} has no decoder; set head=dict(decoder=codec)'
             )
-        self._say_once(self.decoder.notice())
-        return [InstanceData(**row) for row in self.decoder.decode_maps(batch_outputs, noise)]
-
-    def _refuse_random_weights(self) -> None:
-        """Refuse to predict with weights that a checkpoint should have given and did not."""
-        if self.misfit is not None:
-            raise ValueError(
-                f'the checkpoint does not fit the config: {self.misfit}. Its predictions would be '
-                'those of random weights. Take the config that the checkpoint was trained with '
-                '(a copy lies in its work_dir), with the same --cfg-options'
-            )
-
-    def _say_once(self, notice: str | None) -> None:
-        """Log a notice as a warning, once for each model in this process."""
-        if notice is not None and notice not in self._said:
+        notice = self.decoder.notice()
+        if notice is not None and notice not in self._said:  # once for each model in this process
             self._said = self._said | {notice}
             print_log(notice, logger='current', level=logging.WARNING)
+        return [InstanceData(**row) for row in self.decoder.decode_maps(batch_outputs, noise)]
 
     def loss(
         self,
@@ -295,25 +292,15 @@ class UncertaintyMixin:
                 f'landmarks={self.landmarks.name!r}); got {shapes}'
             )
         side = target.heatmaps.shape[-1]
-        total = sum(
-            maps.shape[-1]
-            / side
-            * self.loss_module(
-                maps, coarsen_heatmaps(target.heatmaps, maps.shape[-2:]), target.weights
-            )
-            for maps in coarse
-        )
+        total = 0
+        for maps in coarse:
+            wanted = coarsen_heatmaps(target.heatmaps, maps.shape[-2:])
+            total += maps.shape[-1] / side * self.loss_module(maps, wanted, target.weights)
         return self.intermediate_weight / len(coarse) * total
 
     def _split(self, maps: Tensor) -> tuple[Tensor, Tensor]:
         # one copy here spares the losses from mixing memory layouts
         return torch.split(maps.contiguous(), [len(self.landmarks), 2 * len(self.relations)], dim=1)
-
-    def _unflip(self, maps: Tensor) -> Tensor:
-        heatmaps, pafs = self._split(maps)
-        relations = self.relations
-        flipped = flip_paf(pafs, relations.flip_indices, relations.is_cross)
-        return torch.cat([flip_heatmaps(heatmaps, self.landmarks.flip_indices), flipped], dim=1)
 
 
 def noted_noise(samples: Sequence[Any]) -> np.ndarray:

@@ -164,8 +164,14 @@ def make_phantom(
 ) -> dict[str, Path]:
     """Write the whole data set; finished files of an interrupted run are kept.
 
-    The files do not depend on the number of processes, by default one for each core that is free.
-    What comes back is the annotation file of each split that has images.
+    Args:
+        out: folder; created when missing.
+        options: what to make.
+        jobs: processes; None is one for each core that is free. The files do not depend on it.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Split to its annotation file, for the splits that have images.
 
     Raises:
         ValueError: the folder holds a data set with other options, or foreign files.

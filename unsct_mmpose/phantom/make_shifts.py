@@ -83,9 +83,20 @@ def make_shifts(
     """Write each image of an annotation file once for every kind of shift.
 
     Finished images of an interrupted run are kept; so are kinds that are not named now. What an
-    image becomes depends on the seed, the kind and its file name alone. The source, ``data``, holds
-    the annotation file ``split``, of whose images every one needs a pixel spacing, and ``images``;
-    ``out`` lies outside of it. What comes back is the annotation file of each kind.
+    image becomes depends on the seed, the kind and its file name alone.
+
+    Args:
+        data: folder of the source: the annotation file and ``images``.
+        out: folder to write, outside the source; created when missing.
+        split: name of the annotation file; every image needs a pixel spacing.
+        kinds: names in ``phantom.shifts.SHIFTS``.
+        seed: decides everything random.
+        limit: take only this many images, the first of the file.
+        structured_only: take only images without absent landmarks.
+        progress: whether to show a progress bar.
+
+    Returns:
+        Kind to its annotation file.
 
     Raises:
         ValueError: an argument is wrong, or the folder lies in the source, belongs to another

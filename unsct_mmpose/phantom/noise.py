@@ -35,10 +35,18 @@ class NoiseRanges:
 def vary_radiograph(
     image: NDArray[np.uint8], ranges: NoiseRanges, rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Vary window, gamma, sharpness and noise of ``(H, W)`` grey levels, bone bright.
+    """Vary window, gamma, sharpness and noise of a radiograph.
 
-    Noise comes before the window, as on a detector, and grows with the display value: bone lets the
-    fewest quanta through. What depends on the grey level alone is looked up.
+    Noise comes before the window, as on a detector, and grows with the display value: bone lets
+    the fewest quanta through. What depends on the grey level alone is looked up.
+
+    Args:
+        image: ``(H, W)`` grey levels, bone bright.
+        ranges: the amounts.
+        rng: source of randomness.
+
+    Returns:
+        ``(H, W)`` grey levels.
 
     Example:
         >>> flat = np.full((8, 8), 128, np.uint8)

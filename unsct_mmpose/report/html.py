@@ -50,13 +50,7 @@ def render_report(pairs: Iterable[tuple[Prediction, Radiograph]], title: str = '
 
 
 def render_section(prediction: Prediction, radiograph: Radiograph, number: int = 1) -> str:
-    """Return the part of a page that is about one radiograph.
-
-    Args:
-        prediction: of the radiograph.
-        radiograph: the image.
-        number: makes the ids of this section unique in its page.
-    """
+    """Return the part of a page that is about one radiograph; the number makes its ids unique."""
     picture = scaled_gray(radiograph.pixels, _LONG_SIDE_PX, enlarge=False)
     return load_template('section').render(
         view=view_of(prediction), picture=_data_uri(picture), n=number, notice=NOTICE
@@ -83,13 +77,7 @@ def index_head() -> str:
 def index_row(
     prediction: Prediction, picture: np.ndarray | None, links: Sequence[tuple[str, str]]
 ) -> str:
-    """Return a run's row about one image.
-
-    Args:
-        prediction: of the image.
-        picture: ``(H, W, 3)`` RGB picture to show small; None for none.
-        links: words and relative addresses.
-    """
+    """Return a run's row about one image: its small RGB picture, if any; words and addresses."""
     row = load_template('index').module.row(
         view=view_of(prediction),
         glance=_glance_of(prediction),

@@ -133,12 +133,7 @@ def measure_file(
 def write_measurements(
     measured: MeasuredFile, path: str | os.PathLike[str], form: str | None = None
 ) -> None:
-    """Write the result as a file that appears whole or not at all.
-
-    Args:
-        measured: the result.
-        path: the file; its folder must exist.
-        form: one of ``FORMS``; None goes by the file's suffix (.json, .csv, .txt).
+    """Write the result whole or not at all, in one of ``FORMS`` or that of the file's suffix.
 
     Raises:
         ValueError: the suffix does not tell the form, or there is no such form.

@@ -219,7 +219,10 @@ class Prediction:
             image=self.image,
             scale=vars(spacing)
             | dict(magnification=spacing.known_magnification, plane=spacing.plane),
-            landmarks=[_without_reason(vars(landmark)) for landmark in self.landmarks],
+            landmarks=[  # why one is not reported is said by reported
+                {name: value for name, value in vars(landmark).items() if name != 'reason'}
+                for landmark in self.landmarks
+            ],
             measurements=[
                 {name: getattr(measurement, name) for name in MEASUREMENT_FIELDS}
                 for measurement in self.measurements
@@ -300,11 +303,6 @@ def _landmark(content: Mapping[str, Any]) -> LandmarkEstimate:
 
 def _or_nan(value: Any) -> Any:
     return math.nan if value is None else value
-
-
-def _without_reason(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Leave out what json says by ``reported``."""
-    return {name: value for name, value in content.items() if name != 'reason'}
 
 
 def _measurement(content: Mapping[str, Any]) -> Measurement:

@@ -41,12 +41,7 @@ class ResultNames:
         self._names: dict[str, str] = {}
 
     def name(self, path: str, sha256: str) -> tuple[str, bool]:
-        """Return the name for an input, and whether the same content had it in this run already.
-
-        Args:
-            path: the input, as it was given to the constructor.
-            sha256: hash of its content.
-        """
+        """Return the name for an input, and whether the same content had it in this run already."""
         if sha256 in self._names:
             return self._names[sha256], True
         stem = _stem(path)
@@ -92,13 +87,8 @@ def read_result(path: Path) -> Prediction | None:
 
 def same_model(prediction: Prediction, identity: Mapping[str, Any]) -> bool:
     """Tell whether a stored prediction comes from the model with this identity."""
-    return json.loads(json.dumps(dict(prediction.model))) == _plain_identity(identity)
-
-
-def _plain_identity(identity: Mapping[str, Any]) -> dict[str, Any]:
-    """Return an identity as it is stored."""
-    result: dict[str, Any] = json.loads(json.dumps(jsonable(identity, DECIMALS)))
-    return result
+    stored, own = dict(prediction.model), jsonable(identity, DECIMALS)
+    return bool(json.loads(json.dumps(stored)) == json.loads(json.dumps(own)))
 
 
 class RunOutputs:
@@ -227,13 +217,8 @@ def write_errors(
 ) -> None:
     """Write ``errors.json``: what a run has no results of, and why.
 
-    Args:
-        path: the file.
-        errors: files that could not be predicted, with causes.
-        passed_over: files of folders that are no images.
-        no_images: DICOM files that are none, with what they are.
-        duplicates: files whose content another one has, with the name of its results.
-        reports: files whose structured report could not be written, with causes.
+    Files that could not be predicted, or their report not be written, with causes; files that are
+    no images, with what they are; files whose content another one has, with its results' name.
     """
     content = {
         'errors': [{'file': name, 'cause': cause} for name, cause in errors],

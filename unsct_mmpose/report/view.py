@@ -229,11 +229,9 @@ def _lines(prediction: Prediction) -> list[View]:
         if measurement is not None and measurement.value is None:
             continue
         style = styles[split_side(name)[1]]
-        text = (
-            ''
-            if measurement is None
-            else f'{style["short"]} {number_text(measurement.value, measurement.unit)}'
-        )
+        text = ''
+        if measurement is not None:
+            text = f'{style["short"]} {number_text(measurement.value, measurement.unit)}'
         for rank, ends in enumerate(sketch.lines):
             views.append(
                 dict(
@@ -257,11 +255,12 @@ def _facts(prediction: Prediction) -> list[tuple[str, str]]:
     if spacing.known_magnification is not None:
         factor = f'{spacing.known_magnification:.4g} ({spacing.magnification_source})'
     plane = f'the {spacing.plane}' if spacing.plane else 'nowhere'
+    displayed = map(image.provenance.get, ('orientation', 'laid', 'processing', 'window'))
     facts = [
         ('File', image.path or image.file_name),
         ('SHA-256', image.sha256),
         ('Size', f'{image.width} x {image.height} pixels'),
-        ('Display', _display_text(image.provenance)),
+        ('Display', '; '.join(str(text) for text in displayed if text)),
         ('Pixel', pixel),
         ('Magnification', factor),
         ('Lengths hold at', plane),
@@ -272,12 +271,6 @@ def _facts(prediction: Prediction) -> list[tuple[str, str]]:
         ('Software', f'unsct_mmpose {model.get("unsct_mmpose", "")}'.strip()),
     ]
     return [(name, value) for name, value in facts if value]
-
-
-def _display_text(provenance: Mapping[str, Any]) -> str:
-    """Say how the pixels of the file became what is shown."""
-    names = ('orientation', 'laid', 'processing', 'window')
-    return '; '.join(str(provenance[name]) for name in names if provenance.get(name))
 
 
 def _reference_line_text(line: str | None) -> str:

@@ -73,7 +73,7 @@ _PEER_ROWS = (
     *((peer, 'peak') for peer in PEERS),
 )
 _ABLATIONS = (
-    'unsct-hrnet', 'srf_stages', 'srf_none', 'mmpose_weights', 'ori-hrnet', 'loss_mse',
+    'unsct-hrnet', 'srf_stages', 'srf_none', 'mmpose_weights', 'ori-hrnet', 'ema', 'loss_mse',
     'loss_mse_heavy', 'loss_adaptive_wing',
     'no_paf', 'no_boundary', 'attention_parallel', 'attention_code',
 )  # fmt: skip

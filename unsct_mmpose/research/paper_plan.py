@@ -95,6 +95,7 @@ ROWS = (
     Row('ablation/srf_full_init.py', 'SRF from 1', _WHY, True, 1, 4),
     Row('ablation/srf_long.py', 'UNSCT-HRNet, twice the epochs', _WHY, True, 2, 4),
     Row('ablation/srf_none_long.py', 'HRNet (no SRF), twice the epochs', _WHY, True, 2, 4),
+    Row('ablation/ema.py', 'averaged weights (EMA)', 'gain from averaging', True, 2, 4),
     Row('ablation/loss_mse.py', 'MSE', 'Figure 5', True, 1, 5),
     Row('ablation/loss_mse_heavy.py', 'MSE, ten times the weight', 'Figure 5', True, 1, 5),
     Row('ablation/loss_adaptive_wing.py', 'AdaptiveWing', 'Figure 5', True, 1, 5),

@@ -224,7 +224,7 @@ def _ours(backend: Any, paths: Sequence[Path]) -> list[str]:
     """Read files with a backend, with PyTorch all in one batch."""
     size = default_batch_size() if isinstance(backend, OnnxModel) else len(paths)
     inferencer = Inferencer(backend, batch_size=size)
-    return [prediction.to_json() for prediction in inferencer(list(paths))]
+    return [prediction.to_json() for prediction in inferencer.stream(list(paths))]
 
 
 def _command(backend: Any, paths: Sequence[Path]) -> list[str]:

@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 
 from unsct_mmpose.anatomy import LANDMARK_CLASSES, NUM_CLASSES, RelationSet
+from unsct_mmpose.anatomy.parameters import split_side
 from unsct_mmpose.anatomy.records import TYPICAL
 from unsct_mmpose.drawing.figures import figure_promise
 from unsct_mmpose.drawing.picture_files import encode_picture
 from unsct_mmpose.files import replace_file
 from unsct_mmpose.functional.bootstrap import share_by_patient
-from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES, split_side
+from unsct_mmpose.functional.clinical import MEASUREMENT_NAMES
 from unsct_mmpose.functional.error_structure import whitened
 from unsct_mmpose.functional.hierarchical import allowed_level
 from unsct_mmpose.functional.presence import region_radii, squared_mahalanobis

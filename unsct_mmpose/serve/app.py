@@ -113,7 +113,9 @@ def create_app(backend: Backend, options: ServeOptions, reader: ProcessReader | 
     @app.post('/api/predict', responses=_responses(), openapi_extra=_BODY)
     async def predict(request: Request) -> Response:
         """Return the prediction of one radiograph."""
-        status, text = await _answer(request, desk, options, _json)
+        status, text = await _answer(
+            request, desk, options, lambda result: result.prediction.to_json()
+        )
         if status == 200:
             return Response(text, media_type='application/json')
         return JSONResponse({'error': text}, status)
@@ -147,10 +149,6 @@ async def _answer(
     size = megabytes(request.state.received)
     LOG.info('%s MB: %d, %.1f s', size, status, time.monotonic() - started)
     return status, text
-
-
-def _json(result: OneResult) -> str:
-    return result.prediction.to_json()
 
 
 def _responses() -> dict[int | str, dict[str, Any]]:

@@ -45,11 +45,7 @@ class PredictionDesk:
             self.inside -= 1
 
     async def predict(self, upload: Upload, render: Callable[[OneResult], str]) -> str:
-        """Predict when those before are done.
-
-        Args:
-            upload: the file.
-            render: makes the answer's text of the result, in the same thread.
+        """Predict when those before are done, and render the answer in the same thread.
 
         Raises:
             RefusedError: the file cannot be read (422), or the model fails (500).

@@ -1,6 +1,7 @@
 """The server's two pages: a form, and the report of what was handed in.
 
-Both are self-contained like every report; what they let run is named by its hash.
+Both are self-contained like every report; what they let run is named by its hash. ``root`` is the
+path that browsers see them below.
 """
 
 from __future__ import annotations
@@ -22,25 +23,13 @@ _SUBTITLE = '24 landmarks and clinical measurements of an AP pelvic radiograph'
 
 
 def form_page(identity: Mapping[str, Any], limit_mb: str, error: str = '', root: str = '') -> str:
-    """Return the page with the form.
-
-    Args:
-        identity: of the model.
-        limit_mb: the largest file, MB.
-        error: why the last file got no report.
-        root: the path that browsers see the page below.
-    """
+    """Return the page with the form, and why the last file got no report."""
     body = load_template('serve', _PACKAGE).module.form(identity, limit_mb, error, root)
-    return _page(_TITLE, _SUBTITLE, str(body))
+    return _page(str(body))
 
 
 def result_page(result: OneResult, root: str = '') -> str:
-    """Return the report of one radiograph, with its json and picture to save.
-
-    Args:
-        result: what was found.
-        root: the path that browsers see the page below.
-    """
+    """Return the report of one radiograph, with its json and picture to save."""
     prediction = result.prediction
     stem = PurePath(prediction.image.file_name).stem or 'radiograph'
     files = [
@@ -48,7 +37,7 @@ def result_page(result: OneResult, root: str = '') -> str:
         ('Overlay PNG', f'{stem}.png', _data('image/png', result.overlay_png())),
     ]
     bar = str(load_template('serve', _PACKAGE).module.bar(files, root))
-    return _page(_TITLE, _SUBTITLE, bar + render_section(prediction, result.radiograph))
+    return _page(bar + render_section(prediction, result.radiograph))
 
 
 @cache
@@ -65,8 +54,8 @@ def security_policy() -> str:
     )
 
 
-def _page(title: str, subtitle: str, body: str) -> str:
-    return page_head(title, subtitle, load_asset('serve.css', _PACKAGE)) + body + _foot()
+def _page(body: str) -> str:
+    return page_head(_TITLE, _SUBTITLE, load_asset('serve.css', _PACKAGE)) + body + _foot()
 
 
 @cache

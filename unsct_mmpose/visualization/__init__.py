@@ -6,4 +6,8 @@ from .tha_bad_case_hook import THABadCaseHook
 from .tha_visualization_hook import THAVisualizationHook
 from .tha_visualizer import THAVisualizer
 
-__all__ = ['THABadCaseHook', 'THAVisualizationHook', 'THAVisualizer']
+__all__ = [
+    'THABadCaseHook',
+    'THAVisualizationHook',
+    'THAVisualizer',
+]

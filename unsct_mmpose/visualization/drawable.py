@@ -10,10 +10,10 @@ import torch
 from mmpose.structures import PoseDataSample
 
 from unsct_mmpose.anatomy import HIP, LandmarkEstimate, LandmarkSet
+from unsct_mmpose.anatomy.records import IMAGE_WORDS
 from unsct_mmpose.drawing.canvas import Box
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.geometry import region_of
-from unsct_mmpose.maps.assessment import IMAGE_WORDS
 
 
 @dataclass(frozen=True, eq=False)

@@ -219,7 +219,10 @@ def _panel(name: str, gray: np.ndarray, drawable: Drawable, width_px: int) -> np
     if name == 'fields':
         return paf_panel(gray, drawable.pafs, drawable.relations, **maps)
     if name == 'certainty':
-        return certainty_panel(gray, _certainty(drawable), **maps)
+        fields = (drawable.heatmaps, drawable.pafs, drawable.cells)
+        tensors = (torch.from_numpy(np.asarray(values, np.float32))[None] for values in fields)
+        certainty = certainty_map(*tensors, drawable.relations)[0].numpy()
+        return certainty_panel(gray, certainty, **maps)
     grid = dict(box=drawable.box, width_px=width_px)
     if name == 'heatmap_grid':
         return heatmap_grid(gray, drawable.heatmaps, landmarks, **grid)
@@ -240,12 +243,3 @@ def _landmark_panel(gray: np.ndarray, drawable: Drawable, long_side_px: int) -> 
     shown = [mark for mark in drawable.estimates if math.isfinite(mark.x)]
     legend = landmark_legend(width, shown, truth=drawable.truth is not None)
     return np.concatenate([picture, caption_strip(width, drawable.caption.splitlines()), legend])
-
-
-def _certainty(drawable: Drawable) -> np.ndarray:
-    """Compute the map of the paper's Figure 9: ``(h, w)``."""
-    maps = (
-        torch.from_numpy(np.asarray(values, np.float32))[None]
-        for values in (drawable.heatmaps, drawable.pafs, drawable.cells)
-    )
-    return certainty_map(*maps, drawable.relations)[0].numpy()

@@ -99,6 +99,14 @@ def settings(landmarks, measurements):
     )
 
 
+@pytest.fixture(scope='module')
+def written(source, settings, tmp_path_factory):
+    """A report, to be read only."""
+    out = tmp_path_factory.mktemp('written') / 'report.dcm'
+    write_structured_report(source, out, **settings)
+    return out
+
+
 @pytest.fixture
 def out(tmp_path):
     return tmp_path / 'report.dcm'
@@ -160,10 +168,9 @@ def test_the_centre_of_the_first_pixel_is_half_a_pixel_from_its_corner(source, o
     assert read_structured_report(out).landmarks[0].x == 0.0
 
 
-def test_sides_and_places_agree_with_what_a_foreign_reader_finds(source, out, settings):
+def test_sides_and_places_agree_with_what_a_foreign_reader_finds(written, settings):
     highdicom = pytest.importorskip('highdicom')
-    write_structured_report(source, out, **settings)
-    report = highdicom.sr.srread(out).content
+    report = highdicom.sr.srread(written).content
     meanings = {landmark.description: landmark.name for landmark in LANDMARK_CLASSES}
     places = {}
     for group in report.get_planar_roi_measurement_groups():
@@ -194,9 +201,8 @@ def test_sides_and_places_agree_with_what_a_foreign_reader_finds(source, out, se
         assert values['Femoral offset'].unit.scheme_designator == 'UCUM'
 
 
-def test_a_rejected_landmark_has_a_reason_and_no_place(source, out, settings):
-    write_structured_report(source, out, **settings)
-    found = dcmread(out)
+def test_a_rejected_landmark_has_a_reason_and_no_place(written, settings):
+    found = dcmread(written)
     rejected = settings['landmarks'][index_of(REJECTED)]
     place = np.array([rejected.x, rejected.y]) + 0.5
     for item in items(found):
@@ -209,9 +215,8 @@ def test_a_rejected_landmark_has_a_reason_and_no_place(source, out, settings):
     assert only.ContentSequence[0].TextValue == rejected.reason
 
 
-def test_the_interval_encloses_the_value_in_its_own_unit(source, out, settings):
-    write_structured_report(source, out, **settings)
-    for item in items(dcmread(out)):
+def test_the_interval_encloses_the_value_in_its_own_unit(written):
+    for item in items(dcmread(written)):
         if item.get('ValueType') != 'NUM' or 'ContentSequence' not in item:
             continue
         unit = item.MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0].CodeValue
@@ -222,11 +227,10 @@ def test_the_interval_encloses_the_value_in_its_own_unit(source, out, settings):
             assert found[end].MeasurementUnitsCodeSequence[0].CodeValue == unit
 
 
-def test_what_has_no_value_has_no_number(source, out, settings):
-    write_structured_report(source, out, **settings)
+def test_what_has_no_value_has_no_number(written, settings):
     absent = [measurement for measurement in settings['measurements'] if measurement.value is None]
     assert len(absent) == 2  # both Skinner values of the left side
-    report = dcmread(out)
+    report = dcmread(written)
     for item in items(report):
         for value in item.get('MeasuredValueSequence', ()):
             assert math.isfinite(value.NumericValue)
@@ -321,10 +325,9 @@ def test_a_failing_write_leaves_what_was_there(source, out, settings, monkeypatc
 
 
 @pytest.mark.skipif(not shutil.which('dsrdump'), reason='dcmtk is not installed')
-def test_dcmtk_reads_it_without_complaint(source, out, settings):
-    write_structured_report(source, out, **settings)
+def test_dcmtk_reads_it_without_complaint(written):
     # +Ev would hide violations of relationships; without it they are errors.
-    done = subprocess.run(['dsrdump', '+Pn', out], capture_output=True, text=True, check=True)
+    done = subprocess.run(['dsrdump', '+Pn', written], capture_output=True, text=True, check=True)
     assert 'Verification Flag   : UNVERIFIED' in done.stdout
     assert done.stdout.count('"Image Region")=(POINT') == 23
     complaints = [line for line in done.stderr.splitlines() if 'Character Set' not in line]
@@ -428,9 +431,8 @@ def test_a_frame_of_several_is_named_in_every_reference(source, tmp_path, out):
     assert [reference.ReferencedFrameNumber for reference in references] == [2]
 
 
-def test_a_unit_that_is_not_that_of_the_measurement_is_damage(source, out, settings):
-    write_structured_report(source, out, **settings)
-    report = dcmread(out)
+def test_a_unit_that_is_not_that_of_the_measurement_is_damage(written, out):
+    report = dcmread(written)
     item = next(
         node
         for node in items(report)

@@ -36,20 +36,8 @@ _ACETABULUM = Code('37783008', 'SCT', 'Acetabulum')
 _FEMUR = Code('71341001', 'SCT', 'Femur')
 _FEMORAL_HEAD = Code('2812003', 'SCT', 'Head of Femur')
 
-LANDMARK_SITES: dict[int, Code] = {
-    1: _ILIUM,
-    2: _ACETABULUM,
-    3: _ACETABULUM,
-    4: _ACETABULUM,
-    5: _FEMORAL_HEAD,
-    6: _FEMORAL_HEAD,
-    7: _FEMUR,
-    8: PELVIS,
-    9: _ISCHIUM,
-    10: _FEMUR,
-    11: _FEMUR,
-    12: _FEMUR,
-}
+_BONES = (_ILIUM, *[_ACETABULUM] * 3, *[_FEMORAL_HEAD] * 2, _FEMUR, PELVIS, _ISCHIUM, *[_FEMUR] * 3)
+LANDMARK_SITES: dict[int, Code] = dict(enumerate(_BONES, 1))
 """The bone that each landmark of Table 1 lies on."""
 
 LANDMARKS: dict[int, Code] = {

@@ -36,17 +36,7 @@ _HAS_CONCEPT_MOD = hd.RelationshipTypeValues.HAS_CONCEPT_MOD
 
 @dataclass(frozen=True)
 class Context:
-    """What holds for the whole report.
-
-    Attributes:
-        algorithm: what found the landmarks.
-        lengths_at: ``'bone'`` or ``'detector'``; None when there are no lengths.
-        magnification: size on the detector over size at the bone; None when unknown.
-        interval_level: the share of values that the intervals are meant to hold.
-        observer: name of the person who is responsible, or None.
-        frame: number of the frame, from 0; None for an image with one frame.
-        simulated: the image shows no person.
-    """
+    """What holds for a whole report; see :func:`unsct_mmpose.dicom.sr.write_structured_report`."""
 
     algorithm: Algorithm
     lengths_at: str | None
@@ -58,13 +48,7 @@ class Context:
 
 
 class Content:
-    """Builds the content items of one report.
-
-    Args:
-        source: header of the image.
-        landmarks: checked landmarks.
-        context: what holds for all of them.
-    """
+    """Builds the content items of one report, of the header of its image and checked landmarks."""
 
     def __init__(
         self, source: Dataset, landmarks: Sequence[LandmarkEstimate], context: Context
@@ -139,12 +123,23 @@ class Content:
             if absent.value is None
         ]
         site = sr_codes.PELVIS if side is None else sr_codes.HIP_JOINT
+        values = [self._measurement(given) for given in chosen if given.value is not None]
+        return self._group(f'{side or "both"} hip measurements', site, side, absences, values)
+
+    def _group(
+        self,
+        name: str,
+        site: Code,
+        side: str | None,
+        evaluations: Sequence[hd.QualitativeEvaluation],
+        measurements: Sequence[hd.Measurement] | None = None,
+    ) -> hd.MeasurementsAndQualitativeEvaluations:
         return hd.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracking(f'{side or "both"} hip measurements'),
+            tracking_identifier=_tracking(name),
             finding_sites=[hd.FindingSite(site, sr_codes.LATERALITY[side])],
             algorithm_id=self._algorithm(),
-            measurements=[self._measurement(given) for given in chosen if given.value is not None],
-            qualitative_evaluations=absences,
+            measurements=measurements,
+            qualitative_evaluations=evaluations,
             source_images=[self._image(hd.SourceImageForMeasurementGroup)],
         )
 
@@ -200,11 +195,10 @@ class Content:
     ) -> hd.PlanarROIMeasurementsAndQualitativeEvaluations:
         """Return a landmark as a region that is one point (TID 1410)."""
         side, kind = _side_and_class(landmark.name)
-        measurements = []
-        if landmark.presence is not None:
-            measurements.append(
-                hd.Measurement(sr_codes.PRESENCE, float(landmark.presence), sr_codes.UNITS['1'])
-            )
+        presence = [] if landmark.presence is None else [float(landmark.presence)]
+        measurements = [
+            hd.Measurement(sr_codes.PRESENCE, value, sr_codes.UNITS['1']) for value in presence
+        ]
         return hd.PlanarROIMeasurementsAndQualitativeEvaluations(
             tracking_identifier=_tracking(landmark.name),
             referenced_region=hd.ImageRegion(
@@ -230,13 +224,8 @@ class Content:
                 evaluations.append(_absence(name, sr_codes.NOT_REPORTED, landmark))
         if not evaluations:
             return None
-        return hd.MeasurementsAndQualitativeEvaluations(
-            tracking_identifier=_tracking(f'{side} landmarks that are not reported'),
-            finding_sites=[hd.FindingSite(sr_codes.HIP_JOINT, sr_codes.LATERALITY[side])],
-            algorithm_id=self._algorithm(),
-            qualitative_evaluations=evaluations,
-            source_images=[self._image(hd.SourceImageForMeasurementGroup)],
-        )
+        name = f'{side} landmarks that are not reported'
+        return self._group(name, sr_codes.HIP_JOINT, side, evaluations)
 
 
 def _side_and_class(name: str) -> tuple[str, int]:

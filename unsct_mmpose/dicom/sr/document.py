@@ -32,13 +32,7 @@ def encode_report(
     measurements: Sequence[Measurement],
     context: Context,
 ) -> tuple[str, bytes]:
-    """Return the SOP Instance UID of a report, and its bytes as a DICOM file.
-
-    Args:
-        header: what :func:`~unsct_mmpose.dicom.sr.source.read_source` returned.
-        landmarks: checked landmarks.
-        measurements: checked measurements.
-        context: what holds for all of them.
+    """Return the SOP Instance UID of a report, on a header of ``read_source``, and its bytes.
 
     Raises:
         DocumentError: highdicom refuses the header.

@@ -41,11 +41,7 @@ class Algorithm:
 
 
 def check_landmarks(landmarks: Sequence[LandmarkEstimate], size_wh: tuple[int, int]) -> None:
-    """Refuse landmarks that a report must not hold.
-
-    Args:
-        landmarks: at most one for each name.
-        size_wh: width and height of the image in pixels.
+    """Refuse landmarks that a report on an image of this width and height must not hold.
 
     Raises:
         ValueError: a name is unknown or twice there, a probability is none, or a reported landmark
@@ -82,7 +78,11 @@ def check_measurements(
     reported = {landmark.name for landmark in landmarks if landmark.reported}
     for measurement in measurements:
         name, value, reason = measurement.name, measurement.value, measurement.reason
-        _check_line(measurement)
+        line = measurement.reference_line
+        if line is not None and line not in REFERENCE_LINES:
+            raise ValueError(
+                f'{name}: reference_line must be one of {REFERENCE_LINES}, not {line!r}'
+            )
         if value is None:
             if not reason:
                 raise ValueError(f'{name}: it has no value; give it a reason')
@@ -106,14 +106,6 @@ def _check_names(names: Sequence[str], choices: Sequence[str], kind: str) -> Non
             raise ValueError(f'{name} is there twice; give each name once')
         if name not in choices:
             raise ValueError(f'unknown {kind} {name!r}; known: {", ".join(choices)}')
-
-
-def _check_line(measurement: Measurement) -> None:
-    line = measurement.reference_line
-    if line is not None and line not in REFERENCE_LINES:
-        raise ValueError(
-            f'{measurement.name}: reference_line must be one of {REFERENCE_LINES}, not {line!r}'
-        )
 
 
 def _check_uncertainty(measurement: Measurement, value: float) -> None:

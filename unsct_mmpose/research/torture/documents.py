@@ -196,6 +196,7 @@ def try_documents(reader: Reader, number: int, scratch: Path) -> tuple[str, str,
               suppress_health_check=list(HealthCheck))  # fmt: skip
     @given(_texts(reader.document))
     def read(content: bytes) -> None:
+        path.unlink(missing_ok=True)  # a file that is cut goes to the disk at once, a new one later
         path.write_bytes(content)
         outcome, words = judge(reader.read, path)
         counts[outcome if outcome != 'foreign' else 'faults'] += 1
@@ -217,6 +218,7 @@ def try_places(reader: Reader, scratch: Path) -> tuple[str, str, dict[str, int]]
         before = holder[key]
         for value in (10**400, -1, 1e308, float('nan'), None, True, {}, [], '\x1b[31m'):
             holder[key] = value
+            path.unlink(missing_ok=True)
             path.write_text(json.dumps(document))
             outcome, words = judge(reader.read, path)
             counts[outcome if outcome != 'foreign' else 'faults'] += 1
