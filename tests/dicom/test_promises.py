@@ -2,9 +2,11 @@
 
 import os
 import resource
+import struct
 import subprocess
 import sys
 import time
+import zlib
 from io import BytesIO
 from pathlib import Path
 
@@ -115,7 +117,7 @@ def test_a_sheared_picture_with_a_black_border_is_not_taken_for_a_padded_one():
 @pytest.mark.parametrize('rows, columns', [(65535, 96), (32, 65535), (65535, 65535)])
 @pytest.mark.parametrize('syntax', ['jpeg', 'jpegls', 'j2k'])
 def test_a_stream_that_promises_too_much_costs_nothing(syntax, rows, columns, monkeypatch):
-    patch = cases.patch_siz if syntax == 'j2k' else cases.patch_sof
+    patch = patch_siz if syntax == 'j2k' else patch_sof
     stream = patch(cases.encode(GREY, syntax), rows=rows, columns=columns)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     monkeypatch.setattr('unsct_mmpose.dicom.decode.decode', None)  # no decoder sees it
@@ -129,7 +131,7 @@ def test_a_header_that_promises_too_much_is_refused_unread(syntax):
 
 
 def test_header_and_stream_that_agree_on_too_little_data_are_refused():
-    stream = cases.patch_sof(cases.encode(GREY, 'jpeg'), rows=8000, columns=8000)
+    stream = patch_sof(cases.encode(GREY, 'jpeg'), rows=8000, columns=8000)
     content = cases.make(GREY, 'jpeg', stream=stream, Rows=8000, Columns=8000)
     refused(content, 'too short for 8000 x 8000')
 
@@ -150,7 +152,7 @@ def test_an_rle_frame_that_unpacks_without_end_is_refused():
 
 def test_a_deflated_file_that_inflates_without_end_is_refused(monkeypatch):
     monkeypatch.setenv('UNSCT_MAX_PIXELS', str(2**22))
-    content = cases.deflated_zeros(cases.make(GREY, 'deflated'), 2**28)
+    content = deflated_zeros(cases.make(GREY, 'deflated'), 2**28)
     assert len(content) < 2**19
     refused(content, 'deflated data are longer')
 
@@ -400,3 +402,38 @@ def test_limits_come_from_the_environment(monkeypatch):
         monkeypatch.setenv('UNSCT_MAX_PIXELS', wrong)
         with pytest.raises(ValueError, match='UNSCT_MAX_PIXELS'):
             current_limits()
+
+
+def deflated_zeros(content: bytes, length: int) -> bytes:
+    """Replace what follows the meta information of a deflated file by so many zeros."""
+    start = content.index(b'1.2.840.10008.1.2.1.99')
+    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = bytes(2**20)
+    packed = b''.join(deflater.compress(block) for _ in range(length // len(block)))
+    end = 144 + struct.unpack_from('<I', content, 140)[0]
+    assert start < end
+    return content[:end] + packed + deflater.flush()
+
+
+def patch_sof(stream: bytes, **changes: int) -> bytes:
+    """Change fields of the frame header of a JPEG or JPEG-LS stream."""
+    marker = next(m for m in (b'\xff\xc0', b'\xff\xc1', b'\xff\xf7') if m in stream)
+    fields = dict(precision=(4, '>B'), rows=(5, '>H'), columns=(7, '>H'), samples=(9, '>B'))
+    return _patched(stream, stream.index(marker), fields, changes)
+
+
+def patch_siz(stream: bytes, **changes: int) -> bytes:
+    """Change fields of the SIZ segment of a JPEG 2000 codestream."""
+    fields = dict(columns=(8, '>I'), rows=(12, '>I'), samples=(40, '>H'), depth=(42, '>B'))
+    return _patched(stream, stream.index(b'\xff\x4f\xff\x51'), fields, changes)
+
+
+def _patched(
+    stream: bytes, place: int, fields: dict[str, tuple[int, str]], changes: dict[str, int]
+) -> bytes:
+    """Write fields, by their offset from a place and their form."""
+    patched = bytearray(stream)
+    for name, value in changes.items():
+        offset, form = fields[name]
+        struct.pack_into(form, patched, place + offset, value)
+    return bytes(patched)

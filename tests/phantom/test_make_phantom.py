@@ -66,7 +66,7 @@ def test_the_annotations_pass_every_check_of_the_reader(made):
         file = read_annotations(
             made / f'{split}.json', image_root=made / 'images', require_spacing=True
         )
-        assert len(file.cases) == FEW.count(split)
+        assert len(file.cases) == getattr(FEW, split)
         assert file.info['simulated'] is True and file.info['seed'] == 3
         for case in file.cases:
             assert case.states.labelled.all()

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from unsct_mmpose.files import write_json
 from unsct_mmpose.research.full_size_page import render_full_size_page
 from unsct_mmpose.research.pages import write_page
-from unsct_mmpose.research.training_log import read_log, write_run
+from unsct_mmpose.research.training_log import read_log
 
 FOLDER = Path(__file__).resolve().parents[2] / 'docs' / 'results'
 LOGS = Path(__file__).parent / 'logs'
@@ -19,7 +20,7 @@ def folder(tmp_path):
     stock = replace(run, name='stock_450', curve=worse)
     cut = read_log(LOGS / 'cut_off.log', name='unsct_long', config='c.py', data='simulated')
     for training in (run, stock, cut):
-        write_run(tmp_path / 'full_size' / f'{training.name}.json', training)
+        write_json(tmp_path / 'full_size' / f'{training.name}.json', training)
     return tmp_path
 
 

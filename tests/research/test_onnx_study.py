@@ -6,10 +6,10 @@ from pydicom import dcmread
 
 from unsct_mmpose.dicom.writer import write_radiograph
 from unsct_mmpose.research import onnx_study
+from unsct_mmpose.research.memory import memory_mb
 from unsct_mmpose.research.onnx_study import (
     memory_growth_mb,
     render_onnx_page,
-    resident_mb,
 )
 from unsct_mmpose.research.pages import write_page
 
@@ -33,7 +33,7 @@ def test_the_committed_page_is_made_from_the_committed_files(request):
 
 def test_memory_that_is_kept_is_seen_and_the_warm_up_is_not(monkeypatch):
     kept = []
-    monkeypatch.setattr(onnx_study, 'resident_mb', lambda: 100.0 + len(kept))
+    monkeypatch.setattr(onnx_study, 'memory_mb', lambda field: 100.0 + len(kept))
 
     def read(number):
         if number < 10 or number % 2:
@@ -43,10 +43,10 @@ def test_memory_that_is_kept_is_seen_and_the_warm_up_is_not(monkeypatch):
 
 
 def test_resident_memory_sees_what_is_allocated():
-    before = resident_mb()
+    before = memory_mb('VmRSS')
     held = np.frombuffer(mmap.mmap(-1, 2**27), np.uint8)  # past an allocator that keeps pages
     held[:] = 1
-    assert resident_mb() - before > 0.9 * held.nbytes / 2**20
+    assert memory_mb('VmRSS') - before > 0.9 * held.nbytes / 2**20
 
 
 def test_the_truth_goes_along_when_an_image_is_turned(tmp_path, monkeypatch):

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from unsct_mmpose.research.training_log import read_log, read_run, write_run
+from unsct_mmpose.files import write_json
+from unsct_mmpose.research.training_log import read_log, read_run
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = Path(__file__).parent / 'logs'
@@ -91,7 +92,7 @@ def test_another_file_is_refused_by_name(tmp_path, text):
 
 
 def test_a_run_survives_its_file(tmp_path, finished):
-    write_run(tmp_path / 'r.json', finished)
+    write_json(tmp_path / 'r.json', finished)
     assert read_run(tmp_path / 'r.json') == finished
     (tmp_path / 'r.json').write_text('{"name": 1}')
     with pytest.raises(ValueError, match=r'r\.json: not a training'):

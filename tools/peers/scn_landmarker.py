@@ -43,13 +43,7 @@ def parse_args() -> argparse.Namespace:
 
 
 def build(landmarks: int, size_hw: tuple[int, int], channels: int) -> tuple[nn.Module, nn.Module]:
-    """Return the network and what draws its targets, whose widths and rotations are learned.
-
-    Args:
-        landmarks: K.
-        size_hw: of the images and of the maps.
-        channels: of every layer; the authors have 128.
-    """
+    """Return the network and what draws its targets, whose widths and rotations are learned."""
     from landmarker.heatmap import GaussianHeatmapGenerator
     from landmarker.models import OriginalSpatialConfigurationNet
 
@@ -67,11 +61,6 @@ class TheirSteps:
 
     Its rate halves when the training loss stands still for ten epochs, as in their later code; in
     their example it is the validation loss, which is not ours to look at.
-
-    Args:
-        network: to train.
-        targets: to train with it.
-        steps: of the whole training.
     """
 
     def __init__(self, network: nn.Module, targets: nn.Module, steps: int) -> None:
@@ -95,14 +84,7 @@ class TheirSteps:
 
 
 def to_input(images: np.ndarray) -> Tensor:
-    """Stretch the grey levels of each image to 0..1, as their transforms do.
-
-    Args:
-        images: ``(B, H, W)`` uint8.
-
-    Returns:
-        ``(B, 1, H, W)`` float.
-    """
+    """Stretch the grey levels of ``(B, H, W)`` images to 0..1, ``(B, 1, H, W)``, as theirs do."""
     grey = torch.from_numpy(images).float()[:, None]
     low, high = (torch.amax(sign * grey, (1, 2, 3), keepdim=True) * sign for sign in (-1, 1))
     return (grey - low) / (high - low).clamp(min=1.0)
@@ -124,15 +106,9 @@ def loss_of(criterion: nn.Module, maps: Tensor, targets: nn.Module, points: Tens
 
 
 def read(network: nn.Module, images: np.ndarray, batch_size: int = 8) -> dict[str, np.ndarray]:
-    """Find the landmarks of images: local soft-argmax, without a flip test.
+    """Find landmarks in ``(N, H, W)`` images: local soft-argmax, without a flip test.
 
-    Args:
-        network: trained.
-        images: ``(N, H, W)`` uint8.
-        batch_size: images at a time.
-
-    Returns:
-        ``points`` ``(N, K, 2)`` (x, y), pixels, and ``peaks`` ``(N, K)``, the maps' largest values.
+    ``points`` are ``(N, K, 2)`` (x, y), pixels, and ``peaks`` ``(N, K)``, the maps' largest values.
     """
     from landmarker.heatmap import heatmap_to_coord
 
@@ -149,15 +125,7 @@ def read(network: nn.Module, images: np.ndarray, batch_size: int = 8) -> dict[st
 
 def train_epoch(network: nn.Module, targets: nn.Module, steps: Any,
                 arrays: dict[str, np.ndarray], batch_size: int) -> float:  # fmt: skip
-    """Take one step for each batch, in the order that they are packed in; return the mean loss.
-
-    Args:
-        network: to train.
-        targets: to train with it.
-        steps: :class:`TheirSteps` or its like.
-        arrays: ``images`` ``(N, H, W)``, ``points`` ``(N, K, 2)`` and ``weights`` ``(N, K)``.
-        batch_size: images a step.
-    """
+    """Take one step for each batch, in the order that they are packed in; return the mean loss."""
     from landmarker.losses import GaussianHeatmapL2Loss
 
     criterion, losses = GaussianHeatmapL2Loss(alpha=SIGMA_WEIGHT), []
@@ -173,13 +141,7 @@ def train_epoch(network: nn.Module, targets: nn.Module, steps: Any,
 
 
 def train(args: argparse.Namespace, packed: dict[str, dict[str, np.ndarray]], rule: type) -> None:
-    """Train, and read every split at each interval.
-
-    Args:
-        args: of the command line.
-        packed: arrays of each split.
-        rule: :class:`TheirSteps` or its like.
-    """
+    """Train, and read every split at each interval; the rule says how weights change."""
     torch.manual_seed(args.seed)
     data = packed.pop('train')
     network, targets = build(data['points'].shape[1], data['images'].shape[1:], args.channels)
@@ -200,13 +162,7 @@ def train(args: argparse.Namespace, packed: dict[str, dict[str, np.ndarray]], ru
 
 
 def keep(path: Path, kept: dict[str, Any], epochs: int) -> None:
-    """Write everything that a training needs to go on, whole or not at all.
-
-    Args:
-        path: file.
-        kept: what has a ``state_dict``, by name.
-        epochs: that are done.
-    """
+    """Write everything that a training needs to go on, whole or not at all."""
     state = {name: module.state_dict() for name, module in kept.items()}
     unfinished = path.with_suffix('.tmp')
     torch.save(dict(state, epochs=epochs, rng=torch.get_rng_state()), unfinished)
@@ -233,11 +189,7 @@ def save(path: Path, arrays: dict[str, Any]) -> None:
 
 
 def main(rule: type = TheirSteps) -> None:
-    """Run the tool.
-
-    Args:
-        rule: how weights change.
-    """
+    """Run the tool; the rule says how weights change."""
     args = parse_args()
     packed = {path.stem: dict(np.load(path)) for path in sorted(args.packed.glob('*.npz'))}
     args.out.mkdir(parents=True, exist_ok=True)

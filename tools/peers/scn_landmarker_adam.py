@@ -16,25 +16,14 @@ WARM_UP, RATE, LAST, CLIP = 50, 1e-3, 1e-5, 10.0
 
 
 def rate_at(step: int, steps: int) -> float:
-    """Return the learning rate as a share of the largest.
-
-    Args:
-        step: from 0 on.
-        steps: of the whole training.
-    """
+    """Return the learning rate as a share of the largest, at a step from 0 on."""
     warm = min(1.0, 0.01 + 0.99 * step / WARM_UP)
     least = LAST / RATE
     return warm * (least + (1 - least) * 0.5 * (1 + math.cos(math.pi * min(step / steps, 1.0))))
 
 
 class OurSteps:
-    """Adam with warm-up and cosine.
-
-    Args:
-        network: to train.
-        targets: to train with it.
-        steps: of the whole training.
-    """
+    """Adam with warm-up and cosine."""
 
     def __init__(self, network: nn.Module, targets: nn.Module, steps: int) -> None:
         self.parameters = [*network.parameters(), *targets.parameters()]

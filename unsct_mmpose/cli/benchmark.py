@@ -11,9 +11,25 @@ DEMO = 'configs/demo/unsct_hrnet_tha_cpu.py'
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest='action', required=True)
-    step = actions.add_parser('step', help='time and memory of a training step')
-    step.set_defaults(measure=_benchmark_step)
-    add = step.add_argument
+    for name, measure, text in (
+        ('step', _benchmark_step, 'time and memory of a training step'),
+        ('all', _benchmark_all,
+         'all that the performance page needs on this machine, and the page (12 min)'),
+        ('scale', _benchmark_scale, 'cost as images, pixels and landmarks grow'),
+        ('time', _benchmark_time, 'run a command: its minutes are a figure of the page'),
+        ('decode', _benchmark_decode,
+         'time of decoding and uncertainty estimation beside the forward pass'),
+        ('gradients', _benchmark_gradients,
+         'value and gradient on the backbone of each loss term, while training'),
+        ('predict', _benchmark_predict,
+         'time from DICOM to json: stock MMPose, PyTorch, compiled, exported'),
+        ('phantom', _benchmark_phantom, 'simulated radiographs a second'),
+        ('exports', _benchmark_exports,
+         'what exporting and quantizing changes, on annotated images'),
+        ('onnx-page', _write_onnx_page, 'write onnx.md from the json files of both'),
+    ):  # fmt: skip
+        actions.add_parser(name, help=text).set_defaults(measure=measure)
+    add = actions.choices['step'].add_argument
     add('config', nargs='?', default=DEMO, help='config with an HRNet')
     add('--batch-size', type=int, help="images in a batch (default: the config's)")
     add('--rounds', type=int, default=15, help='alternating pairs to time')
@@ -24,11 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help="the other has MMPose's optimiser, not ours with its precision (always on CUDA)",
     )
-    everything = actions.add_parser(
-        'all', help='all that the performance page needs on this machine, and the page (12 min)'
-    )
-    everything.set_defaults(measure=_benchmark_all, out=None)
-    add = everything.add_argument
+    add = actions.choices['all'].add_argument
     add('folder', type=Path, nargs='?', default=ROOT / 'docs/results', help='folder of results')
     add(
         '--only',
@@ -37,39 +49,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='some of transfers, steps, pipeline, scale, predict, phantom, decode',
     )
     add('--short', action='store_true', help='in seconds; its figures mean nothing')
-    scale = actions.add_parser('scale', help='cost as images, pixels and landmarks grow')
-    scale.set_defaults(measure=_benchmark_scale)
-    scale.add_argument('config', nargs='?', default=DEMO, help='config of the network')
-    scale.add_argument('--short', action='store_true', help='in seconds; says nothing')
-    timed = actions.add_parser('time', help='run a command: its minutes are a figure of the page')
-    timed.set_defaults(measure=_benchmark_time)
-    add = timed.add_argument
+    add = actions.choices['scale'].add_argument
+    add('config', nargs='?', default=DEMO, help='config of the network')
+    add('--short', action='store_true', help='in seconds; says nothing')
+    add = actions.choices['time'].add_argument
     add('target', help='demo_minutes, test_minutes or check_minutes')
     add('command', nargs='+', help='after --')
-    decode = actions.add_parser(
-        'decode', help='time of decoding and uncertainty estimation beside the forward pass'
-    )
-    decode.set_defaults(measure=_benchmark_decode)
-    add = decode.add_argument
+    add = actions.choices['decode'].add_argument
     add('config', nargs='?', default=DEMO, help='config of the model')
     add('--map-size', type=int, default=128, help='side of the maps, cells')
     add('--batch-size', type=int, default=16, help='images in a batch')
     add('--rounds', type=int, default=10, help='alternating pairs to time')
-    gradients = actions.add_parser(
-        'gradients', help='value and gradient on the backbone of each loss term, while training'
-    )
-    gradients.set_defaults(measure=_benchmark_gradients)
-    add = gradients.add_argument
+    add = actions.choices['gradients'].add_argument
     add('config', help='config of the model')
     add('--steps', type=int, nargs='+', default=[0, 50], metavar='N',
         help='steps after which to look (default: 0 50)')  # fmt: skip
     add('--batch-size', type=int, default=2, help='images in the batch')
     add('--data', type=Path, help='data set of the batch (default: random landmarks on noise)')
-    predict = actions.add_parser(
-        'predict', help='time from DICOM to json: stock MMPose, PyTorch, compiled, exported'
-    )
-    predict.set_defaults(measure=_benchmark_predict)
-    add = predict.add_argument
+    add = actions.choices['predict'].add_argument
     add('config', type=Path, help='config of the model')
     add('checkpoint', type=Path, help='its weights')
     add('folder', type=Path, help='folder of radiographs, taken in turn')
@@ -78,17 +75,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--images', type=int, default=100, help='reads to watch the memory over')
     add('--threads', type=int, help='processor cores to use (default: those that are free)')
     add('--no-compile', action='store_true', help='leave torch.compile out')
-    phantom = actions.add_parser('phantom', help='simulated radiographs a second')
-    phantom.set_defaults(measure=_benchmark_phantom)
-    add = phantom.add_argument
+    add = actions.choices['phantom'].add_argument
     add('--images', type=int, default=72, help='in each data set')
     add('--rounds', type=int, default=5, help='data sets')
     add('--jobs', type=int, help='processes (default: one for each core that is free)')
-    exports = actions.add_parser(
-        'exports', help='what exporting and quantizing changes, on annotated images'
-    )
-    exports.set_defaults(measure=_benchmark_exports)
-    add = exports.add_argument
+    add = actions.choices['exports'].add_argument
     add('config', type=Path, help='config of the model')
     add('checkpoint', type=Path, help='its weights')
     add('files', type=Path, nargs='+', help='the same, exported in several ways')
@@ -96,13 +87,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='what each is run on: cpu, openvino:f32, openvino:bf16')  # fmt: skip
     add('--data', type=Path, help="folder of images (default: the config's)")
     add('--ann-file', help='annotation file in it')
-    for action in (step, decode, gradients, predict):
-        add_device(action)
-    for action in (step, decode, gradients, predict, phantom, exports, scale, timed):
-        action.add_argument('--out', type=Path, help='json file of the figures')
-    page = actions.add_parser('onnx-page', help='write onnx.md from the json files of both')
-    page.add_argument('folder', type=Path, help='docs/results')
-    page.set_defaults(out=None, measure=_write_onnx_page)
+    for name in ('step', 'decode', 'gradients', 'predict'):
+        add_device(actions.choices[name])
+    for name, action in actions.choices.items():
+        if name in ('all', 'onnx-page'):
+            action.set_defaults(out=None)
+        else:
+            action.add_argument('--out', type=Path, help='json file of the figures')
+    actions.choices['onnx-page'].add_argument('folder', type=Path, help='docs/results')
 
 
 def run(args: argparse.Namespace) -> int:
@@ -210,25 +202,19 @@ def _benchmark_decode(args: argparse.Namespace) -> dict:
 def _benchmark_predict(args: argparse.Namespace) -> dict:
     import logging
 
-    from unsct_mmpose.research.predict_cost import (
-        PredictRequest,
-        device_throughput,
-        exported,
-        onnx_memory_growth_mb,
-        predict_cost,
-    )
+    from unsct_mmpose.research import predict_cost
 
     logging.disable(logging.INFO)  # MMEngine has a line for each weight that it initialises
     files = sorted(path for path in args.folder.iterdir() if path.is_file())
-    wanted = PredictRequest(
+    wanted = predict_cost.PredictRequest(
         args.config, args.checkpoint, files, args.onnx, rounds=args.rounds, threads=args.threads,
         device=args.device, compiled=not args.no_compile,
     )  # fmt: skip
-    with exported(wanted) as request:
-        cost = predict_cost(request)
-        growth = onnx_memory_growth_mb(request, args.images)
+    with predict_cost.exported(wanted) as request:
+        cost = predict_cost.predict_cost(request)
+        growth = predict_cost.onnx_memory_growth_mb(request, args.images)
         if args.device != 'cpu':
-            row = device_throughput(request)
+            row = predict_cost.device_throughput(request)
             cost['rows'].append(row)
             cost['targets']['predict_gpu_images_per_s'] = dict(value=row['images_per_s'])
     return dict(

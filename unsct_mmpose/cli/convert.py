@@ -9,7 +9,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from .options import add_frame, add_spacing
+from .options import add_frame, add_spacing, options_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -85,24 +85,11 @@ def convert(args: argparse.Namespace, sources, key: bytes) -> int:
     """Convert, and print what came of it."""
     from unsct_mmpose.annotations.convert import ConvertOptions, RunOptions, convert
 
-    picture = ConvertOptions(
-        form=args.format,
-        quality=args.quality,
-        pixel_mm=args.pixel_mm,
-        finer_than_mm=args.finer_than_mm,
-        spacing_xy_mm=args.spacing and tuple(args.spacing),
-        magnification=args.magnification,
-        frame=args.frame,
-    )
-    options = RunOptions(
-        picture=picture,
-        split=args.split or ('keep' if sources.is_split else 'paper'),
-        validation=args.val,
-        seed=args.seed,
-        jobs=args.jobs,
-        overwrite=args.overwrite,
-        progress=not args.quiet,
-    )
+    spacing = args.spacing and tuple(args.spacing)
+    picture = options_from(ConvertOptions, args, form=args.format, spacing_xy_mm=spacing)
+    split = args.split or ('keep' if sources.is_split else 'paper')
+    more = dict(picture=picture, split=split, validation=args.val, progress=not args.quiet)
+    options = options_from(RunOptions, args, **more)
     result = convert(sources, args.out, key, options, tell=_teller(args, sources))
     for path, cases in result.written.items():
         hidden = sum(case.subset == 'unstructured' for case in cases)

@@ -48,14 +48,9 @@ def explain_errors(
 ) -> Iterator[None]:
     """Run a command; an error that its user can mend ends it with one message.
 
-    Every other error passes as it is; with ``UNSCT_TRACEBACK=1`` all do.
-
-    Args:
-        command: its name, which the message starts with.
-        arguments: its command line.
-        mendable: errors whose text tells the user what is wrong, wherever they come from.
-        status: exit status of an error.
-        resumable: whether the same command continues after an interruption.
+    Every other error passes as it is; with ``UNSCT_TRACEBACK=1`` all do. The text of ``mendable``
+    errors tells the user what is wrong, wherever they come from; ``status`` is the exit status of
+    one.
 
     Raises:
         SystemExit: after the message; 130 after an interruption, 143 after SIGTERM, which a
@@ -122,11 +117,7 @@ def check_cfg_options(arguments: Sequence[str]) -> None:
 
 
 def explain(error: BaseException) -> str | None:
-    """Say in words what a user can do about an error; None for one that is no user's affair.
-
-    Args:
-        error: an exception that has been raised.
-    """
+    """Say in words what a user can do about an error; None for one that is no user's affair."""
     rules = (_own_text, _missing_package, _missing_config, _options_that_do_not_fit)
     return next((text for rule in rules if (text := rule(error)) is not None), None)
 

@@ -83,12 +83,7 @@ def overview() -> str:
 
 
 def build_parser(command: str | None = None, prog: str | None = None) -> argparse.ArgumentParser:
-    """Return the parser of ``unsct``.
-
-    Args:
-        command: the only one whose options are filled in (default: all, for completion).
-        prog: name of the program in that command's usage.
-    """
+    """Return the parser of ``unsct``: of one command, or of all, for completion."""
     parser = _Parser('unsct', add_help=False)
     commands = parser.add_subparsers(dest='command', metavar='COMMAND', required=True)
     for name, text in COMMANDS.items():
@@ -109,10 +104,6 @@ def build_parser(command: str | None = None, prog: str | None = None) -> argpars
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> int:
     """Run a command line; return its exit status.
-
-    Args:
-        argv: the command and its arguments (default: those of this process).
-        prog: name of the program in the command's usage.
 
     Raises:
         SystemExit: the command line is wrong (2), or the command has failed.

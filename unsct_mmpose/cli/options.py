@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,12 @@ def decimal(text: str) -> float:
         return read_number(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def options_from(record: type, args: argparse.Namespace, **others: Any) -> Any:
+    """Return a record whose fields are the arguments of their names, but for the others."""
+    names = {field.name for field in fields(record)} - others.keys()
+    return record(**{name: getattr(args, name) for name in names if name in args}, **others)
 
 
 def add_spacing(parser: argparse._ActionsContainer) -> None:

@@ -3,6 +3,8 @@
 import argparse
 from pathlib import Path
 
+from .options import options_from
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(resumable=True)
@@ -33,10 +35,7 @@ def run(args: argparse.Namespace) -> int:
 
         contact_sheet(args.contact_sheet, seed=args.seed)
     if args.out is not None:
-        options = PhantomOptions(
-            train=args.train, val=args.val, test=args.test, seed=args.seed, size=args.size,
-            spacing_mm=args.spacing, bits=args.bits, images_per_patient=args.images_per_patient,
-        )  # fmt: skip
+        options = options_from(PhantomOptions, args, spacing_mm=args.spacing)
         splits = make_phantom(args.out, options, jobs=args.jobs, progress=not args.quiet)
         for split, path in splits.items():
             print(f'{split}: {path}')

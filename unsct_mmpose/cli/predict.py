@@ -15,7 +15,14 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from .options import add_device, add_frame, add_spacing, load_backend, split_model
+from .options import (
+    add_device,
+    add_frame,
+    add_spacing,
+    load_backend,
+    options_from,
+    split_model,
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -74,15 +81,8 @@ def run(args: argparse.Namespace) -> int:
         args.mirrored,
         args.frame,
     )
-    options = PredictOptions(
-        read=read,
-        batch_size=args.batch_size,
-        jobs=args.jobs,
-        overwrite=args.overwrite,
-        report=not args.no_report,
-        structured_report=args.sr,
-        progress=not args.quiet,
-    )
+    reports = dict(report=not args.no_report, structured_report=args.sr)
+    options = options_from(PredictOptions, args, read=read, progress=not args.quiet, **reports)
     files = find_inputs(inputs, leave_out=args.out)
     with Workers(min(options.jobs, len(files.paths))) as workers:  # they start beside the model
         backend = load_backend(model, args.device)
@@ -107,11 +107,11 @@ def print_summary(result, out: Path) -> None:
         print(
             f'{len(result.passed_over)} entries of folders are no images (errors.json names them)'
         )
-    if result.errors:
-        print(f'{len(result.errors)} could not be predicted:', file=sys.stderr)
-        for name, cause in result.errors:
-            print(f'  {name}: {cause}', file=sys.stderr)
-    if result.report_errors:
-        print(f'{len(result.report_errors)} have no structured report:', file=sys.stderr)
-        for name, cause in result.report_errors:
+    for failed, text in (
+        (result.errors, 'could not be predicted'),
+        (result.report_errors, 'have no structured report'),
+    ):
+        if failed:
+            print(f'{len(failed)} {text}:', file=sys.stderr)
+        for name, cause in failed:
             print(f'  {name}: {cause}', file=sys.stderr)

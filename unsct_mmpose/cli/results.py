@@ -9,16 +9,21 @@ from .options import ROOT, print_index
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest='action', required=True)
-    page = actions.add_parser(
-        'page', help='write the pages of a folder of result files, and the index of models'
-    )
+    for name, work, text in (
+        ('page', _write_pages,
+         'write the pages of a folder of result files, and the index of models'),
+        ('relations', _write_relations, 'write the list of relations and its picture'),
+        ('check', _check, "compare a result file with its config's `expected`"),
+        ('read-log', _read_training, "write what a training's MMEngine log says as json"),
+    ):  # fmt: skip
+        actions.add_parser(name, help=text).set_defaults(work=work)
+    page = actions.choices['page']
     page.add_argument('folder', type=Path, nargs='?', default=Path('docs/results'))
-    relations = actions.add_parser('relations', help='write the list of relations and its picture')
+    relations = actions.choices['relations']
     relations.add_argument('folder', type=Path, nargs='?', default=Path('docs'))
-    check = actions.add_parser('check', help="compare a result file with its config's `expected`")
+    check = actions.choices['check']
     check.add_argument('result', type=Path, help='result file, such as work_dirs/demo/results.json')
-    log = actions.add_parser('read-log', help="write what a training's MMEngine log says as json")
-    add = log.add_argument
+    add = actions.choices['read-log'].add_argument
     add('log', type=Path, help='MMEngine text log, or what a training printed')
     add('--name', required=True, help='short name of the run')
     add('--config', required=True, help='what was trained; a log does not name it')
@@ -30,25 +35,25 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.action == 'page':
-        _print_pages(args.folder)
-    elif args.action == 'relations':
-        from unsct_mmpose.research.relations_page import write_relations_page
-
-        print(*write_relations_page(args.folder), sep='\n')
-    elif args.action == 'read-log':
-        _read_training(args)
-    else:
-        return print_differences(args.result)
-    return 0
+    return args.work(args) or 0
 
 
-def _print_pages(folder: Path) -> None:
+def _write_pages(args: argparse.Namespace) -> None:
     from unsct_mmpose.research.pages import write_pages
 
-    print(*write_pages(folder), sep='\n')
-    if folder.resolve() == ROOT / 'docs' / 'results':
+    print(*write_pages(args.folder), sep='\n')
+    if args.folder.resolve() == ROOT / 'docs' / 'results':
         print_index(ROOT)
+
+
+def _write_relations(args: argparse.Namespace) -> None:
+    from unsct_mmpose.research.relations_page import write_relations_page
+
+    print(*write_relations_page(args.folder), sep='\n')
+
+
+def _check(args: argparse.Namespace) -> int:
+    return print_differences(args.result)
 
 
 def print_differences(result: Path) -> int:
@@ -64,12 +69,13 @@ def print_differences(result: Path) -> int:
 
 
 def _read_training(args: argparse.Namespace) -> None:
-    from unsct_mmpose.research.training_log import read_log, write_run
+    from unsct_mmpose.files import write_json
+    from unsct_mmpose.research.training_log import read_log
 
     run = read_log(
         args.log, name=args.name, config=args.config, data=args.data,
         command=args.started, revision=args.revision, machine=args.machine,
     )  # fmt: skip
-    write_run(args.out, run)
+    write_json(args.out, run)
     end = 'finished' if run.finished else 'cut off'
     print(f'{args.out}: {run.epochs} of {run.planned_epochs} epochs, {end}')

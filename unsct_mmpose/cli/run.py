@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from .options import ROOT, add_cfg_options
+from .options import ROOT, add_cfg_options, options_from
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,15 +24,7 @@ def run(args: argparse.Namespace) -> int:
 
     name = args.name or args.config.stem
     work_dir = args.work_dir or Path('work_dirs') / name
-    experiment = Experiment(
-        config=args.config,
-        data=args.data,
-        work_dir=work_dir,
-        describe=args.describe,
-        name=name,
-        test_file=args.test_file,
-        seed=args.seed,
-        options=args.cfg_options,
-    )
+    own = dict(work_dir=work_dir, name=name, options=args.cfg_options)
+    experiment = options_from(Experiment, args, **own)
     print_summary(run_experiment(experiment, ROOT / 'tools'), work_dir)
     return 0

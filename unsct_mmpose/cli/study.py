@@ -12,17 +12,23 @@ from .options import add_device
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     actions = parser.add_subparsers(dest='action', required=True)
-    collect = actions.add_parser('collect', help='run a model over images, keep its evidence')
+    for name, study, text in (
+        ('collect', _run_collect, 'run a model over images, keep its evidence'),
+        ('judge', _run_judgement,
+         'decisions beside their baselines, with confidence intervals by patient'),
+        ('ablate', _run_judgement, 'entropy modes, aggregations, relation sets and features'),
+        ('fusion', _run_fusion, 'how far the fusion is drawn to the peak'),
+        ('grown', _run_grown, 'regions grown from heatmaps beside ellipses'),
+        ('promise', _run_promise, 'coverage of new patients, by their number'),
+    ):  # fmt: skip
+        actions.add_parser(name, help=text).set_defaults(study=study)
+    collect = actions.choices['collect']
     _add_model(collect)
     add = collect.add_argument
     add('--out', type=Path, required=True, help='npz file to write')
     add('--refinement', help='sub-pixel method')
-    collect.set_defaults(study=_run_collect)
-    for name, kind, text in (
-        ('judge', 'main', 'decisions beside their baselines, with confidence intervals by patient'),
-        ('ablate', 'ablation', 'entropy modes, aggregations, relation sets and features'),
-    ):
-        action = actions.add_parser(name, help=text)
+    for name, kind in (('judge', 'main'), ('ablate', 'ablation')):
+        action = actions.choices[name]
         add = action.add_argument
         add('table', type=Path, help='npz file of the images to judge on')
         add('--calibrate-on', type=Path, metavar='NPZ',
@@ -32,12 +38,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add('--calibrated-on', required=True, help='where thresholds come from')
         add('--kind', default=kind, choices=['main', 'shift', 'ablation'], help='of the result')
         _add_result(action, 'of the training')
-        action.set_defaults(study=_run_judgement)
     add = actions.choices['judge'].add_argument
     add('--bootstrap', type=int, default=1000, help='draws of the intervals')
     add('--evidence-relations', default='core', help='those that speak')
 
-    fusion = actions.add_parser('fusion', help='how far the fusion is drawn to the peak')
+    fusion = actions.choices['fusion']
     source = fusion.add_mutually_exclusive_group(required=True)
     source.add_argument('--pool', type=Path, nargs='+', help='npz files whose patients calibrate')
     source.add_argument(
@@ -50,18 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='whether the rule was designed on it')  # fmt: skip
     _add_draws(fusion, [1, 2, 3, 5, 10, 30], 30)
     _add_result(fusion)
-    fusion.set_defaults(study=_run_fusion)
 
-    grown = actions.add_parser('grown', help='regions grown from heatmaps beside ellipses')
+    grown = actions.choices['grown']
     _add_model(grown)
     add = grown.add_argument
     add('--images', type=int, help='the first ones only (default: all)')
     add('--patients', type=int, default=53, help='that calibrate')
     add('--draws', type=int, default=20, help='of the patients that calibrate')
     _add_result(grown)
-    grown.set_defaults(study=_run_grown)
 
-    promise = actions.add_parser('promise', help='coverage of new patients, by their number')
+    promise = actions.choices['promise']
     add = promise.add_argument
     add('--pool', type=Path, nargs='+', required=True,
         help='npz files; drawn patients calibrate, the others are judged')  # fmt: skip
@@ -73,7 +76,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='judge on N drawn patients of the pool (default: all)')  # fmt: skip
     _add_draws(promise, [3, 5, 10, 14], 20)
     _add_result(promise)
-    promise.set_defaults(study=_run_promise)
 
 
 def _add_model(parser: argparse.ArgumentParser) -> None:
@@ -173,20 +175,15 @@ def _run_fusion(args: argparse.Namespace) -> None:
 def _run_collect(args: argparse.Namespace) -> None:
     from dataclasses import replace
 
-    from unsct_mmpose.calibrate.evidence_table import (
-        build_dataset,
-        collect_evidence,
-        load_model,
-        save_table,
-    )
+    from unsct_mmpose.calibrate import evidence_table
 
-    model, config = load_model(args.config, args.checkpoint, args.device)
+    model, config = evidence_table.load_model(args.config, args.checkpoint, args.device)
     if args.refinement is not None:
         model.head.decoder.reading = replace(model.head.decoder.reading, refinement=args.refinement)
     model.head.decoder.use_all_relations()
-    dataset = build_dataset(config, 'test', args.data, args.ann_file)
+    dataset = evidence_table.build_dataset(config, 'test', args.data, args.ann_file)
     args.out.parent.mkdir(parents=True, exist_ok=True)
-    save_table(args.out, collect_evidence(model, dataset))
+    evidence_table.save_table(args.out, evidence_table.collect_evidence(model, dataset))
     print(args.out)
 
 
@@ -202,7 +199,6 @@ def _run_judgement(args: argparse.Namespace) -> None:
         wanted = args.evidence_relations
         base, _ = study.restrict_relations(base, relations, wanted)
         table, relations = study.restrict_relations(table, relations, wanted)
-    if args.action == 'judge':
         figures = study.judge(table, base, relations, args.bootstrap)
     else:
         figures = dict(rows=study.ablate(table, base, relations))

@@ -18,13 +18,9 @@ from .generate import PhantomRadiograph, make_case
 def contact_sheet(
     path: str | os.PathLike[str], *, seed: int = 0, columns: int = 5, tile: int = 320
 ) -> None:
-    """Draw a picture of example images: a row without, a row with landmarks, of either subset.
+    """Draw example images to a PNG: a row without, a row with landmarks, of either subset.
 
-    Args:
-        path: PNG file to write.
-        seed: of the examples.
-        columns: examples of each subset.
-        tile: side of an example, pixels.
+    ``columns`` examples of each, ``tile`` pixels wide.
     """
     rows = []
     for subset in ('structured', 'unstructured'):

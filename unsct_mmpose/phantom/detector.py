@@ -107,11 +107,7 @@ def display(
 
 
 def quantise(shown: npt.NDArray[np.float32], bits: int) -> npt.NDArray[np.uint16]:
-    """Store display values as unsigned integers.
-
-    Args:
-        shown: ``(H, W)`` in [0, 1].
-        bits: 12 to 16.
+    """Store display values in [0, 1] as unsigned integers of 12 to 16 bits.
 
     Example:
         >>> quantise(np.array([[0.0, 1.0]], np.float32), 12).tolist()

@@ -100,13 +100,7 @@ def _normal(rng: np.random.Generator, mean: float, sd: float, width: float = 2.2
 
 
 def sample_dimensions(rng: np.random.Generator) -> Dimensions:
-    """Draw a person.
-
-    Args:
-        rng: source of randomness.
-
-    Returns:
-        Dimensions without disease.
+    """Draw a person without disease.
 
     Example:
         >>> person = sample_dimensions(np.random.default_rng(0))

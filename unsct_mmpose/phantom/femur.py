@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from .curves import swept_tube
 from .dimensions import Dimensions, SideDimensions
-from .shapes import Ellipsoid, FloatArray, Limb
+from .shapes import Ellipsoid, FloatArray, Limb, swept_tube
 from .volume import Bone
 
 SHAFT_END_MM = 225.0
@@ -19,9 +18,6 @@ _SHAFT_RADII = ((1.25, 1.12), (1.08, 1.04), (1.0, 1.0), (0.95, 0.97), (0.95, 1.0
 
 def femur_points(side: SideDimensions) -> dict[str, FloatArray]:
     """Return landmarks 5, 6, 10, 11, 12 and helpers in the femoral frame.
-
-    Args:
-        side: dimensions.
 
     Returns:
         Points, mm: ``head``, ``fovea``, ``neck_base``, ``shaft_proximal``, ``shaft_distal``,
@@ -48,15 +44,7 @@ def femur_points(side: SideDimensions) -> dict[str, FloatArray]:
 
 
 def femur(size: Dimensions, side: SideDimensions) -> Bone:
-    """Build one proximal femur.
-
-    Args:
-        size: the person.
-        side: one side of it.
-
-    Returns:
-        The bone with its landmarks in ``points``.
-    """
+    """Build one proximal femur, with its landmarks in ``points``."""
     points = femur_points(side)
     quality = size.bone_quality
     radius, shaft = side.head_radius_mm, side.shaft_radius_mm

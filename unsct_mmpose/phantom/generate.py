@@ -26,14 +26,7 @@ FIELD_MM = 430.0
 
 @dataclass(frozen=True)
 class Patient:
-    """Who is imaged: the same in every radiograph of this person.
-
-    Attributes:
-        patient_id: without any identity.
-        dimensions: healthy dimensions.
-        findings: pathologies.
-        habitus: soft tissue.
-    """
+    """Who is imaged, without any identity: healthy dimensions, what is ill, soft tissue."""
 
     patient_id: str
     dimensions: Dimensions
@@ -76,7 +69,8 @@ class PhantomRadiograph:
     patient_id: str
 
 
-def _child(seed: int | np.random.SeedSequence, number: int) -> np.random.Generator:
+def child(seed: int | np.random.SeedSequence, number: int) -> np.random.Generator:
+    """Return a source of randomness of its own for one of the things that a seed decides."""
     root = seed if isinstance(seed, np.random.SeedSequence) else np.random.SeedSequence(seed)
     return np.random.default_rng(
         np.random.SeedSequence(root.entropy, spawn_key=(*root.spawn_key, number))
@@ -84,18 +78,13 @@ def _child(seed: int | np.random.SeedSequence, number: int) -> np.random.Generat
 
 
 def sample_patient(seed: int | np.random.SeedSequence, patient_id: str = 'phantom') -> Patient:
-    """Draw a person.
-
-    Args:
-        seed: of the person.
-        patient_id: name in files.
-    """
-    size = sample_dimensions(_child(seed, 0))
+    """Draw a person."""
+    size = sample_dimensions(child(seed, 0))
     return Patient(
         patient_id,
         size,
-        sample_pathologies(_child(seed, 1)),
-        sample_habitus(_child(seed, 2), size.between_heads_mm),
+        sample_pathologies(child(seed, 1)),
+        sample_habitus(child(seed, 2), size.between_heads_mm),
     )
 
 
@@ -125,9 +114,9 @@ def make_case(
         raise ValueError(f"subset must be 'structured' or 'unstructured', not {subset!r}")
     patient = sample_patient(seed) if patient is None else patient
     spacing = FIELD_MM / max(size_hw) if spacing_mm is None else float(spacing_mm)
-    rng = _child(seed, 10)
+    rng = child(seed, 10)
     cause = draw_cause(rng) if subset == 'unstructured' else None
-    pose = sample_pose(_child(seed, 11))
+    pose = sample_pose(child(seed, 11))
     twisted: str | None = None
     if cause == 'extreme_rotation':
         twisted = SIDES[int(rng.integers(2))]
@@ -136,8 +125,8 @@ def make_case(
     coarse = float(np.clip(spacing / 0.85, 1.0, 1.5))
     voxel = (coarse * VOXEL_MM[0], coarse * VOXEL_MM[1], coarse * VOXEL_MM[2])
     scene = build_scene(patient.dimensions, pose, patient.findings, voxel_mm=voxel)
-    beam = sample_beam(_child(seed, 12), size_hw, spacing)
-    layout = lay_out(_child(seed, 13), scene, beam)
+    beam = sample_beam(child(seed, 12), size_hw, spacing)
+    layout = lay_out(child(seed, 13), scene, beam)
     if twisted is not None:
         layout = replace(layout, unreadable={side_index(twisted, 10): 'extreme_rotation'})
     elif cause is not None:
@@ -167,32 +156,25 @@ def render(
     layout: Layout,
     seed: int | np.random.SeedSequence,
 ) -> npt.NDArray[np.float32]:
-    """Compute the display image of a laid-out scene.
+    """Return the ``(H, W)`` display image, in [0, 1], of a laid-out scene.
 
-    Args:
-        scene: posed patient.
-        habitus: soft tissue.
-        layout: geometry and obstacles.
-        seed: of texture, tissue, exposure, noise and the letter.
-
-    Returns:
-        ``(H, W)`` in [0, 1].
+    The seed decides texture, tissue, exposure, noise and the letter.
     """
     # Coarse detectors are rendered finer and averaged, so that no thin structure is skipped.
     fine = max(round(layout.beam.spacing_xy_mm[0]), 1)
     beam = _refined(layout.beam, fine)
-    bone = bone_path(scene, beam, _child(seed, 20))
+    bone = bone_path(scene, beam, child(seed, 20))
     shafts = np.array(
         [[scene.fixed_mm[side_index(side, number)] for number in (11, 12)] for side in SIDES]
     )
-    water = tissue_path(habitus, beam, shafts, _child(seed, 21))
+    water = tissue_path(habitus, beam, shafts, child(seed, 21))
     size = layout.beam.size_hw[::-1]
     if fine > 1:
         bone, water = (cv2.resize(a, size, interpolation=cv2.INTER_AREA) for a in (bone, water))
     spacing = layout.beam.spacing_xy_mm[0]
-    exposure = sample_exposure(_child(seed, 22))
-    shown = display(water, bone, exposure, spacing, _child(seed, 23))
-    letter = _child(seed, 24)
+    exposure = sample_exposure(child(seed, 22))
+    shown = display(water, bone, exposure, spacing, child(seed, 23))
+    letter = child(seed, 24)
     if letter.random() < 0.8:
         shown = occlusion.write_letter(shown, layout.points, layout.exposed, 1 / spacing, letter)
     return occlusion.cover(shown, layout.exposed, layout.obstacles)

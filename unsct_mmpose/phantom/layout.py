@@ -60,15 +60,9 @@ def draw_cause(rng: np.random.Generator) -> str:
 
 
 def sample_beam(rng: np.random.Generator, size_hw: tuple[int, int], spacing: float) -> ConeBeam:
-    """Draw the geometry of source and detector.
+    """Draw the geometry of source and detector; a detector pixel is ``spacing`` mm.
 
-    Args:
-        rng: source of randomness.
-        size_hw: rows and columns.
-        spacing: detector pixel, mm.
-
-    Returns:
-        A beam whose foot is at pixel (0, 0), until :func:`lay_out` places the detector.
+    The foot is at pixel (0, 0), until :func:`lay_out` places the detector.
     """
     distance = float(rng.uniform(1050.0, 1200.0))
     magnification = float(rng.uniform(1.10, 1.20))
@@ -79,10 +73,7 @@ def sample_beam(rng: np.random.Generator, size_hw: tuple[int, int], spacing: flo
 def lay_out(rng: np.random.Generator, scene: Scene, beam: ConeBeam) -> Layout:
     """Place the patient so that every landmark is on the detector.
 
-    Args:
-        rng: source of randomness; half of the images get visible collimator blades.
-        scene: posed patient.
-        beam: geometry.
+    Half of the images get visible collimator blades.
 
     Raises:
         ValueError: the detector is too small for the 24 landmarks.
@@ -119,13 +110,8 @@ def lay_out(rng: np.random.Generator, scene: Scene, beam: ConeBeam) -> Layout:
 def hide(rng: np.random.Generator, layout: Layout, cause: str) -> tuple[Layout, str]:
     """Hide some landmarks; draw again until each is clearly visible or clearly hidden.
 
-    Args:
-        rng: source of randomness.
-        layout: in which all landmarks are visible.
-        cause: one of ``CAUSES`` other than the extreme rotation, which is a matter of the pose.
-
-    Returns:
-        The changed layout, and the cause that was used: another when this one cannot work.
+    An extreme rotation is a matter of the pose, not of this. What comes back is the changed layout,
+    and the cause that was used: another when this one cannot work.
     """
     spacing = layout.beam.spacing_xy_mm[0]
     for attempt in range(200):
@@ -179,15 +165,7 @@ def _cut_below(rng: np.random.Generator, layout: Layout, cause: str) -> Layout:
 
 
 def presence(layout: Layout, cause: str | None) -> tuple[npt.NDArray[np.bool_], dict[str, str]]:
-    """Return which landmarks the image shows, and why it does not show the others.
-
-    Args:
-        layout: of the image.
-        cause: what hides the landmarks that are covered.
-
-    Returns:
-        ``(24,)`` bool, and full landmark name to cause.
-    """
+    """Return ``(24,)`` which landmarks the image shows, and by name why it lacks the others."""
     free = occlusion.clearance(layout.points, layout.exposed, layout.obstacles)
     present = free > 0
     reason = {LANDMARK_NAMES[i]: str(cause) for i in np.flatnonzero(~present)}

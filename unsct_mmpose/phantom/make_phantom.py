@@ -28,7 +28,7 @@ from unsct_mmpose.files import (
     write_record,
 )
 
-from .generate import FIELD_MM, PhantomRadiograph, make_case, sample_patient
+from .generate import FIELD_MM, PhantomRadiograph, child, make_case, sample_patient
 
 SPLITS = ('train', 'val', 'test')
 UNSTRUCTURED_SHARE = {'train': 32 / 257, 'val': 18 / 53, 'test': 18 / 53}
@@ -40,8 +40,9 @@ FORMAT_VERSION = 1
 LEAST_FIELD_MM = 400.0
 """Side of the smallest detector that shows all landmarks of the largest person."""
 
+COORDINATE = 'pixel centres at integers; keypoints: all left 1..12, then all right 1..12'
 MANIFEST = 'phantom.json'
-_RECORDS = '.records'
+RECORDS = '.records'
 _PATIENT_KEY = 10
 
 _README = """# Simulated AP pelvic radiographs
@@ -109,21 +110,10 @@ class PhantomOptions:
         if not 12 <= self.bits <= 16:
             raise ValueError(f'bits must be 12 to 16, not {self.bits}')
 
-    def count(self, split: str) -> int:
-        """Return the number of images of a split."""
-        return int(getattr(self, split))
-
 
 @dataclass(frozen=True)
 class CasePlan:
-    """Which image to make.
-
-    Attributes:
-        split: ``'train'``, ``'val'`` or ``'test'``.
-        index: number within the split, from 0.
-        patient: number of the patient within the split.
-        subset: ``'structured'`` or ``'unstructured'``.
-    """
+    """Which image to make: its number and that of its patient within the split, from 0."""
 
     split: str
     index: int
@@ -142,21 +132,14 @@ class CasePlan:
 
 
 def plan_split(options: PhantomOptions, split: str) -> list[CasePlan]:
-    """Distribute images over patients and subsets.
-
-    Args:
-        options: of the data set.
-        split: one of ``SPLITS``.
-
-    Returns:
-        One plan per image; neighbouring images may show the same patient.
+    """Distribute images over patients and subsets: neighbours may show the same patient.
 
     Example:
         >>> plans = plan_split(PhantomOptions(), 'train')
         >>> len(plans), sum(p.subset == 'unstructured' for p in plans)
         (257, 32)
     """
-    count = options.count(split)
+    count = int(getattr(options, split))
     key = SPLITS.index(split)
     rng = np.random.default_rng(np.random.SeedSequence(options.seed, spawn_key=(20 + key,)))
     patients: list[int] = []
@@ -167,12 +150,9 @@ def plan_split(options: PhantomOptions, split: str) -> list[CasePlan]:
     hidden = round(count * UNSTRUCTURED_SHARE[split])
     chosen = set(rng.choice(count, hidden, replace=False).tolist()) if hidden else set()
     return [
-        CasePlan(split, index, patients[index], _subset(index in chosen)) for index in range(count)
+        CasePlan(split, index, patient, 'unstructured' if index in chosen else 'structured')
+        for index, patient in enumerate(patients[:count])
     ]
-
-
-def _subset(hidden: bool) -> str:
-    return 'unstructured' if hidden else 'structured'
 
 
 def make_phantom(
@@ -206,7 +186,7 @@ def make_phantom(
         'a phantom data set',
         'holds a phantom data set with other options ({}); choose another folder, or remove it',
     )
-    for sub in ('images', _RECORDS):
+    for sub in ('images', RECORDS):
         (folder / sub).mkdir(exist_ok=True)
     plans = [plan for split in SPLITS for plan in plan_split(options, split)]
     todo = [plan for plan in plans if not _is_finished(folder, plan)]
@@ -237,12 +217,13 @@ def one_thread() -> Iterator[None]:
         cv2.setNumThreads(threads)
 
 
-def _paths(folder: Path, plan: CasePlan) -> tuple[Path, Path]:
-    return folder / 'images' / f'{plan.name}.dcm', folder / _RECORDS / f'{plan.name}.json'
+def case_paths(folder: Path, name: str, suffix: str) -> tuple[Path, Path]:
+    """Return where an image lies, and what is known of it once it is finished."""
+    return folder / 'images' / f'{name}{suffix}', folder / RECORDS / f'{name}.json'
 
 
 def _is_finished(folder: Path, plan: CasePlan) -> bool:
-    image, record = _paths(folder, plan)
+    image, record = case_paths(folder, plan.name, '.dcm')
     return is_finished(read_record(record), image)
 
 
@@ -262,8 +243,9 @@ def _make_case(plan: CasePlan, folder: Path, options: PhantomOptions) -> None:
         patient=person,
         bits=options.bits,
     )
-    image, record = _paths(folder, plan)
+    image, record = case_paths(folder, plan.name, '.dcm')
     header = _header(seed)
+    repeated = '' if options.images_per_patient is None else f' x{options.images_per_patient}'
     write_radiograph(
         image,
         case.pixels,
@@ -272,7 +254,7 @@ def _make_case(plan: CasePlan, folder: Path, options: PhantomOptions) -> None:
         source_detector_mm=case.source_detector_mm,
         patient_id=plan.patient_id,
         patient_sex=person.dimensions.sex,
-        uid_seed=f'phantom {FORMAT_VERSION} {options} {plan.name}{_repeated(options)}',
+        uid_seed=f'phantom {FORMAT_VERSION} {options} {plan.name}{repeated}',
         bits_stored=case.bits_stored,
         description='simulated from a parametric phantom by unsct_mmpose',
         **header,
@@ -284,15 +266,9 @@ def _killed(plan: CasePlan) -> None:
     raise RuntimeError(f'making {plan.name} ends the process: is there enough memory?')
 
 
-def _repeated(options: PhantomOptions) -> str:
-    return '' if options.images_per_patient is None else f' x{options.images_per_patient}'
-
-
 def _header(seed: np.random.SeedSequence) -> dict[str, Any]:
     """Draw how the file stores the image, as real files differ."""
-    rng = np.random.default_rng(
-        np.random.SeedSequence(seed.entropy, spawn_key=(*seed.spawn_key, 90))
-    )
+    rng = child(seed, 90)
     return {
         'photometric': 'MONOCHROME1' if rng.random() < 0.15 else 'MONOCHROME2',
         'pixel_spacing': (None, None, 'detector', 'patient')[int(rng.integers(4))],
@@ -323,7 +299,7 @@ def _record(case: PhantomRadiograph, header: dict[str, Any]) -> dict[str, Any]:
 def _cases(folder: Path, plans: Sequence[CasePlan]) -> list[AnnotatedRadiograph]:
     cases = []
     for number, plan in enumerate(plans, 1):
-        record = json.loads(_paths(folder, plan)[1].read_text(encoding='utf-8'))
+        record = json.loads(case_paths(folder, plan.name, '.dcm')[1].read_text(encoding='utf-8'))
         present = np.asarray(record['present'], dtype=bool)
         points = np.where(present[:, None], np.asarray(record['points']), 0.0)
         cases.append(
@@ -349,5 +325,5 @@ def _info(options: PhantomOptions, split: str) -> dict[str, Any]:
         'format_version': FORMAT_VERSION,
         'seed': options.seed,
         'licence': 'Apache-2.0',
-        'coordinate': 'pixel centres at integers; keypoints: all left 1..12, then all right 1..12',
+        'coordinate': COORDINATE,
     }

@@ -35,14 +35,13 @@ from unsct_mmpose.files import (
 )
 from unsct_mmpose.functional.crop import grey_levels
 
-from .make_phantom import one_thread
+from .make_phantom import COORDINATE, RECORDS, case_paths, one_thread
 from .shifts import SHIFTS, Shifted, apply_shift, describe_shift
 
 FORMAT_VERSION = 1
 """Changes whenever the same seed gives other images."""
 
 MANIFEST = 'shifts.json'
-_RECORDS = '.records'
 _LICENCE_FIELDS = ('licence', 'license')
 _DICOM_FIELDS = ('photometric', 'transfer_syntax', 'dicom_pixel_spacing')
 
@@ -63,13 +62,7 @@ Licence: {licence}
 
 @dataclass(frozen=True)
 class _Task:
-    """One image of the source.
-
-    Attributes:
-        case: its record.
-        image: its file.
-        name: file name of what is made of it, without suffix.
-    """
+    """One image of the source: its record, its file, and the name of what is made of it."""
 
     case: AnnotatedRadiograph
     image: Path
@@ -133,7 +126,7 @@ def make_shifts(
         'holds shifted images of another source or seed ({}); choose another folder, or remove it',
     )
     for kind in kinds:
-        for sub in ('images', _RECORDS):
+        for sub in ('images', RECORDS):
             (folder / sub / kind).mkdir(parents=True, exist_ok=True)
     bar = tqdm(total=len(tasks) * len(kinds), unit='image', disable=not progress)
     with bar, one_thread():
@@ -180,32 +173,24 @@ def _plan(cases: Sequence[AnnotatedRadiograph], images: Path) -> list[_Task]:
     ]
 
 
-def _paths(folder: Path, kind: str, name: str) -> tuple[Path, Path]:
-    return folder / 'images' / kind / f'{name}.png', folder / _RECORDS / kind / f'{name}.json'
-
-
 def _shift_one(folder: Path, task: _Task, kinds: Sequence[str], seed: int) -> Iterator[str]:
     """Make what is missing of one image, and yield each kind; the source is decoded once."""
     digest = file_sha256(task.image)
     radiograph = None
     for kind in kinds:
         if not _is_finished(folder, kind, task.name, digest):
-            radiograph, task = (radiograph, task) if radiograph else _read(task)
+            if radiograph is None:  # the landmarks are then in pixels of what was read
+                radiograph, case = read_annotated(task.image, task.case)
+                task = replace(task, case=case)
             shifted = _shift(radiograph, task, kind, seed)
             _write(folder, kind, task.name, shifted, digest)
         yield kind
 
 
 def _is_finished(folder: Path, kind: str, name: str, source_sha256: str) -> bool:
-    image, path = _paths(folder, kind, name)
+    image, path = case_paths(folder, f'{kind}/{name}', '.png')
     record = read_record(path)
     return (record or {}).get('source_sha256') == source_sha256 and is_finished(record, image)
-
-
-def _read(task: _Task) -> tuple[Radiograph, _Task]:
-    """Read the image; the task that comes back has its landmarks in pixels of what was read."""
-    radiograph, case = read_annotated(task.image, task.case)
-    return radiograph, replace(task, case=case)
 
 
 def _shift(radiograph: Radiograph, task: _Task, kind: str, seed: int) -> Shifted:
@@ -225,7 +210,7 @@ def _shift(radiograph: Radiograph, task: _Task, kind: str, seed: int) -> Shifted
 
 def _write(folder: Path, kind: str, name: str, shifted: Shifted, source_sha256: str) -> None:
     """Write a picture and then its record, each whole or not at all."""
-    image, record = _paths(folder, kind, name)
+    image, record = case_paths(folder, f'{kind}/{name}', '.png')
     # 8 bits are read back as they are; 16 bits would pass a window, which undoes the contrast.
     grey = grey_levels(shifted.pixels)
     done, picture = cv2.imencode('.png', grey)
@@ -244,7 +229,7 @@ def _write(folder: Path, kind: str, name: str, shifted: Shifted, source_sha256: 
 
 def _case(folder: Path, kind: str, task: _Task) -> AnnotatedRadiograph:
     """Return the record of a shifted image."""
-    image, path = _paths(folder, kind, task.name)
+    image, path = case_paths(folder, f'{kind}/{task.name}', '.png')
     record = json.loads(path.read_text(encoding='utf-8'))
     before = task.case.states
     present = np.asarray(record['present'], dtype=bool)
@@ -279,7 +264,7 @@ def _info(kind: str, source: Path, info: Mapping[str, Any], seed: int) -> dict[s
         'source_info': dict(info),
         'format_version': FORMAT_VERSION,
         'seed': seed,
-        'coordinate': 'pixel centres at integers; keypoints: all left 1..12, then all right 1..12',
+        'coordinate': COORDINATE,
     }
     for field in _LICENCE_FIELDS:
         if info.get(field):

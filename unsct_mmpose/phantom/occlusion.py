@@ -21,12 +21,7 @@ from .shapes import FloatArray
 
 @dataclass(frozen=True)
 class Stroke:
-    """A polygon or a line with rounded edges.
-
-    Attributes:
-        corners: ``(N, 2)``; two corners are a line.
-        radius: of the rounding.
-    """
+    """A polygon of ``(N, 2)`` corners, or a line of two, whose edges a radius rounds."""
 
     corners: FloatArray
     radius: float = 0.0
@@ -72,12 +67,7 @@ class Obstacle:
 
 @dataclass(frozen=True)
 class Field:
-    """What part of the detector is exposed.
-
-    Attributes:
-        corners: ``(4, 2)`` of the convex aperture, pixels, or None without visible blades.
-        size_hw: of the detector.
-    """
+    """The exposed part of the detector: all, or a convex aperture of ``(4, 2)`` pixel corners."""
 
     corners: FloatArray | None
     size_hw: tuple[int, int]
@@ -93,13 +83,7 @@ class Field:
 
 
 def clearance(points: FloatArray, field: Field, obstacles: Sequence[Obstacle]) -> FloatArray:
-    """Return how far points are from being hidden, pixels; negative when hidden.
-
-    Args:
-        points: ``(P, 2)``.
-        field: exposed part.
-        obstacles: opaque objects.
-    """
+    """Return how far ``(P, 2)`` points are from being hidden, pixels; negative when hidden."""
     free = field.clearance(points)
     for obstacle in obstacles:
         free = np.minimum(free, obstacle.distance(points))
@@ -118,16 +102,9 @@ def lay_over(
 def cover(
     shown: npt.NDArray[np.float32], field: Field, obstacles: Sequence[Obstacle]
 ) -> npt.NDArray[np.float32]:
-    """Draw obstacles and blades over a display image.
+    """Return an ``(H, W)`` display image with obstacles, and black outside the exposed field.
 
-    Args:
-        shown: ``(H, W)`` in [0, 1].
-        field: exposed part; the rest becomes black.
-        obstacles: opaque objects.
-
-    Returns:
-        A new image; where an object covers a pixel by more than half a pixel, only the object
-        decides its value.
+    Where an object covers a pixel by more than half a pixel, only the object decides its value.
     """
     image = shown.copy()
     height, width = image.shape
@@ -161,16 +138,7 @@ def _inside(corners: FloatArray, shape: tuple[int, ...]) -> npt.NDArray[np.float
 
 
 def blades(low: FloatArray, high: FloatArray, turn_deg: float) -> FloatArray:
-    """Return the corners of a slightly turned rectangular aperture between two corners.
-
-    Args:
-        low: x, y of the first corner, pixels.
-        high: x, y of the opposite one.
-        turn_deg: about its middle.
-
-    Returns:
-        ``(4, 2)``.
-    """
+    """Return ``(4, 2)`` corners of an aperture from low to high x, y, turned about its middle."""
     corners = np.array([[low[0], low[1]], [high[0], low[1]], [high[0], high[1]], [low[0], high[1]]])
     middle, angle = corners.mean(0), np.radians(turn_deg)
     turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -180,11 +148,7 @@ def blades(low: FloatArray, high: FloatArray, turn_deg: float) -> FloatArray:
 def side_plate(points: FloatArray, side: str, mm_px: float, rng: np.random.Generator) -> Obstacle:
     """Return a dynamic hip screw: a lag screw in the neck, a plate on the lateral cortex, screws.
 
-    Args:
-        points: ``(24, 2)`` landmarks, pixels.
-        side: ``'left'`` or ``'right'``.
-        mm_px: pixels for a millimetre of the object.
-        rng: for its size and place.
+    The ``(24, 2)`` landmarks are pixels, of which ``mm_px`` make a millimetre of the object.
     """
     head, base, upper, lower = (points[side_index(side, n)] for n in (6, 10, 11, 12))
     down = (lower - upper) / np.linalg.norm(lower - upper)
@@ -238,17 +202,9 @@ def write_letter(
     mm_px: float,
     rng: np.random.Generator,
 ) -> npt.NDArray[np.float32]:
-    """Lay a lead letter, L or R, on its side of the image, clear of every landmark.
+    """Lay a lead letter, L or R, on its side of a display image, clear of every landmark.
 
-    Args:
-        shown: ``(H, W)`` in [0, 1].
-        points: ``(24, 2)`` landmarks, pixels.
-        field: exposed part.
-        mm_px: pixels for a millimetre on the detector.
-        rng: for the letter and its place.
-
-    Returns:
-        A new image, or an equal one when there is no room.
+    Returns a new image, or an equal one when there is no room.
     """
     height, width = shown.shape
     letter = 'L' if rng.random() < 0.5 else 'R'

@@ -27,13 +27,7 @@ _ILL_SHARE = 0.35
 
 @dataclass(frozen=True)
 class Pathology:
-    """One finding on one side.
-
-    Attributes:
-        name: one of ``PATHOLOGIES``.
-        side: ``'left'`` or ``'right'``.
-        severity: 0 (just recognisable) to 1.
-    """
+    """One finding on one side, of a severity from 0 (just recognisable) to 1."""
 
     name: str
     side: str
@@ -60,15 +54,7 @@ def sample_pathologies(rng: np.random.Generator) -> tuple[Pathology, ...]:
 
 
 def alter_dimensions(size: Dimensions, findings: Sequence[Pathology]) -> Dimensions:
-    """Apply the findings that are a matter of dimensions.
-
-    Args:
-        size: a healthy person.
-        findings: any number.
-
-    Returns:
-        The changed person.
-    """
+    """Return a healthy person with the findings that are a matter of dimensions."""
     for finding in findings:
         side = size.side(finding.side)
         size = size.with_side(finding.side, _alter_side(side, finding))
@@ -126,11 +112,6 @@ def alter_femur(
     bone: Bone, side: SideDimensions, findings: Sequence[Pathology]
 ) -> list[tuple[Bone, FloatArray, FloatArray]]:
     """Apply findings to a femur in the femoral frame; a fracture leaves two fragments.
-
-    Args:
-        bone: healthy femur.
-        side: its dimensions.
-        findings: of the side.
 
     Returns:
         ``(fragment, rotation, shift)``, the head's fragment first: a rigid displacement in the

@@ -10,10 +10,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .curves import swept_tube
 from .dimensions import Dimensions, SideDimensions
 from .plate import curved_plate
-from .shapes import Cap, Ellipsoid, FloatArray, HalfSpace, Limb, Vector, unit
+from .shapes import Cap, Ellipsoid, FloatArray, HalfSpace, Limb, Vector, swept_tube, unit
 from .volume import Bone
 
 WALL_MM = 5.5
@@ -27,10 +26,6 @@ def acetabular_points(size: Dimensions, side: SideDimensions) -> dict[str, Float
     The lateral end of the roof lies on the cup at the centre-edge angle from the vertical, the
     medial end where a chord with the roof's slope meets the cup again; the teardrop follows from
     the acetabular offset and the Sharp angle.
-
-    Args:
-        size: the person.
-        side: one side of it.
 
     Returns:
         Points, mm: ``center``, ``upper_edge``, ``lower_edge``, ``cartilage``, ``teardrop``.
@@ -74,12 +69,7 @@ def _floor_depth(radius: float, far: float, rise: float) -> float:
 def hip_bone(size: Dimensions, side: SideDimensions) -> Bone:
     """Build one hip bone: ilium, acetabulum, ischium, pubis.
 
-    Args:
-        size: the person.
-        side: one side of it.
-
-    Returns:
-        The bone with its landmarks 2, 3, 4 and 8 and the acetabular centre in ``points``.
+    Its landmarks 2, 3, 4 and 8 and the acetabular centre are in ``points``.
     """
     points = acetabular_points(size, side)
     quality = size.bone_quality

@@ -8,8 +8,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from .curves import smooth_curve
-from .shapes import FloatArray, Vector, along, frame_about, larger_or_corner
+from .shapes import FloatArray, Vector, along, frame_about, larger_or_corner, smooth_curve
 
 _REMAP_LIMIT = 32000  # cv2.remap takes fewer than 2**15 rows
 _AT_ONCE = 16384  # pairs of a point and an edge, so that they stay in a core's own cache
@@ -81,14 +80,7 @@ def _look_up(maps: FloatArray, columns: FloatArray, rows: FloatArray) -> FloatAr
 
 
 def polygon_distance(polygon: FloatArray, points: FloatArray) -> FloatArray:
-    """Return signed distances to a closed polygon, negative inside.
-
-    Args:
-        polygon: ``(N, 2)`` corners.
-        points: ``(P, 2)``.
-
-    Returns:
-        ``(P,)``.
+    """Return ``(P,)`` signed distances of points to a closed ``(N, 2)`` polygon, negative inside.
 
     Example:
         >>> square = np.array([[0, 0], [2, 0], [2, 2], [0, 2]], float)

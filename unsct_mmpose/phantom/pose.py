@@ -14,13 +14,7 @@ from .shapes import FloatArray
 
 @dataclass(frozen=True)
 class LegPose:
-    """How a femur is turned about its head centre.
-
-    Attributes:
-        external_rotation_deg: toes outward.
-        abduction_deg: knee outward.
-        flexion_deg: knee forward.
-    """
+    """How a femur is turned about its head centre: toes outward, knee outward, knee forward."""
 
     external_rotation_deg: float = 0.0
     abduction_deg: float = 0.0
@@ -61,11 +55,7 @@ class Pose:
 
 
 def sample_pose(rng: np.random.Generator) -> Pose:
-    """Draw a pose as patients lie for an AP pelvic radiograph.
-
-    Args:
-        rng: source of randomness.
-    """
+    """Draw a pose as patients lie for an AP pelvic radiograph."""
 
     def draw(mean: float, sd: float, low: float, high: float) -> float:
         return float(np.clip(mean + sd * rng.standard_normal(), low, high))
@@ -106,10 +96,6 @@ def femur_rotation(leg: LegPose, anteversion_deg: float) -> FloatArray:
 
     External rotation and anteversion both turn the head forward relative to the shaft, so they
     add.
-
-    Args:
-        leg: pose of the leg.
-        anteversion_deg: of the neck.
 
     Example:
         >>> turned = femur_rotation(LegPose(external_rotation_deg=90.0), 0.0)

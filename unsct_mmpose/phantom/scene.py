@@ -11,14 +11,13 @@ import numpy.typing as npt
 from ..anatomy import NUM_LANDMARKS, SIDES, side_index
 from .dimensions import Dimensions
 from .femur import femur
-from .material import density, surface_points
+from .material import density, surface_points, trabecular_texture
 from .pathology import Pathology, alter_dimensions, alter_femur, alter_hip, head_shift
 from .pelvis import hip_bone
 from .pose import Pose, femur_rotation, mirror, pelvis_rotation
 from .projection import ConeBeam, project
 from .shapes import FloatArray
 from .spine import spine
-from .texture import trabecular_texture
 from .volume import Bone, Grid, evaluate
 
 VOXEL_MM = (1.1, 1.1, 1.25)
@@ -26,13 +25,7 @@ VOXEL_MM = (1.1, 1.1, 1.25)
 
 @dataclass(frozen=True)
 class PlacedBone:
-    """A bone in the world frame with its sampled distances.
-
-    Attributes:
-        side: ``'left'``, ``'right'`` or ``'both'``.
-        bone: in the world frame.
-        distances: signed distances around it.
-    """
+    """A bone in the world frame, of side left, right or both, with its sampled distances."""
 
     side: str
     bone: Bone
@@ -76,14 +69,7 @@ def build_scene(
     *,
     voxel_mm: tuple[float, float, float] = VOXEL_MM,
 ) -> Scene:
-    """Build and pose all bones and sample their distances.
-
-    Args:
-        size: healthy dimensions.
-        pose: of the pelvis and the legs.
-        findings: pathologies.
-        voxel_mm: of the grids, along x, y, z.
-    """
+    """Build and pose all bones and sample their distances on grids of x, y, z voxels."""
     size = alter_dimensions(size, findings)
     turn = pelvis_rotation(pose)
     origin = np.zeros(3)
@@ -130,10 +116,6 @@ def landmarks_px(scene: Scene, beam: ConeBeam) -> FloatArray:
     the hip bone, the trochanter's tip (7) the point of the trochanter furthest along the projected
     shaft axis, and the innermost ilium (1) the place where the inner outline of the hip bone,
     followed upwards from the widest part of the inlet, meets the sacrum.
-
-    Args:
-        scene: posed patient.
-        beam: geometry.
 
     Returns:
         ``(24, 2)`` x, y; finite also for landmarks outside the detector.
@@ -198,15 +180,9 @@ def _innermost_ilium(
 def bone_path(
     scene: Scene, beam: ConeBeam, rng: np.random.Generator | None = None
 ) -> npt.NDArray[np.float32]:
-    """Project all bones.
+    """Return the ``(H, W)`` path through all bones, as mm of cortical bone.
 
-    Args:
-        scene: posed patient.
-        beam: geometry.
-        rng: places the trabecular texture; None leaves the bones smooth.
-
-    Returns:
-        ``(H, W)`` path through bone, as mm of cortical bone.
+    Without ``rng``, which places the trabecular texture, bones are smooth.
     """
     image = np.zeros(beam.size_hw, np.float32)
     for placed in scene.bones:

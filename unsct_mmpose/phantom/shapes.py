@@ -1,7 +1,7 @@
-"""Implicit shapes: solids given by approximate signed distances in millimetres.
+"""Implicit shapes: solids given by approximate signed distances, and curves that sweep them.
 
-Distances are negative inside. Every shape knows its bounding box and can be moved by a rigid
-transform or mirrored, so that bones are evaluated directly in the posed frame.
+Distances are in millimetres, negative inside. Every shape knows its bounding box and can be moved
+by a rigid transform or mirrored, so that bones are evaluated directly in the posed frame.
 """
 
 from __future__ import annotations
@@ -44,12 +44,7 @@ def along(
 
 
 def _elliptic(values: FloatArray, radii: FloatArray) -> FloatArray:
-    """Return the first-order distance ``k0 (k0 - 1) / k1`` to an ellipse or ellipsoid.
-
-    Args:
-        values: ``(D, ...)`` along the axes, mm; lost.
-        radii: broadcastable, mm.
-    """
+    """Return the first-order distance ``k0 (k0 - 1) / k1`` to an ellipse; the values are lost."""
     scaled = np.divide(values, radii, out=values)
     steep = scaled / radii
     scaled *= scaled
@@ -75,10 +70,6 @@ def _total(parts: FloatArray) -> FloatArray:
 def larger_or_corner(a: FloatArray, b: FloatArray) -> FloatArray:
     """Return the distance to where two solids that are square to each other meet.
 
-    Args:
-        a: ``(...)`` signed distances to the first, mm.
-        b: ``(...)`` to the second.
-
     Example:
         >>> larger_or_corner(np.array([-1.0, 2.0, 3.0]), np.array([-2.0, -5.0, 4.0])).tolist()
         [-1.0, 2.0, 5.0]
@@ -102,10 +93,6 @@ def unit(vector: Vector) -> FloatArray:
 
 def frame_about(axis: Vector, side: Vector) -> FloatArray:
     """Return three orthonormal rows: the side direction made square to the axis, third, axis.
-
-    Args:
-        axis: direction of the last row.
-        side: direction near the first row, not parallel to the axis.
 
     Example:
         >>> frame_about([0, 0, 2], [3, 0, 1]).round(6).tolist()
@@ -318,3 +305,61 @@ class Block:
     def moved(self, rotation: FloatArray, shift: FloatArray) -> Block:
         """Return the moved block."""
         return replace(self, center=rotation @ self.center + shift, axes=self.axes @ rotation.T)
+
+
+def smooth_curve(points: FloatArray, pieces: int, closed: bool = False) -> FloatArray:
+    """Interpolate control points with a centripetal-like Catmull-Rom spline.
+
+    Args:
+        points: ``(N, D)`` control values; every one lies on the curve.
+        pieces: samples from one control point to the next.
+        closed: whether the curve returns to its first point.
+
+    Returns:
+        ``((N - 1) * pieces + 1, D)`` samples, or ``(N * pieces, D)`` when closed.
+
+    Example:
+        >>> smooth_curve(np.array([[0.0], [1.0], [2.0]]), 2).ravel().tolist()
+        [0.0, 0.5, 1.0, 1.5, 2.0]
+    """
+    points = np.asarray(points, dtype=np.float64)
+    if closed:
+        padded = np.concatenate([points[-1:], points, points[:2]])
+    else:
+        padded = np.concatenate(
+            [2 * points[:1] - points[1:2], points, 2 * points[-1:] - points[-2:-1]]
+        )
+    t = (np.arange(pieces) / pieces)[:, None]
+    spans = []
+    for p0, p1, p2, p3 in zip(padded, padded[1:], padded[2:], padded[3:], strict=False):
+        spans.append(
+            p1
+            + 0.5 * t * (p2 - p0)
+            + t**2 * (p0 - 2.5 * p1 + 2 * p2 - 0.5 * p3)
+            + 0.5 * t**3 * (3 * (p1 - p2) + p3 - p0)
+        )
+    return np.concatenate(spans if closed else [*spans, points[-1:]])
+
+
+def swept_tube(
+    points: Sequence[Vector],
+    radii: Sequence[float] | Sequence[Sequence[float]],
+    *,
+    side: Vector = (1.0, 0.0, 0.0),
+    pieces: int = 3,
+) -> list[Limb]:
+    """Sweep a varying circle, or ellipse whose first radius lies along a side, along a spline.
+
+    Centres and radii, one or two at each, are mm; ``pieces`` straight limbs lead from one control
+    point to the next.
+    """
+    centers = smooth_curve(np.asarray(points, float), pieces)
+    table = np.asarray(radii, dtype=np.float64)
+    if table.ndim == 1:
+        table = np.stack([table, table], axis=1)
+    widths = np.maximum(smooth_curve(table, pieces), 0.5)
+    direction = np.asarray(side, dtype=np.float64)
+    return [
+        Limb(a, b, direction, (float(ra[0]), float(ra[1])), (float(rb[0]), float(rb[1])))
+        for a, b, ra, rb in zip(centers, centers[1:], widths, widths[1:], strict=False)
+    ]

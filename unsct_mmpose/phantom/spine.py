@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import numpy as np
 
-from .curves import swept_tube
 from .dimensions import Dimensions
-from .shapes import Block, Ellipsoid, FloatArray, HalfSpace, Limb, Shape, frame_about, unit
+from .shapes import (
+    Block,
+    Ellipsoid,
+    FloatArray,
+    HalfSpace,
+    Limb,
+    Shape,
+    frame_about,
+    swept_tube,
+    unit,
+)
 from .volume import Bone
 
 LATERAL = np.array([1.0, 0.0, 0.0])
 
 
 def spine(size: Dimensions) -> Bone:
-    """Build sacrum, coccyx, L5 and L4.
-
-    Args:
-        size: the person.
-
-    Returns:
-        One bone; its frame is the pelvic frame with x towards the patient's left.
-    """
+    """Build sacrum, coccyx, L5 and L4 as one bone in the pelvic frame, x to the left."""
     quality = size.bone_quality
     bone = Bone('spine', cortex_mm=0.9 * quality**0.5, trabecular=0.14 * quality)
     slope = np.radians(size.sacral_slope_deg)

@@ -127,12 +127,7 @@ class Grid:
 
 
 def smooth_minimum(a: FloatArray, b: FloatArray, blend: float) -> FloatArray:
-    """Return the minimum with a fillet: the polynomial smooth minimum of I. Quilez.
-
-    Args:
-        a: distances.
-        b: distances.
-        blend: width of the transition, mm; 0 is the plain minimum.
+    """Return the minimum with a fillet, mm wide: the polynomial smooth minimum of I. Quilez.
 
     Example:
         >>> smooth_minimum(np.ones(1), np.ones(1), 4.0).tolist()
@@ -156,15 +151,10 @@ def evaluate(
     *,
     clip: tuple[FloatArray, FloatArray] | None = None,
 ) -> Grid:
-    """Sample a bone's signed distance on a grid just large enough for it.
+    """Sample a bone's signed distance, mm, on a grid just large enough for it.
 
-    Args:
-        bone: in the frame of the grid.
-        voxel_mm: edge lengths along x, y, z.
-        clip: box, mm, beyond which nothing is needed.
-
-    Returns:
-        Distances in mm, at most ``FAR_MM``.
+    Voxels are x, y, z mm; beyond the box ``clip`` nothing is needed. Distances are at most
+    ``FAR_MM``.
     """
     low, high = bone.bounds()
     voxel = np.asarray(voxel_mm, dtype=np.float64)

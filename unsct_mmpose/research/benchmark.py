@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import math
 import multiprocessing
-import re
 import resource
 import statistics
 import time
@@ -34,6 +34,8 @@ from unsct_mmpose.engine.device import AUTO, resolve_device
 from unsct_mmpose.maps.calibration import Calibration
 from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.fusion import DEFAULT_FEATURES, FEATURE_SIGNS, Fusion, MonotoneLogistic
+
+from .memory import memory_mb
 
 
 @dataclass(frozen=True)
@@ -128,15 +130,10 @@ def decode_cost(
 ) -> dict[str, float]:
     """Time decoding plus uncertainty estimation against the forward pass, in alternating runs.
 
-    The maps are those of random pelvises with noise, not of an untrained network. A calibration is
-    in place, so that everything is computed that a calibrated model computes.
-
-    Args:
-        config: config of a model with :class:`HeatmapPAFHead`.
-        map_size: side of the maps, cells; the input is as many times larger as in the config.
-        batch_size: images.
-        rounds: pairs that are timed.
-        device: ``'auto'``, ``'cpu'`` (one thread) or ``'cuda'``.
+    The maps have ``map_size`` cells a side, and the input is as many times larger as in the config.
+    They are those of random pelvises with noise, not of an untrained network. A calibration is in
+    place, so that everything is computed that a calibrated model computes. On a CPU one thread does
+    it.
 
     Returns:
         ``decode_ms_per_image`` and ``forward_ms_per_image``, medians, and ``share_...``: what
@@ -229,11 +226,7 @@ def make_step(config: Config, batch_size: int, device: str) -> Callable[[], None
 def training_batch(config: Config, count: int, data: Path | None = None) -> dict[str, list]:
     """Return a batch as a training pipeline packs it.
 
-    Args:
-        config: config with ``codec`` and a training pipeline.
-        count: images.
-        data: folder of the data set whose first training images are taken; None takes random
-            landmarks on noise.
+    It holds the first training images of a data set, or random landmarks on noise.
     """
     samples = training_samples(config, count, data)
     return {name: [sample[name] for sample in samples] for name in ('inputs', 'data_samples')}
@@ -329,15 +322,10 @@ def step_cost(
     device: str = AUTO,
     as_stock: bool = False,
 ) -> dict[str, Any]:
-    """Time the training step of a config against its plain counterpart, in alternating runs.
+    """Time the training step of a config with an HRNet against its plain counterpart, in turn.
 
-    Args:
-        config: of a model with an HRNet.
-        batch_size: images.
-        rounds: pairs that are timed.
-        device: ``'auto'``, ``'cpu'`` or ``'cuda'``.
-        as_stock: the counterpart has the optimiser of MMPose's users
-            (:func:`with_stock_optimiser`) instead of ours with its precision; on CUDA always.
+    With ``as_stock``, and on CUDA always, that one has the optimiser of MMPose's users
+    (:func:`with_stock_optimiser`) instead of ours with its precision.
 
     Returns:
         ``ms_per_image`` and ``plain_ms_per_image``, medians, ``ratio_...`` of the two,
@@ -367,14 +355,8 @@ def step_cost(
 def _profile_step(step: Callable[[], None], device: str, top: int = 12) -> dict[str, Any]:
     """Return what a step spends its time on, by PyTorch's profiler.
 
-    Args:
-        step: makes one training step and waits for the device.
-        device: ``'cpu'`` or ``'cuda'``.
-        top: how many kernels (operators on a CPU) are listed.
-
-    Returns:
-        ``launched``: kernels, on a CPU operators, in a step; ``top``: name, calls and ms of the
-        longest; on CUDA also ``busy_share``: the time of all kernels over that of the step.
+    That is ``launched``: kernels, on a CPU operators, in a step; ``top``: name, calls and ms of the
+    longest; on CUDA also ``busy_share``: the time of all kernels over that of the step.
     """
     is_cuda = device.startswith('cuda')
     kind = ProfilerActivity.CUDA if is_cuda else ProfilerActivity.CPU
@@ -433,15 +415,9 @@ def step_transfers(config: Config, batch_size: int = 2) -> dict[str, Any]:
 
 
 def pipeline_cost(config: Config, data: Path, rounds: int = 4) -> list[dict[str, Any]]:
-    """Return the processor time of each stage of a training pipeline, ms an image.
+    """Return ``stage`` and ``ms``, of the processor an image, of a training pipeline's stages.
 
-    Args:
-        config: with a training pipeline.
-        data: folder of the data set; its images are decoded once, before.
-        rounds: passes over it that count.
-
-    Returns:
-        ``stage`` and ``ms`` of each, in their order.
+    The images of the data set are decoded once, before.
     """
     init_default_scope('mmpose')
     settings = with_data(config.train_dataloader.dataset, data, None)
@@ -481,8 +457,5 @@ def _peak_memory_mb(config_text: str, batch_size: int, device: str) -> float:
         step()
     if device.startswith('cuda'):
         return torch.cuda.max_memory_allocated(device) / 2**20
-    status = Path('/proc/self/status')  # getrusage would also count what the parent process had
-    text = status.read_text() if status.is_file() else ''
-    if match := re.search(r'^VmHWM:\s*(\d+) kB', text, re.MULTILINE):
-        return int(match[1]) / 2**10
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10
+    peak = memory_mb('VmHWM')  # getrusage would also count what the parent process had
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10 if math.isnan(peak) else peak

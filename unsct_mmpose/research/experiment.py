@@ -33,18 +33,11 @@ STAGES = dict(
 
 @dataclass(frozen=True)
 class Experiment:
-    """What to train on what.
+    """What to train on what, under which name; what the figures are from must be described.
 
-    Attributes:
-        config: config to train.
-        data: folder of the data set, with ``train.json``, ``val.json`` and the tested file.
-        work_dir: folder of checkpoints, overlays and results.
-        describe: what the figures are from; must say so when images are simulated.
-        name: short name of the run.
-        test_file: annotation file that is tested, in ``data``.
-        seed: seed of the training.
-        options: further ``key=value`` pairs of ``--cfg-options``.
-        estimate: calibration is followed by its cross-fitted estimate on the same images.
+    The folder ``data`` holds ``train.json``, ``val.json`` and the tested file; ``options`` are
+    further ``key=value`` pairs of ``--cfg-options``; with ``estimate`` calibration is followed by
+    its cross-fitted estimate on the same images.
     """
 
     config: Path
@@ -87,42 +80,35 @@ def run_experiment(
 ) -> Result:
     """Train, calibrate, test and record; an interrupted run goes on.
 
-    Training and test are MMPose's own scripts. The best checkpoint on the validation split is
-    calibrated there and tested; where the validation split itself is tested, nothing is
+    Training and test are MMPose's own scripts, in the folder ``tools``; ``run`` runs one and
+    returns its wall time (default: :func:`run_tool`). The best checkpoint on the validation split
+    is calibrated there and tested; where the validation split itself is tested, nothing is
     calibrated, and a fixed limit decides what is reported. Overlays lie in ``work_dir/overlays``,
     the record in ``work_dir/results.json``.
-
-    Args:
-        experiment: what to train on what.
-        tools: folder with ``train.py`` and ``test.py``.
-        run: runs a Python tool and returns its wall time; None: :func:`run_tool`.
 
     Raises:
         RuntimeError: a stage failed; the message names its command.
     """
     work_dir, config = experiment.work_dir, str(experiment.config)
     run = run or run_tool
-    announce('train', experiment)
+    seconds: dict[str, float] = {}
+    commands: list[list[str]] = []
+
+    def do(stage: str, *words: object) -> None:
+        announce(stage, experiment)
+        commands.append([str(tools / f'{stage}.py'), config, *map(str, words)])
+        seconds[stage] = run(commands[-1])
+
     # with --resume MMPose's script would not take what the config starts from
     resume = ['--resume'] if (work_dir / 'last_checkpoint').is_file() else []
-    train = [str(tools / 'train.py'), config, '--work-dir', str(work_dir), *resume,
-             '--cfg-options', *experiment.cfg_options()]  # fmt: skip
-    seconds = {'train': run(train)}
+    options = ['--cfg-options', *experiment.cfg_options()]
+    do('train', '--work-dir', work_dir, *resume, *options)
     checkpoint, metrics = best_checkpoint(work_dir), work_dir / 'metrics.json'
-    commands = [train]
     if experiment.test_file != _CALIBRATION_FILE:
-        calibrate = [str(tools / 'calibrate.py'), config, str(checkpoint),
-                     '--data', str(experiment.data), '--ann-file', _CALIBRATION_FILE,
-                     *([] if experiment.estimate else ['--no-estimate'])]  # fmt: skip
-        announce('calibrate', experiment)
-        seconds['calibrate'] = run(calibrate)
-        commands.append(calibrate)
-    test = [str(tools / 'test.py'), config, str(checkpoint), '--work-dir', str(work_dir / 'test'),
-            '--out', str(metrics), '--show-dir', str((work_dir / 'overlays').resolve()),
-            '--cfg-options', *experiment.cfg_options()]  # fmt: skip
-    announce('test', experiment)
-    seconds['test'] = run(test)
-    commands.append(test)
+        images = ['--data', experiment.data, '--ann-file', _CALIBRATION_FILE]
+        do('calibrate', checkpoint, *images, *([] if experiment.estimate else ['--no-estimate']))
+    outputs = ['--out', metrics, '--show-dir', (work_dir / 'overlays').resolve()]
+    do('test', checkpoint, '--work-dir', work_dir / 'test', *outputs, *options)
     result = Result(
         name=experiment.name,
         config=config,
@@ -146,13 +132,9 @@ def announce(stage: str, experiment: Experiment) -> None:
 
 
 def check_result(path: Path) -> list[str]:
-    """Hold a result file against the ``expected`` block of its config.
+    """Return what differs in a result file from the ``expected`` block of its config.
 
-    Args:
-        path: result file; its config is found from the working directory.
-
-    Returns:
-        What differs, one sentence each; empty when all agree.
+    The config is found from the working directory.
     """
     result = read_result(path, needs='metrics')
     expected = Config.fromfile(result.config).get('expected', {})
@@ -185,10 +167,6 @@ def print_summary(result: Result, work_dir: Path) -> None:
 def format_command(command: Sequence[str], root: Path | None = None) -> str:
     """Return a Python command as a user types it, its paths relative to a folder.
 
-    Args:
-        command: script and arguments.
-        root: the folder; None takes the working directory.
-
     Example:
         >>> format_command([str(Path.cwd() / 'tools' / 'train.py'), '--amp'])
         'python tools/train.py --amp'
@@ -213,11 +191,6 @@ def run_tool(command: Sequence[str]) -> float:
 
 def attempt(command: Sequence[str], text: str, work_dir: Path) -> None:
     """Run a training; it prints to ``log.txt``, its time is added to that of earlier attempts.
-
-    Args:
-        command: program and arguments.
-        text: the command as a reader would type it.
-        work_dir: folder of the training.
 
     Raises:
         RuntimeError: the training failed; the message names its command.

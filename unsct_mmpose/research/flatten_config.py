@@ -35,31 +35,16 @@ _ASKED = 'is there CUDA?'
 
 
 def content_of(config: Config) -> dict:
-    """Return the part of a resolved config that decides what happens.
-
-    Args:
-        config: as ``Config.fromfile`` gives it.
-
-    Returns:
-        The values of those of :data:`_CONTENT` that the config has.
-    """
+    """Return the part of a resolved config that decides what happens: :data:`_CONTENT`."""
     whole = config.to_dict()
     return {name: whole[name] for name in _CONTENT if name in whole}
 
 
 def flatten_config(path: Path, budget: str = 'gpu', header: str = '') -> str:
-    """Write a config and all it inherits as the text of one file.
+    """Return Python text that resolves to the same content as a config with all it inherits.
 
-    What is asked when a config is read stays a question: the folder of the data
-    (``UNSCT_DATA``), and whether there is a GPU.
-
-    Args:
-        path: the config.
-        budget: value of ``UNSCT_BUDGET`` that chooses its size.
-        header: comment lines that go first.
-
-    Returns:
-        Python text that ``Config.fromfile`` resolves to the same content.
+    What is asked when a config is read stays a question: the folder of the data (``UNSCT_DATA``),
+    and whether there is a GPU. ``UNSCT_BUDGET`` is answered.
     """
     with _open_questions(budget):
         content = content_of(Config.fromfile(path))
@@ -140,17 +125,7 @@ def _items(value: Any, named: Mapping[str, Any], indent: int) -> list[str]:
 def write_flat_configs(
     paths: Mapping[Path, Path], budget: str, root: Path, command: str
 ) -> list[Path]:
-    """Flatten several configs, each into a file that says where it comes from.
-
-    Args:
-        paths: for each config the file to write.
-        budget: value of ``UNSCT_BUDGET``.
-        root: folder that the names in the headers start from.
-        command: what the headers say to run for the files to be written again.
-
-    Returns:
-        The files.
-    """
+    """Flatten each config into its file, whose header says what it is of and how it is made."""
     for source, target in paths.items():
         name = source.resolve().relative_to(root.resolve()).as_posix()
         header = (

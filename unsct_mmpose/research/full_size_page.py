@@ -34,10 +34,8 @@ _PARTS = ('forward_ms', 'backward_ms', 'optimiser_ms')
 def render_full_size_page(folder: Path) -> str:
     """Return the page of a folder of results; what has no file has no section.
 
-    Args:
-        folder: holds ``full_size/*.json`` and perhaps ``notes/full-size.md``. Trainings are what
-            ``tools/results.py read-log`` writes; ``before.json``, ``timings.json`` and
-            ``search.json`` have ``rows`` and say themselves where these come from.
+    In ``full_size`` trainings are what ``tools/results.py read-log`` writes; ``before.json``,
+    ``timings.json`` and ``search.json`` have ``rows`` and say themselves where these come from.
     """
     files = read_folder(folder / 'full_size', _read)
     runs = {name: file for name, file in files.items() if name not in TABLES}

@@ -97,15 +97,10 @@ def compare(
     draws: int,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Calibrate on few drawn patients, again and again, and judge on the others.
+    """Calibrate on few drawn patients of a pool, again and again, and judge on the others.
 
-    Args:
-        pool: images whose patients calibrate.
-        judged: tables to judge on, each without the patients that calibrate.
-        relations: relations of the tables.
-        sizes: numbers of patients to calibrate on; those that would leave nobody are left out.
-        draws: of each number; a draw without an absent landmark is repeated.
-        seed: of the drawing.
+    Sizes that would leave nobody to judge are left out; a draw without an absent landmark is
+    repeated.
 
     Returns:
         For each table, size and decision: mean ``E_20`` (mm, all images) and ``log_loss``, mean
@@ -174,15 +169,9 @@ def simulated_table(
 ) -> EvidenceTable:
     """Draw evidence as if each patient's fields were good, or said nothing of what is absent.
 
-    Args:
-        patients: how many.
-        relations: whose fields are drawn.
-        misleading: share of the patients whose fields do not depend on presence.
-        seed: of the drawing.
-        images: of each patient; a third of them lacks nothing, the others 3.5 % of 24 landmarks.
-
-    Returns:
-        A table whose landmarks are found within some 2 mm; pixels of 1 mm.
+    A share, ``misleading``, of the patients has fields that do not depend on presence. A third of
+    the images lacks nothing, the others 3.5 % of 24 landmarks, which are found within some 2 mm;
+    pixels are of 1 mm.
     """
     rng = np.random.default_rng(seed)
     whose = np.repeat(np.arange(patients), images)
@@ -219,11 +208,7 @@ def _evidence(peak: torch.Tensor, aligned: torch.Tensor, relations: RelationSet)
 
 
 def render_fusion_page(folder: Path) -> str:
-    """Return the page of a folder of results.
-
-    Args:
-        folder: holds ``fusion/*.json`` and perhaps ``notes/fusion.md``.
-    """
+    """Return the page of a folder of results."""
     parts = [
         'Made by `python tools/results.py page docs/results` from the json files in `fusion/`, '
         'each written by `tools/study.py fusion`, whose command stands in it. Columns: patients to '

@@ -19,14 +19,9 @@ from .benchmark import training_batch
 
 @dataclass(frozen=True)
 class TermGradient:
-    """A loss term at one training step.
+    """A loss term, weighted, after some optimiser steps, and its unclipped norm on the backbone.
 
-    Attributes:
-        step: number of optimiser steps made before.
-        term: name of the loss term.
-        value: of the term, its weight included.
-        silence: what the term costs when every map that it reads is 0; NaN where it reads none.
-        norm: of its gradient on the backbone's parameters, before any clipping.
+    ``silence`` is what it costs when every map that it reads is 0; NaN where it reads none.
     """
 
     step: int
@@ -47,14 +42,7 @@ def term_gradients(
     """Return value and gradient of each loss term, at the first step and after some of training.
 
     The model is initialised as MMEngine's runner does it, and trained by the config's optimiser,
-    without its schedule, on one batch.
-
-    Args:
-        config: config with ``model``, ``codec`` and ``optim_wrapper``.
-        batch_size: images in the batch.
-        at_steps: numbers of optimiser steps after which to look.
-        data: see :func:`.benchmark.training_batch`.
-        device: ``'cpu'`` or ``'cuda'``.
+    without its schedule, on one :func:`.benchmark.training_batch`.
     """
     model, wrapper, batch = first_step(config, batch_size, data, device)
     terms = []
@@ -119,14 +107,7 @@ def terms_of(
 def silent_losses(
     head: Any, feats: Sequence[torch.Tensor], samples: Sequence[Any], times: float = 1
 ) -> dict[str, float]:
-    """Return what each loss term costs when all maps of the head are 0.
-
-    Args:
-        head: head of a model.
-        feats: what the head reads, of which only the shapes matter.
-        samples: data samples of the batch, with its targets.
-        times: how many times wider and higher than of ``feats`` the maps are made.
-    """
+    """Return what each loss term costs when all maps, so many times the size, are 0."""
 
     def zeros(made: Any) -> Any:
         if isinstance(made, torch.Tensor):

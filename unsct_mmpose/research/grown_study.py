@@ -36,11 +36,6 @@ Floats = NDArray[np.float64]
 def collect(model: torch.nn.Module, dataset: Any, images: int | None = None) -> dict[str, Any]:
     """Run a model and keep, beside its evidence, what its heatmaps say of the true points.
 
-    Args:
-        model: pose estimator with :class:`HeatmapPAFHead`.
-        dataset: :class:`THADataset` in test mode.
-        images: the first ones only; None takes all.
-
     Returns:
         ``table``, and for each of :data:`_POWERS` ``(N, K)`` masses above the true points and
         ``(N, K, T)`` areas, mm^2.
@@ -79,13 +74,7 @@ def collect(model: torch.nn.Module, dataset: Any, images: int | None = None) -> 
 
 
 def compare(collected: dict[str, Any], patients: int, draws: int, seed: int = 0) -> dict[str, Any]:
-    """Calibrate each kind of region on drawn patients and judge it on the others.
-
-    Args:
-        collected: from :func:`collect`, of a model with the ``full`` relations.
-        patients: to calibrate on; many, so that no model is needed.
-        draws: how often.
-        seed: of the drawing.
+    """Calibrate each kind of region on many drawn patients and judge it on the others.
 
     Returns:
         For each level and kind ``coverage`` and mean ``radius``, mm, of the circle as large as

@@ -56,10 +56,8 @@ def format_number(value: float | None, digits: int = 3, sign: str = '') -> str:
 def markdown_table(results: Sequence[Result], columns: Sequence[str] = _TABLE_COLUMNS) -> str:
     """Return results as a Markdown table, one row for each run and subset.
 
-    Args:
-        results: the runs.
-        columns: figures without their subset, such as ``'MRE'``; ``'set_error/E_20'`` is the
-            ``E_20`` of the metric whose prefix is ``set_error``.
+    Columns are figures without their subset: ``'set_error/E_20'`` is the ``E_20`` of the metric
+    whose prefix is ``set_error``.
 
     Example:
         >>> metrics = {'all/MRE': 2.0, 'all/recall': 1.0}

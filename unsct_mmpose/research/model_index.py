@@ -51,13 +51,7 @@ Results = list[dict[str, Any]]
 
 
 def write_model_index(root: Path) -> list[Path]:
-    """Write ``model-index.yml`` and a ``metafile.yml`` for each folder of configs.
-
-    Args:
-        root: folder with ``configs`` and ``docs/results``.
-
-    Returns:
-        The files that were written.
+    """Write ``model-index.yml`` and a ``metafile.yml`` for each folder of configs; return them.
 
     Raises:
         ValueError: a result does not say that its images are simulated, or two models would

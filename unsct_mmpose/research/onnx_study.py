@@ -21,6 +21,7 @@ from unsct_mmpose.inference.onnx_model import OnnxModel
 
 from .benchmark import PairedTimes
 from .markdown import read_notes, render_page, render_records
+from .memory import memory_mb
 from .results import read_folder
 
 FIGURES = ('landmark/all/MRE', 'set_error/all/E_20', 'set_error/unstructured/E_20')
@@ -52,17 +53,9 @@ def memory_growth_mb(read: Callable[[Path], Any], files: Any, warm_up: int) -> f
     start = 0.0
     for number, path in enumerate(files):
         if number == warm_up:
-            start = resident_mb()
+            start = memory_mb('VmRSS')
         read(path)
-    return resident_mb() - start
-
-
-def resident_mb() -> float:
-    """Return the resident memory of this process, in units of 2**20 bytes; NaN if unknown."""
-    statm = Path('/proc/self/statm')
-    if not statm.is_file():
-        return float('nan')
-    return int(statm.read_text().split()[1]) * os.sysconf('SC_PAGE_SIZE') / 2**20
+    return memory_mb('VmRSS') - start
 
 
 def compare_exports(
@@ -74,15 +67,7 @@ def compare_exports(
     data: Path | None = None,
     ann_file: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Read annotated images with PyTorch and with exported models.
-
-    Args:
-        config: config of the model.
-        checkpoint: its weights.
-        files: the exported models.
-        devices: what each of them is run on, see :class:`OnnxModel`.
-        data: folder of the images; None takes that of the config's ``test_dataloader``.
-        ann_file: annotation file in it; None takes the config's.
+    """Read annotated images, by default the config's, with PyTorch and with exported models.
 
     Returns:
         For PyTorch and each file on each device its figures: :data:`FIGURES`, ``megabytes``,
@@ -146,12 +131,7 @@ def _row(predictions: Sequence[Mapping], usual: Sequence[Mapping], truth: Sequen
 
 
 def render_onnx_page(folder: Path) -> str:
-    """Return the page of a folder of results.
-
-    Args:
-        folder: holds ``onnx/exports*.json`` of ``tools/benchmark.py exports`` and perhaps
-            ``notes/onnx.md``.
-    """
+    """Return the page of ``onnx/exports*.json``, which ``tools/benchmark.py exports`` writes."""
     files = read_folder(folder / 'onnx', pattern='exports*.json').values()
     rows = [row for content in files for row in content['models']]
     parts = [

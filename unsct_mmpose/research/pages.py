@@ -40,14 +40,11 @@ _DECODE_COLUMNS = (
 
 
 def write_pages(folder: Path) -> list[Path]:
-    """Write every page of a folder of results; nothing in them is typed by hand.
+    """Write every page of a folder such as ``docs/results``, and return their paths.
 
-    Args:
-        folder: such as ``docs/results``. A page is made of the json files in a folder beside it,
-            and of ``notes/PAGE.md`` where that is there.
-
-    Returns:
-        The pages; those of the paper's tables are :func:`.paper_page.write_paper_page`'s.
+    Nothing in them is typed by hand: a page is made of the json files in a folder beside it, and of
+    ``notes/PAGE.md`` where that is there. Those of the paper's tables are
+    :func:`.paper_page.write_paper_page`'s.
     """
     names = [name for name, (source, _) in PAGES.items() if (folder / source).is_dir()]
     return [write_page(folder, name) for name in (*names, 'README')]  # the last names the others
@@ -65,13 +62,7 @@ def write_page(folder: Path, name: str) -> Path:
 
 
 def render_index_page(folder: Path) -> str:
-    """Return the page of runs, which names the other pages.
-
-    Args:
-        folder: holds ``runs/*.json``, result files, ``step/*.json``, figures of
-            ``tools/benchmark.py step``, ``decode/*.json``, those of ``decode``,
-            and perhaps ``notes/RUN.md`` and ``notes/step.md``.
-    """
+    """Return the page of ``runs``, ``step`` and ``decode``, which names the other pages."""
     results = list(read_folder(folder / 'runs', partial(read_result, needs='metrics')).values())
     parts = [
         'Made by `python tools/results.py page docs/results` from the json files beside this page. '

@@ -33,11 +33,7 @@ _SET_ERROR = 'set_error/unstructured/E_20'
 
 
 def render_summary(results: Sequence[Result]) -> list[str]:
-    """Return heading, words and table; nothing where no pair has been run.
-
-    Args:
-        results: of one budget and data set.
-    """
+    """Return heading, words and table; nothing where no pair has been run."""
     errors = [(_mean(runs_of(results, stem), 'peak', _SET_ERROR), stem) for stem in PEERS]
     least, best = min((pair for pair in errors if not math.isnan(pair[0])), default=(math.nan, ''))
     peer = runs_of(results, best)[0].label if best else ''
@@ -85,11 +81,7 @@ _PAIRED_FIGURES = (
 
 
 def render_paired(results: Sequence[Result]) -> list[str]:
-    """Return heading, words and table; nothing where no two runs share a seed.
-
-    Args:
-        results: of one budget and data set.
-    """
+    """Return heading, words and table; nothing where no two runs share a seed."""
     rows = []
     for stems in PAIRED:
         before, after = (
@@ -111,10 +103,7 @@ def render_paired(results: Sequence[Result]) -> list[str]:
 
 
 def _mean_interval(values: Sequence[float]) -> tuple[float, float, float]:
-    """Return the mean of a sample and the 95 % interval of the mean, by Student's t.
-
-    Args:
-        values: the sample; one value has no interval, NaN.
+    """Return the mean of a sample and its 95 % interval, by Student's t; NaN of one value.
 
     Example:
         >>> [round(value, 2) for value in _mean_interval([-4.0, -5.0, -6.0])]

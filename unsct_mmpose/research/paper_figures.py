@@ -31,12 +31,6 @@ _SNAPSHOTS = 5
 def draw_convergence(results: Path, budget: str, data: str, out: Path) -> Path:
     """Draw Figure 5 from result files: the validation error of each heatmap loss while training.
 
-    Args:
-        results: folder of result files.
-        budget: whose runs to draw.
-        data: name of the data set's folder.
-        out: PNG to write.
-
     Raises:
         ValueError: there is no run of any of the losses.
     """
@@ -55,13 +49,8 @@ def draw_training(config: Path, checkpoints: Sequence[Path], data: Path, row: in
                   out: Path) -> Path:  # fmt: skip
     """Draw Figure 8: the maps of one image at several epochs of one training.
 
-    Args:
-        config: config of the training.
-        checkpoints: its ``epoch_N.pth``; five of them at most are shown, evenly spread.
-        data: folder of the data set, whose images may be shown.
-        row: number of the image in the judged file.
-        source: what the image is; must say so when it is simulated.
-        out: PNG to write.
+    Five of its ``epoch_N.pth`` at most are shown, evenly spread, of the image in a row of the
+    judged file; ``source`` must say so when it is simulated.
     """
     snapshots, meta = {}, {}
     for checkpoint in _spread(sorted(checkpoints, key=_epoch)):

@@ -33,10 +33,8 @@ def judge_decisions(
 ) -> dict[str, dict[str, float]]:
     """Judge each way to decide, from the same weights.
 
-    Args:
-        table: images to judge, with the evidence of the ``full`` relations.
-        base: images that thresholds come from; patients in both are cross-fitted.
-        fields: whether there are fields to decide by.
+    Tables hold the evidence of the ``full`` relations; thresholds come from ``base``, and patients
+    in both are cross-fitted.
 
     Returns:
         Figures for each of :data:`FIELD_DECISIONS`, or of :data:`STOCK_DECISIONS`; those of
@@ -57,14 +55,9 @@ def judge_decisions(
 
 
 def judge_paper(table: EvidenceTable, base: EvidenceTable) -> dict[str, dict[str, float]]:
-    """Judge the paper's decision: the entropy of the mean of all relations, nothing peeled away.
+    """Judge each of :data:`PAPER_DECISIONS`, as :func:`judge_decisions` does.
 
-    Args:
-        table: images to judge, with the evidence of the ``full`` relations.
-        base: images that fitted thresholds come from; patients in both are cross-fitted.
-
-    Returns:
-        Figures for each of :data:`PAPER_DECISIONS`.
+    It is the entropy of the mean of all relations, nothing peeled away.
     """
     settings = mode_settings('paper', {}, 'full')
     stated = decision_options('paper', settings, None, None, None)

@@ -37,10 +37,7 @@ CHANNELS = dict(cpu=64, gpu=128)
 class OutsideModel:
     """What a peer found, in the guise of a pose estimator: it is read like any other.
 
-    Args:
-        points: ``(N, K, 2)`` landmarks, pixels of the network's input.
-        peaks: ``(N, K)`` largest values of the maps.
-        ids: ``img_id`` of each of the N images.
+    Landmarks are ``(N, K, 2)`` pixels of the network's input, peaks ``(N, K)`` largest values.
     """
 
     def __init__(self, points: np.ndarray, peaks: np.ndarray, ids: Sequence[int]) -> None:
@@ -64,11 +61,7 @@ class OutsideModel:
 def train_outside(run: Run, config: Path, root: Path, tools: Path) -> str:
     """Pack the images, let the peer's script train on them, return its command.
 
-    Args:
-        run: what to train.
-        config: of a stock model, whose images, augmentations and steps the peer gets.
-        root: folder of checkpoints and evidence.
-        tools: folder with the peer's script.
+    The config is of a stock model, whose images, augmentations and steps the peer gets.
 
     Raises:
         RuntimeError: the peer's environment is not named, or its training failed.
@@ -125,9 +118,7 @@ def pack(run: Run, settings: Config, folder: Path) -> None:
 def training_arrays(run: Run, settings: Config) -> dict[str, np.ndarray]:
     """Return all images of a training, in the order of its steps.
 
-    Args:
-        run: whose data and seed to take.
-        settings: of a stock model that draws heatmaps; its pipeline augments.
+    The settings are of a stock model that draws heatmaps; its pipeline augments.
 
     Returns:
         ``images`` ``(N, H, W)`` uint8, ``points`` ``(N, K, 2)`` (x, y) in pixels of them, and

@@ -23,9 +23,9 @@ from .paper_plan import (
     PEERS,
     PUBLISHED,
     PUBLISHED_COLUMNS,
+    ROW_OF,
     ROWS,
     is_old,
-    row_of,
     runs_of,
 )
 from .results import Result, read_folder, read_result
@@ -36,16 +36,10 @@ _DIGITS = {'MRE': 2, 'E_20': 2, 'recall': 4, 'AUROC': 4}
 
 @dataclass(frozen=True)
 class Table:
-    """One table of the page.
+    """One table of the page: its CSV file, heading, what to know before reading it.
 
-    Attributes:
-        name: of its CSV file.
-        title: heading.
-        text: what to know before reading it.
-        columns: headings, after those of model, decision and seeds.
-        keys: figures in the columns, as ``metric/subset/figure``.
-        rows: config stem and decision of each row.
-        published: which of the paper's tables stands below it; empty for none.
+    Columns come after those of model, decision and seeds; their keys are ``metric/subset/figure``;
+    rows are config stem and decision; ``published`` is the paper's table below it.
     """
 
     name: str
@@ -166,7 +160,7 @@ def _tables() -> tuple[Table, ...]:
                 'set_error/unstructured/E_20', 'presence/all/AUROC',
             ),
             tuple(
-                (stem, 'fused' if row_of(stem).fields and stem != 'no_paf' else 'peak')
+                (stem, 'fused' if ROW_OF[stem].fields and stem != 'no_paf' else 'peak')
                 for stem in _ABLATIONS
             ),
         ),
@@ -174,14 +168,7 @@ def _tables() -> tuple[Table, ...]:
 
 
 def write_paper_page(results: Path) -> Path:
-    """Write the page beside the folder of results, and each table's CSV into it.
-
-    Args:
-        results: folder with ``BUDGET/DATA/NAME.json``, such as ``docs/results/paper``.
-
-    Returns:
-        The path of the page, ``RESULTS.md``.
-    """
+    """Write ``RESULTS.md`` beside the folder ``RESULTS`` of results, each table's CSV into it."""
     for name, text in render_csv(results).items():
         replace_file(results / f'{name}.csv', text.encode())
     page = results.with_suffix('.md')
@@ -304,7 +291,7 @@ def result_groups(results: Path) -> dict[tuple[str, str], list[Result]]:
 
 def _label(stem: str, runs: Sequence[Result]) -> str:
     """Return what a table calls a row; marked where a result is older than what it trains."""
-    return row_of(stem).label + ' †' * any(map(is_old, runs))
+    return ROW_OF[stem].label + ' †' * any(map(is_old, runs))
 
 
 def _spread(values: Sequence[float], key: str) -> str:

@@ -104,7 +104,7 @@ ROWS = (
     Row('ablation/attention_parallel.py', 'attention parallel', 'attention', True, 1, 6),
     Row('ablation/attention_code.py', 'attention as in code', 'attention', True, 1, 6),
 )  # fmt: skip
-_ROWS = {row.stem: row for row in ROWS}
+ROW_OF = {row.stem: row for row in ROWS}
 
 PAIRS = (
     ('ori-hrnet', 'unsct-hrnet'),
@@ -157,14 +157,7 @@ Table 5, UNSCT-HourglassNet, is missing from our copy of the text."""
 
 @dataclass(frozen=True)
 class Run:
-    """One training of a row.
-
-    Attributes:
-        row: what is trained.
-        budget: ``'cpu'`` or ``'gpu'``.
-        data: folder of the data set, with ``train.json``, ``val.json`` and perhaps ``test.json``.
-        seed: of the training.
-    """
+    """One training of a row: in a budget, on a data set, with a seed."""
 
     row: Row
     budget: str
@@ -190,14 +183,9 @@ class Run:
         return results / self.budget / self.data.name / f'{self.name}.json'
 
 
-def row_of(stem: str) -> Row:
-    """Return the row of a config's name."""
-    return _ROWS[stem]
-
-
 def is_old(result: Result) -> bool:
     """Return whether the row has changed since, so that the result awaits another run."""
-    return result.stem in _ROWS and (result.revision or 1) < _ROWS[result.stem].since
+    return result.stem in ROW_OF and (result.revision or 1) < ROW_OF[result.stem].since
 
 
 def runs_of(results: Sequence[Result], stem: str) -> list[Result]:
@@ -211,13 +199,7 @@ def judged_file(data: Path) -> str:
 
 
 def plan(budget: str, data: Path, only: Sequence[str] = (), seeds: int | None = None) -> list[Run]:
-    """Return the trainings in order of importance.
-
-    Args:
-        budget: ``'cpu'`` or ``'gpu'``.
-        data: folder of the data set.
-        only: names of configs, such as ``'unsct-hrnet'``; empty for all.
-        seeds: trainings of each row; None takes the row's own number.
+    """Return the trainings in order of importance, of all configs and their own seeds by default.
 
     Raises:
         ValueError: the budget or a config is unknown.

@@ -33,19 +33,10 @@ from .results import Result, describe_host, read_result, write_result
 
 
 def run_one(run: Run, root: Path, results: Path, describe: str, tools: Path) -> Path:
-    """Do whatever a run still lacks, and write its result file.
+    """Do whatever a run still lacks, and write and return its result file.
 
     An interrupted training goes on at its last checkpoint; maps that were read are not read again.
-
-    Args:
-        run: what to do.
-        root: folder of checkpoints and evidence.
-        results: folder of result files.
-        describe: what the images are; must say so when they are simulated.
-        tools: folder with ``train.py``.
-
-    Returns:
-        The result file.
+    ``describe`` must say so when the images are simulated.
 
     Raises:
         RuntimeError: the training failed; the message names its command.
@@ -78,10 +69,8 @@ def judge_again(run: Run, root: Path, results: Path, tools: Path) -> Path | None
     """Add to a result file what it was not judged by when it was written; nothing is trained.
 
     The maps that the run left are taken, else its last checkpoint reads the images again. All
-    figures are then of one judgement; what tells of the training stays.
-
-    Returns:
-        The result file; None where it lacks nothing.
+    figures are then of one judgement; what tells of the training stays. Where it lacks nothing,
+    None comes back.
 
     Raises:
         ValueError: neither maps nor a last checkpoint are there, or they are not those of the

@@ -143,11 +143,8 @@ def measure_all(
 ) -> Iterator[tuple[str, float]]:
     """Measure, write one json file after another, and yield the name and seconds of each.
 
-    Args:
-        root: the checkout.
-        folder: such as ``docs/results``.
-        names: which of :data:`STAGES`; all without any.
-        short: in seconds, to see that everything works; the figures mean nothing.
+    All of :data:`STAGES` unless some are named; ``short`` takes seconds, to see that everything
+    works, and its figures mean nothing.
     """
     for name in names or STAGES:
         started = time.perf_counter()
@@ -163,13 +160,8 @@ def measure_all(
 def time_command(target: str, command: Sequence[str], out: Path) -> int:
     """Run a command, and write how many minutes it took as the figure of a target.
 
-    Args:
-        target: a name of :data:`.performance_page.TARGETS` in minutes.
-        command: with its arguments.
-        out: json file; the figures of other targets in it stay.
-
-    Returns:
-        The command's exit status; unless 0, nothing is written.
+    The figures of other targets in the json stay. The command's exit status comes back; unless it
+    is 0, nothing is written.
 
     Raises:
         ValueError: there is no such target.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,18 +21,11 @@ FOLDER = 'performance'
 
 
 class Target(NamedTuple):
-    """Something that is wanted.
+    """Something that is wanted, with its unit, at least or at most; why it may be unmeasured."""
 
-    Attributes:
-        words: what, with its unit.
-        bound: the least that is wanted, or the most.
-        is_least: which of them.
-        unmeasured: why there may be no figure.
-    """
-
+    sign: str
     words: str
     bound: float
-    is_least: bool
     unmeasured: str = 'not measured yet'
 
 
@@ -40,13 +34,7 @@ _GPU = 'needs a GPU: `tools/benchmark.py step configs/unsct_hrnet_tha.py --devic
 _GPU_TOO = 'needs a GPU: `tools/benchmark.py predict CONFIG CHECKPOINT FOLDER --device cuda`'
 
 
-def _at_least(words: str, bound: float, unmeasured: str = 'not measured yet') -> Target:
-    return Target(words, bound, True, unmeasured)
-
-
-def _at_most(words: str, bound: float, unmeasured: str = 'not measured yet') -> Target:
-    return Target(words, bound, False, unmeasured)
-
+_at_least, _at_most = (partial(Target, sign) for sign in ('at least', 'at most'))
 
 TARGETS: Mapping[str, Target] = {
     'demo_minutes': _at_most('`make demo` from a fresh clone, two float32 cores, minutes', 6),
@@ -81,12 +69,7 @@ _ROWS = ('rows', 'annotations', 'evaluation', 'decoding', 'pixels', 'landmarks',
 
 
 def render_performance_page(folder: Path) -> str:
-    """Return the page of a folder of results.
-
-    Args:
-        folder: holds ``performance/*.json``, which the benchmarks write, perhaps
-            ``full_size/timings.json`` and ``notes/performance.md``.
-    """
+    """Return the page of ``performance/*.json`` and, if it is there, ``full_size/timings.json``."""
     files = {**_from_full_size(folder), **read_folder(folder / FOLDER)}
     parts = [
         'Made by `python tools/results.py page docs/results` from the json files in '
@@ -132,14 +115,13 @@ def _targets(files: Mapping[str, Any]) -> str:
     }
     rows = []
     for name, target in TARGETS.items():
-        sign = 'at least' if target.is_least else 'at most'
-        wanted = f'{sign} {target.bound:g}'
+        wanted = f'{target.sign} {target.bound:g}'
         if name not in measured:
             rows.append([target.words, wanted, '-', '-', target.unmeasured])
             continue
         figure, where = measured[name]
         value = figure['value']
-        is_met = value >= target.bound if target.is_least else value <= target.bound
+        is_met = (value - target.bound) * (1 if target.sign == 'at least' else -1) >= 0
         spread = f' ({figure["min"]:g} to {figure["max"]:g})' if 'min' in figure else ''
         rows.append(
             [target.words, wanted, f'{value:g}{spread}', 'yes' if is_met else '**no**', where]

@@ -51,18 +51,11 @@ _Way = Callable[[Sequence[Path]], list[str]]
 
 @dataclass(frozen=True)
 class PredictRequest:
-    """What to time.
+    """What to time: a model on DICOM files, taken in turn.
 
-    Attributes:
-        config: config of the model.
-        checkpoint: its weights.
-        files: DICOM files, taken in turn.
-        onnx: the same model, exported; None until :func:`exported` has done it.
-        rounds: how often each way is timed for single images; a third of it, at least 5 unless
-            fewer are asked for, for batches.
-        threads: processor cores to use; None takes all that are free.
-        device: ``'cpu'`` or ``'cuda'``.
-        compiled: whether to time ``torch.compile`` too, which takes minutes to begin with.
+    ``onnx`` is None until :func:`exported` has exported it. Batches are timed a third of ``rounds``
+    times, at least 5 unless fewer are asked for; ``threads`` None takes all free cores;
+    ``torch.compile`` takes minutes to begin with.
     """
 
     config: Path
@@ -137,33 +130,34 @@ def build_ways(
     """Return the ways by name, and a row with the reason for each that there is none of."""
     config = Config.fromfile(request.config)
     stock = init_model(stock_config(config), None, device=request.device)
+    pipeline = Compose(stock.cfg.test_dataloader.dataset.pipeline)
     eager = TorchBackend(request.config, request.checkpoint, request.device)
     exported = OnnxModel(request.onnx, threads=threads, device=request.device)
     ways = {
-        'stock': _stock_way(stock),
-        'stock batch': _stock_batch_way(stock),
-        'eager': _our_way(eager),
-        'onnx': _our_way(exported),
+        'stock': partial(_stock, stock),
+        'stock batch': partial(_stock_batch, stock, pipeline),
+        'eager': partial(_ours, eager),
+        'onnx': partial(_ours, exported),
     }
     missing = []
     if request.device == 'cpu':
         try:
             exported = OnnxModel(request.onnx, threads=threads, device='openvino')
-            ways['openvino'] = _our_way(exported)
+            ways['openvino'] = partial(_ours, exported)
         except ValueError as error:
             missing.append(dict(way='openvino', reason=str(error)))
-    ways['command'] = _command_way(exported)
+    ways['command'] = partial(_command, exported)
     reason = 'not asked for' if not request.compiled else no_compiler(request.device)
     if reason:
         return ways, [*missing, dict(way='compiled', reason=reason)]
     compiled = compile_model(TorchBackend(request.config, request.checkpoint, request.device))
     try:
         for batch in _BATCHES:
-            _our_way(compiled)(list(islice(cycle(request.files), batch)))
+            _ours(compiled, list(islice(cycle(request.files), batch)))
     except Exception as error:  # of any of the compiler's parts
         words = (str(error) or type(error).__name__).splitlines()[0][:200]
         return ways, [*missing, dict(way='compiled', reason=f'torch.compile failed: {words}')]
-    return {**ways, 'compiled': _our_way(compiled)}, missing
+    return {**ways, 'compiled': partial(_ours, compiled)}, missing
 
 
 def distinct_files(files: Sequence[Path], count: int, folder: Path) -> list[Path]:
@@ -205,63 +199,41 @@ def read_as_usual(path: Path) -> NDArray[np.uint8]:
     return np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR))
 
 
-def _stock_way(model: Any) -> _Way:
-    """Return ``inference_topdown`` for one file after another."""
-
-    def predict(paths: Sequence[Path]) -> list[str]:
-        return [_as_json(inference_topdown(model, read_as_usual(path))[0]) for path in paths]
-
-    return predict
+def _stock(model: Any, paths: Sequence[Path]) -> list[str]:
+    """Call ``inference_topdown`` for one file after another."""
+    return [_as_json(inference_topdown(model, read_as_usual(path))[0]) for path in paths]
 
 
-def _stock_batch_way(model: Any) -> _Way:
-    """Return what ``inference_topdown`` does for many boxes, for many files."""
-    pipeline = Compose(model.cfg.test_dataloader.dataset.pipeline)
-
-    def item(path: Path) -> Any:
+def _stock_batch(model: Any, pipeline: Compose, paths: Sequence[Path]) -> list[str]:
+    """Do what ``inference_topdown`` does for many boxes, for many files."""
+    items = []
+    for path in paths:
         image = read_as_usual(path)
         bbox = np.array([[0, 0, image.shape[1], image.shape[0]]], np.float32)
         item = dict(img=image, bbox=bbox, bbox_score=np.ones(1, np.float32))
-        return pipeline({**item, **model.dataset_meta})
-
-    def predict(paths: Sequence[Path]) -> list[str]:
-        with torch.no_grad():
-            return [
-                _as_json(sample)
-                for sample in model.test_step(pseudo_collate([item(path) for path in paths]))
-            ]
-
-    return predict
+        items.append(pipeline({**item, **model.dataset_meta}))
+    with torch.no_grad():
+        return [_as_json(sample) for sample in model.test_step(pseudo_collate(items))]
 
 
 def _as_json(sample: Any) -> str:
     return json.dumps(jsonable(split_instances(sample.pred_instances)))
 
 
-def _our_way(backend: Any) -> _Way:
-    """Return what reads files with a backend, with PyTorch all in one batch."""
-
-    def predict(paths: Sequence[Path]) -> list[str]:
-        exported = isinstance(backend, OnnxModel)
-        inferencer = Inferencer(
-            backend, batch_size=default_batch_size() if exported else len(paths)
-        )
-        return [prediction.to_json() for prediction in inferencer.stream(list(paths))]
-
-    return predict
+def _ours(backend: Any, paths: Sequence[Path]) -> list[str]:
+    """Read files with a backend, with PyTorch all in one batch."""
+    size = default_batch_size() if isinstance(backend, OnnxModel) else len(paths)
+    inferencer = Inferencer(backend, batch_size=size)
+    return [prediction.to_json() for prediction in inferencer.stream(list(paths))]
 
 
-def _command_way(backend: Any) -> _Way:
-    """Return what ``unsct predict`` does with a folder of files, as it is set by default."""
-
-    def predict(paths: Sequence[Path]) -> list[str]:
-        with tempfile.TemporaryDirectory() as folder:
-            files = find_inputs([str(path) for path in paths])
-            predict_files(backend, files, Path(folder), PredictOptions(progress=False))
-            names = (path.with_suffix('.json') for path in sorted(Path(folder).glob('*.png')))
-            return [path.read_text() for path in names]
-
-    return predict
+def _command(backend: Any, paths: Sequence[Path]) -> list[str]:
+    """Do what ``unsct predict`` does with a folder of files, as it is set by default."""
+    with tempfile.TemporaryDirectory() as folder:
+        files = find_inputs([str(path) for path in paths])
+        predict_files(backend, files, Path(folder), PredictOptions(progress=False))
+        names = (path.with_suffix('.json') for path in sorted(Path(folder).glob('*.png')))
+        return [path.read_text() for path in names]
 
 
 def compile_model(backend: TorchBackend) -> TorchBackend:
@@ -330,34 +302,21 @@ def _whole(way: _Way, paths: Sequence[Path]) -> list[str]:
 def onnx_memory_growth_mb(request: PredictRequest, images: int) -> float:
     """Return by how much the resident memory grows over reads of the exported model, 2**20 bytes.
 
-    Args:
-        request: whose model and files.
-        images: reads; the first tenth does not count.
+    The first tenth of the reads does not count.
 
     Raises:
         ValueError: they are fewer than 10.
     """
     if images < 10:
         raise ValueError(f'{images} images: give at least 10 to watch the memory over')
-    predict = _our_way(OnnxModel(request.onnx, threads=request.threads, device=request.device))
+    model = OnnxModel(request.onnx, threads=request.threads, device=request.device)
     files = islice(cycle(request.files), images)
-    return round(memory_growth_mb(lambda path: predict([path]), files, images // 10), 1)
+    return round(memory_growth_mb(lambda path: _ours(model, [path]), files, images // 10), 1)
 
 
-def device_throughput(
-    request: PredictRequest, side: int = 512, batch: int = 32, rounds: int = 10
-) -> dict[str, Any]:
-    """Time the network in bfloat16 with decoding on a device, images there already.
-
-    Args:
-        request: whose model and device.
-        side: of the images, pixels.
-        batch: images.
-        rounds: batches that are timed, after two.
-
-    Returns:
-        A row, with ``images_per_s``.
-    """
+def device_throughput(request: PredictRequest) -> dict[str, Any]:
+    """Time the network in bfloat16 with decoding on a device, images there already."""
+    side, batch, rounds = 512, 32, 10
     backend = TorchBackend(request.config, request.checkpoint, request.device)
     model = backend.model.to(memory_format=torch.channels_last)
     images = torch.rand(batch, 3, side, side, device=request.device)
@@ -382,16 +341,9 @@ def device_throughput(
 
 
 def phantom_cost(images: int = 72, rounds: int = 5, jobs: int | None = None) -> dict[str, Any]:
-    """Time making a data set of simulated radiographs of 512 x 512 pixels.
+    """Time making data sets of simulated radiographs of 512 x 512 pixels, from their own seeds.
 
-    Args:
-        images: in each data set.
-        rounds: data sets.
-        jobs: processes; None is one for each free core.
-
-    Returns:
-        ``rows`` with the seconds and ``images_per_s`` of each data set, the start of the processes
-        included, and ``targets`` for the page.
+    The start of the processes is included.
     """
     what = 'data sets of simulated radiographs of 512 x 512 pixels, each from its own seed'
     rows = []

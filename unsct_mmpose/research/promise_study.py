@@ -41,8 +41,7 @@ from unsct_mmpose.maps.regions import (
 )
 
 from .markdown import format_number, read_notes, render_page, render_table
-from .results import Result as StudyResult
-from .results import read_result as read_study
+from .results import Result, read_folder, read_result
 from .study import draw_patients
 
 LEVELS = (0.5, 0.8, 0.9, 0.95)
@@ -83,17 +82,10 @@ def compare(
     levels: Sequence[float] = LEVELS,
     judged_patients: int | None = None,
 ) -> dict[str, Any]:
-    """Calibrate on drawn patients, again and again, and judge on the others.
+    """Calibrate on drawn patients of a pool, again and again, and judge on the others.
 
-    Args:
-        pool: images whose patients calibrate and, where not drawn, are judged.
-        shifted: further tables to judge on, each without the patients that calibrate.
-        relations: relations of the tables.
-        sizes: numbers of patients to calibrate on; those that would leave nobody are left out.
-        draws: of each number; where only one patient is left, every one is left out once.
-        seed: of the drawing.
-        levels: to promise.
-        judged_patients: of the others in the pool, at most so many, drawn; None judges on all.
+    Sizes that would leave nobody are left out; where only one patient is left, every one is left
+    out once. At most ``judged_patients`` of the others are judged on, drawn.
 
     Returns:
         ``sizes``: for each size, unit (``patient``, and ``image`` as before) and level what was
@@ -147,8 +139,7 @@ def compare(
             }
     whole = fit_calibration(pool, relations, FitOptions())
     figures['offsets'] = {name: vars(offset) for name, offset in whole.offsets.items()}
-    rounded: dict[str, Any] = _rounded(figures)
-    return rounded
+    return _rounded(figures)
 
 
 def _rounded(value: Any) -> Any:
@@ -189,9 +180,7 @@ def _without(tables: Mapping[str, EvidenceTable], base: EvidenceTable) -> dict[s
 
 
 def _usual(table: EvidenceTable, calibration: Calibration) -> np.ndarray:
-    state = image_state(table.evidence, calibration)
-    usual: np.ndarray = state.numpy() == TYPICAL
-    return usual
+    return image_state(table.evidence, calibration).numpy() == TYPICAL
 
 
 def _judge(
@@ -234,16 +223,12 @@ def _judge(
 
 
 def _along(residual: np.ndarray, covariances: np.ndarray) -> np.ndarray:
-    """Return ``(N, K)`` which share of an error, as the ellipse sees it, lies on its long axis.
-
-    One half where directions are right: more where ellipses are too short for their length.
-    """
+    """Return ``(N, K)`` shares of an error, as ellipses see it, on the long axis: 1/2 if right."""
     clean = np.where(np.isfinite(covariances), covariances, 0.0)
     _, axes = np.linalg.eigh(clean)
     long = (residual * axes[..., 1]).sum(axis=-1) ** 2
     with np.errstate(invalid='ignore', divide='ignore'):
-        share: np.ndarray = long / (residual**2).sum(axis=-1)
-    return share
+        return long / (residual**2).sum(axis=-1)
 
 
 def _aspect(claims: Sequence[_Claims]) -> dict[str, float]:
@@ -278,11 +263,7 @@ def _summary(rows: _Claims, with_ends: bool) -> dict[str, Any]:
         radius = rows['region_radius'].sum() / rows['region_counts'].sum()
     parameters = {}
     for index, name in enumerate(_OUTPUTS):
-        parameters[name] = dict(
-            coverage=coverage[index],
-            width=width[index],
-            score=score[index],
-        )
+        parameters[name] = dict(coverage=coverage[index], width=width[index], score=score[index])
         if with_ends:
             hits, counted = (rows[f'interval_{kind}'][:, index] for kind in ('hits', 'counts'))
             ends = share_by_patient(hits, counted, rows['patients'])
@@ -306,11 +287,7 @@ def write_promise_picture(folder: Path) -> None:
 
 
 def render_promise_page(folder: Path) -> str:
-    """Return the page of a folder of results.
-
-    Args:
-        folder: holds ``promise/*.json`` and perhaps ``notes/promise.md``.
-    """
+    """Return the page of ``promise/*.json``."""
     parts = [
         'Made by `python tools/results.py page docs/results` from the json files in `promise/`, '
         'each written by `tools/study.py promise`, whose command stands in it. Patients are drawn '
@@ -335,16 +312,16 @@ def render_promise_page(folder: Path) -> str:
     return render_page('Intervals that hold for the next patient', parts)
 
 
-def _results(folder: Path, kind: str = 'promise') -> list[StudyResult]:
-    results = (read_study(path) for path in sorted((folder / 'promise').glob('*.json')))
+def _results(folder: Path, kind: str = 'promise') -> list[Result]:
+    results = read_folder(folder / 'promise', read_result).values()
     return [result for result in results if result.kind == kind]
 
 
-def _source(result: StudyResult) -> str:
+def _source(result: Result) -> str:
     return f'{result.data}; {result.model}; {result.calibrated_on}.'
 
 
-def _regions(result: StudyResult) -> str:
+def _regions(result: Result) -> str:
     levels = result.figures
     rows = [
         [name]
@@ -358,7 +335,7 @@ def _regions(result: StudyResult) -> str:
     return 'Held, and mean radius of the circle as large.\n\n' + render_table(columns, rows)
 
 
-def _curves(result: StudyResult) -> dict[str, Any]:
+def _curves(result: Result) -> dict[str, Any]:
     sizes = result.figures['sizes']
     return {
         'patients': [int(size) for size in sizes],
@@ -372,7 +349,7 @@ def _curves(result: StudyResult) -> dict[str, Any]:
     }
 
 
-def _by_size(result: StudyResult) -> str:
+def _by_size(result: Result) -> str:
     rows = []
     for size, units in result.figures['sizes'].items():
         for level, held in units['patient'].items():
@@ -399,7 +376,7 @@ def _by_size(result: StudyResult) -> str:
     return render_table(columns, rows)
 
 
-def _by_parameter(result: StudyResult) -> str:
+def _by_parameter(result: Result) -> str:
     units = list(result.figures['sizes'].values())[-1]
     ours, before = (units[unit]['0.95'] for unit in UNITS)
     rows = []
@@ -421,7 +398,7 @@ def _by_parameter(result: StudyResult) -> str:
     return render_table(columns, rows)
 
 
-def _by_variant(result: StudyResult) -> str:
+def _by_variant(result: Result) -> str:
     variants = result.figures['variants']
     first = next(iter(variants.values()))['all']
     rows = []
@@ -452,7 +429,7 @@ def _by_variant(result: StudyResult) -> str:
     return render_table(columns, rows)
 
 
-def _offsets(result: StudyResult) -> str:
+def _offsets(result: Result) -> str:
     rows = []
     for name, offset in result.figures['offsets'].items():
         value, low, high = (format_number(offset[key], 2, '+') for key in ('value', 'low', 'high'))
@@ -461,7 +438,7 @@ def _offsets(result: StudyResult) -> str:
     return render_table(['parameter', 'measured minus true', 'patients', 'interval'], rows)
 
 
-def _aspects(result: StudyResult) -> str:
+def _aspects(result: Result) -> str:
     aspect = result.figures['aspect']
     rows = [
         [
@@ -480,7 +457,7 @@ def _aspects(result: StudyResult) -> str:
     return words + render_table(['landmark', *aspect], rows)
 
 
-def _under_shift(result: StudyResult) -> str:
+def _under_shift(result: Result) -> str:
     rows = []
     for name, units in result.figures['shifted'].items():
         for level in sorted({'0.8', '0.95'} & units['patient'].keys()):

@@ -72,8 +72,7 @@ class Result:
     def figure(self, *keys: str) -> float:
         """Return one figure; NaN where it is undefined or was not measured.
 
-        Args:
-            keys: such as ``'set_error/all/E_20'``, after the decision where there are several.
+        Keys are such as ``'set_error/all/E_20'``, after the decision where there are several.
         """
         value: Any = self.figures
         for key in keys:
@@ -87,11 +86,7 @@ def write_result(path: Path, result: Result) -> None:
 
 
 def read_result(path: Path, needs: str = 'figures') -> Result:
-    """Read a result file.
-
-    Args:
-        path: the file.
-        needs: a field that this kind of result has.
+    """Read a result file; this kind of result has the field that it ``needs``.
 
     Raises:
         ValueError: the file is not such a file; the message names it and the cause.
@@ -112,13 +107,7 @@ def read_result(path: Path, needs: str = 'figures') -> Result:
 def read_folder(
     folder: Path, read: Callable[[Path], _Content] = read_json, pattern: str = '*.json'
 ) -> dict[str, _Content]:
-    """Read the result files of a folder, by their names without ending, in their order.
-
-    Args:
-        folder: of result files; one that is not there holds none.
-        read: reads one; its errors name the file.
-        pattern: of their names.
-    """
+    """Read the result files of a folder, by their names without ending; none if it is missing."""
     return {path.stem: read(path) for path in sorted(folder.glob(pattern))}
 
 
@@ -153,14 +142,9 @@ def format_versions(versions: Mapping[str, str]) -> str:
 
 
 def check_expected(expected: Mapping[str, Any], metrics: Mapping[str, float]) -> list[str]:
-    """Hold figures against the ``expected`` block of a config.
+    """Hold figures against the ``expected`` block of a config: ``dict(value, tolerance)`` of each.
 
-    Args:
-        expected: for each figure ``dict(value=..., tolerance=...)``.
-        metrics: the figures that were measured.
-
-    Returns:
-        One sentence for each figure that is missing or off; empty when all agree.
+    One sentence comes back for each figure that is missing or off.
 
     Example:
         >>> check_expected({'all/MRE': dict(value=2.0, tolerance=0.5)}, {'all/MRE': 2.4})

@@ -33,6 +33,7 @@ from unsct_mmpose.datasets import THADataset
 from unsct_mmpose.phantom.generate import make_case
 
 from .benchmark import any_calibration, seconds_of
+from .memory import forget_peak, memory_mb
 
 BATCH = 16
 METRICS = ('THALandmarkMetric', 'THASetErrorMetric', 'THAPresenceMetric', 'THAClinicalMetric',
@@ -41,12 +42,7 @@ METRICS = ('THALandmarkMetric', 'THASetErrorMetric', 'THAPresenceMetric', 'THACl
 
 @dataclass
 class Meter:
-    """What something took.
-
-    Attributes:
-        seconds: wall time.
-        peak_mb: most memory above what there was before, 2**20 bytes.
-    """
+    """What something took: wall time, and most memory above what there was before, 2**20 bytes."""
 
     seconds: float = 0.0
     peak_mb: float = 0.0
@@ -57,12 +53,12 @@ def measured() -> Iterator[Meter]:
     """Measure what is done inside, in this process."""
     gc.collect()
     _give_back()
-    meter, before = Meter(), _memory_mb('VmRSS')
-    _forget_peak()
+    meter, before = Meter(), memory_mb('VmRSS')
+    forget_peak()
     started = time.perf_counter()
     yield meter
     meter.seconds = time.perf_counter() - started
-    meter.peak_mb = max(_memory_mb('VmHWM') - before, 0.0)
+    meter.peak_mb = max(memory_mb('VmHWM') - before, 0.0)
 
 
 def _give_back() -> None:
@@ -70,22 +66,6 @@ def _give_back() -> None:
     trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if os.name == 'posix' else None
     if trim is not None:
         trim(0)
-
-
-def _memory_mb(field: str) -> float:
-    """Return a figure of this process; NaN where the system does not tell."""
-    try:
-        rows = Path('/proc/self/status').read_text().splitlines()
-    except OSError:
-        return float('nan')
-    return next(int(row.split()[1]) / 1024 for row in rows if row.startswith(field))
-
-
-def _forget_peak() -> None:
-    try:
-        Path('/proc/self/clear_refs').write_text('5')
-    except OSError:  # the peak is then that of the whole process: too large, never too small
-        return
 
 
 def growth(numbers: Sequence[float], seconds: Sequence[float]) -> float:
@@ -199,9 +179,7 @@ def evaluation_cost(counts: Sequence[int]) -> list[dict[str, Any]]:
 def _predictions() -> Iterator[PoseDataSample]:
     """Yield what a calibrated model predicts of images without end: truth and errors are drawn."""
     rng = np.random.default_rng(0)
-    codec = KEYPOINT_CODECS.build(
-        dict(type='HeatmapPAF', input_size=(128, 128), heatmap_size=(32, 32))
-    )
+    codec = _codec(32)
     relations = codec.evidence_relations
     codec.calibration = any_calibration(len(relations), relations.name)
     decoded = codec.decode_maps(_maps(codec, BATCH))
@@ -224,9 +202,7 @@ def _predictions() -> Iterator[PoseDataSample]:
 
 def decoding_cost(counts: Sequence[int]) -> list[dict[str, Any]]:
     """Decode the maps of so many images, batch by batch, and keep none: memory stays flat."""
-    codec = KEYPOINT_CODECS.build(
-        dict(type='HeatmapPAF', input_size=(128, 128), heatmap_size=(32, 32))
-    )
+    codec = _codec(32)
     maps, rows = _maps(codec, BATCH), []
     codec.decode_maps(maps)
     for count in counts:
@@ -265,14 +241,7 @@ def landmark_cost(
     """Time drawing of targets and decoding, by the numbers of landmarks and relations."""
     rows = []
     for landmarks, relations in sizes:
-        codec = KEYPOINT_CODECS.build(
-            dict(
-                type='HeatmapPAF',
-                input_size=(4 * cells, 4 * cells),
-                heatmap_size=(cells, cells),
-                landmarks=some_landmarks(landmarks, relations),
-            )
-        )
+        codec = _codec(cells, landmarks=some_landmarks(landmarks, relations))
         rows.append(dict(landmarks=landmarks, relations=relations, **_codec_ms(codec, rounds)))
     return rows
 
@@ -298,6 +267,11 @@ def some_landmarks(count: int, relations: int) -> LandmarkSet:
     )
 
 
+def _codec(cells: int, **more: Any) -> HeatmapPAF:
+    sizes = dict(input_size=(4 * cells, 4 * cells), heatmap_size=(cells, cells))
+    return KEYPOINT_CODECS.build(dict(type='HeatmapPAF', **sizes, **more))
+
+
 def _codec_ms(codec: HeatmapPAF, rounds: int) -> dict[str, float]:
     maps = _maps(codec, 1)
     points = torch.rand(1, len(codec.landmarks), 2) * min(codec.heatmap_size)
@@ -310,12 +284,7 @@ def _codec_ms(codec: HeatmapPAF, rounds: int) -> dict[str, float]:
 
 def _best_ms(function: Callable[[], object], rounds: int) -> float:
     function()
-    times = []
-    for _ in range(rounds):
-        started = time.perf_counter()
-        function()
-        times.append(time.perf_counter() - started)
-    return round(1000 * min(times), 2)
+    return round(1000 * min(seconds_of(function) for _ in range(rounds)), 2)
 
 
 def _maps(codec: HeatmapPAF, count: int) -> torch.Tensor:

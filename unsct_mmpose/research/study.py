@@ -42,12 +42,8 @@ def judge(
 ) -> dict[str, float]:
     """Judge the default decision on a table, with thresholds from elsewhere.
 
-    Args:
-        table: images to judge on.
-        base: images to calibrate on; patients in both are cross-fitted: judged by a calibration
-            on all others.
-        relations: the model's relations.
-        bootstrap: resamples of patients for the confidence intervals; 0: none.
+    Patients in both tables are cross-fitted: judged by a calibration on all others. Intervals are
+    of so many resamples of patients.
 
     Returns:
         The figures of every metric of this project, and ``rule/...``: recall and mean share of
@@ -99,13 +95,7 @@ def ablate(
 def restrict_relations(
     table: EvidenceTable, relations: RelationSet, name: str
 ) -> tuple[EvidenceTable, RelationSet]:
-    """Return a table as if the model had a smaller set of relations.
-
-    Args:
-        table: evidence with all relations.
-        relations: the model's own.
-        name: a set whose relations are all among them.
-    """
+    """Return a table as if the model had a smaller set of relations, all of them among its own."""
     smaller = relation_set(name)
     if name == relations.name:
         return table, relations

@@ -25,11 +25,7 @@ _INTRO = (
 
 
 def render_study_page(folder: Path) -> str:
-    """Return the page of a folder of results.
-
-    Args:
-        folder: holds ``uncertainty/*.json`` and perhaps ``notes/uncertainty.md``.
-    """
+    """Return the page of ``uncertainty/*.json``."""
     results = list(read_folder(folder / 'uncertainty', read_result).values())
     main, shifts, ablations = (
         [result for result in results if result.kind == kind]

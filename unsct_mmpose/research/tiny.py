@@ -35,12 +35,6 @@ test_dataloader = dict(batch_size=4, dataset=dict(data_root={data!r}, pipeline=v
 
 
 def tiny_config(root: Path, data: Path | str = '', more: str = '') -> str:
-    """Return the text of such a config.
-
-    Args:
-        root: the checkout.
-        data: folder of the data set.
-        more: lines behind it, which may change the dicts before them.
-    """
+    """Return the text of such a config; lines behind it may change the dicts before them."""
     base, folder = (root / DEMO).resolve().as_posix(), Path(data).as_posix()
     return _CONFIG.format(base=base, extra=NARROW_HRNET, data=folder) + more

@@ -6,11 +6,11 @@ import ast
 import re
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from unsct_mmpose.files import read_json, write_json
+from unsct_mmpose.files import read_json
 
 CURVE_FIGURES = tuple(
     f'{subset}/{figure}'
@@ -88,14 +88,8 @@ def read_log(
 ) -> TrainingRun:
     """Read the log of one training; one that was interrupted tells as far as it got.
 
-    Args:
-        path: MMEngine's text log, or what the training printed.
-        name: short name of the run.
-        config: what was trained; a log does not name its config file.
-        data: what it was trained and validated on.
-        command: how it was started, in words.
-        revision: the code, in words.
-        machine: the machine in words; empty takes the GPU that the log names.
+    A log does not name its config file. Without a machine in words the GPU that the log names is
+    taken.
 
     Raises:
         ValueError: the file is no log of a training by epochs, or ends before its first line of
@@ -137,13 +131,8 @@ def read_log(
     )
 
 
-def write_run(path: Path, run: TrainingRun) -> None:
-    """Write what a log said as json, whole or not at all."""
-    write_json(path, asdict(run))
-
-
 def read_run(path: Path) -> TrainingRun:
-    """Read what :func:`write_run` wrote.
+    """Read a training that was written as json.
 
     Raises:
         ValueError: the file is another one; the message names it and the cause.

@@ -17,9 +17,11 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from unsct_mmpose.dicom import isolation
 
+from ..memory import forget_peak, memory_mb
 from .ledger import GOOD, Entry
 
 Verdict = tuple[str, str, str] | tuple[str, str, str, dict[str, int]]
@@ -51,11 +53,7 @@ def run_tries(
 ) -> Iterator[Entry]:
     """Try everything that is numbered; what came of it comes in any order.
 
-    Args:
-        numbers: of the tries.
-        work: does one; an exception that leaves it is a fault.
-        jobs: processes.
-        bounds: of each try.
+    An exception that leaves ``work`` is a fault.
     """
     cv2.setNumThreads(1)  # here: a pool of threads that a process inherits cannot be ended there
     waiting = iter(numbers)
@@ -143,7 +141,8 @@ def _fight(
             number = pipe.recv()
         except EOFError:
             break
-        _forget_peaks()
+        for process in _processes():
+            forget_peak(process)
         resting = _memory_mb('VmRSS')
         used = _used_seconds(os.getpid())
         kind, outcome, words, *more = _judged(work, number)
@@ -191,17 +190,6 @@ def _processes() -> list[str]:
     return ['self', *([str(worker)] if worker else [])]
 
 
-def _forget_peaks() -> None:
-    for process in _processes():
-        with suppress(OSError):
-            Path(f'/proc/{process}/clear_refs').write_text('5')
-
-
 def _memory_mb(kind: str) -> float:
     """Return the memory of this process and its decoder, MiB: ``VmRSS`` now, ``VmHWM`` at most."""
-    total = 0.0
-    for process in _processes():
-        with suppress(OSError):
-            lines = Path(f'/proc/{process}/status').read_text().splitlines()
-            total += sum(int(line.split()[1]) for line in lines if line.startswith(kind))
-    return total / 1024
+    return float(np.nansum([memory_mb(kind, process) for process in _processes()]))

@@ -54,14 +54,9 @@ _WRITABLE = ('1.2.840.10008.1.2.4.90', '1.2.840.10008.1.2.4.203', '1.2.840.10008
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """A file, and what reading it must give.
+    """A file, or what makes it, and the ``(H, W)`` display values that reading it must give.
 
-    Attributes:
-        name: what it is, parts joined by slashes; the first is its transfer syntax.
-        content: the file, or what makes it.
-        expected: ``(H, W)`` display values; None where it must be refused.
-        tolerance: largest difference of a value.
-        frame: which frame is read.
+    None where it must be refused. The name is parts joined by slashes, first its transfer syntax.
     """
 
     name: str
@@ -77,14 +72,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Depth:
-    """How one sample is stored.
+    """How one sample is stored: BitsAllocated, BitsStored, PixelRepresentation.
 
-    Attributes:
-        allocated: BitsAllocated.
-        stored: BitsStored.
-        signed: PixelRepresentation.
-        shift: bits between HighBit and where it usually is.
-        noise: whether bits that count nothing are set.
+    ``shift`` are bits between HighBit and where it usually is; ``noise`` sets bits that count
+    nothing.
     """
 
     allocated: int
@@ -139,20 +130,14 @@ class Depth:
 
 @dataclass(frozen=True)
 class Shown:
-    """A display, and the header that asks for it.
-
-    Attributes:
-        name: for people.
-        display: what the standard makes of the header.
-        header: its elements.
-    """
+    """A display, as the standard makes it of a header, and the elements that ask for it."""
 
     name: str
     display: Display
     header: Header = field(default_factory=dict)
 
 
-def _lut_item(table: Table, width: int, signed: bool, order: str = '<') -> Dataset:
+def _lut_item(table: Table, width: int, signed: bool) -> Dataset:
     """Return an item of a lookup table; its descriptor and data as they are stored."""
     item = Dataset()
     count, first = len(table.entries), table.first
@@ -181,16 +166,10 @@ def displays(depth: Depth) -> Iterator[Shown]:
         ends = sorted((low * slope + intercept, high * slope + intercept))
         window = (sum(ends) / 2, (ends[1] - ends[0]) * 0.8)
         window = (float(f'{window[0]:.9g}'), float(f'{window[1]:.9g}'))
-        yield Shown(
-            f'rescaled by {slope:g}',
-            Display(slope, intercept, window=window, function='LINEAR_EXACT'),
-            dict(
-                RescaleSlope=slope,
-                RescaleIntercept=intercept,
-                VOILUTFunction='LINEAR_EXACT',
-                **_windowed(*window),
-            ),
-        )
+        display = Display(slope, intercept, window=window, function='LINEAR_EXACT')
+        header = dict(RescaleSlope=slope, RescaleIntercept=intercept, **_windowed(*window))
+        header['VOILUTFunction'] = 'LINEAR_EXACT'
+        yield Shown(f'rescaled by {slope:g}', display, header)
     if depth.allocated > 16:
         return  # what follows are elements of 16 bits
     yield from _tables(depth, middle, span)
@@ -274,28 +253,15 @@ def _grey_case(
     shown: Shown,
     low_is_black: bool,
     *,
-    decoded: NDArray[np.int64] | None = None,
     slack: float = 0,
     **more: Any,
 ) -> Case:
-    """Return a grey case.
-
-    Args:
-        syntax: name of the transfer syntax.
-        depth: of the values.
-        values: ``(H, W)`` those that were encoded.
-        shown: how.
-        low_is_black: MONOCHROME2, else MONOCHROME1.
-        decoded: what decoding gives by the encoding's own rules, where that is not ``values``.
-        slack: how far a lossy encoding may move a value.
-        **more: for :func:`.dicom_cases.make`.
-    """
+    """Return a grey case; a lossy encoding may move a value by ``slack``."""
     photometric = f'MONOCHROME{1 + low_is_black}'
     display = replace(shown.display, inverted=not low_is_black)
-    exact = values if decoded is None else decoded
-    expected, tolerance = display.show(exact), EXACT
+    expected, tolerance = display.show(values), EXACT
     if slack:
-        around = [display.show(exact + step) for step in (-slack, slack)]
+        around = [display.show(values + step) for step in (-slack, slack)]
         tolerance += max(float(np.abs(ends - expected).max()) for ends in around)
     header = {'PhotometricInterpretation': photometric, **depth.header, **shown.header, **more}
     layout = syntax if syntax in SYNTAXES else 'explicit'
@@ -323,38 +289,28 @@ def _compressions() -> Iterator[tuple[str, UID, Depth, Any, float]]:
     def rle(words: NDArray[Any], depth: Depth) -> bytes:
         return rle_frame(words)
 
+    def masked(words: NDArray[Any], depth: Depth) -> NDArray[Any]:
+        return words.view(f'u{words.dtype.itemsize}') & (2**depth.stored - 1)
+
     def dct(words: NDArray[Any], depth: Depth) -> bytes:
         return encode_dct(words, depth.stored)
 
     def lossless(words: NDArray[Any], depth: Depth, predictor: int = 1) -> bytes:
-        masked = words.view(f'u{words.dtype.itemsize}') & (2**depth.stored - 1)
-        return encode_lossless(masked, depth.stored, predictor)
+        return encode_lossless(masked(words, depth), depth.stored, predictor)
 
     def jpegls(words: NDArray[Any], depth: Depth) -> bytes:
-        masked = words.view(f'u{words.dtype.itemsize}') & (2**depth.stored - 1)
-        return encode(masked.astype(words.view(f'u{words.dtype.itemsize}').dtype), 'jpegls')
+        return encode(masked(words, depth).astype(f'u{words.dtype.itemsize}'), 'jpegls')
 
     def near(words: NDArray[Any], depth: Depth) -> bytes:
         import jpeg_ls
 
         return bytes(jpeg_ls.encode_array(words, lossy_error=2))
 
-    def j2k(words: NDArray[Any], depth: Depth) -> bytes:
+    def j2k(words: NDArray[Any], depth: Depth, **more: Any) -> bytes:
         from openjpeg.utils import encode_array
 
-        return bytes(encode_array(words, bits_stored=depth.stored, photometric_interpretation=2))
-
-    def j2k_lossy(words: NDArray[Any], depth: Depth) -> bytes:
-        from openjpeg.utils import encode_array
-
-        return bytes(
-            encode_array(
-                words,
-                bits_stored=depth.stored,
-                photometric_interpretation=2,
-                signal_noise_ratios=[90],
-            )
-        )
+        more |= dict(bits_stored=depth.stored, photometric_interpretation=2)
+        return bytes(encode_array(words, **more))
 
     root = '1.2.840.10008.1.2'
     for depth in (Depth(8, 8), Depth(16, 12), Depth(16, 16), Depth(16, 12, True), Depth(32, 20),
@@ -370,16 +326,12 @@ def _compressions() -> Iterator[tuple[str, UID, Depth, Any, float]]:
         yield 'jpeg 2000 without loss', UID(f'{root}.4.91'), depth, j2k, 0
     yield 'jpeg 2000', UID(f'{root}.4.90'), Depth(16, 16, True), j2k, 0
     for predictor in range(1, 8):
-        yield (
-            f'jpeg lossless p{predictor}',
-            UID(f'{root}.4.57'),
-            Depth(16, 12),
-            lambda words, depth, p=predictor: lossless(words, depth, p),
-            0,
-        )
+        encoder = partial(lossless, predictor=predictor)
+        yield f'jpeg lossless p{predictor}', UID(f'{root}.4.57'), Depth(16, 12), encoder, 0
     for depth, slack in ((Depth(8, 8), 2), (Depth(16, 16), 16)):
         yield 'jpeg-ls near lossless', UID(f'{root}.4.81'), depth, near, 2
-        yield 'jpeg 2000 with loss', UID(f'{root}.4.91'), depth, j2k_lossy, slack
+        lossy = partial(j2k, signal_noise_ratios=[90])
+        yield 'jpeg 2000 with loss', UID(f'{root}.4.91'), depth, lossy, slack
 
 
 def frame_cases() -> Iterator[Case]:
@@ -414,10 +366,10 @@ def frame_cases() -> Iterator[Case]:
     yield Case('explicit/frame 3 of 3', content, frame=3)
 
 
-def colours(shape: tuple[int, int] = (34, 38)) -> NDArray[np.uint8]:
-    """Return ``(H, W, 3)`` colours that change slowly, as radiographs with annotations have."""
-    y, x = np.mgrid[: shape[0], : shape[1]]
-    planes = [x * 255 // (shape[1] - 1), y * 255 // (shape[0] - 1), (x + y) * 4 % 256]
+def colours() -> NDArray[np.uint8]:
+    """Return ``(34, 38, 3)`` colours that change slowly, as radiographs with annotations have."""
+    y, x = np.mgrid[:34, :38]
+    planes = [x * 255 // 37, y * 255 // 33, (x + y) * 4 % 256]
     return np.stack(planes, axis=-1).astype(np.uint8)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import struct
-import zlib
 from io import BytesIO
 from typing import Any
 
@@ -39,7 +38,6 @@ SYNTAXES: dict[str, UID] = {
 }
 _COMPRESSED = ('rle', 'jpeg', 'jpegls', 'j2k')
 _NATIVE = tuple(uid for name, uid in SYNTAXES.items() if name not in _COMPRESSED)
-LOSSLESS_STREAMS = ('jpegls', 'j2k')
 
 
 def encode(stored: np.ndarray, syntax: str) -> bytes:
@@ -153,41 +151,6 @@ def write(dataset: Dataset, uid: UID) -> bytes:
     buffer = BytesIO()
     dcmwrite(buffer, dataset, enforce_file_format=True)
     return buffer.getvalue()
-
-
-def deflated_zeros(content: bytes, length: int) -> bytes:
-    """Replace what follows the meta information of a deflated file by so many zeros."""
-    start = content.index(b'1.2.840.10008.1.2.1.99')
-    deflater = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    block = bytes(2**20)
-    packed = b''.join(deflater.compress(block) for _ in range(length // len(block)))
-    end = 144 + struct.unpack_from('<I', content, 140)[0]
-    assert start < end
-    return content[:end] + packed + deflater.flush()
-
-
-def patch_sof(stream: bytes, **changes: int) -> bytes:
-    """Change fields of the frame header of a JPEG or JPEG-LS stream."""
-    marker = next(m for m in (b'\xff\xc0', b'\xff\xc1', b'\xff\xf7') if m in stream)
-    fields = dict(precision=(4, '>B'), rows=(5, '>H'), columns=(7, '>H'), samples=(9, '>B'))
-    return _patched(stream, stream.index(marker), fields, changes)
-
-
-def patch_siz(stream: bytes, **changes: int) -> bytes:
-    """Change fields of the SIZ segment of a JPEG 2000 codestream."""
-    fields = dict(columns=(8, '>I'), rows=(12, '>I'), samples=(40, '>H'), depth=(42, '>B'))
-    return _patched(stream, stream.index(b'\xff\x4f\xff\x51'), fields, changes)
-
-
-def _patched(
-    stream: bytes, place: int, fields: dict[str, tuple[int, str]], changes: dict[str, int]
-) -> bytes:
-    """Write fields, by their offset from a place and their form."""
-    patched = bytearray(stream)
-    for name, value in changes.items():
-        offset, form = fields[name]
-        struct.pack_into(form, patched, place + offset, value)
-    return bytes(patched)
 
 
 HTJ2K_UIDS = tuple(f'1.2.840.10008.1.2.4.{number}' for number in (201, 202, 203))

@@ -19,13 +19,7 @@ _DISCRETE, _LINEAR = 0, 1
 
 @dataclass(frozen=True)
 class Table:
-    """A lookup table: what LUTDescriptor and LUTData say.
-
-    Attributes:
-        first: value that the first entry stands for.
-        entries: values that come out.
-        bits: of each.
-    """
+    """A lookup table: what LUTDescriptor and LUTData say."""
 
     first: int
     entries: tuple[int, ...]
@@ -125,11 +119,7 @@ def ybr_full_of_rgb(rgb: ArrayLike) -> NDArray[np.uint8]:
 
 
 def expand_segments(segments: Sequence[Sequence[int]]) -> list[int]:
-    """Return the entries of a segmented palette of discrete and linear segments (C.7.9.2).
-
-    Args:
-        segments: opcode, length and values of each.
-    """
+    """Return the entries of a segmented palette: opcode, length and values of each (C.7.9.2)."""
     entries: list[int] = []
     for opcode, length, *values in segments:
         if opcode == _DISCRETE:

@@ -45,13 +45,7 @@ _SIZE = (400, 430)
 
 @dataclass(frozen=True)
 class Reader:
-    """Something that reads json.
-
-    Attributes:
-        name: what it reads.
-        document: a sound one.
-        read: reads a file, and does with it what a command does.
-    """
+    """Something that reads json: a sound document, and what does with it what a command does."""
 
     name: str
     document: Any
@@ -59,12 +53,7 @@ class Reader:
 
 
 def readers(root: Path, scratch: Path) -> list[Reader]:
-    """Return everything that reads json, each with a sound document.
-
-    Args:
-        root: the checkout.
-        scratch: a folder to write to.
-    """
+    """Return everything that reads json, each with a sound document."""
     results = root / 'docs' / 'results'
     calibration = root / 'configs' / 'demo' / 'unsct_hrnet_tha_cpu.calibration.json'
     prediction = sound_prediction()
@@ -196,10 +185,7 @@ def _coco(scratch: Path) -> Any:
 def try_documents(reader: Reader, number: int, scratch: Path) -> tuple[str, str, dict[str, int]]:
     """Read a batch of damaged documents; return what came of it, words, and counts.
 
-    Args:
-        reader: what reads them.
-        number: of the batch; the same number and hypothesis give the same documents.
-        scratch: a folder to write to.
+    The same number and hypothesis give the same documents.
     """
     counts = dict(survived=0, refused=0, faults=0)
     faults: list[tuple[int, str]] = []
@@ -223,11 +209,7 @@ def try_documents(reader: Reader, number: int, scratch: Path) -> tuple[str, str,
 
 
 def try_places(reader: Reader, scratch: Path) -> tuple[str, str, dict[str, int]]:
-    """Read a document with each of its places, alike ones once, holding what it should not.
-
-    Returns:
-        What :func:`try_documents` does.
-    """
+    """Read a document with each of its places, alike ones once, holding what it should not."""
     counts = dict(survived=0, refused=0, faults=0)
     faults: list[str] = []
     path = scratch / 'document.json'

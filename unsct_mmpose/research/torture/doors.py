@@ -33,15 +33,9 @@ _DRAWN_PIXELS = 2**20
 
 
 def read_file(content: bytes, number: int, scratch: Path) -> tuple[str, str]:
-    """Bring a file through the door of images, and through another one.
+    """Bring a file through the door of images, and through another one that the number chooses.
 
-    Args:
-        content: the file.
-        number: chooses the other door.
-        scratch: where it is laid for those that read paths.
-
-    Returns:
-        ``survived``, ``refused`` or ``wrong``, and words, of the image.
+    ``survived``, ``refused`` or ``wrong`` comes back, and words, of the image.
     """
     outcome, words = read_image(content)
     look = _HEADERS[number % len(_HEADERS)]
@@ -70,12 +64,12 @@ _HEADERS: tuple[Callable[[bytes, Path], object], ...] = (
 """What else reads a file; each is given its bytes and its path."""
 
 
-def read_image(content: bytes, frame: int | None = None) -> tuple[str, str]:
+def read_image(content: bytes) -> tuple[str, str]:
     """Read an image; say whether it can be shown, or was refused in words that can be printed."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter('always')
         try:
-            radiograph = radiograph_from_bytes(content, 'file', frame=frame)
+            radiograph = radiograph_from_bytes(content, 'file')
         except RadiographError as error:
             if error.cause and str(error).isprintable() and len(str(error)) < 1000:
                 return ('wrong', 'a warning is shown') if caught else ('refused', error.cause)

@@ -16,14 +16,7 @@ KILLS_A_ROUND = 4
 
 
 def kill_rounds(shop: Shop, kills: int, done: frozenset[int], scratch: Path) -> Iterator[Entry]:
-    """Kill every job of a shop so often; yield what came of each round.
-
-    Args:
-        shop: its inputs are there.
-        kills: of each job.
-        done: rounds that are not done again.
-        scratch: a folder to write to.
-    """
+    """Kill every job of a shop so often; yield what came of each round that is not done yet."""
     rounds = -(-kills // KILLS_A_ROUND)
     for place, job in enumerate(shop.jobs()):
         numbers = [place * 1000 + k for k in range(rounds)]
@@ -171,14 +164,16 @@ def _starve(
 
 
 def _mount(place: Path, size: int) -> None:
-    options = ['-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(place)]
-    subprocess.run(['mount', *options], check=True, capture_output=True, text=True)
+    _call('mount', '-t', 'tmpfs', '-o', f'size={size}', 'tmpfs', str(place))
 
 
 def _resize(place: Path, size: int) -> None:
-    options = ['-o', f'remount,size={size}', str(place)]
-    subprocess.run(['mount', *options], check=True, capture_output=True, text=True)
+    _call('mount', '-o', f'remount,size={size}', str(place))
 
 
 def _unmount(place: Path) -> None:
-    subprocess.run(['umount', str(place)], check=True, capture_output=True, text=True)
+    _call('umount', str(place))
+
+
+def _call(*words: str) -> None:
+    subprocess.run(words, check=True, capture_output=True, text=True)

@@ -41,11 +41,7 @@ class Entry:
 
 
 class Ledger:
-    """The tries of one stage, in a file of one json object a line.
-
-    Args:
-        path: the file; what is in it counts as done.
-    """
+    """The tries of one stage, in a file of one json object a line; what is in it is done."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -77,7 +73,7 @@ def _read(path: Path) -> Iterator[Entry]:
             continue
 
 
-def summarise(entries: list[Entry], examples: int = 3) -> dict[str, Any]:
+def summarise(entries: list[Entry]) -> dict[str, Any]:
     """Return counts of a stage, as a whole and by kind, and its first faults.
 
     Example:
@@ -104,7 +100,6 @@ def summarise(entries: list[Entry], examples: int = 3) -> dict[str, Any]:
         largest_mb=round(max((entry.peak_mb for entry in entries), default=0.0), 1),
         kinds=dict(sorted(kinds.items())),
         examples=[
-            f'{entry.number}, {entry.kind}: {entry.outcome}: {entry.words}'
-            for entry in faulty[:examples]
+            f'{entry.number}, {entry.kind}: {entry.outcome}: {entry.words}' for entry in faulty[:3]
         ],
     )

@@ -55,15 +55,9 @@ _J2K = b'\xff\x4f\xff\x51'
 Change = Callable[[random.Random, bytes, Sequence[bytes]], bytes]
 
 
-def mutant(number: int, seeds: Sequence[bytes], seed: int = 0) -> tuple[str, bytes]:
-    """Return the kind and the bytes of a mutant.
-
-    Args:
-        number: from 0; the same number and files give the same mutant.
-        seeds: files to start from.
-        seed: for other mutants of the same files.
-    """
-    rng = random.Random(f'{seed}/{number}')
+def mutant(number: int, seeds: Sequence[bytes]) -> tuple[str, bytes]:
+    """Return the kind and the bytes of a mutant: the same number and files give the same one."""
+    rng = random.Random(f'0/{number}')
     content = rng.choice(seeds)
     count = rng.choices((1, 2, 3, 5), (70, 18, 8, 4))[0]
     chosen = rng.choices(_OFTEN, k=count)
@@ -267,19 +261,12 @@ def _deflated_bomb(rng: random.Random, rows: int, columns: int) -> bytes:
         return _tag(tag) + vr + struct.pack('<H', len(value)) + value
 
     bits = rng.choice((8, 16))
-    header = b''.join(
-        [
-            short(0x00080016, b'UI', b'1.2.840.10008.5.1.4.1.1.7'),
-            short(0x00280002, b'US', struct.pack('<H', 1)),
-            short(0x00280004, b'CS', b'MONOCHROME2'),
-            short(0x00280010, b'US', struct.pack('<H', rows)),
-            short(0x00280011, b'US', struct.pack('<H', columns)),
-            short(0x00280100, b'US', struct.pack('<H', bits)),
-            short(0x00280101, b'US', struct.pack('<H', bits)),
-            short(0x00280102, b'US', struct.pack('<H', bits - 1)),
-            short(0x00280103, b'US', struct.pack('<H', 0)),
-        ]
-    )
+    header = short(0x00080016, b'UI', b'1.2.840.10008.5.1.4.1.1.7')
+    header += short(0x00280002, b'US', struct.pack('<H', 1))
+    header += short(0x00280004, b'CS', b'MONOCHROME2')
+    numbers = (rows, columns, bits, bits, bits - 1, 0)
+    for tag, number in zip((0x10, 0x11, 0x100, 0x101, 0x102, 0x103), numbers, strict=True):
+        header += short(0x00280000 + tag, b'US', struct.pack('<H', number))
     size = min(rows * columns * bits // 8, 2**28)
     size += size % 2
     header += _tag(0x7FE00010) + b'OW\0\0' + struct.pack('<I', size)
@@ -320,15 +307,9 @@ _UNDEFINED = 0xFFFFFFFF
 
 @dataclass(frozen=True)
 class Place:
-    """Where an element stands.
+    """Where an element stands: its first byte, its length field of 2 or 4 bytes, its value.
 
-    Attributes:
-        start: its first byte, that of its tag.
-        length_at: where its length stands.
-        length_bytes: 2 or 4.
-        value: first byte of its value.
-        end: first byte after it.
-        vr_at: where its value representation stands; None where there is none.
+    ``end`` is the first byte after it; ``vr_at`` is None where it has no value representation.
     """
 
     start: int
@@ -389,8 +370,7 @@ _EXIF = bytes.fromhex('4578696600004d4d002a0000000800010112000300000001000600000
 def seed_files(folder: Path | None = None) -> list[bytes]:
     """Return the files, in an order that is the same each time.
 
-    Args:
-        folder: more files; those that look like radiographs and are not too large.
+    Of those in a folder, the ones that look like radiographs and are not too large.
     """
     beside = Path(pydicom.data.__file__).parent / 'test_files'
     paths = sorted(path for path in beside.rglob('*') if path.is_file())

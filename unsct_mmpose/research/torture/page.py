@@ -57,12 +57,7 @@ _FAULTS = {
 
 
 def render_reliability_page(folder: Path) -> str:
-    """Return the page of a folder of results.
-
-    Args:
-        folder: holds ``reliability/torture.json``, which ``unsct torture`` writes, and perhaps
-            ``notes/reliability.md``.
-    """
+    """Return the page of ``reliability/torture.json``, which ``unsct torture`` writes."""
     summary = read_json(folder / 'reliability' / 'torture.json')
     bounds, stages = summary['bounds'], summary['stages']
     parts = [

@@ -37,15 +37,10 @@ def _no_commands(words: Sequence[str]) -> int:
 
 @dataclass(frozen=True)
 class Request:
-    """How much is tried, and where what came of it is kept.
+    """How much is tried, by how many processes, and where what came of it is kept.
 
-    Attributes:
-        folder: of the ledgers; a run goes on there.
-        limits: tries of each stage; None: all of it.
-        jobs: processes.
-        seeds: folder of more files to make mutants of.
-        bounds: of each try.
-        main: runs a command line of this package, for the stages that need one.
+    A stage without a limit tries all of it; ``seeds`` is a folder of more files to make mutants of;
+    ``main`` runs a command line of this package, for the stages that need one.
     """
 
     folder: Path
@@ -59,11 +54,7 @@ class Request:
 def run_stages(names: Sequence[str], request: Request, out: Path, root: Path) -> int:
     """Do what stages still lack, and write the one json after each; return how many tries failed.
 
-    Args:
-        names: of :data:`STAGES`; the json keeps what it says of others.
-        request: how much of each.
-        out: the json.
-        root: the checkout, whose commit is noted.
+    The json keeps what it says of other stages, and the commit of the checkout.
     """
     summary: dict[str, Any] = read_record(out) or {}
     stages: dict[str, Any] = summary.get('stages', {})

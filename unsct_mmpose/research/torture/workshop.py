@@ -38,13 +38,7 @@ Prints = dict[str, str]
 
 @dataclass(frozen=True)
 class Job:
-    """A command and its artefacts.
-
-    Attributes:
-        name: for people.
-        words: its arguments, given the folder that it writes to.
-        prints: what is in that folder when it is done.
-    """
+    """A command: its name, its arguments given the folder to write to, and what is left there."""
 
     name: str
     words: Callable[[Path], Sequence[str]]
@@ -53,13 +47,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Shop:
-    """The inputs of all jobs.
-
-    Attributes:
-        folder: where they are.
-        root: the checkout.
-        main: runs a command line of this package.
-    """
+    """The inputs of all jobs in a folder, the checkout, and what runs a command line."""
 
     folder: Path
     root: Path
@@ -163,13 +151,7 @@ def warm_up() -> None:
 
 
 class Started:
-    """A command under way, in a fork and a session of its own.
-
-    Args:
-        main: runs them.
-        words: its arguments.
-        log: what it prints is appended there.
-    """
+    """A command under way, in a fork and a session of its own; what it prints goes to a log."""
 
     def __init__(self, main: Main, words: Sequence[str], log: Path) -> None:
         self.words, self.log = list(words), log
