@@ -9,7 +9,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -123,7 +123,7 @@ def work_ahead(
                 return
             item, future = waiting.popleft()
             try:
-                yield future.result()
+                yield result_of(future)
             except BrokenProcessPool:
                 pool.end()
                 for other in [item, *(later for later, _ in waiting)]:
@@ -132,6 +132,16 @@ def work_ahead(
                 pool = Workers(jobs)
     finally:
         pool.end()
+
+
+def result_of(future: Future[Result]) -> Result:
+    """Wait for a result, and look up each second.
+
+    A signal that comes just before a thread begins to wait is not noticed before the wait ends.
+    """
+    while not wait([future], 1.0).done:
+        pass
+    return future.result()
 
 
 def read_file(path: Path, options: FileOptions) -> ReadFile:

@@ -24,7 +24,14 @@ from unsct_mmpose.dicom import Radiograph
 from unsct_mmpose.dicom.find_inputs import FoundInputs
 from unsct_mmpose.dicom.header import printable
 from unsct_mmpose.dicom.isolation import OutOfTimeError, file_clock
-from unsct_mmpose.dicom.read_ahead import FileOptions, ReadFile, Workers, read_ahead, read_file
+from unsct_mmpose.dicom.read_ahead import (
+    FileOptions,
+    ReadFile,
+    Workers,
+    read_ahead,
+    read_file,
+    result_of,
+)
 from unsct_mmpose.files import file_sha256, sweep_temporaries
 from unsct_mmpose.report.picture import draw_prediction, encode_png
 from unsct_mmpose.report.prediction import Backend, Prediction
@@ -354,7 +361,7 @@ class _Run:
     ) -> list[tuple[ReadFile, Prediction]]:
         """Return what the model has said of a batch; where that fails, of its files one by one."""
         try:
-            return list(zip(batch, future.result(), strict=True))
+            return list(zip(batch, result_of(future), strict=True))
         except Exception as error:
             if len(batch) == 1:
                 self._fail(batch[0].path, f'the model failed: {error or type(error).__name__}')
