@@ -4,14 +4,13 @@ import argparse
 import json
 from pathlib import Path
 
-from .options import ROOT, add_device
+from .options import ROOT, add_actions, add_device
 
 DEMO = 'configs/demo/unsct_hrnet_tha_cpu.py'
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest='action', required=True)
-    for name, measure, text in (
+    actions = add_actions(parser, (
         ('step', _benchmark_step, 'time and memory of a training step'),
         ('all', _benchmark_all,
          'all that the performance page needs on this machine, and the page (12 min)'),
@@ -27,9 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ('exports', _benchmark_exports,
          'what exporting and quantizing changes, on annotated images'),
         ('onnx-page', _write_onnx_page, 'write onnx.md from the json files of both'),
-    ):  # fmt: skip
-        actions.add_parser(name, help=text).set_defaults(measure=measure)
-    add = actions.choices['step'].add_argument
+    ))  # fmt: skip
+    add = actions['step'].add_argument
     add('config', nargs='?', default=DEMO, help='config with an HRNet')
     add('--batch-size', type=int, help="images in a batch (default: the config's)")
     add('--rounds', type=int, default=15, help='alternating pairs to time')
@@ -40,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action='store_true',
         help="the other has MMPose's optimiser, not ours with its precision (always on CUDA)",
     )
-    add = actions.choices['all'].add_argument
+    add = actions['all'].add_argument
     add('folder', type=Path, nargs='?', default=ROOT / 'docs/results', help='folder of results')
     add(
         '--only',
@@ -49,24 +47,24 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help='some of transfers, steps, pipeline, scale, predict, phantom, decode',
     )
     add('--short', action='store_true', help='in seconds; its figures mean nothing')
-    add = actions.choices['scale'].add_argument
+    add = actions['scale'].add_argument
     add('config', nargs='?', default=DEMO, help='config of the network')
     add('--short', action='store_true', help='in seconds; says nothing')
-    add = actions.choices['time'].add_argument
+    add = actions['time'].add_argument
     add('target', help='demo_minutes, test_minutes or check_minutes')
     add('command', nargs='+', help='after --')
-    add = actions.choices['decode'].add_argument
+    add = actions['decode'].add_argument
     add('config', nargs='?', default=DEMO, help='config of the model')
     add('--map-size', type=int, default=128, help='side of the maps, cells')
     add('--batch-size', type=int, default=16, help='images in a batch')
     add('--rounds', type=int, default=10, help='alternating pairs to time')
-    add = actions.choices['gradients'].add_argument
+    add = actions['gradients'].add_argument
     add('config', help='config of the model')
     add('--steps', type=int, nargs='+', default=[0, 50], metavar='N',
         help='steps after which to look (default: 0 50)')  # fmt: skip
     add('--batch-size', type=int, default=2, help='images in the batch')
     add('--data', type=Path, help='data set of the batch (default: random landmarks on noise)')
-    add = actions.choices['predict'].add_argument
+    add = actions['predict'].add_argument
     add('config', type=Path, help='config of the model')
     add('checkpoint', type=Path, help='its weights')
     add('folder', type=Path, help='folder of radiographs, taken in turn')
@@ -75,11 +73,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--images', type=int, default=100, help='reads to watch the memory over')
     add('--threads', type=int, help='processor cores to use (default: those that are free)')
     add('--no-compile', action='store_true', help='leave torch.compile out')
-    add = actions.choices['phantom'].add_argument
+    add = actions['phantom'].add_argument
     add('--images', type=int, default=72, help='in each data set')
     add('--rounds', type=int, default=5, help='data sets')
     add('--jobs', type=int, help='processes (default: one for each core that is free)')
-    add = actions.choices['exports'].add_argument
+    add = actions['exports'].add_argument
     add('config', type=Path, help='config of the model')
     add('checkpoint', type=Path, help='its weights')
     add('files', type=Path, nargs='+', help='the same, exported in several ways')
@@ -88,18 +86,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--data', type=Path, help="folder of images (default: the config's)")
     add('--ann-file', help='annotation file in it')
     for name in ('step', 'decode', 'gradients', 'predict'):
-        add_device(actions.choices[name])
-    for name, action in actions.choices.items():
+        add_device(actions[name])
+    for name, action in actions.items():
         if name in ('all', 'onnx-page'):
             action.set_defaults(out=None)
         else:
             action.add_argument('--out', type=Path, help='json file of the figures')
-    actions.choices['onnx-page'].add_argument('folder', type=Path, help='docs/results')
+    actions['onnx-page'].add_argument('folder', type=Path, help='docs/results')
 
 
 def run(args: argparse.Namespace) -> int:
-    if args.measure in (_benchmark_all, _benchmark_time):
-        return args.measure(args)
+    if args.work in (_benchmark_all, _benchmark_time):
+        return args.work(args)
     from unsct_mmpose.research.results import describe_host
 
     if 'device' in args:
@@ -107,7 +105,7 @@ def run(args: argparse.Namespace) -> int:
 
         args.device = resolve_device(args.device)
     args.host = describe_host()
-    text = json.dumps(args.measure(args), indent=1)
+    text = json.dumps(args.work(args), indent=1)
     print(text)
     if args.out:
         args.out.parent.mkdir(parents=True, exist_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterable
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,16 @@ def decimal(text: str) -> float:
         return read_number(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def add_actions(
+    parser: argparse.ArgumentParser, rows: Iterable[tuple[str, Callable, str]]
+) -> dict[str, argparse.ArgumentParser]:
+    """Add actions, each a name, what does it (``args.work``) and a help; return their parsers."""
+    actions = parser.add_subparsers(dest='action', required=True)
+    for name, work, text in rows:
+        actions.add_parser(name, help=text).set_defaults(work=work)
+    return actions.choices
 
 
 def options_from(record: type, args: argparse.Namespace, **others: Any) -> Any:

@@ -6,24 +6,25 @@ import argparse
 import sys
 from pathlib import Path
 
-from .options import ROOT, print_index
+from .options import ROOT, add_actions, print_index
 
 _RESULTS = Path('docs/results/paper')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(resumable=True)
-    actions = parser.add_subparsers(dest='action', required=True)
-    for name, work, text in (
+    actions = add_actions(parser, (
         ('plan', _print_plan, 'print the runs in order of importance, and which of them are done'),
         ('run', _run_plan,
          'do what is not done yet, an interrupted run too; every run writes its result'),
         ('judge', _judge_plan,
          'add ways to decide to results that were written before them, without training'),
-    ):  # fmt: skip
-        action = actions.add_parser(name, help=text)
-        action.set_defaults(work=work)
-        add = action.add_argument
+        ('collect', _collect_results,
+         'write the page, its CSV and the index of models from the results'),
+        ('figures', _draw_figures, 'draw Figures 5, 8 and 9'),
+    ))  # fmt: skip
+    for name in ('plan', 'run', 'judge'):
+        add = actions[name].add_argument
         add('--data', type=Path, required=True,
             help='folder with train.json, val.json and perhaps test.json')  # fmt: skip
         add('--budget', choices=('cpu', 'gpu'), default='cpu', help='networks and schedules')
@@ -32,18 +33,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add('--seeds', type=int, help='trainings of each config')
         add('--work-dirs', type=Path, default=Path('work_dirs/paper'), help='of the trainings')
         add('--results', type=Path, default=_RESULTS, help='folder of the results')
-    add = actions.choices['run'].add_argument
+    add = actions['run'].add_argument
     add('--describe', required=True, help='what the images are; say so when they are simulated')
     add('--lane', type=int, nargs=2, default=(0, 1), metavar=('I', 'N'),
         help='do every N-th run, from the I-th on: for several processes side by side')  # fmt: skip
-    collect = actions.add_parser(
-        'collect', help='write the page, its CSV and the index of models from the results'
-    )
-    collect.add_argument('--results', type=Path, default=_RESULTS, help='folder of the results')
-    collect.set_defaults(work=_collect_results)
-    figures = actions.add_parser('figures', help='draw Figures 5, 8 and 9')
-    figures.set_defaults(work=_draw_figures)
-    add = figures.add_argument
+    add = actions['collect'].add_argument
+    add('--results', type=Path, default=_RESULTS, help='folder of the results')
+    add = actions['figures'].add_argument
     add('--results', type=Path, default=_RESULTS, help='folder of the results')
     add('--budget', choices=('cpu', 'gpu'), default='cpu', help='networks and schedules')
     add('--convergence', metavar='NAME', help='data set whose runs Figure 5 shows')

@@ -4,26 +4,24 @@ import argparse
 import sys
 from pathlib import Path
 
-from .options import ROOT, print_index
+from .options import ROOT, add_actions, print_index
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest='action', required=True)
-    for name, work, text in (
+    actions = add_actions(parser, (
         ('page', _write_pages,
          'write the pages of a folder of result files, and the index of models'),
         ('relations', _write_relations, 'write the list of relations and its picture'),
         ('check', _check, "compare a result file with its config's `expected`"),
         ('read-log', _read_training, "write what a training's MMEngine log says as json"),
-    ):  # fmt: skip
-        actions.add_parser(name, help=text).set_defaults(work=work)
-    page = actions.choices['page']
+    ))  # fmt: skip
+    page = actions['page']
     page.add_argument('folder', type=Path, nargs='?', default=Path('docs/results'))
-    relations = actions.choices['relations']
+    relations = actions['relations']
     relations.add_argument('folder', type=Path, nargs='?', default=Path('docs'))
-    check = actions.choices['check']
+    check = actions['check']
     check.add_argument('result', type=Path, help='result file, such as work_dirs/demo/results.json')
-    add = actions.choices['read-log'].add_argument
+    add = actions['read-log'].add_argument
     add('log', type=Path, help='MMEngine text log, or what a training printed')
     add('--name', required=True, help='short name of the run')
     add('--config', required=True, help='what was trained; a log does not name it')

@@ -7,12 +7,11 @@ import argparse
 import shlex
 from pathlib import Path
 
-from .options import add_device
+from .options import add_actions, add_device
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    actions = parser.add_subparsers(dest='action', required=True)
-    for name, study, text in (
+    actions = add_actions(parser, (
         ('collect', _run_collect, 'run a model over images, keep its evidence'),
         ('judge', _run_judgement,
          'decisions beside their baselines, with confidence intervals by patient'),
@@ -20,15 +19,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ('fusion', _run_fusion, 'how far the fusion is drawn to the peak'),
         ('grown', _run_grown, 'regions grown from heatmaps beside ellipses'),
         ('promise', _run_promise, 'coverage of new patients, by their number'),
-    ):  # fmt: skip
-        actions.add_parser(name, help=text).set_defaults(study=study)
-    collect = actions.choices['collect']
+    ))  # fmt: skip
+    collect = actions['collect']
     _add_model(collect)
     add = collect.add_argument
     add('--out', type=Path, required=True, help='npz file to write')
     add('--refinement', help='sub-pixel method')
     for name, kind in (('judge', 'main'), ('ablate', 'ablation')):
-        action = actions.choices[name]
+        action = actions[name]
         add = action.add_argument
         add('table', type=Path, help='npz file of the images to judge on')
         add('--calibrate-on', type=Path, metavar='NPZ',
@@ -38,11 +36,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         add('--calibrated-on', required=True, help='where thresholds come from')
         add('--kind', default=kind, choices=['main', 'shift', 'ablation'], help='of the result')
         _add_result(action, 'of the training')
-    add = actions.choices['judge'].add_argument
+    add = actions['judge'].add_argument
     add('--bootstrap', type=int, default=1000, help='draws of the intervals')
     add('--evidence-relations', default='core', help='those that speak')
 
-    fusion = actions.choices['fusion']
+    fusion = actions['fusion']
     source = fusion.add_mutually_exclusive_group(required=True)
     source.add_argument('--pool', type=Path, nargs='+', help='npz files whose patients calibrate')
     source.add_argument(
@@ -56,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add_draws(fusion, [1, 2, 3, 5, 10, 30], 30)
     _add_result(fusion)
 
-    grown = actions.choices['grown']
+    grown = actions['grown']
     _add_model(grown)
     add = grown.add_argument
     add('--images', type=int, help='the first ones only (default: all)')
@@ -64,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add('--draws', type=int, default=20, help='of the patients that calibrate')
     _add_result(grown)
 
-    promise = actions.choices['promise']
+    promise = actions['promise']
     add = promise.add_argument
     add('--pool', type=Path, nargs='+', required=True,
         help='npz files; drawn patients calibrate, the others are judged')  # fmt: skip
@@ -109,7 +107,7 @@ def _add_result(parser: argparse.ArgumentParser, seed: str = 'of the drawing') -
 
 
 def run(args: argparse.Namespace) -> int:
-    args.study(args)
+    args.work(args)
     return 0
 
 

@@ -183,7 +183,7 @@ def _read_killed(path: Path) -> ReadFile:
 def _alone(work: Callable[[Item], Result], killed: Callable[[Item], Result], item: Item) -> Result:
     pool = Workers(1)
     try:
-        return pool.submit(work, item).result()
+        return result_of(pool.submit(work, item))
     except BrokenProcessPool:
         return killed(item)
     finally:

@@ -27,6 +27,7 @@ from unsct_mmpose.dicom import (
 )
 from unsct_mmpose.dicom.header import printable
 from unsct_mmpose.dicom.marker import Marker, find_markers
+from unsct_mmpose.dicom.read_ahead import result_of
 from unsct_mmpose.functional.crop import Squared, square_pixels
 from unsct_mmpose.report.prediction import Backend, Prediction
 
@@ -124,7 +125,7 @@ class Inferencer:
                 batch = next(batches, [])
             except Exception as error:  # its turn comes after what was read before it
                 batch, problem = [], error
-            results = inferring.result()
+            results = result_of(inferring)
             if batch:
                 inferring = background.submit(self._infer, batch)
             yield from self._interpret(before, results)
