@@ -29,7 +29,7 @@ help:
 	@echo 'make predict     set up, read a bundled simulated radiograph, write a report   (1 min)'
 	@echo 'make demo        set up, simulate radiographs, train, test, print a table    (5 min)'
 	@echo 'make demo-full   the same, always from random weights                       (12 min)'
-	@echo 'make test        set up, run the tests                                       (4 min)'
+	@echo 'make test        set up, run the tests                                       (5 min)'
 	@echo 'make test-browser  the served page in a real Chromium, where there is one  (2 min)'
 	@echo 'make setup       create $(VENV) with pinned requirements                     (2 min)'
 	@echo 'make check       ruff, mypy below the adapters, import-linter                (1 min)'
