@@ -140,6 +140,24 @@ def test_the_graph_says_what_pytorch_says_at_any_batch_and_size(exported, sessio
     assert_same(exported[0], session, random_images(*shape))
 
 
+def test_no_channel_is_computed_in_vain_and_nothing_is_sliced_backwards(exported):
+    module, path = exported
+    graph = onnx.load(path).graph
+    shapes = {tensor.name: tensor.dims for tensor in graph.initializer}
+    last = [node for node in graph.node if node.op_type == 'Conv'][-1]
+    codec = module.codec
+    assert shapes[last.input[1]][0] == len(codec.landmarks) + len(codec.decision_channels)
+    assert len(module.channels) < module.model.head.final_layer.out_channels
+    constants = {
+        node.output[0]: onnx.numpy_helper.to_array(node.attribute[0].t)
+        for node in graph.node
+        if node.op_type == 'Constant'
+    }
+    steps = [constants[node.input[4]] for node in graph.node
+             if node.op_type == 'Slice' and len(node.input) > 4]  # fmt: skip
+    assert steps and all(step > 0 for step in steps)
+
+
 def test_the_graph_measures_the_noise_of_its_image(exported):
     graph = copy.copy(exported[0])
     graph.calibration = replace(
@@ -395,6 +413,8 @@ def test_openvino_has_the_network_and_the_decisions_stay(exported):
     for device, tolerance in (('openvino:f32', 1e-3), ('openvino:bf16', 0.5)):
         model = OnnxModel(path, threads=2, device=device)
         assert model.identity['runtime'] == device.replace(':', ' ')
+        network = model._session._compile((1, 1, 64, 64))
+        assert not network.get_property('ENABLE_CPU_PINNING')
         assert {**model.identity, 'runtime': None} == {**usual.identity, 'runtime': None}
         for fields, expected in zip(model.infer(images), usual.infer(images), strict=True):
             assert fields.keys() == expected.keys()

@@ -28,6 +28,7 @@ from unsct_mmpose.inference.openvino_session import INPUT, MAPS
 from unsct_mmpose.maps.deciders import DECIDERS
 from unsct_mmpose.maps.regions import error_correlations, interval_offsets, interval_scales
 
+from .lean_graph import lean
 from .onnx_graph import OUTPUTS, LandmarkGraph
 from .quantize_onnx import quantize
 
@@ -148,7 +149,7 @@ def trace(module: torch.nn.Module, example: torch.Tensor) -> bytes:
             dynamic_axes=axes,
             opset_version=OPSET if dynamo else OLD_OPSET,
         )
-        return path.read_bytes()
+        return lean(path.read_bytes())
 
 
 def add_metadata(content: bytes, metadata: Mapping[str, str]) -> tuple[bytes, int]:
