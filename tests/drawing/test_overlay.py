@@ -9,7 +9,7 @@ from unsct_mmpose.drawing.overlay import (
     landmark_legend,
 )
 from unsct_mmpose.drawing.strokes import FAIR, LEVELS, REJECTED, SURE, UNKNOWN, certainty_of
-from unsct_mmpose.functional.geometry import region_of
+from unsct_mmpose.functional.geometry import regions_of
 
 
 @pytest.fixture
@@ -19,13 +19,14 @@ def points():
 
 
 def landmarks(points, reported=None, presence=None, covariance=None):
+    region = None if covariance is None else regions_of(np.asarray(covariance)[None], 0.95)[0]
     return [
         LandmarkEstimate(
             name,
             *points[k].tolist(),
             reported=reported is None or bool(reported[k]),
             presence=None if presence is None else float(presence[k]),
-            region=None if covariance is None else region_of(np.asarray(covariance), 0.95),
+            region=region,
         )
         for k, name in enumerate(HIP.names)
     ]
@@ -100,7 +101,7 @@ def test_the_radiograph_is_not_drawn_on(image, points):
 
 def test_a_region_is_as_large_as_its_covariance_claims():
     covariance = np.array([[9.0, 2.0], [2.0, 4.0]])
-    region = region_of(covariance, 0.95)
+    (region,) = regions_of(covariance[None], 0.95)
     outline = ellipse_outline(np.array(region.semi_axes_px), region.angle_deg)
     squared = np.einsum('ni,ij,nj->n', outline, np.linalg.inv(covariance), outline)
     np.testing.assert_allclose(squared, 5.991, atol=1e-3)  # chi2, two degrees of freedom, 95 %

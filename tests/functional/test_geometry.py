@@ -19,7 +19,7 @@ from unsct_mmpose.functional.geometry import (
     perpendicular,
     perpendicular_towards,
     quadratic_form,
-    region_of,
+    regions_of,
     signed_angle_deg,
     symmetric_root,
     to_mm,
@@ -163,7 +163,7 @@ def test_many_at_once_are_the_same_as_one_by_one_and_nothing_is_changed(function
 
 def test_the_region_holds_its_share_of_a_normal_distribution():
     covariance = np.array([[5.0, 2.0], [2.0, 3.0]])
-    region = region_of(covariance, 0.9)
+    (region,) = regions_of(covariance[None], 0.9)
     points = np.random.default_rng(0).multivariate_normal((0, 0), covariance, 20000)
     angle = np.radians(region.angle_deg)
     along = points @ [np.cos(angle), np.sin(angle)]

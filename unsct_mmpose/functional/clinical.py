@@ -183,22 +183,22 @@ def measure_many(
 
 
 def interval(
-    value: ArrayLike, standard_error: ArrayLike, scale: float = 1.96
+    value: ArrayLike, standard_error: ArrayLike, scale: ArrayLike = 1.96
 ) -> tuple[Floats, Floats]:
     """Return ``value - scale * standard_error`` and ``value + scale * standard_error``.
 
     Args:
         value: ``(...)`` values.
         standard_error: ``(...)`` in the same unit; NaN gives NaN.
-        scale: half width in standard errors: 1.96 for 95 % of a normal distribution, or a factor
-            that was calibrated on other images.
+        scale: ``(...)`` half width in standard errors: 1.96 for 95 % of a normal distribution, or
+            a factor that was calibrated on other images.
 
     Returns:
         Lower and upper ends, ``(...)`` each. Ends of angles are not wrapped, so that the lower
         one stays below the upper one.
 
     Raises:
-        ValueError: the scale or a standard error is negative, or the scale is not finite.
+        ValueError: a scale or a standard error is negative, or a scale is not finite.
 
     Example:
         >>> low, high = interval(30.0, 2.0, 1.5)
@@ -206,7 +206,8 @@ def interval(
         (27.0, 33.0)
     """
     value, error = np.asarray(value, float), np.asarray(standard_error, float)
-    if not (np.isfinite(scale) and scale >= 0):
+    scale = np.asarray(scale, float)
+    if not (np.isfinite(scale) & (scale >= 0)).all():
         raise ValueError(f'scale must be finite and not negative, got {scale}')
     if (error < 0).any():
         raise ValueError('a standard error must not be negative')
@@ -271,27 +272,27 @@ class _Batch:
         """Return values and standard errors ``(N, M)``, and the reference line of each image."""
         together = _correlations(error_correlation, len(self.points))
         lines = choose_reference_lines(self.points, self.present)
-        values = evaluate(self.points, self.present, lines)
-        valid = measurable(self.points, self.present, values)
         if self.covariances is None:
+            values = evaluate(self.points, self.present, lines)
             errors = np.full(values.shape, np.nan)
         else:
-            errors = np.concatenate(
-                [
-                    self._errors(slice(start, start + _CHUNK), lines, together)
-                    for start in range(0, len(values), _CHUNK)
-                ]
-                or [values]
-            )
+            parts = [
+                self._with_errors(slice(start, start + _CHUNK), lines, together)
+                for start in range(0, max(len(self.points), 1), _CHUNK)
+            ]
+            values, errors = map(np.concatenate, zip(*parts, strict=True))
+        valid = measurable(self.points, self.present, values)
         values[:, IS_UNSIGNED] = np.abs(values[:, IS_UNSIGNED])
         return np.where(valid, values, np.nan), np.where(valid, errors, np.nan), lines
 
-    def _errors(self, chosen: slice, lines: Ints, together: Floats | None) -> Floats:
+    def _with_errors(
+        self, chosen: slice, lines: Ints, together: Floats | None
+    ) -> tuple[Floats, Floats]:
         """Propagate the covariances to first order; every landmark counts wherever it enters."""
         assert self.covariances is not None
-        jacobian = _jacobian(self.points[chosen], self.present[chosen], lines[chosen])
+        values, slopes = _linearised(self.points[chosen], self.present[chosen], lines[chosen])
         correlations = None if together is None else together[chosen]
-        return _propagated(jacobian, self.covariances[chosen], correlations)
+        return values, _propagated(slopes, self.covariances[chosen], correlations)
 
 
 def _propagated(jacobian: Floats, covariances: Floats, together: Floats | None) -> Floats:
@@ -357,7 +358,7 @@ def slopes_many(
     batch = _Batch.build(points, np.asarray(present), spacing_xy_mm, None, magnification)
     values, _, lines = batch.measure(None)
     parts = [
-        _jacobian(batch.points[rows], batch.present[rows], lines[rows])
+        _linearised(batch.points[rows], batch.present[rows], lines[rows])[1]
         for rows in (slice(start, start + _CHUNK) for start in range(0, len(values), _CHUNK))
     ]
     empty = np.zeros((0, len(MEASUREMENT_NAMES), NUM_LANDMARKS, 2))
@@ -401,20 +402,19 @@ def _covariances(covariances_px: Floats, present: Bools) -> Floats:
     return result
 
 
-def _jacobian(points: Floats, present: Bools, lines: Ints) -> Floats:
-    """Return the derivatives ``(N, M, 24, 2)`` of all values by all points, by central differences.
+def _linearised(points: Floats, present: Bools, lines: Ints) -> tuple[Floats, Floats]:
+    """Return all values ``(N, M)`` and their derivatives ``(N, M, 24, 2)`` by all points.
 
-    The choice of the reference line is held fixed. A landmark on which a value does not depend
-    has exactly 0.
+    By central differences. The choice of the reference line is held fixed. A landmark on which a
+    value does not depend has exactly 0.
     """
     images, coordinates = len(points), 2 * NUM_LANDMARKS
     steps = _STEP_MM * np.eye(coordinates).reshape(coordinates, NUM_LANDMARKS, 2)
-    moved = points[:, None, None] + np.stack((steps, -steps))
-    shape = (images, 2, coordinates)
-    rows = np.broadcast_to(np.arange(images)[:, None, None], shape).ravel()
+    moved = points[:, None] + np.concatenate((np.zeros_like(steps[:1]), steps, -steps))
+    rows = np.repeat(np.arange(images), moved.shape[1])
     values = evaluate(moved.reshape(-1, NUM_LANDMARKS, 2), present[rows], lines[rows])
-    ahead, behind = np.moveaxis(values.reshape(*shape, -1), 1, 0)
-    change = ahead - behind
+    values = values.reshape(*moved.shape[:2], len(MEASUREMENT_NAMES))
+    change = values[:, 1 : coordinates + 1] - values[:, coordinates + 1 :]
     change[..., IS_ANGLE] = wrap_deg(change[..., IS_ANGLE])
     slope = np.moveaxis(change, 1, 2) / (2 * _STEP_MM)
-    return slope.reshape(images, -1, NUM_LANDMARKS, 2)
+    return values[:, 0], slope.reshape(*slope.shape[:2], NUM_LANDMARKS, 2)

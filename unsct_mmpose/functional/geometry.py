@@ -196,22 +196,25 @@ def quadratic_form(vector: NDArray[Any], matrix: NDArray[Any]) -> Floats:
     return form
 
 
-def region_of(covariance: Floats, level: float) -> Region | None:
-    """Return the ellipse of a covariance ``(2, 2)``, px^2; None where it is unknown.
+def regions_of(covariances: Floats, level: float) -> list[Region | None]:
+    """Return the ellipses of covariances ``(N, 2, 2)``, px^2; None for each that is unknown.
 
     Example:
-        >>> region = region_of(np.diag([1.0, 4.0]), 0.95)
+        >>> (region,) = regions_of(np.array([[[1.0, 0.0], [0.0, 4.0]]]), 0.95)
         >>> [round(axis, 3) for axis in region.semi_axes_px], region.angle_deg
         ([4.895, 2.448], 90.0)
     """
-    if not np.isfinite(covariance).all():
-        return None
-    variances, directions = np.linalg.eigh((covariance + covariance.T) / 2)
+    known = np.asarray(np.isfinite(covariances).all(axis=(1, 2)))
+    finite = np.where(known[:, None, None], covariances, 0.0)
+    variances, directions = np.linalg.eigh((finite + np.swapaxes(finite, 1, 2)) / 2)
     reach = -2.0 * math.log(1.0 - level)  # quantile of chi squared with two degrees of freedom
-    short, long = np.sqrt(np.maximum(variances, 0.0) * reach)
-    x, y = directions[:, 1]
-    angle = math.degrees(math.atan2(y, x)) % 180.0
-    return Region(level, (float(long), float(short)), angle)
+    axes = np.sqrt(np.maximum(variances, 0.0) * reach).tolist()
+    return [
+        Region(level, (long, short), math.degrees(math.atan2(y, x)) % 180.0) if is_known else None
+        for is_known, (short, long), (x, y) in zip(
+            known.tolist(), axes, directions[:, :, 1].tolist(), strict=True
+        )
+    ]
 
 
 def symmetric_root(covariances: Array) -> Array:

@@ -6,6 +6,7 @@ Nothing here needs torch or MMPose.
 from __future__ import annotations
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
@@ -34,6 +35,12 @@ from unsct_mmpose.report.prediction import Backend, Prediction
 from .interpret import interpret
 
 Result = TypeVar('Result')
+
+_AHEAD = 2
+"""Batches that wait for the model or are in it while results are interpreted."""
+
+_Batch = Sequence[tuple[Radiograph, str]]
+"""Radiographs, each with the name that its prediction carries."""
 
 Source = Any
 """A path, a :class:`Radiograph`, an array ``(H, W)`` or a ``pydicom.Dataset``."""
@@ -106,9 +113,7 @@ class Inferencer:
             return self._overlapped(batches)
         return chain.from_iterable(map(self.predict_radiographs, batches))
 
-    def _read(
-        self, inputs: Iterable[Source], given: Mapping[str, Any]
-    ) -> Iterator[list[tuple[Radiograph, str]]]:
+    def _read(self, inputs: Iterable[Source], given: Mapping[str, Any]) -> Iterator[_Batch]:
         remaining = enumerate(inputs)
         while batch := [
             (open_source(source, **given), source_name(source, index))
@@ -116,43 +121,43 @@ class Inferencer:
         ]:
             yield batch
 
-    def _overlapped(self, batches: Iterator[list[tuple[Radiograph, str]]]) -> Iterator[Prediction]:
-        background, before = Background(), next(batches)
+    def _overlapped(self, batches: Iterator[_Batch]) -> Iterator[Prediction]:
+        model, letters = Background(), Background()
+        under_way: deque[tuple[_Batch, Future[Any], list[Future[list[Marker]]]]] = deque()
         problem: Exception | None = None
-        inferring = background.submit(self._infer, before)
-        while before:
+        while True:
             try:
                 batch = next(batches, [])
             except Exception as error:  # its turn comes after what was read before it
                 batch, problem = [], error
-            results = result_of(inferring)
             if batch:
-                inferring = background.submit(self._infer, batch)
-            yield from self._interpret(before, results)
-            before = batch
+                markers = [letters.submit(find_markers, image.pixels) for image, _ in batch]
+                under_way.append((batch, model.submit(self._infer, batch), markers))
+            while len(under_way) > (_AHEAD if batch else 0):
+                before, results, markers = under_way.popleft()
+                yield from self._interpret(before, result_of(results), map(result_of, markers))
+            if not batch:
+                break
         if problem:
             raise problem
 
     def predict_radiographs(self, named: Iterable[tuple[Radiograph, str]]) -> list[Prediction]:
         """Predict one batch of radiographs, each with the name that its prediction carries."""
         batch = list(named)
-        with ThreadPoolExecutor(1) as beside:  # the network takes cores in turn, letters one
-            markers = [beside.submit(find_markers, radiograph.pixels) for radiograph, _ in batch]
-            results = self._infer(batch)
-            return self._interpret(batch, results, [each.result() for each in markers])
+        with ThreadPoolExecutor(1) as letters:  # the network takes cores in turn, letters one
+            markers = [letters.submit(find_markers, image.pixels) for image, _ in batch]
+            return self._interpret(batch, self._infer(batch), map(result_of, markers))
 
-    def _infer(
-        self, batch: Sequence[tuple[Radiograph, str]]
-    ) -> list[tuple[Squared, Mapping[str, Any]]]:
+    def _infer(self, batch: _Batch) -> list[tuple[Squared, Mapping[str, Any]]]:
         squared = [square_pixels(image.pixels, image.pixel_aspect) for image, _ in batch]
         results = self.backend.infer([square.pixels for square in squared])
         return list(zip(squared, results, strict=True))
 
     def _interpret(
         self,
-        batch: Sequence[tuple[Radiograph, str]],
+        batch: _Batch,
         results: Sequence[tuple[Squared, Mapping[str, Any]]],
-        markers: Sequence[Sequence[Marker] | None] | None = None,
+        markers: Iterable[Sequence[Marker]],
     ) -> list[Prediction]:
         identity = self.backend.identity
         return [
@@ -160,7 +165,7 @@ class Inferencer:
                 _noted(radiograph, square), _in_original(fields, square), identity, name, seen
             )
             for (radiograph, name), (square, fields), seen in zip(
-                batch, results, markers or [None] * len(batch), strict=True
+                batch, results, markers, strict=True
             )
         ]
 

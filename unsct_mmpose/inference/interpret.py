@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -26,7 +25,7 @@ from unsct_mmpose.dicom.display import ranges_itself
 from unsct_mmpose.dicom.marker import Marker, find_markers
 from unsct_mmpose.files import jsonable
 from unsct_mmpose.functional.clinical import Measurements, interval, measure
-from unsct_mmpose.functional.geometry import region_of
+from unsct_mmpose.functional.geometry import regions_of
 from unsct_mmpose.functional.hierarchical import promise_words
 from unsct_mmpose.report.prediction import ImageSource, Prediction, PredictionWarning
 
@@ -142,6 +141,7 @@ def _landmarks(
     if spacing.spacing_xy_mm is not None:
         mm_per_px = np.array(spacing.spacing_xy_mm) / spacing.magnification
         in_mm = covariances * np.outer(mm_per_px, mm_per_px)
+    regions = regions_of(covariances, level)
     return tuple(
         LandmarkEstimate(
             name=name,
@@ -155,7 +155,7 @@ def _landmarks(
             evidence=dict(zip(evidences, jsonable(evidence[k].tolist()), strict=True)),
             covariance_px2=_rows(covariances[k]),
             covariance_mm2=None if in_mm is None else _rows(in_mm[k]),
-            region=region_of(covariances[k], level),
+            region=regions[k],
         )
         for k, name in enumerate(anatomy.names)
     )
@@ -189,22 +189,21 @@ def _values(
     offsets: NDArray[np.float64],
 ) -> tuple[Measurement, ...]:
     """Add the intervals: ``scales`` standard errors wide, around the value less its offset."""
-    values = []
-    for name, factor, offset in zip(MEASUREMENT_NAMES, scales, offsets.tolist(), strict=True):
-        measurement = (
-            Measurement(name, None, reason=missing) if measured is None else measured[name]
+    if measured is None:
+        return tuple(Measurement(name, None, reason=missing) for name in MEASUREMENT_NAMES)
+    promised = np.isfinite(scales)
+    ends = interval(
+        measured.values - offsets, measured.standard_errors, np.where(promised, scales, 0.0)
+    )
+    lows, highs = (jsonable(np.where(promised, end, np.nan).tolist()) for end in ends)
+    return tuple(
+        measurement
+        if measurement.value is None
+        else replace(measurement, low=low, high=high, systematic_error=offset)
+        for measurement, low, high, offset in zip(
+            map(measured.__getitem__, measured), lows, highs, offsets.tolist(), strict=True
         )
-        if measurement.value is not None:
-            low = high = None
-            if math.isfinite(factor):
-                error = (
-                    math.nan if measurement.standard_error is None else measurement.standard_error
-                )
-                ends = interval(measurement.value - offset, error, factor)
-                low, high = (jsonable(float(end)) for end in ends)
-            measurement = replace(measurement, low=low, high=high, systematic_error=offset)
-        values.append(measurement)
-    return tuple(values)
+    )
 
 
 def _about_the_image(state: int, calibrated: bool) -> Iterator[PredictionWarning]:

@@ -51,7 +51,11 @@ class OpenVinoSession:
 
         self._core, self._network = openvino.Core(), network
         self._settings: dict[str, Any] = dict(
-            INFERENCE_NUM_THREADS=threads, NUM_STREAMS=streams, PERFORMANCE_HINT='LATENCY'
+            INFERENCE_NUM_THREADS=threads,
+            NUM_STREAMS=streams,
+            PERFORMANCE_HINT='LATENCY',
+            # else two processes keep to the same cores, and a busy core is waited for
+            ENABLE_CPU_PINNING=False,
         )
         if precision:
             self._settings['INFERENCE_PRECISION_HINT'] = precision

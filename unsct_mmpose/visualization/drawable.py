@@ -13,7 +13,7 @@ from unsct_mmpose.anatomy import HIP, LandmarkEstimate, LandmarkSet
 from unsct_mmpose.anatomy.records import IMAGE_WORDS
 from unsct_mmpose.drawing.canvas import Box
 from unsct_mmpose.files import jsonable
-from unsct_mmpose.functional.geometry import region_of
+from unsct_mmpose.functional.geometry import regions_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,13 +53,15 @@ class Drawable:
     @property
     def estimates(self) -> tuple[LandmarkEstimate, ...]:
         """The predicted landmarks as reports have them, with regions of 95 %."""
+        count = len(self.landmarks)
+        regions = [None] * count if self.covariances is None else regions_of(self.covariances, 0.95)
         return tuple(
             LandmarkEstimate(
                 name,
                 *self.points[k].tolist(),
                 reported=bool(self.reported[k]),
                 presence=jsonable(np.nan if self.presence is None else self.presence[k]),
-                region=None if self.covariances is None else region_of(self.covariances[k], 0.95),
+                region=regions[k],
             )
             for k, name in enumerate(self.landmarks.names)
         )
