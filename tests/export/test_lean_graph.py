@@ -71,7 +71,7 @@ def test_a_choice_that_is_more_than_that_stays(why):
 
 def turned(start=-1, end=-(2**63) + 1, axis=-1, step=-1):
     given = dict(start=[start], end=[end], axis=[axis], step=[step])
-    constants = {name: np.array(value) for name, value in given.items()}
+    constants = {name: np.array(value) for name, value in given.items() if value != [None]}
     return graph_of(helper.make_node('Slice', ['image', *constants], ['result']), **constants)
 
 
@@ -84,7 +84,15 @@ def test_what_is_turned_end_for_end_is_gathered(width):
 
 
 @pytest.mark.parametrize(
-    'given', [dict(start=2), dict(end=0), dict(axis=1), dict(step=-2), dict(start=0, end=3, step=1)]
+    'given',
+    [
+        dict(start=2),
+        dict(end=0),
+        dict(axis=1),
+        dict(step=-2),
+        dict(start=0, end=3, step=1),
+        dict(start=0, end=3, step=None),
+    ],
 )
 def test_other_slices_stay(given):
     before = turned(**given)

@@ -116,7 +116,7 @@ def test_the_table_has_a_row_for_each_landmark_and_measurement(study, tmp_path, 
 def test_the_models_thread_ends_with_what_it_works_for(study, tmp_path, make_backend):
     def of_models():
         gc.collect()
-        return {thread for thread in threading.enumerate() if thread.name == 'model'}
+        return {thread for thread in threading.enumerate() if thread.name == 'background'}
 
     before = of_models()
     run(make_backend(), study, tmp_path / 'out')
@@ -377,6 +377,19 @@ def test_of_a_list_the_next_batch_is_read_while_the_model_is_busy(make_backend, 
     stream = Inferencer(backend, batch_size=2).stream
     assert [prediction.image.file_name for prediction in stream(images, **given)] == names
     assert backend.batches == [2, 2, 1]
+
+
+def test_of_a_list_no_more_than_three_batches_are_held_at_a_time(make_backend, monkeypatch):
+    opened = []
+    monkeypatch.setattr(
+        'unsct_mmpose.inference.inferencer.open_source',
+        lambda source, **given: opened.append(source) or open_source(source, **given),
+    )
+    images = [np.full((40, 43), level, np.uint8) for level in range(20)]
+    stream = Inferencer(make_backend(), batch_size=2).stream(images, spacing_xy_mm=(5.0, 5.0))
+    for handed_out, _ in enumerate(stream, 1):
+        assert len(opened) <= handed_out + 3 * 2
+    assert handed_out == len(opened) == 20
 
 
 @pytest.mark.parametrize('bad', range(5))

@@ -73,29 +73,42 @@ def _axis(gather: Any) -> int:
 
 def _mirror_by_gathering(graph: Any, constants: dict[str, NDArray[Any]]) -> None:
     """Replace slices that turn the last axis of something end for end."""
-    from onnx import helper, numpy_helper
+    from onnx import numpy_helper
 
-    for node in [node for node in graph.node if node.op_type == 'Slice']:
-        given = [constants.get(name) for name in node.input[1:]]
-        if len(given) != 4 or any(values is None or values.shape != (1,) for values in given):
-            continue
-        start, end, axis, step = (int(values[0]) for values in given)
-        if (start, axis, step) != (-1, -1, -1) or end > -(2**31):
-            continue
-        whole, name = node.input[0], f'{node.output[0]}_lean'
-        # -1, -2, ...: onnxruntime takes a range that runs backwards for a slice, a wrong one
-        parts = [
-            helper.make_node('Shape', [whole], [f'{name}_shape'], start=-1),
-            helper.make_node('Squeeze', [f'{name}_shape'], [f'{name}_size']),
-            helper.make_node('Range', ['lean_0', f'{name}_size', 'lean_1'], [f'{name}_ahead']),
-            helper.make_node('Sub', ['lean_-1', f'{name}_ahead'], [f'{name}_back']),
-            helper.make_node('Gather', [whole, f'{name}_back'], list(node.output), axis=-1),
-        ]
-        place = list(graph.node).index(node)
-        graph.node.remove(node)
-        for part in reversed(parts):
-            graph.node.insert(place, part)
-    if any('lean_1' in node.input for node in graph.node):
-        for number in (-1, 0, 1):
-            scalar = np.array(number, np.int64)
-            graph.initializer.append(numpy_helper.from_array(scalar, f'lean_{number}'))
+    nodes = []
+    for node in graph.node:
+        nodes += _gathered_backwards(node) if _turns_end_for_end(node, constants) else [node]
+    if len(nodes) == len(graph.node):
+        return
+    del graph.node[:]
+    graph.node.extend(nodes)
+    for number in (-1, 0, 1):
+        scalar = np.array(number, np.int64)
+        graph.initializer.append(numpy_helper.from_array(scalar, f'lean_{number}'))
+
+
+def _turns_end_for_end(node: Any, constants: dict[str, NDArray[Any]]) -> bool:
+    given = [constants.get(name) for name in node.input[1:]]
+    if node.op_type != 'Slice' or len(given) != 4:
+        return False
+    if any(values is None or values.shape != (1,) for values in given):
+        return False
+    start, end, axis, step = (int(values[0]) for values in given)
+    return (start, axis, step) == (-1, -1, -1) and end <= -(2**31)
+
+
+def _gathered_backwards(node: Any) -> list[Any]:
+    """Return nodes that do what such a slice does, with indices -1, -2, ...
+
+    Of a range that runs backwards itself onnxruntime makes a slice again, and a wrong one.
+    """
+    from onnx import helper
+
+    whole, name = node.input[0], f'{node.output[0]}_lean'
+    return [
+        helper.make_node('Shape', [whole], [f'{name}_shape'], start=-1),
+        helper.make_node('Squeeze', [f'{name}_shape'], [f'{name}_size']),
+        helper.make_node('Range', ['lean_0', f'{name}_size', 'lean_1'], [f'{name}_ahead']),
+        helper.make_node('Sub', ['lean_-1', f'{name}_ahead'], [f'{name}_back']),
+        helper.make_node('Gather', [whole, f'{name}_back'], list(node.output), axis=-1),
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
@@ -131,7 +131,7 @@ class Inferencer:
             except Exception as error:  # its turn comes after what was read before it
                 batch, problem = [], error
             if batch:
-                markers = [letters.submit(find_markers, image.pixels) for image, _ in batch]
+                markers = _look_for_letters(letters, batch)
                 under_way.append((batch, model.submit(self._infer, batch), markers))
             while len(under_way) > (_AHEAD if batch else 0):
                 before, results, markers = under_way.popleft()
@@ -144,9 +144,9 @@ class Inferencer:
     def predict_radiographs(self, named: Iterable[tuple[Radiograph, str]]) -> list[Prediction]:
         """Predict one batch of radiographs, each with the name that its prediction carries."""
         batch = list(named)
-        with ThreadPoolExecutor(1) as letters:  # the network takes cores in turn, letters one
-            markers = [letters.submit(find_markers, image.pixels) for image, _ in batch]
-            return self._interpret(batch, self._infer(batch), map(result_of, markers))
+        # the network takes cores in turn, letters one
+        markers = _look_for_letters(Background(), batch)
+        return self._interpret(batch, self._infer(batch), map(result_of, markers))
 
     def _infer(self, batch: _Batch) -> list[tuple[Squared, Mapping[str, Any]]]:
         squared = [square_pixels(image.pixels, image.pixel_aspect) for image, _ in batch]
@@ -178,7 +178,7 @@ class Background:
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        Thread(target=_work_off, args=(self._queue,), name='model', daemon=True).start()
+        Thread(target=_work_off, args=(self._queue,), name='background', daemon=True).start()
         finalize(self, self._queue.put, None)
 
     def submit(self, work: Callable[..., Result], *given: Any) -> Future[Result]:
@@ -199,6 +199,10 @@ def _work_off(queue: SimpleQueue[Callable[[], None] | None]) -> None:
     while (run := queue.get()) is not None:
         run()
         del run  # while it waits it would hold the owner of this thread
+
+
+def _look_for_letters(thread: Background, batch: _Batch) -> list[Future[list[Marker]]]:
+    return [thread.submit(find_markers, image.pixels) for image, _ in batch]
 
 
 def _in_original(fields: Mapping[str, Any], square: Squared) -> Mapping[str, Any]:
