@@ -29,6 +29,8 @@ model.OnnxModel = lambda path, device: Slow()
 sys.modules['unsct_mmpose.inference.onnx_model'] = model
 if __name__ == '__main__':
     from unsct_mmpose.cli.main import main
+    from unsct_mmpose.inference import inferencer
+    inferencer._END_SECONDS = 0.1
     sys.exit(main(['predict', *sys.argv[1:]]))
 """
 

@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import shutil
+import subprocess
 import sys
 import threading
 import time
@@ -124,6 +125,22 @@ def test_the_models_thread_ends_with_what_it_works_for(study, tmp_path, make_bac
     for thread in of_models() - before:
         thread.join(20)
         assert not thread.is_alive()
+
+
+def test_a_program_that_ends_while_a_thread_is_in_c_ends_as_it_wants_to():
+    program = (
+        'import sys, cv2, numpy as np\n'
+        'from unsct_mmpose.inference.inferencer import Background\n'
+        'image, thread = np.zeros((300, 300), np.uint16), Background()\n'
+        'def blur():\n'
+        '    for _ in range(300): cv2.GaussianBlur(image, (31, 31), 0)\n'
+        '    print("whole")\n'
+        '[thread.submit(blur) for _ in range(1000)][0].result()\n'
+        'sys.exit(7)\n'
+    )
+    done = subprocess.run([sys.executable, '-c', program], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (7, '')
+    assert 1 <= done.stdout.count('whole') < 10  # what has not begun is not waited for
 
 
 def test_what_a_long_run_finds_in_its_turn_is_read_once(study, tmp_path, make_backend, monkeypatch):

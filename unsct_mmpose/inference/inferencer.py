@@ -5,17 +5,20 @@ Nothing here needs torch or MMPose.
 
 from __future__ import annotations
 
+import atexit
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 from queue import SimpleQueue
-from threading import Thread
+from threading import Event, Thread
+from time import monotonic
 from typing import Any, TypeVar, overload
-from weakref import finalize
+from weakref import WeakKeyDictionary, finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -171,14 +174,16 @@ class Inferencer:
 
 
 class Background:
-    """One thread that does one thing after another, which an end of this process does not wait for.
+    """One thread that does one thing after another; an end of this process does not wait for all.
 
     Always the same, as PyTorch has a team of its own for each thread that it is called from.
     """
 
     def __init__(self) -> None:
         self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        Thread(target=_work_off, args=(self._queue,), name='background', daemon=True).start()
+        thread = Thread(target=_work_off, args=(self._queue,), name='background', daemon=True)
+        _THREADS[thread] = self._queue
+        thread.start()
         finalize(self, self._queue.put, None)
 
     def submit(self, work: Callable[..., Result], *given: Any) -> Future[Result]:
@@ -196,9 +201,30 @@ class Background:
 
 
 def _work_off(queue: SimpleQueue[Callable[[], None] | None]) -> None:
-    while (run := queue.get()) is not None:
+    while (run := queue.get()) is not None and not _ENDING.is_set():
         run()
         del run  # while it waits it would hold the owner of this thread
+
+
+_THREADS: WeakKeyDictionary[Thread, SimpleQueue[Callable[[], None] | None]] = WeakKeyDictionary()
+_ENDING = Event()
+_END_SECONDS = 10.0
+
+
+@atexit.register
+def _end_threads() -> None:
+    """Let what is under way end, for a while: in C++ it would abort the process that ends.
+
+    Python ends a thread that comes back to it then, and C++ takes that for an error.
+    """
+    _ENDING.set()
+    threads = [*_THREADS.items()]
+    for _, queue in threads:
+        queue.put(None)
+    until = monotonic() + _END_SECONDS
+    with suppress(KeyboardInterrupt):  # who interrupts once more waits no longer
+        for thread, _ in threads:
+            thread.join(max(until - monotonic(), 0.0))
 
 
 def _look_for_letters(thread: Background, batch: _Batch) -> list[Future[list[Marker]]]:
