@@ -339,6 +339,25 @@ def test_a_decoder_that_ends_its_process_costs_its_own_file_only(tmp_path, monke
     assert ['ends the process' in file.cause for file in read] == [0, 1, 0, 0]
 
 
+@pytest.mark.parametrize(
+    'amid', ['bytes, 5 * 10**7', 'time.sleep, 900'], ids=['a large result', 'an item']
+)
+def test_processes_and_their_program_end_in_the_middle_of(amid):
+    program = (
+        'import time\n'
+        'from unsct_mmpose.dicom.read_ahead import Workers\n'
+        'workers = Workers(2)\n'
+        'workers.submit(bytes, 1).result()\n'
+        f'for _ in range(8): workers.submit({amid})\n'
+        'time.sleep(0.5)\n'
+        'workers.end()\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, '')
+
+
 def test_processes_read_the_same_as_this_one(study):
     paths = find_inputs([str(study)]).paths
     here = list(read_ahead(paths, FileOptions(), 0))

@@ -14,8 +14,9 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
+from multiprocessing.connection import wait as wait_for
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
@@ -220,14 +221,18 @@ class Workers:
         """Submit an item; where a process has ended meanwhile, its future says so."""
         try:
             with without_main():
-                return self._pool.submit(work, *items)
+                return self._pool.submit(_work, work, *items)
         except BrokenProcessPool as error:
             broken: Future[Result] = Future()
             broken.set_exception(error)
             return broken
 
     def end(self) -> None:
-        """End the processes with what they are at; nobody waits for it any more."""
+        """End the processes with what they are at; nobody waits for it any more.
+
+        A result that is being written is written whole: the pool would wait for its rest for ever,
+        and this process for the pool.
+        """
         self._pool.shutdown(wait=False, cancel_futures=True)
         self._lifeline.close()
         self._theirs.close()
@@ -256,16 +261,50 @@ def _prepare(lifeline: Connection) -> None:
     global _killable
     cv2.setNumThreads(1)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    end_with(lifeline)
+    end_with(lifeline, _finish_writing)
     _killable = True
 
 
-def end_with(lifeline: Connection) -> None:
-    """End this process, at whatever it is, when the other end of a pipe is closed."""
+_working = _ended = False  # at an item, not at its result; what is at no item begins none
+_AT_ITEM = threading.Lock()  # held while that changes
+
+
+def _work(work: Callable[..., Result], *items: Any) -> Result:
+    global _working
+    with _AT_ITEM:
+        if _ended:
+            os._exit(1)
+        _working = True
+    try:
+        return work(*items)
+    finally:
+        with _AT_ITEM:
+            _working = False
+
+
+def _finish_writing() -> None:
+    global _ended
+    with _AT_ITEM:
+        _ended = True
+        if _working:
+            os._exit(1)
+    parent = parent_process()
+    assert parent is not None
+    wait_for([parent.sentinel], _GRACE_SECONDS)
+
+
+def end_with(lifeline: Connection, finish: Callable[[], None] = lambda: None) -> None:
+    """End this process, at whatever it is, when the other end of a pipe is closed.
+
+    Args:
+        lifeline: the end of the pipe that is read.
+        finish: what to do before; it must come to an end.
+    """
 
     def wait() -> None:
         with suppress(OSError, EOFError):
             lifeline.poll(None)
+        finish()
         os._exit(1)
 
     threading.Thread(target=wait, name='lifeline', daemon=True).start()
