@@ -140,6 +140,16 @@ def test_an_interruption_says_whether_the_same_command_continues(capfd):
     assert capfd.readouterr().err == 'phantom: interrupted; the same command continues\n'
 
 
+def test_an_interruption_amid_an_import_is_one(capfd):
+    with pytest.raises(SystemExit) as left, explain_errors('predict', [], (ImportError,), 2, True):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as stop:
+            raise ImportError('initialization failed') from stop  # as pybind11 does
+    assert left.value.code == 130
+    assert capfd.readouterr().err == 'predict: interrupted; the same command continues\n'
+
+
 def test_an_error_that_the_command_expects_is_said_wherever_it_comes_from(capsys):
     with pytest.raises(SystemExit) as left, explain_errors('predict', [], (OSError,), status=2):
         raise OSError('of somebody else')

@@ -63,12 +63,13 @@ def explain_errors(
     except BrokenPipeError:  # the reader of the output, such as head, has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(1) from None
-    except KeyboardInterrupt as stop:
-        ended = isinstance(stop, _Terminated)
-        more = '; the same command continues' if resumable else ''
-        print(f'{command}: {"ended" if ended else "interrupted"}{more}', file=sys.stderr)
-        raise SystemExit(143 if ended else 130) from None
-    except Exception as error:
+    except (Exception, KeyboardInterrupt) as error:
+        stop = _interruption(error)
+        if stop:
+            ended = isinstance(stop, _Terminated)
+            more = '; the same command continues' if resumable else ''
+            print(f'{command}: {"ended" if ended else "interrupted"}{more}', file=sys.stderr)
+            raise SystemExit(143 if ended else 130) from None
         text = explain(error) or (str(error) if isinstance(error, mendable) else None)
         if text is None or os.environ.get(_TRACEBACK_VARIABLE) == '1':
             raise
@@ -77,6 +78,13 @@ def explain_errors(
     finally:
         if before is not None:
             signal.signal(signal.SIGTERM, before)
+
+
+def _interruption(error: BaseException | None) -> KeyboardInterrupt | None:
+    """Return the interruption that an error is, or comes from: an import makes it another."""
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 class _Terminated(KeyboardInterrupt):
