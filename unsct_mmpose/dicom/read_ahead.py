@@ -220,7 +220,7 @@ class Workers:
     def submit(self, work: Callable[..., Result], *items: Any) -> Future[Result]:
         """Submit an item; where a process has ended meanwhile, its future says so."""
         try:
-            with without_main():
+            with starting_processes():
                 return self._pool.submit(_work, work, *items)
         except BrokenProcessPool as error:
             broken: Future[Result] = Future()
@@ -239,19 +239,24 @@ class Workers:
 
 
 @contextmanager
-def without_main() -> Iterator[None]:
-    """Hide the program from processes that are started: they would run it, all of it, once more.
+def starting_processes() -> Iterator[None]:
+    """Let processes that are started run nothing of the program, and hear no Ctrl-C.
 
-    A script without ``if __name__ == '__main__'`` would start processes in each process, and a
-    program from standard input cannot be found there.
+    A script without ``if __name__ == '__main__'`` would run in each of them once more, and a
+    program from standard input cannot be found there. A terminal interrupts all of its processes;
+    one that only starts would print where it was.
     """
     with _STARTING:
         main = sys.modules['__main__']
         sys.modules['__main__'] = ModuleType('__main__')
+        mask = getattr(signal, 'pthread_sigmask', None)  # processes inherit it; not on Windows
+        heard = mask(signal.SIG_BLOCK, [signal.SIGINT]) if mask else []
         try:
             yield
         finally:
             sys.modules['__main__'] = main
+            if mask:
+                mask(signal.SIG_SETMASK, heard)
 
 
 _STARTING = threading.Lock()

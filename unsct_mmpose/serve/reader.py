@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from unsct_mmpose.dicom import Radiograph, RadiographError, radiograph_from_bytes
-from unsct_mmpose.dicom.read_ahead import end_with, without_main
+from unsct_mmpose.dicom.read_ahead import end_with, starting_processes
 
 from .upload import Upload
 
@@ -67,7 +67,7 @@ class ProcessReader:
         self._pipe, theirs = context.Pipe()
         held, self._lifeline = context.Pipe(duplex=False)
         self._process = context.Process(target=_decode_for, args=(theirs, held), daemon=True)
-        with without_main():
+        with starting_processes():
             self._process.start()
         theirs.close()
         held.close()
