@@ -39,7 +39,7 @@ COMMANDS = {
     'paper': "the paper's experiments, tables and figures",
     'study': 'uncertainty, judged and compared',
     'benchmark': 'time and memory of training, decoding, prediction',
-    'torture': 'corpus, mutants, json, kills, full disks: what survives',
+    'torture': 'corpus, mutants, json, kills, signals, full disks',
     'results': 'result files to pages',
     'model-index': 'names, hashes and figures of the released models',
     'flatten-configs': 'configs/flat: configs that inherit nothing',

@@ -1,4 +1,4 @@
-"""Torture: a corpus, mutants, json, kills and full disks; what comes of it in one json.
+"""Torture: a corpus, mutants, json, kills, signals, full disks; what comes of it in one json.
 
 Every stage goes on where it stopped, and says how much it tries. Nothing is written outside the
 folders that are named.
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from .options import ROOT
 
-STAGES = ('corpus', 'mutants', 'json', 'kills', 'disk')
+STAGES = ('corpus', 'mutants', 'json', 'kills', 'signals', 'disk')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -29,6 +29,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         ('mutants', 'mutants of files (default: 20000)'),
         ('json', 'json documents for each reader (default: 2000)'),
         ('kills', 'SIGKILLs of each command (default: 20)'),
+        ('signals', 'Ctrl-C and SIGTERM of each command (default: 20)'),
         ('disk', 'commands on a full disk (default: all)'),
     ):
         add(f'--{name}', type=int, metavar='N', help=text)

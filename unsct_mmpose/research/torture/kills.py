@@ -1,39 +1,49 @@
-"""Commands killed at random moments or met by a full disk: what is left, what the next run does."""
+"""Commands killed, told to end, or met by a full disk: what is left, what the next run does."""
 
 from __future__ import annotations
 
 import random
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from signal import SIGINT, SIGKILL, SIGTERM, Signals
 
 from .ledger import Entry
 from .workshop import Job, Prints, Shop, finish, half_written
 
 KILLS_A_ROUND = 4
-"""A round starts in an empty folder, is killed so often, and is then left to finish."""
+"""A round starts in an empty folder, is stopped so often, and is then left to finish."""
+
+KILL = (SIGKILL,)
+END = (SIGINT, SIGTERM)
+_STATUSES = {SIGKILL: (-SIGKILL,), SIGINT: (130,), SIGTERM: (143, -SIGTERM)}
+"""What a command that is stopped ends with; SIGTERM ends what cannot go on at once."""
 
 
-def kill_rounds(shop: Shop, kills: int, done: frozenset[int], scratch: Path) -> Iterator[Entry]:
-    """Kill every job of a shop so often; yield what came of each round that is not done yet."""
-    rounds = -(-kills // KILLS_A_ROUND)
+def stop_rounds(
+    shop: Shop, signals: Sequence[Signals], stops: int, done: frozenset[int], scratch: Path
+) -> Iterator[Entry]:
+    """Stop every job of a shop so often; yield what came of each round that is not done yet."""
+    rounds = -(-stops // KILLS_A_ROUND)
     for place, job in enumerate(shop.jobs()):
         numbers = [place * 1000 + k for k in range(rounds)]
         if all(number in done for number in numbers):
             continue
-        wanted, seconds = undisturbed(shop, job, scratch)
+        wanted, seconds = undisturbed(shop, job, scratch, program=signals != KILL)
         for k, number in enumerate(numbers):
             if number not in done:
-                count = min(KILLS_A_ROUND, kills - k * KILLS_A_ROUND)
-                yield _round(shop, job, number, count, wanted, seconds, scratch)
+                count = min(KILLS_A_ROUND, stops - k * KILLS_A_ROUND)
+                yield _round(shop, job, number, signals, count, wanted, seconds, scratch)
     shutil.rmtree(scratch, ignore_errors=True)
 
 
-def undisturbed(shop: Shop, job: Job, scratch: Path) -> tuple[Prints, float]:
+def undisturbed(
+    shop: Shop, job: Job, scratch: Path, *, program: bool = False
+) -> tuple[Prints, float]:
     """Return what a run that nobody disturbs leaves, and how long it takes."""
     folder = _empty(scratch)
-    started = shop.start(job, folder, scratch / 'log.txt')
+    started = shop.start(job, folder, scratch / 'log.txt', program=program)
     finish(started)
     return job.prints(folder), started.seconds
 
@@ -46,28 +56,38 @@ def _empty(scratch: Path) -> Path:
 
 
 def _round(
-    shop: Shop, job: Job, number: int, count: int, wanted: Prints, seconds: float, scratch: Path
+    shop: Shop,
+    job: Job,
+    number: int,
+    signals: Sequence[Signals],
+    count: int,
+    wanted: Prints,
+    seconds: float,
+    scratch: Path,
 ) -> Entry:
-    """Kill a job ``count`` times, let it finish, and compare."""
+    """Stop a job ``count`` times, let it finish, and compare."""
     rng = random.Random(number)
-    folder, faults, killed = _empty(scratch), [], 0
+    folder, faults, stopped = _empty(scratch), [], 0
     span = seconds
-    while killed < count:
-        started = shop.start(job, folder, scratch / 'log.txt')
+    while stopped < count:
+        how = signals[stopped % len(signals)]
+        started = shop.start(job, folder, scratch / 'log.txt', program=signals != KILL)
         if started.wait(rng.uniform(0, span)):
             if started.status:
-                faults.append(f'after a kill it ended with {started.status}')
+                faults.append(f'after a signal it ended with {started.status}')
                 break
-            folder, span = _empty(scratch), span * 0.7  # done too early to be killed
+            folder, span = _empty(scratch), span * 0.7  # done too early to be stopped
             continue
-        started.kill()
-        killed += 1
+        started.stop(how)
+        stopped += 1
+        if started.status not in (0, *_STATUSES[how]) or _TRACEBACK in started.said():
+            faults.append(f'{how.name}: ended with {started.status}: {started.said()[-300:]}')
         if left := started.left():
             faults.append(f'{len(left)} processes lived on')
         if halves := half_written(folder):
             faults.append(f'half-written: {", ".join(halves[:3])}')
     faults += _finished(shop, job, folder, wanted, scratch)
-    counts = dict(survived=killed) if not faults else dict(faults=max(killed, 1))
+    counts = dict(survived=stopped) if not faults else dict(faults=max(stopped, 1))
     return Entry(number, job.name, 'lost' if faults else 'survived', '; '.join(faults), more=counts)
 
 

@@ -37,6 +37,12 @@ STAGES = {
         '*Survived*: nothing half-written after a kill, no process left over, and in the end '
         'exactly what an undisturbed run leaves.',
     ),
+    'signals': (
+        'Ctrl-C and SIGTERM at random moments',
+        'The same commands as programs of their own, at random moments from their imports on, '
+        'interrupted as a terminal does it, with all of their processes, and terminated by turns. '
+        '*Survived*: the status says so, no traceback is printed, and all that survives a kill.',
+    ),
     'disk': (
         'A full disk',
         'The same commands on a small file system that fills up, and again with room. *Survived*: '

@@ -185,14 +185,15 @@ def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
     shutil.rmtree(scratch)
 
 
-def _kills(request: Request, done: frozenset[int]) -> Iterator[Entry]:
-    from .kills import KILLS_A_ROUND, kill_rounds
+def _stops(stage: str, request: Request, done: frozenset[int]) -> Iterator[Entry]:
+    from .kills import END, KILL, KILLS_A_ROUND, stop_rounds
 
     shop = _shop(request)
-    kills = request.limits.get('kills') or KILLS
-    rounds = -(-kills // KILLS_A_ROUND) * len(shop.jobs())
-    scratch = (request.folder / 'killed').absolute()
-    yield from _shown('kills', rounds, kill_rounds(shop, kills, done, scratch), len(done))
+    stops = request.limits.get(stage) or KILLS
+    rounds = -(-stops // KILLS_A_ROUND) * len(shop.jobs())
+    scratch = (request.folder / stage).absolute()
+    signals = KILL if stage == 'kills' else END
+    yield from _shown(stage, rounds, stop_rounds(shop, signals, stops, done, scratch), len(done))
 
 
 def _full_disks(request: Request, done: frozenset[int]) -> Iterator[Entry]:
@@ -222,6 +223,7 @@ STAGES: dict[str, Callable[[Request, frozenset[int]], Iterator[Entry]]] = {
     'corpus': _corpus,
     'mutants': _mutants,
     'json': _documents,
-    'kills': _kills,
+    'kills': partial(_stops, 'kills'),
+    'signals': partial(_stops, 'signals'),
     'disk': _full_disks,
 }

@@ -1,7 +1,7 @@
 """Commands of this package on tiny images and a tiny network, and what each must leave behind.
 
 A command runs in a fork of this process, which has imported what it needs: a kill then meets the
-command at its work and not at its imports.
+command at its work and not at its imports. One that gets signals is a program of its own.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import re
 import shutil
 import signal
+import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -53,9 +54,10 @@ class Shop:
     root: Path
     main: Main
 
-    def start(self, job: Job, out: Path, log: Path) -> Started:
-        """Start a job that writes to a folder."""
-        return Started(self.main, job.words(out), log)
+    def start(self, job: Job, out: Path, log: Path, *, program: bool = False) -> Started:
+        """Start a job that writes to a folder, in a fork or as a program of its own."""
+        words = job.words(out)
+        return Program(words, log) if program else Started(self.main, words, log)
 
     @property
     def data(self) -> Path:
@@ -154,12 +156,20 @@ class Started:
     """A command under way, in a fork and a session of its own; what it prints goes to a log."""
 
     def __init__(self, main: Main, words: Sequence[str], log: Path) -> None:
-        self.words, self.log = list(words), log
-        self._since = time.monotonic()
+        self._begin(words, log)
         self.pid = os.fork()
         if not self.pid:
             _run(main, self.words, log)
+
+    def _begin(self, words: Sequence[str], log: Path) -> None:
+        self.words, self.log = list(words), log
+        self._logged = log.stat().st_size if log.exists() else 0
+        self._since = time.monotonic()
         self.status: int | None = None
+
+    def said(self) -> str:
+        """Return what it has printed."""
+        return self.log.read_bytes()[self._logged :].decode(errors='replace')
 
     def wait(self, seconds: float) -> bool:
         """Wait at most so long; tell whether it has ended."""
@@ -174,10 +184,10 @@ class Started:
                 time.sleep(0.005)
         return True
 
-    def kill(self) -> None:
-        """Kill it, and it alone."""
+    def stop(self, how: signal.Signals) -> None:
+        """Send it a signal: an interruption to its whole session, as a terminal does."""
         with suppress(ProcessLookupError):
-            os.kill(self.pid, signal.SIGKILL)
+            (os.killpg if how == signal.SIGINT else os.kill)(self.pid, how)
         self.wait(60)
 
     @property
@@ -194,6 +204,33 @@ class Started:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return living
+
+
+_PROGRAM = """
+import sys
+from unsct_mmpose.cli.main import main
+print('begun', flush=True)
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+class Program(Started):
+    """The same as a program of its own, whose imports and whose end are part of it."""
+
+    def __init__(self, words: Sequence[str], log: Path) -> None:
+        self._begin(words, log)
+        with log.open('ab') as file:
+            self.pid = os.posix_spawn(
+                sys.executable,
+                [sys.executable, '-c', _PROGRAM, *self.words],
+                {**os.environ, 'OMP_NUM_THREADS': '1'},
+                file_actions=[(os.POSIX_SPAWN_DUP2, file.fileno(), stream) for stream in (1, 2)],
+                setsid=True,
+                setsigdef=[signal.SIGINT, signal.SIGTERM],  # a shell's background ignores Ctrl-C
+            )
+        while not (self.said().startswith('begun') or self.wait(0.02)):
+            pass
+        self._since = time.monotonic()
 
 
 def _run(main: Main, words: list[str], log: Path) -> None:
