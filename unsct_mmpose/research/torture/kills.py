@@ -17,8 +17,8 @@ KILLS_A_ROUND = 4
 
 KILL = (SIGKILL,)
 END = (SIGINT, SIGTERM)
-_STATUSES = {SIGKILL: (-SIGKILL,), SIGINT: (130,), SIGTERM: (143, -SIGTERM)}
-"""What a command that is stopped ends with; SIGTERM ends what cannot go on at once."""
+_STATUSES = {SIGKILL: (-SIGKILL,), SIGINT: (130, -SIGINT), SIGTERM: (143, -SIGTERM)}
+"""What a command that is stopped ends with; a signal itself ends what cannot go on, or is done."""
 
 
 def stop_rounds(
