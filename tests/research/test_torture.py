@@ -8,6 +8,8 @@ from dataclasses import astuple, replace
 from functools import cache
 from itertools import islice, starmap
 from pathlib import Path
+from signal import SIGINT
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,11 +25,12 @@ from unsct_mmpose.research.torture.documents import (
     try_places,
 )
 from unsct_mmpose.research.torture.jpeg_encoder import encode_lossless
+from unsct_mmpose.research.torture.kills import END, stop_rounds
 from unsct_mmpose.research.torture.ledger import Entry, Ledger, summarise
 from unsct_mmpose.research.torture.mutants import pictures
 from unsct_mmpose.research.torture.page import render_reliability_page
 from unsct_mmpose.research.torture.stages import judge_case
-from unsct_mmpose.research.torture.workshop import half_written
+from unsct_mmpose.research.torture.workshop import Job, half_written
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -212,6 +215,49 @@ def test_half_written_files_are_seen(tmp_path):
     (tmp_path / 'whole.png').write_bytes(pictures()[0])
     (tmp_path / '.hidden.json.1.tmp').write_text('{')
     assert half_written(tmp_path) == ['half.json', 'half.png']
+
+
+class Stoppable:
+    """A command that is at its work until it is stopped, or done the next time it is waited for."""
+
+    pid, words, log = 0, ('command',), None
+
+    def __init__(self, status, said):
+        self.status, self._status, self._said, self.seconds = None, status, said, 1.0
+
+    def wait(self, seconds):
+        self.status = 0 if seconds > 1 else None
+        return self.status == 0
+
+    def stop(self, how):
+        assert how == SIGINT
+        self.status = self._status
+
+    def said(self):
+        return self._said
+
+    def left(self):
+        return []
+
+
+@pytest.mark.parametrize(
+    ('status', 'said', 'outcome'),
+    [
+        (130, 'interrupted', 'survived'),
+        (0, 'done', 'survived'),
+        (1, 'failed', 'lost'),
+        (-6, 'terminate called without an active exception', 'lost'),
+        (None, 'goes on', 'lost'),
+        (130, 'Traceback (most recent call last): of a process of its own', 'lost'),
+    ],
+)
+def test_a_command_that_ends_as_none_should_is_seen(tmp_path, status, said, outcome):
+    job = Job('job', lambda out: [], lambda out: {})
+    shop = SimpleNamespace(
+        jobs=lambda: [job], start=lambda *given, program=False: Stoppable(status, said)
+    )
+    (entry,) = stop_rounds(shop, END, 1, frozenset(), tmp_path / 'scratch')
+    assert entry.outcome == outcome and (outcome == 'survived' or said in entry.words)
 
 
 def test_the_page_counts_what_the_json_does(tmp_path):
