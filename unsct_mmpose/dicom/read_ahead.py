@@ -247,11 +247,11 @@ def starting_processes() -> Iterator[None]:
     one that only starts would print where it was.
     """
     with _STARTING:
-        main = sys.modules['__main__']
-        sys.modules['__main__'] = ModuleType('__main__')
         mask = getattr(signal, 'pthread_sigmask', None)  # processes inherit it; not on Windows
         heard = mask(signal.SIG_BLOCK, [signal.SIGINT]) if mask else []
+        main = sys.modules['__main__']
         try:
+            sys.modules['__main__'] = ModuleType('__main__')
             yield
         finally:
             sys.modules['__main__'] = main

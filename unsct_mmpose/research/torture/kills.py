@@ -12,7 +12,7 @@ from signal import SIGINT, SIGKILL, SIGTERM, Signals
 from .ledger import Entry
 from .workshop import Job, Prints, Shop, finish, half_written
 
-KILLS_A_ROUND = 4
+STOPS_A_ROUND = 4
 """A round starts in an empty folder, is stopped so often, and is then left to finish."""
 
 KILL = (SIGKILL,)
@@ -25,7 +25,7 @@ def stop_rounds(
     shop: Shop, signals: Sequence[Signals], stops: int, done: frozenset[int], scratch: Path
 ) -> Iterator[Entry]:
     """Stop every job of a shop so often; yield what came of each round that is not done yet."""
-    rounds = -(-stops // KILLS_A_ROUND)
+    rounds = -(-stops // STOPS_A_ROUND)
     for place, job in enumerate(shop.jobs()):
         numbers = [place * 1000 + k for k in range(rounds)]
         if all(number in done for number in numbers):
@@ -33,7 +33,7 @@ def stop_rounds(
         wanted, seconds = undisturbed(shop, job, scratch, program=signals != KILL)
         for k, number in enumerate(numbers):
             if number not in done:
-                count = min(KILLS_A_ROUND, stops - k * KILLS_A_ROUND)
+                count = min(STOPS_A_ROUND, stops - k * STOPS_A_ROUND)
                 yield _round(shop, job, number, signals, count, wanted, seconds, scratch)
     shutil.rmtree(scratch, ignore_errors=True)
 

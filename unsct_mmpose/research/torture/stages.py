@@ -26,7 +26,7 @@ from .ledger import GOOD, Entry, Ledger, summarise
 from .mutants import mutant, seed_files
 from .workshop import Main, Shop
 
-MUTANTS, DOCUMENTS, KILLS = 20_000, 2_000, 20
+MUTANTS, DOCUMENTS, STOPS = 20_000, 2_000, 20
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -186,11 +186,11 @@ def _documents(request: Request, done: frozenset[int]) -> Iterator[Entry]:
 
 
 def _stops(stage: str, request: Request, done: frozenset[int]) -> Iterator[Entry]:
-    from .kills import END, KILL, KILLS_A_ROUND, stop_rounds
+    from .kills import END, KILL, STOPS_A_ROUND, stop_rounds
 
     shop = _shop(request)
-    stops = request.limits.get(stage) or KILLS
-    rounds = -(-stops // KILLS_A_ROUND) * len(shop.jobs())
+    stops = request.limits.get(stage) or STOPS
+    rounds = -(-stops // STOPS_A_ROUND) * len(shop.jobs())
     scratch = (request.folder / stage).absolute()
     signals = KILL if stage == 'kills' else END
     yield from _shown(stage, rounds, stop_rounds(shop, signals, stops, done, scratch), len(done))
