@@ -30,7 +30,7 @@ sys.modules['unsct_mmpose.inference.onnx_model'] = model
 if __name__ == '__main__':
     from unsct_mmpose.cli.main import main
     from unsct_mmpose.inference import inferencer
-    inferencer._END_SECONDS = 0.1
+    inferencer._END_SECONDS = 1.0
     sys.exit(main(['predict', *sys.argv[1:]]))
 """
 
