@@ -6,6 +6,7 @@ import importlib
 import json
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -356,6 +357,15 @@ def test_processes_and_their_program_end_in_the_middle_of(amid):
         [sys.executable, '-c', program], capture_output=True, text=True, timeout=60
     )
     assert (done.returncode, done.stderr) == (0, '')
+
+
+@pytest.mark.skipif(not hasattr(signal, 'pthread_sigmask'), reason='Windows has no such masks')
+def test_processes_are_deaf_to_a_terminals_interruption_from_their_first_moment_on():
+    here = signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    with decoding.Workers(1) as workers:
+        there = workers.submit(signal.pthread_sigmask, signal.SIG_BLOCK, []).result()
+    assert signal.SIGINT in there and signal.SIGTERM not in there
+    assert signal.pthread_sigmask(signal.SIG_BLOCK, []) == here and signal.SIGINT not in here
 
 
 def test_processes_read_the_same_as_this_one(study):
