@@ -40,7 +40,7 @@ help:
 	@echo 'make check-tools a part of that in this environment                          (2 min)'
 	@echo 'make matrix      MMPose, NumPy, PyTorch and Python in all combinations         (1 hour)'
 	@echo 'make audit       pins, hashes and licences of what is installed              (10 s)'
-	@echo 'make torture     corpus, mutants, json, kills, signals, full disks; the page of it   (90 min)'
+	@echo 'make torture     corpus, mutants, json, kills, signals, full disks; the page of it   (100 min)'
 	@echo 'make clean       remove $(VENV), caches and build products; work_dirs and data stay'
 	@echo
 	@echo 'Times are for 2 cores. PYTHON=python3.11 and VENV=/some/where choose the interpreter'

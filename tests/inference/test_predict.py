@@ -144,6 +144,23 @@ def test_a_program_that_ends_while_a_thread_is_in_c_ends_as_it_wants_to():
     assert 1 <= done.stdout.count('whole') < 10  # what has not begun is not waited for
 
 
+def test_what_a_program_asks_for_when_it_has_ended_is_refused():
+    program = (
+        'import atexit, numpy as np\n'
+        'def late():\n'
+        '    try: Inferencer(FakeBackend())(np.zeros((40, 43), np.uint8))\n'
+        '    except RuntimeError as error: print(error)\n'
+        'atexit.register(late)\n'  # what was registered first comes last
+        'from tests.fake_backend import FakeBackend\n'
+        'from unsct_mmpose.inference.inferencer import Inferencer\n'
+    )
+    done = subprocess.run(
+        [sys.executable, '-c', program], capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, '')
+    assert 'this process ends' in done.stdout
+
+
 def test_what_a_long_run_finds_in_its_turn_is_read_once(study, tmp_path, make_backend, monkeypatch):
     monkeypatch.setattr(run_files, 'WHOLE_REPORT', 0)
     (study / 'cut.dcm').unlink()  # what comes after it would wait for it

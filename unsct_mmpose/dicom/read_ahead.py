@@ -288,6 +288,7 @@ def _work(work: Callable[..., Result], *items: Any) -> Result:
 
 
 def _finish_writing() -> None:
+    """Begin no item, and let a result be written; a pool that has it ends this process."""
     global _ended
     with _AT_ITEM:
         _ended = True

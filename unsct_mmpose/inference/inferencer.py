@@ -187,7 +187,13 @@ class Background:
         finalize(self, self._queue.put, None)
 
     def submit(self, work: Callable[..., Result], *given: Any) -> Future[Result]:
-        """Do something there."""
+        """Do something there.
+
+        Raises:
+            RuntimeError: this process ends; nothing is begun any more.
+        """
+        if _ENDING.is_set():
+            raise RuntimeError('this process ends: nothing can be begun in its threads any more')
         future: Future[Result] = Future()
 
         def run() -> None:

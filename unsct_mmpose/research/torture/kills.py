@@ -151,7 +151,6 @@ def _starve(
     """Run a job on a disk with a share of the room that it takes, then with room enough."""
     disk, log = scratch / 'mounted', scratch / 'log.txt'
     disk.mkdir(parents=True, exist_ok=True)
-    log.write_text('')
     faults = []
     plenty = 4 * size + 2**22
     _mount(disk, plenty)
@@ -161,7 +160,7 @@ def _starve(
         _resize(disk, max(inputs + round(share * (size - inputs)), inputs + 4 * _BLOCK))
         starved = shop.start(job, disk, log)
         starved.wait(3600)
-        said = log.read_text(errors='replace')
+        said = starved.said()
         if starved.left():
             faults.append('processes lived on')
         if _TRACEBACK in said and 'No space left' not in said:

@@ -260,7 +260,7 @@ def finish(started: Started) -> None:
     """
     started.wait(3600)
     if started.status != 0:
-        said = started.log.read_text(errors='replace')[-800:]
+        said = started.said()[-800:]
         raise RuntimeError(f'{" ".join(started.words)} ended with {started.status}: {said}')
 
 
