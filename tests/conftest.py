@@ -1,8 +1,10 @@
 """What every test may use."""
 
+import ctypes
 import gc
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -68,6 +70,37 @@ def pytest_collection_finish():
     """Let collections of garbage pass over what the imports have made: MMEngine asks for many."""
     gc.collect()
     gc.freeze()
+
+
+_LIBC, _held_mb = ctypes.CDLL(None), 0
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_teardown():
+    """Give memory back that large networks had: glibc keeps it, gigabytes of it for a full run."""
+    global _held_mb
+    if _resident_mb() > _held_mb + 256:
+        if hasattr(_LIBC, 'malloc_trim'):
+            _LIBC.malloc_trim(0)
+        _held_mb = _resident_mb()
+
+
+def _resident_mb():
+    try:
+        pages = int(Path('/proc/self/statm').read_text().split()[1])
+    except OSError:
+        return 0
+    return pages * resource.getpagesize() // 2**20
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node, error):
+    """Say what ended a process of pytest-xdist: of a signal there is no other trace."""
+    if error:
+        status = node.gateway._io.popen.wait(60)
+        most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+        words = f'{node.gateway.id} ended with status {status}; most memory of one: {most} MiB'
+        node.config.get_terminal_writer().line(f'\n{words}')
 
 
 @pytest.fixture(scope='session', autouse=True)

@@ -32,7 +32,7 @@ from unsct_mmpose.inference.onnx_model import (
     execution_providers,
     open_session,
 )
-from unsct_mmpose.inference.openvino_session import MAPS
+from unsct_mmpose.inference.openvino_session import MAPS, OpenVinoSession
 from unsct_mmpose.maps.calibration import CALIBRATION_KEY, pack_calibration
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
 from unsct_mmpose.research.benchmark import any_calibration
@@ -105,13 +105,29 @@ def assert_same(module, session, inputs):
     with torch.no_grad():
         expected = dict(zip(OUTPUTS, module(inputs), strict=True))
     found = dict(zip(OUTPUTS, session.run(list(OUTPUTS), {'image': inputs.numpy()}), strict=True))
+    edge = at_the_edge(expected[MAPS].numpy())
     for name, values in expected.items():
         assert found[name].shape == values.shape, name
+        one, other = found[name], values.numpy()
         if values.dtype in (torch.bool, torch.int64):
-            np.testing.assert_array_equal(found[name], values, err_msg=name)
-        else:
-            np.testing.assert_allclose(found[name], values, atol=2e-3, rtol=1e-3, err_msg=name)
+            np.testing.assert_array_equal(one, other, err_msg=name)
+            continue
+        if name == 'keypoint_covariances':
+            one, other = one[~edge], other[~edge]
+        np.testing.assert_allclose(one, other, atol=2e-3, rtol=1e-3, err_msg=name)
     return found
+
+
+def at_the_edge(maps):
+    """Return for which landmarks rounding decides whether a cell counts for the covariance.
+
+    Two libraries, and two processors, may differ there.
+    """
+    heatmaps = maps[:, : len(LANDMARK_NAMES)]
+    tops = heatmaps.max(axis=(2, 3), keepdims=True)
+    edge = (np.abs(heatmaps - 0.1 * tops) < 1e-6 * tops).any(axis=(2, 3))
+    assert edge.mean() < 0.05
+    return edge
 
 
 def random_images(count, height, width):
@@ -255,12 +271,15 @@ def test_files_are_read_as_mmpose_reads_them(make, tiny_set):
         np.testing.assert_array_equal(inputs[row], item['inputs'][:1])
     with torch.no_grad():
         expected = model.test_step(pseudo_collate(items))
-    for one, sample in zip(onnx_model.infer(images), expected, strict=True):
+        edges = at_the_edge(graph(torch.from_numpy(inputs))[OUTPUTS.index(MAPS)].numpy())
+    for one, sample, edge in zip(onnx_model.infer(images), expected, edges, strict=True):
         fields = sample.pred_instances
         assert set(one) == set(fields.keys()) - {'bboxes', 'bbox_scores'}
         for name, values in one.items():
             wanted = np.asarray(fields[name])[0]
             assert np.shape(values) == wanted.shape, name
+            if name == 'keypoint_covariances':
+                values, wanted = values[~edge], wanted[~edge]
             np.testing.assert_allclose(values, wanted, atol=1e-2, rtol=1e-3, err_msg=name)
 
 
@@ -406,11 +425,14 @@ def test_a_device_that_onnxruntime_lacks_is_refused_and_auto_takes_what_there_is
 
 
 def test_openvino_has_the_network_and_the_decisions_stay(exported):
-    pytest.importorskip('openvino')
+    openvino = pytest.importorskip('openvino')
     _, path = exported
     images = [image[0].numpy() / 255 for image in random_images(3, 96, 80)]
     usual = OnnxModel(path, threads=2)
-    for device, tolerance in (('openvino:f32', 1e-3), ('openvino:bf16', 0.5)):
+    tolerances = {'openvino:f32': 1e-3, 'openvino:bf16': 0.5}
+    if 'BF16' not in openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
+        del tolerances['openvino:bf16']
+    for device, tolerance in tolerances.items():
         model = OnnxModel(path, threads=2, device=device)
         assert model.identity['runtime'] == device.replace(':', ' ')
         network = model._session._compile((1, 1, 64, 64))
@@ -433,6 +455,10 @@ def test_what_openvino_cannot_run_is_refused_with_the_cure(exported, tmp_path, m
     _, path = exported
     with pytest.raises(ValueError, match=r"precision 'f16' .*f32.*bf16"):
         OnnxModel(path, device='openvino:f16')
+    with monkeypatch.context() as patch:
+        patch.setattr(OpenVinoSession, 'precision', lambda *_: 'f32')
+        with pytest.raises(ValueError, match='openvino:bf16: .* choose openvino or openvino:f32'):
+            OnnxModel(path, device='openvino:bf16')
     monkeypatch.setitem(sys.modules, 'openvino', None)
     with pytest.raises(ValueError, match=r'needs openvino: pip install .*\[openvino\]'):
         OnnxModel(path, device='openvino')
