@@ -75,8 +75,7 @@ def pytest_collection_finish():
 _LIBC, _held_mb = ctypes.CDLL(None), 0
 
 
-@pytest.hookimpl(trylast=True)
-def pytest_runtest_teardown():
+def pytest_runtest_logfinish():  # what a test had is let go of after its teardown
     """Give memory back that large networks had: glibc keeps it, gigabytes of it for a full run."""
     global _held_mb
     if _resident_mb() > _held_mb + 256:

@@ -10,6 +10,7 @@ from mmengine.registry import init_default_scope
 from mmpose.registry import MODELS
 
 from tests.configs.small_configs import CONFIGS, PATHS, parsed, shrink
+from unsct_mmpose.engine.bf16_optim_wrapper import has_bf16
 from unsct_mmpose.research.benchmark import training_batch
 from unsct_mmpose.research.gradients import (
     features_of,
@@ -97,7 +98,9 @@ def test_every_output_starts_silent_and_no_term_drowns_the_heatmaps(budget, path
         for term in terms.values():
             assert term.value - term.silence <= 0.5 * silence[term.term] + 1e-9, (term, silence)
             assert term.norm <= 5 * main[0].norm, (term, main[0])
-    if budget == 'gpu' and first_of_its_kind(path):
+    # emulated, a step at full width takes minutes
+    full_width = path.stem in WHOLE or has_bf16('cpu')
+    if budget == ('gpu' if full_width else 'cpu') and first_of_its_kind(path):
         check_that_steps_in_half_precision_have_finite_gradients(model, wrapper, batch)
 
 
