@@ -109,8 +109,8 @@ class OnnxModel:
             precision = self._session.precision((1, 1, height, width))
             if device.partition(':')[2] not in ('', precision):
                 raise ValueError(
-                    f'device {device}: OpenVINO runs {precision} on this processor; choose openvino '
-                    f'or openvino:{precision}'
+                    f'device {device}: OpenVINO runs {precision} on this processor; '
+                    f'choose openvino or openvino:{precision}'
                 )
             self.identity['runtime'] = f'openvino {precision}'
 
