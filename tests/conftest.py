@@ -1,10 +1,8 @@
 """What every test may use."""
 
-import ctypes
 import gc
 import json
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -19,6 +17,7 @@ import pytest
 from unsct_mmpose.anatomy import LANDMARK_NAMES
 from unsct_mmpose.annotations.coco import AnnotatedRadiograph, LandmarkStates, write_annotations
 from unsct_mmpose.dicom.writer import write_radiograph
+from unsct_mmpose.research.memory import give_back_freed, memory_mb
 from unsct_mmpose.research.tiny import tiny_config as tiny_config_text
 
 pytest_plugins = ['tests.golden_hip', 'tests.dicom_files', 'tests.fake_backend']
@@ -72,30 +71,23 @@ def pytest_collection_finish():
     gc.freeze()
 
 
-_LIBC, _held_mb = ctypes.CDLL(None), 0
+_held_mb = 0.0
 
 
 def pytest_runtest_logfinish():  # what a test had is let go of after its teardown
     """Give memory back that large networks had: glibc keeps it, gigabytes of it for a full run."""
     global _held_mb
-    if _resident_mb() > _held_mb + 256:
-        if hasattr(_LIBC, 'malloc_trim'):
-            _LIBC.malloc_trim(0)
-        _held_mb = _resident_mb()
-
-
-def _resident_mb():
-    try:
-        pages = int(Path('/proc/self/statm').read_text().split()[1])
-    except OSError:
-        return 0
-    return pages * resource.getpagesize() // 2**20
+    if memory_mb('VmRSS') > _held_mb + 256:
+        give_back_freed()
+        _held_mb = memory_mb('VmRSS')
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node, error):
     """Say what ended a process of pytest-xdist: of a signal there is no other trace."""
     if error:
+        import resource  # not on Windows
+
         status = node.gateway._io.popen.wait(60)
         most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
         words = f'{node.gateway.id} ended with status {status}; most memory of one: {most} MiB'

@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from importlib.util import find_spec
+from pathlib import Path
 from threading import get_ident
 
 import numpy as np
@@ -34,6 +35,7 @@ from unsct_mmpose.inference.onnx_model import (
 from unsct_mmpose.inference.openvino_session import MAPS
 from unsct_mmpose.maps.calibration import CALIBRATION_KEY, pack_calibration
 from unsct_mmpose.maps.fusion import Fusion, MonotoneLogistic
+from unsct_mmpose.maps.moments import _COUNTED
 from unsct_mmpose.research.benchmark import any_calibration
 from unsct_mmpose.research.tiny import tiny_config
 
@@ -124,7 +126,7 @@ def at_the_edge(maps):
     """
     heatmaps = maps[:, : len(LANDMARK_NAMES)]
     tops = heatmaps.max(axis=(2, 3), keepdims=True)
-    edge = (np.abs(heatmaps - 0.1 * tops) < 1e-6 * tops).any(axis=(2, 3))
+    edge = (np.abs(heatmaps - _COUNTED * tops) < 1e-6 * tops).any(axis=(2, 3))
     assert edge.mean() < 0.05
     return edge
 
@@ -324,6 +326,9 @@ def test_reading_loads_neither_torch_nor_openmmlab(exported, run_python):
     run_python('-c', PURE, exported[1])
 
 
+DOT_PRODUCTS = {'avx512_vnni', 'avx_vnni', 'asimddp'}
+
+
 @pytest.mark.parametrize('how', ['static', 'dynamic'])
 def test_eight_bits_make_a_smaller_file_that_says_nearly_the_same(exported, session, how):
     plain, images = exported[1].read_bytes(), random_images(4, 64, 64).numpy()
@@ -333,10 +338,16 @@ def test_eight_bits_make_a_smaller_file_that_says_nearly_the_same(exported, sess
     expected, found = (
         one.run(['keypoint_scores'], {'image': images}) for one in (session, open_session(small, 1))
     )
-    assert (expected[0] != found[0]).any()
-    # with random weights sums saturate where a processor has no 8-bit dot products: 0.90 on one;
+    difference = np.abs(expected[0] - found[0]).max()
+    # with random weights sums saturate where a processor has no 8-bit dot products: 0.202 on one;
     # what it does to a trained network is in docs/results/onnx.md
-    assert np.corrcoef(expected[0].ravel(), found[0].ravel())[0, 1] > 0.8
+    bound = 0.2 if how == 'dynamic' or has_dot_products() else 0.25
+    assert 0 < difference < bound * np.ptp(expected[0])
+
+
+def has_dot_products():
+    flags = Path('/proc/cpuinfo')
+    return not flags.exists() or not DOT_PRODUCTS.isdisjoint(flags.read_text().split())
 
 
 def test_a_static_quantization_without_images_is_refused(exported):
@@ -428,8 +439,10 @@ def test_a_device_that_onnxruntime_lacks_is_refused_and_auto_takes_what_there_is
 # in a process without PyTorch, as users have it: each brings threads of its own
 OPENVINO = """
 import sys
+from types import SimpleNamespace
 import numpy as np
 import openvino
+import pytest
 from unsct_mmpose.inference.onnx_model import OnnxModel
 
 path = sys.argv[1]
@@ -438,12 +451,6 @@ usual = OnnxModel(path, threads=2)
 tolerances = {'openvino:f32': 1e-3, 'openvino:bf16': 0.5}
 if 'BF16' not in openvino.Core().get_property('CPU', 'OPTIMIZATION_CAPABILITIES'):
     del tolerances['openvino:bf16']
-    try:
-        OnnxModel(path, device='openvino:bf16')
-    except ValueError as error:
-        assert 'openvino runs f32' in str(error).lower(), error
-    else:
-        raise AssertionError('there is no bfloat16')
 for device, tolerance in tolerances.items():
     model = OnnxModel(path, threads=2, device=device)
     assert model.identity['runtime'] == device.replace(':', ' ')
@@ -459,6 +466,11 @@ for device, tolerance in tolerances.items():
                 np.testing.assert_allclose(fields[name], expected[name], atol=atol)
     (alone,), batched = model.infer(images[1:2]), model.infer(images)[1]
     np.testing.assert_allclose(alone['keypoint_scores'], batched['keypoint_scores'], rtol=0.05)
+
+without_bf16 = SimpleNamespace(get_property=lambda name: openvino.Type.f32)
+type(model._session)._compile = lambda *_: without_bf16
+with pytest.raises(ValueError, match='openvino:bf16: .* choose openvino or openvino:f32'):
+    OnnxModel(path, device='openvino:bf16')
 """
 
 
@@ -470,22 +482,10 @@ def test_openvino_has_the_network_and_the_decisions_stay(exported, run_python):
     run_python('-c', OPENVINO, exported[1])
 
 
-class WithoutBfloat16:
-    def __init__(self, content, *_):
-        self.get_modelmeta = open_session(content, 1).get_modelmeta
-
-    def precision(self, shape):
-        return 'f32'
-
-
 def test_what_openvino_cannot_run_is_refused_with_the_cure(exported, tmp_path, monkeypatch):
     _, path = exported
     with pytest.raises(ValueError, match=r"precision 'f16' .*f32.*bf16"):
         OnnxModel(path, device='openvino:f16')
-    with monkeypatch.context() as patch:
-        patch.setattr('unsct_mmpose.inference.onnx_model.OpenVinoSession', WithoutBfloat16)
-        with pytest.raises(ValueError, match=r'openvino:bf16: .* choose openvino or openvino:f32'):
-            OnnxModel(path, device='openvino:bf16')
     monkeypatch.setitem(sys.modules, 'openvino', None)
     with pytest.raises(ValueError, match=r'needs openvino: pip install .*\[openvino\]'):
         OnnxModel(path, device='openvino')

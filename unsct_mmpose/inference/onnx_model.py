@@ -107,11 +107,6 @@ class OnnxModel:
         if self._openvino:
             width, height = self.identity['input_size']
             precision = self._session.precision((1, 1, height, width))
-            if device.partition(':')[2] not in ('', precision):
-                raise ValueError(
-                    f'device {device}: OpenVINO runs {precision} on this processor; '
-                    f'choose openvino or openvino:{precision}'
-                )
             self.identity['runtime'] = f'openvino {precision}'
 
     def infer(self, images: Sequence[NDArray[np.floating]]) -> list[dict[str, Any]]:

@@ -71,10 +71,21 @@ class OpenVinoSession:
         return self._judge.get_outputs()
 
     def precision(self, shape: tuple[int, ...]) -> str:
-        """Return the precision that the network is run in, for inputs of a shape."""
+        """Return the precision that the network is run in, for inputs of a shape.
+
+        Raises:
+            ValueError: it is not the one that was asked for.
+        """
         with _STARTING:
             chosen = self._compile((1, *shape[1:])).get_property('INFERENCE_PRECISION_HINT')
-            return str(chosen.get_type_name())
+        has = str(chosen.get_type_name())
+        asked = self._settings.get('INFERENCE_PRECISION_HINT', has)
+        if asked != has:
+            raise ValueError(
+                f'device openvino:{asked}: OpenVINO runs {has} on this processor; '
+                f'choose openvino or openvino:{has}'
+            )
+        return has
 
     def run(
         self, names: Sequence[str], inputs: Mapping[str, NDArray[np.float32]]

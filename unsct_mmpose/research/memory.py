@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,3 +22,10 @@ def forget_peak(process: str = 'self') -> None:
     """Let ``VmHWM`` start anew; where that is refused it is too large, never too small."""
     with suppress(OSError):
         Path(f'/proc/{process}/clear_refs').write_text('5')
+
+
+def give_back_freed() -> None:
+    """Return freed memory to the system; else it would serve what follows, and not be counted."""
+    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if os.name == 'posix' else None
+    if trim is not None:
+        trim(0)

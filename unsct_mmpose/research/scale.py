@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import itertools
 import json
 import multiprocessing
-import os
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -33,7 +31,7 @@ from unsct_mmpose.datasets import THADataset
 from unsct_mmpose.phantom.generate import make_case
 
 from .benchmark import any_calibration, seconds_of
-from .memory import forget_peak, memory_mb
+from .memory import forget_peak, give_back_freed, memory_mb
 
 BATCH = 16
 METRICS = ('THALandmarkMetric', 'THASetErrorMetric', 'THAPresenceMetric', 'THAClinicalMetric',
@@ -52,20 +50,13 @@ class Meter:
 def measured() -> Iterator[Meter]:
     """Measure what is done inside, in this process."""
     gc.collect()
-    _give_back()
+    give_back_freed()
     meter, before = Meter(), memory_mb('VmRSS')
     forget_peak()
     started = time.perf_counter()
     yield meter
     meter.seconds = time.perf_counter() - started
     meter.peak_mb = max(memory_mb('VmHWM') - before, 0.0)
-
-
-def _give_back() -> None:
-    """Return freed memory to the system; else it would serve what follows, and not be counted."""
-    trim = getattr(ctypes.CDLL(None), 'malloc_trim', None) if os.name == 'posix' else None
-    if trim is not None:
-        trim(0)
 
 
 def growth(numbers: Sequence[float], seconds: Sequence[float]) -> float:
